@@ -6,9 +6,8 @@ import re
 from setuptools import setup
 
 HERE = pathlib.Path(__file__).parent
-VERSION = re.search(
-    r'^__version__ = "(.+)"', (HERE / "mtf_synthesizer/__init__.py").read_text("utf-8"), re.MULTILINE
-).group(1)
+SOURCE = (HERE / "mtf_synthesizer" / "__init__.py").read_text("utf-8")
+VERSION = re.search(r'^__version__ = "(.+)"', SOURCE, re.MULTILINE).group(1)
 
 REQUIREMENTS = [
     "tensorflow>=2.12,<2.22",  # mtf_synthesizer.compat knows what was removed up to 2.21
