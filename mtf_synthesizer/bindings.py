@@ -1,0 +1,221 @@
+"""Finds mistakes in gin files and bindings before TensorFlow is loaded.
+
+gin itself reports an unknown configurable or parameter only after the modules that define them are
+imported, and a misspelt macro (`d_modle = 64`) not at all. This reads the same files with gin's
+own parser, which is plain Python, and compares the names with `configurables`.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from gin import config_parser
+
+from mtf_synthesizer import configurables, names
+
+# What T5's entry point skips because files of the first T5 releases still bind it.
+DEPRECATED = frozenset(
+    {
+        "configurable_vocabulary",
+        "get_sentencepiece_model_path",
+        "maybe_print_dataset",
+        "num_parallel_calls",
+        "SentencePieceVocabulary",
+        "train_model",
+        "Vocabulary",
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """`@selector` in a value."""
+
+    selector: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Macro:
+    """`%name` in a value."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """One binding (`selector.parameter = value`), macro (`selector = value`) or import.
+
+    Attributes:
+      origin: where it stands, as shown to the user.
+      trusted: whether it comes from a file of T5 or Mesh, where nothing is checked.
+    """
+
+    origin: str
+    trusted: bool
+    selector: str
+    parameter: str
+    value: Any
+    is_import: bool = False
+
+
+class _Delegate(config_parser.ParserDelegate):
+    """Keeps references and macros as names instead of looking them up."""
+
+    def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> Reference:
+        return Reference(scoped_configurable_name.rpartition("/")[2])
+
+    def macro(self, macro_name: str) -> Macro:
+        return Macro(macro_name)
+
+
+def check(
+    files: Sequence[str],
+    params: Sequence[str],
+    modules: Iterable[str] = (),
+    allowed_unknown: Iterable[str] = (),
+) -> None:
+    """Checks a configuration given as on the command line.
+
+    Args:
+      files: gin files, as `--gin_file`.
+      params: bindings, as `--gin_param`.
+      modules: modules that are imported besides those the files import.
+      allowed_unknown: further names not to complain about.
+
+    Raises:
+      names.UserError: for a missing file, a syntax error, an unknown configurable or parameter,
+        a macro that is used and never set, or one set by a parameter and never used.
+    """
+    statements = list(_read_files([str(names.mesh_defaults()), *files]))
+    bindings = [s for param in params for s in _read(param, f"--gin_param {param!r}", False)]
+    _check_macros(statements, bindings)
+    statements += bindings
+    imported = [s.selector for s in statements if s.is_import] + list(modules)
+    others = [name for name in imported if not _is_scanned(name)]
+    known = [*_scanned(), *configurables.scan(others)]
+    # A module that can't be read may define anything: leave what is unknown to gin.
+    complete = all(configurables.source_of(name) for name in others)
+    skipped = DEPRECATED | set(allowed_unknown)
+    for statement in statements:
+        if not statement.trusted and not statement.is_import:
+            _check_names(statement, known, skipped, complete)
+
+
+@functools.cache
+def _scanned() -> list[configurables.Configurable]:
+    return configurables.scan(configurables.SCANNED)
+
+
+def _is_scanned(module: str) -> bool:
+    return any(module == name or module.startswith(name + ".") for name in configurables.SCANNED)
+
+
+def _read_files(files: Iterable[str]) -> Iterator[Statement]:
+    libraries = [names.mesh_defaults().parent, names.search_path()[0]]
+    for name in files:
+        path = names.find_gin_file(name)
+        trusted = any(library in path.parents for library in libraries)
+        yield from _read(path.read_text("utf-8"), _shown(path), trusted)
+
+
+def _shown(path: pathlib.Path) -> str:
+    """A path as the user would type it: relative to the folder it was found in."""
+    for folder in names.search_path():
+        if folder in path.parents:
+            return path.relative_to(folder).as_posix()
+    return str(path)
+
+
+def _read(text: str, origin: str, trusted: bool) -> Iterator[Statement]:
+    """Parses gin text, following its includes."""
+    parser = None
+    try:
+        parser = config_parser.ConfigParser(text, _Delegate())
+        for parsed in parser:
+            if isinstance(parsed, config_parser.IncludeStatement):
+                yield from _read_files([parsed.filename])
+            elif isinstance(parsed, config_parser.ImportStatement):
+                yield Statement(origin, trusted, parsed.module, "", None, is_import=True)
+            elif isinstance(parsed, config_parser.BindingStatement):
+                name = (
+                    parsed.selector
+                    if parsed.arg_name or not parsed.scope
+                    else f"{parsed.scope}/{parsed.selector}"
+                )
+                line = "" if origin.startswith("--") else f":{parsed.location.line_num}"
+                yield Statement(origin + line, trusted, name, parsed.arg_name or "", parsed.value)
+    except names.UserError:
+        raise
+    except (SyntaxError, ValueError) as error:  # the tokenizer raises either
+        raise names.UserError(f"{origin}: not valid gin syntax: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """The references, macros and literals inside a value."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _values(key)
+            yield from _values(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _values(item)
+    else:
+        yield value
+
+
+def _check_macros(in_files: list[Statement], in_params: list[Statement]) -> None:
+    """Macros must be set where they are used, and used if they are set on the command line."""
+    every = in_files + in_params
+    is_macro = {s.selector for s in every if not s.parameter and not s.is_import}
+    used = {
+        value.name: s for s in every for value in _values(s.value) if isinstance(value, Macro)
+    }
+    for s in in_params:
+        if not s.parameter and not s.is_import and s.selector not in used:
+            raise names.UserError(
+                f"{s.origin}: no gin file uses a macro {s.selector!r}."
+                f"{names.suggestion(s.selector, used)} A parameter of a function or class is "
+                "bound as name.parameter = value"
+            )
+    for name, s in used.items():
+        if name not in is_macro and not s.trusted and "." not in name:
+            raise names.UserError(
+                f"{s.origin}: the macro %{name} is never set.{names.suggestion(name, is_macro)}"
+            )
+
+
+def _check_names(
+    statement: Statement,
+    known: list[configurables.Configurable],
+    skipped: set[str] | frozenset[str],
+    complete: bool,
+) -> None:
+    """The configurable, its parameter and the references in the value must exist."""
+    selectors = [v.selector for v in _values(statement.value) if isinstance(v, Reference)]
+    if statement.parameter:
+        selectors.append(statement.selector)
+    for selector in selectors:
+        name = selector.rpartition(".")[2]
+        if name in skipped or selector in skipped or selector.startswith("tf."):
+            continue
+        if complete and not any(c.matches(selector) for c in known):
+            raise names.UserError(
+                f"{statement.origin}: unknown configurable {selector!r}."
+                f"{names.suggestion(name, {c.name for c in known})}"
+            )
+    if not statement.parameter:
+        return
+    matching = [c.parameters for c in known if c.matches(statement.selector)]
+    allowed = frozenset[str]().union(*(parameters or () for parameters in matching))
+    if matching and None not in matching and statement.parameter not in allowed:
+        raise names.UserError(
+            f"{statement.origin}: {statement.selector} has no parameter {statement.parameter!r}."
+            f"{names.suggestion(statement.parameter, allowed)} "
+            f"Parameters: {', '.join(sorted(allowed)) or 'none'}"
+        )

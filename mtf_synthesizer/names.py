@@ -1,0 +1,115 @@
+"""What a user can type: synthesizers, sizes and runs, where their gin files lie, and suggestions.
+
+A name is a gin file without its ending: synthesizer `rv` is `synthesizers/rv.gin`. Nothing here
+loads TensorFlow, so that a misspelt name is answered at once.
+"""
+
+import difflib
+import importlib.util
+import pathlib
+from collections.abc import Iterable
+
+# Folder of gin files -> what one of its files is called towards the user.
+KINDS = {"synthesizers": "synthesizer", "sizes": "size", "runs": "run"}
+# Included by other files of its folder; nothing to choose.
+_SHARED_FILES = {"runs/plumbing.gin"}
+
+
+class UserError(ValueError):
+    """What the user typed can't be used; the message says what is allowed and what to change."""
+
+
+def gin_folder() -> pathlib.Path:
+    """The folder of this package's gin files, in an installation or a checkout.
+
+    Raises:
+      UserError: if there is none.
+    """
+    package = pathlib.Path(__file__).resolve().parent
+    for folder in (package / "gin", package.parent / "gin"):
+        if (folder / "synthesizers").is_dir():
+            return folder
+    raise UserError(
+        f"no gin files in {package / 'gin'} or {package.parent / 'gin'}: "
+        "install mtf_synthesizer again, or run it from a complete checkout"
+    )
+
+
+def search_path() -> list[pathlib.Path]:
+    """Where relative names of gin files are looked up, in this order, after the working directory.
+
+    T5's folder comes first because its own entry point puts it there.
+    """
+    return [_package_folder("t5") / "models" / "gin", gin_folder()]
+
+
+def mesh_defaults() -> pathlib.Path:
+    """Mesh's defaults.gin, which T5 parses before any other file."""
+    return _package_folder("mesh_tensorflow") / "transformer" / "gin" / "defaults.gin"
+
+
+def _package_folder(package: str) -> pathlib.Path:
+    spec = importlib.util.find_spec(package)  # finds a top-level package without running it
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"the package {package} is not installed: pip install mtf_synthesizer")
+    return pathlib.Path(spec.submodule_search_locations[0])
+
+
+def known(folder: str) -> list[str]:
+    """The names in one of the folders in `KINDS`, sorted."""
+    return sorted(
+        path.stem
+        for path in (gin_folder() / folder).glob("*.gin")
+        if f"{folder}/{path.name}" not in _SHARED_FILES
+    )
+
+
+def gin_file(folder: str, name: str) -> str:
+    """The relative path of a name's gin file, e.g. ("synthesizers", "rv") -> synthesizers/rv.gin.
+
+    Raises:
+      UserError: for an unknown name, with a suggestion and the list of known ones.
+    """
+    check(KINDS[folder], name, known(folder))
+    return f"{folder}/{name}.gin"
+
+
+def check(what: str, name: str, allowed: Iterable[str]) -> None:
+    """Raises a UserError with a suggestion unless `name` is one of `allowed`."""
+    allowed = list(allowed)
+    if name not in allowed:
+        raise UserError(f"unknown {what} {name!r}.{suggestion(name, allowed)}{_listed(allowed)}")
+
+
+def suggestion(name: str, allowed: Iterable[str]) -> str:
+    """ " Did you mean 'x'?", or nothing where nothing is near."""
+    near = difflib.get_close_matches(name, list(allowed), n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def _listed(allowed: list[str]) -> str:
+    """The known names; only their number where there are too many to read."""
+    if len(allowed) > 60:
+        return f" {len(allowed)} are known: `mtf_synthesizer list` shows them."
+    return f" Known: {', '.join(allowed) or 'none'}."
+
+
+def find_gin_file(name: str) -> pathlib.Path:
+    """Resolves a gin file as gin itself does: as given, else on the search path.
+
+    Raises:
+      UserError: if there is no such file.
+    """
+    candidates = [pathlib.Path(name)]
+    if not candidates[0].is_absolute():
+        candidates += [folder / name for folder in search_path()]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    every = [
+        path.relative_to(folder).as_posix()
+        for folder in search_path()
+        for path in folder.rglob("*.gin")
+    ]
+    looked = ", ".join(str(folder) for folder in (pathlib.Path(), *search_path()))
+    raise UserError(f"gin file {name!r} not found.{suggestion(name, every)} Looked in: {looked}")
