@@ -1,0 +1,150 @@
+"""The embedded benchmark: tasks on real text that needs no download beyond Python packages.
+
+    task            inputs                                         targets
+    testament       testament: <verse>                             old | new
+    same_verse      same verse: first: <verse> second: <verse>     same | other
+    modern_english  modern: <verse of King James or Young>         <the verse in World English>
+
+Every chapter belongs to one split, in all tasks and in pretraining. Training examples take each
+verse in all translations; held-out examples take it once, so that they count as independent.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import seqio
+import tensorflow as tf
+
+from mtf_synthesizer.tasks import features, metrics, sources
+from mtf_synthesizer.tasks.sources import Verse, fixed_order
+
+# Longer verses are left to pretraining: short rows are what makes a CPU run fast.
+MAXIMUM_WORDS = 20
+SAME_VERSE_PAIRS = (
+    ("kjv", "asv"),
+    ("kjv", "web"),
+    ("kjv", "ylt"),
+    ("asv", "web"),
+    ("asv", "ylt"),
+    ("web", "ylt"),
+)
+OLD_ENGLISH = ("kjv", "ylt")
+
+
+class Example(NamedTuple):
+    """Text in, text out."""
+
+    inputs: str
+    targets: str
+
+
+def short_verses(split: str) -> list[Verse]:
+    """The verses of a split with at most `MAXIMUM_WORDS` words in every translation."""
+    return [
+        verse
+        for verse in sources.splits()[split]
+        if max(len(text.split()) for text in verse.texts.values()) <= MAXIMUM_WORDS
+    ]
+
+
+def choices(split: str, verse: Verse, all_choices: Sequence, task: str) -> Sequence:
+    """All of `all_choices` in training, one of them (always the same) for a held-out verse."""
+    if split == "train":
+        return all_choices
+    return [all_choices[fixed_order(task, verse.identity) % len(all_choices)]]
+
+
+def testament(split: str) -> list[Example]:
+    """Old or New Testament? As many of the one as of the other."""
+    items = {"old": [], "new": []}  # type: dict[str, list[tuple[Verse, str]]]
+    for verse in short_verses(split):
+        label = "new" if verse.in_new_testament else "old"
+        for name in choices(split, verse, tuple(sources.TRANSLATIONS), "testament"):
+            items[label].append((verse, name))
+    size = min(map(len, items.values()))
+    return [
+        Example(f"testament: {verse.texts[name]}", label)
+        for label, members in items.items()
+        for verse, name in _shuffled(members, "testament")[:size]
+    ]
+
+
+def same_verse(split: str) -> list[Example]:
+    """Do two verses from different translations say the same? Negatives share the chapter."""
+    verses = short_verses(split)
+    chapters: dict[int, list[Verse]] = {}
+    for verse in verses:
+        chapters.setdefault(verse.chapter, []).append(verse)
+    items = [
+        (verse, pair)
+        for verse in verses
+        if len(chapters[verse.chapter]) > 1
+        for pair in choices(split, verse, SAME_VERSE_PAIRS, "same_verse")
+    ]
+    examples = []
+    for number, (verse, pair) in enumerate(_shuffled(items, "same_verse")):
+        left, right = pair if fixed_order("order", verse.identity, pair) % 2 else pair[::-1]
+        same = number % 2 == 0
+        other = verse if same else _another(verse, chapters[verse.chapter], pair)
+        inputs = f"same verse: first: {verse.texts[left]} second: {other.texts[right]}"
+        examples.append(Example(inputs, "same" if same else "other"))
+    return examples
+
+
+def modern_english(split: str) -> list[Example]:
+    """King James or Young's Literal into World English."""
+    return [
+        Example(f"modern: {verse.texts[name]}", verse.texts["web"])
+        for verse, name in _shuffled(
+            [
+                (verse, name)
+                for verse in short_verses(split)
+                for name in choices(split, verse, OLD_ENGLISH, "modern_english")
+            ],
+            "modern_english",
+        )
+    ]
+
+
+def _another(verse: Verse, chapter: Sequence[Verse], pair: tuple[str, str]) -> Verse:
+    others = [other for other in chapter if other is not verse]
+    return others[fixed_order("negative", verse.identity, pair) % len(others)]
+
+
+def _shuffled(items: Sequence[tuple[Verse, object]], task: str) -> list:
+    return sorted(items, key=lambda item: fixed_order(task, item[0].identity, item[1]))
+
+
+def data_source(examples: Callable[[str], Sequence[Example]]) -> seqio.FunctionDataSource:
+    """A seqio source of `examples(split)`, each with its number in the split as `idx`."""
+    examples_of = functools.cache(examples)
+
+    def dataset(split: str, shuffle_files: bool, seed: int | None = None) -> tf.data.Dataset:
+        members = examples_of(split)
+        result = tf.data.Dataset.from_tensor_slices(
+            {
+                "inputs": [example.inputs for example in members],
+                "targets": [example.targets for example in members],
+                "idx": list(range(len(members))),
+            }
+        )
+        # In memory, so the whole split can be shuffled, not only a window of it.
+        return result.shuffle(len(members), seed=seed) if shuffle_files else result
+
+    return seqio.FunctionDataSource(dataset, splits=sources.SPLITS)
+
+
+TASKS = {
+    "synthesizer_testament_v001": (testament, metrics.accuracy),
+    "synthesizer_same_verse_v001": (same_verse, metrics.accuracy),
+    "synthesizer_modern_english_v001": (modern_english, metrics.bleu),
+}
+for _name, (_examples, _metric) in TASKS.items():
+    seqio.TaskRegistry.add(
+        _name,
+        source=data_source(_examples),
+        preprocessors=[seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim],
+        output_features=features.OUTPUT_FEATURES,
+        metric_fns=[_metric],
+    )

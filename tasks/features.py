@@ -1,0 +1,104 @@
+"""Vocabulary and output features of the embedded tasks."""
+
+import hashlib
+import io
+import os
+import pathlib
+from collections.abc import Callable, Iterable
+
+import sentencepiece
+import seqio
+
+from mtf_synthesizer.tasks import sources
+
+CACHE_VARIABLE = "MTF_SYNTHESIZER_CACHE"
+PIECES = 1948  # with the 100 sentinels 2,048: a multiple of 128, so Mesh adds no unused rows
+SENTINELS = 100
+
+
+def cache_directory() -> pathlib.Path:
+    """Where trained vocabularies are kept: $MTF_SYNTHESIZER_CACHE, else the user's cache."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return pathlib.Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(base) / "mtf_synthesizer"
+
+
+def train_sentencepiece(sentences: Iterable[str], pieces: int) -> bytes:
+    """Trains a unigram SentencePiece model with T5's ids: padding 0, end 1, unknown 2.
+
+    One thread, so that the same sentences give the same bytes.
+    """
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences),
+        model_writer=model,
+        vocab_size=pieces,
+        model_type="unigram",
+        character_coverage=1.0,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        num_threads=1,
+        minloglevel=2,
+    )
+    return model.getvalue()
+
+
+class TrainedVocabulary(seqio.SentencePieceVocabulary):
+    """A SentencePiece vocabulary that is trained when first used, and kept in a file.
+
+    The file's name holds a digest of the training text and the size, so another text or size
+    never meets an old model.
+    """
+
+    def __init__(
+        self, name: str, sentences: Callable[[], Iterable[str]], pieces: int, extra_ids: int
+    ):
+        """Keeps the parameters; reads and trains nothing.
+
+        Args:
+            name: first part of the file's name.
+            sentences: gives the training text, one sentence each.
+            pieces: size of the vocabulary without sentinels.
+            extra_ids: sentinels at the end of the vocabulary, for span corruption.
+        """
+        super().__init__(sentencepiece_model_file="", extra_ids=extra_ids)
+        self._name = name
+        self._sentences = sentences
+        self._pieces = pieces
+
+    def _model_context(self):  # type: ignore[no-untyped-def]
+        if not self._model:
+            self._sentencepiece_model_file = str(self.model_file())
+        return super()._model_context()
+
+    def model_file(self) -> pathlib.Path:
+        """The model's file in the cache directory; trains it if it is not there."""
+        sentences = list(self._sentences())
+        digest = hashlib.md5("\n".join([str(self._pieces), *sentences]).encode()).hexdigest()[:12]
+        path = cache_directory() / f"{self._name}-{self._pieces}-{digest}.model"
+        if not path.exists():
+            _write(path, train_sentencepiece(sentences, self._pieces))
+        return path
+
+
+def _write(path: pathlib.Path, content: bytes) -> None:
+    # Renamed when complete: an interrupted run leaves no half model under the name.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def training_sentences() -> Iterable[str]:
+    """Every training verse in every translation."""
+    return (text for verse in sources.splits()["train"] for text in verse.texts.values())
+
+
+VOCABULARY = TrainedVocabulary("verses", training_sentences, PIECES, SENTINELS)
+OUTPUT_FEATURES = {
+    "inputs": seqio.Feature(vocabulary=VOCABULARY, add_eos=True),
+    "targets": seqio.Feature(vocabulary=VOCABULARY, add_eos=True),
+}

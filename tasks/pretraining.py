@@ -1,0 +1,42 @@
+"""Span corruption on the chapters of the embedded benchmark's training split."""
+
+import itertools
+
+import seqio
+import tensorflow as tf
+from t5.data import preprocessors
+
+from mtf_synthesizer.tasks import features, sources
+
+SPANS = "synthesizer_verse_spans_v001"
+
+
+def documents(split: str) -> list[str]:
+    """The chapters of a split in each translation, one text each."""
+    verses = sources.splits()[split]
+    return [
+        " ".join(verse.texts[name] for verse in chapter)
+        for chapter in (list(g) for _, g in itertools.groupby(verses, key=lambda v: v.chapter))
+        for name in sources.TRANSLATIONS
+    ]
+
+
+def dataset(split: str, shuffle_files: bool, seed: int | None = None) -> tf.data.Dataset:
+    """The documents as `targets`, where span corruption looks for them."""
+    texts = documents(split)
+    result = tf.data.Dataset.from_tensor_slices({"targets": texts})
+    return result.shuffle(len(texts), seed=seed) if shuffle_files else result
+
+
+# T5's objective: 15 % of the tokens in spans of 3 on average; rows are filled to the last token.
+seqio.TaskRegistry.add(
+    SPANS,
+    source=seqio.FunctionDataSource(dataset, splits=sources.SPLITS),
+    preprocessors=[
+        seqio.preprocessors.tokenize,
+        preprocessors.span_corruption,
+        seqio.preprocessors.append_eos,
+    ],
+    output_features=features.OUTPUT_FEATURES,
+    metric_fns=[],
+)
