@@ -1,0 +1,123 @@
+"""Which keys a query may see, and what the relative position adds to its logits.
+
+The biases are kept in three kinds, because the layer's cost depends on it: those of positions
+alone (causal masks, relative position biases: no batch dimension), those of the example (packed
+rows, prefix-LM, sub-sequences), and padding, which a row proved to hold one sequence needs
+nothing but.
+"""
+
+from __future__ import annotations
+
+import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import transformer, transformer_layers
+from mesh_tensorflow.transformer.attention import visibility_mask_to_attention_bias
+
+from mtf_synthesizer.interface import cached
+
+
+def sequences(context: transformer.Context) -> mtf.Tensor | None:
+    """Ids of the sequences that may be packed in each row, or None.
+
+    Returns:
+      An int32 tensor [batch, length], 0 for padding; None where every row is known to hold at
+      most one sequence: while decoding, without ids, or with ids proved to be a padding mask.
+    """
+    ids = _ids(context)
+    return None if ids is None or is_padding_mask(ids) else ids
+
+
+def padding(context: transformer.Context, memory_length: mtf.Dimension) -> mtf.Tensor | None:
+    """Which keys of rows that hold one sequence are no padding.
+
+    Returns:
+      A bool tensor [batch, memory_length], or None where nothing is known to be padding.
+    """
+    ids = _ids(context)
+    if ids is None or not is_padding_mask(ids):
+        return None
+
+    def present() -> mtf.Tensor:
+        return mtf.replace_dimensions(mtf.not_equal(ids, 0), context.length_dim, memory_length)
+
+    return cached(context, ("present", ids), present)
+
+
+def is_padding_mask(ids: mtf.Tensor) -> bool:
+    """Whether the graph proves that ids only tell tokens from padding.
+
+    Mesh's `Bitransformer` makes the ids of rows that are not packed as min(tokens, 1); ids of
+    packed rows are imported. Where they come from is the only proof: `position_is_default` is
+    True for packed rows too, in every model without positional embeddings.
+    """
+    operation = ids.operation
+    if not isinstance(operation, mtf.ops.MinMaxOperation):
+        return False
+    limits = [t for t in operation.inputs if t.shape.ndims == 0]
+    return operation._tf_fn is mtf.ops.tf.minimum and any(_constant(t) == 1 for t in limits)
+
+
+def position_biases(context: transformer.Context, memory_length: mtf.Dimension) -> list[mtf.Tensor]:
+    """The causal (or prefix-LM) mask, [(batch,) length, memory_length], as a bias."""
+    if context.read_priority is None:
+        return []
+
+    def bias() -> mtf.Tensor:
+        write = mtf.replace_dimensions(context.write_priority, context.length_dim, memory_length)
+        return as_bias(mtf.greater_equal(context.read_priority, write))
+
+    return [cached(context, ("causal", context.read_priority), bias)]
+
+
+def sequence_biases(context: transformer.Context, memory_length: mtf.Dimension) -> list[mtf.Tensor]:
+    """A bias [batch, length, memory_length] that keeps packed sequences apart."""
+    ids = sequences(context)
+    if ids is None:
+        return []
+
+    def bias() -> mtf.Tensor:
+        return as_bias(mtf.equal(ids, mtf.replace_dimensions(ids, context.length_dim, memory_length)))
+
+    return [cached(context, ("packed", ids), bias)]
+
+
+def relative_buckets(
+    context: transformer.Context, memory_length: mtf.Dimension, buckets: mtf.Dimension
+) -> mtf.Tensor:
+    """T5's buckets of relative positions, int32 [(batch,) (length,) memory_length].
+
+    Offsets in the row serve: within a sequence their differences are those of the positions.
+    """
+    mesh = context.mesh
+    if context.mode == "incremental":
+        query = context.position
+    else:
+        query = mtf.range(mesh, context.length_dim, tf.int32)
+    relative = mtf.range(mesh, memory_length, tf.int32) - query
+    return transformer_layers._relative_position_bucket(
+        relative,
+        bidirectional=not context.model.fully_autoregressive,
+        num_buckets=buckets.size,
+    )
+
+
+def _ids(context: transformer.Context) -> mtf.Tensor | None:
+    # Sub-sequences lie within sequences: several targets of one input, each sees only itself.
+    for ids in (context.subsequence_id, context.sequence_id):
+        if isinstance(ids, mtf.Tensor):
+            return ids if context.length_dim in ids.shape.dims else None
+    return None
+
+
+def _constant(x: mtf.Tensor) -> int | None:
+    operation = x.operation
+    if isinstance(operation, mtf.ops.ImportOperation):
+        value = tf.get_static_value(operation._tf_tensor)
+        return None if value is None else int(value)
+    return None
+
+
+def as_bias(visible: mtf.Tensor) -> mtf.Tensor:
+    """0 where visible, a large negative number elsewhere."""
+    return visibility_mask_to_attention_bias(visible, tf.float32)

@@ -1,0 +1,313 @@
+"""The synthesizing functions of the paper, in the order of its Table 1.
+
+Every function returns logits S[batch, heads, length, memory_length], or fewer dimensions where
+it does not depend on one of them. In the formulas h is a head, i a query and j a key, p their
+positions within their sequences, x the layer's input, N = max_length.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+
+import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import gin
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import transformer
+
+from mtf_synthesizer.interface import LengthPolicy, Refuse, SynthesizingFunction, View
+
+
+@gin.configurable
+class DotProduct(SynthesizingFunction):
+    """V: S[h, i, j] = q_i . k_j with q = W_Q x and k = W_K x, the standard attention.
+
+    There is no division by sqrt(d_kv): as in T5 it is folded into the initializer of W_Q.
+
+    Variables: q [d_model, heads * d_kv] and k, under the layer's own scope as in T5.
+    """
+
+    scope = "dot_product"
+
+    def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
+        query, key = view.query_and_key()
+        return mtf.layers.us_einsum(
+            [mtf.cast(query, tf.float32), mtf.cast(key, tf.float32)], reduced_dims=[view.kv]
+        )
+
+
+@gin.configurable
+class Random(SynthesizingFunction):
+    """R: S[h, i, j] = R[h, p_i, p_j], a trainable table (Equation 4).
+
+    Variables: random/table [heads, query_position, key_position], N x N for each head.
+
+    Args:
+      max_length: N, the length that the table is learned for.
+      initial_scale: standard deviation of the table at the start.
+      beyond_max_length: what to do with longer batches.
+    """
+
+    scope = "random"
+
+    def __init__(
+        self,
+        max_length: int = 512,
+        initial_scale: float = 1.0,
+        beyond_max_length: LengthPolicy | None = None,
+    ):
+        self.max_length = _positive("Random.max_length", max_length)
+        self.initial_scale = initial_scale
+        self.beyond_max_length = beyond_max_length or Refuse()
+
+    def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
+        with view.variable_scope(self.scope):
+            table = _square_table(view, self.max_length, self.initial_scale, trainable=True)
+            return _pairs(table, view, self)
+
+
+@gin.configurable
+class FixedRandom(SynthesizingFunction):
+    """Fix: as Random, but the table stays as it was drawn: it is saved, not trained.
+
+    Variables: fixed_random/table [heads, query_position, key_position], not trainable.
+
+    Args:
+      max_length: N, the length that the table is drawn for.
+      initial_scale: standard deviation of the table.
+      beyond_max_length: what to do with longer batches.
+    """
+
+    scope = "fixed_random"
+
+    def __init__(
+        self,
+        max_length: int = 512,
+        initial_scale: float = 1.0,
+        beyond_max_length: LengthPolicy | None = None,
+    ):
+        self.max_length = _positive("FixedRandom.max_length", max_length)
+        self.initial_scale = initial_scale
+        self.beyond_max_length = beyond_max_length or Refuse()
+
+    def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
+        with view.variable_scope(self.scope):
+            table = _square_table(view, self.max_length, self.initial_scale, trainable=False)
+            return _pairs(table, view, self)
+
+
+@gin.configurable
+class FactorizedRandom(SynthesizingFunction):
+    """FR: S[h, i, j] = sum_k R1[h, p_i, k] R2[h, p_j, k], of rank k (Equation 7).
+
+    Variables: factorized_random/r1 [heads, query_position, rank] and
+    factorized_random/r2 [heads, key_position, rank].
+
+    Args:
+      max_length: N, the length that the factors are learned for.
+      rank: k; 8 in the paper, 32 in its comparison with Linformer.
+      initial_scale: standard deviation of the product R1 R2^T at the start.
+      beyond_max_length: what to do with longer batches.
+    """
+
+    scope = "factorized_random"
+
+    def __init__(
+        self,
+        max_length: int = 512,
+        rank: int = 8,
+        initial_scale: float = 1.0,
+        beyond_max_length: LengthPolicy | None = None,
+    ):
+        self.max_length = _positive("FactorizedRandom.max_length", max_length)
+        self.rank = _positive("FactorizedRandom.rank", rank)
+        self.initial_scale = initial_scale
+        self.beyond_max_length = beyond_max_length or Refuse()
+
+    def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
+        rank = mtf.Dimension("rank", self.rank)
+        # A product of k terms with factors of this scale has variance initial_scale^2.
+        stddev = math.sqrt(self.initial_scale / math.sqrt(self.rank))
+        with view.variable_scope(self.scope):
+            queries, keys = _table_dims(self.max_length)
+            r1 = _weight(view, "r1", [*view.heads, queries, rank], stddev)
+            r2 = _weight(view, "r2", [*view.heads, keys, rank], stddev)
+            r1 = _positions(view, view.queries, self).rows(r1, queries)
+            r2 = _positions(view, view.keys, self).rows(r2, keys)
+            return mtf.einsum([r1, r2], reduced_dims=[rank])
+
+
+class HiddenProjection(abc.ABC):
+    """The first projection of a dense function, W1."""
+
+    @abc.abstractmethod
+    def project(self, x: mtf.Tensor, view: View) -> mtf.Tensor:
+        """W1 x, [batch, heads, length, d_kv] in some order."""
+
+
+@gin.configurable
+class OwnProjection(HiddenProjection):
+    """A W1 that only this function uses.
+
+    Variables: w1 [d_model, heads, d_kv].
+    """
+
+    def project(self, x: mtf.Tensor, view: View) -> mtf.Tensor:
+        width = view.context.model.model_dim
+        w1 = _weight(view, "w1", [width, *view.heads, view.kv], width.size**-0.5)
+        return mtf.einsum([x, w1], reduced_dims=[width])
+
+
+@gin.configurable
+class QueryProjection(HiddenProjection):
+    """W_Q of the dot product as W1, shared with it: the D+V of the paper's Table 4."""
+
+    def project(self, x: mtf.Tensor, view: View) -> mtf.Tensor:
+        return view.query()
+
+
+@gin.configurable
+class Dense(SynthesizingFunction):
+    """D: S[h, i, j] = (W2_h relu(W1_h x_i))[p_j] (Equation 2).
+
+    Variables: dense/w1 [d_model, heads, d_kv] unless `hidden` shares one, and
+    dense/w2 [heads, d_kv, key_position], or [d_kv, key_position] with `shared_heads`.
+
+    Args:
+      max_length: N, the length that W2 is learned for.
+      hidden: where W1 x comes from: `OwnProjection` (default) or `QueryProjection`.
+      shared_heads: whether all heads share one W2, as in the paper's Table 4.
+      beyond_max_length: what to do with longer batches.
+    """
+
+    scope = "dense"
+
+    def __init__(
+        self,
+        max_length: int = 512,
+        hidden: HiddenProjection | None = None,
+        shared_heads: bool = False,
+        beyond_max_length: LengthPolicy | None = None,
+    ):
+        self.max_length = _positive("Dense.max_length", max_length)
+        self.hidden = hidden or OwnProjection()
+        self.shared_heads = shared_heads
+        self.beyond_max_length = beyond_max_length or Refuse()
+
+    def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
+        with view.variable_scope(self.scope):
+            _, keys = _table_dims(self.max_length)
+            heads = [] if self.shared_heads else view.heads
+            w2 = _weight(view, "w2", [*heads, view.kv, keys], view.kv.size**-0.5)
+            hidden = mtf.relu(self.hidden.project(x, view))
+        positions = _positions(view, view.keys, self)
+        return _looked_up_last(hidden, w2, keys, positions, view)
+
+
+@gin.configurable
+class FactorizedDense(SynthesizingFunction):
+    """FD: S[h, i, j] = A_i[p_j mod a] B_i[p_j div a], a b = N (Equations 5 and 6).
+
+    A and B are two linear maps of one hidden relu(W1_h x_i). A is tiled and B repeated, so that
+    a row has N distinct values.
+
+    Variables: factorized_dense/w1 [d_model, heads, d_kv], factorized_dense/wa [heads, d_kv, a],
+    factorized_dense/wb [heads, d_kv, b].
+
+    Args:
+      max_length: N, the length that the maps are learned for.
+      a: the size of A, a divisor of N; unless set the largest one not above sqrt(N).
+      hidden: where W1 x comes from: `OwnProjection` (default) or `QueryProjection`.
+      beyond_max_length: what to do with longer batches.
+    """
+
+    scope = "factorized_dense"
+
+    def __init__(
+        self,
+        max_length: int = 512,
+        a: int | None = None,
+        hidden: HiddenProjection | None = None,
+        beyond_max_length: LengthPolicy | None = None,
+    ):
+        self.max_length = _positive("FactorizedDense.max_length", max_length)
+        self.a = largest_divisor(max_length) if a is None else _positive("FactorizedDense.a", a)
+        if max_length % self.a:
+            raise ValueError(
+                f"FactorizedDense.a is {self.a}, which does not divide "
+                f"FactorizedDense.max_length = {max_length}; choose a divisor or leave it unset"
+            )
+        self.hidden = hidden or OwnProjection()
+        self.beyond_max_length = beyond_max_length or Refuse()
+
+    def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
+        tiled = mtf.Dimension("a", self.a)
+        repeated = mtf.Dimension("b", self.max_length // self.a)
+        positions = _positions(view, view.keys, self)
+        with view.variable_scope(self.scope):
+            stddev = view.kv.size**-0.5
+            wa = _weight(view, "wa", [*view.heads, view.kv, tiled], stddev)
+            wb = _weight(view, "wb", [*view.heads, view.kv, repeated], stddev)
+            hidden = mtf.relu(self.hidden.project(x, view))
+        needed = mtf.Dimension("b", -(-positions.limit // self.a))
+        if needed != repeated:
+            wb = mtf.slice(wb, 0, needed.size, "b")
+        factor_a = mtf.einsum([hidden, wa], reduced_dims=[view.kv])
+        factor_b = mtf.einsum([hidden, wb], reduced_dims=[view.kv])
+        shape = factor_b.shape.dims + [tiled]
+        product = mtf.multiply(factor_b, factor_a, output_shape=mtf.Shape(shape))
+        keys = mtf.Dimension("key_position", needed.size * self.a)
+        product = mtf.replace_dimensions(product, [needed, tiled], keys)
+        return positions.rows(product, keys)
+
+
+def largest_divisor(number: int) -> int:
+    """The largest divisor not above the square root: 16 for 512."""
+    return max(d for d in range(1, math.isqrt(number) + 1) if number % d == 0)
+
+
+def _positive(binding: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{binding} is {value!r}; it must be a whole number of at least 1")
+    return value
+
+
+def _table_dims(max_length: int) -> tuple[mtf.Dimension, mtf.Dimension]:
+    # Not called length: a layout that splits length must not split tables.
+    return mtf.Dimension("query_position", max_length), mtf.Dimension("key_position", max_length)
+
+
+def _weight(view, name, dims, stddev, trainable=True) -> mtf.Tensor:
+    return mtf.get_variable(
+        view.context.mesh,
+        name,
+        mtf.Shape(dims),
+        initializer=tf.random_normal_initializer(stddev=stddev),
+        dtype=view.context.variable_dtype,
+        trainable=trainable,
+    )
+
+
+def _square_table(view: View, max_length: int, stddev: float, trainable: bool) -> mtf.Tensor:
+    return _weight(view, "table", [*view.heads, *_table_dims(max_length)], stddev, trainable)
+
+
+def _positions(view, positions, function):
+    owner = type(function).__name__
+    return view.positions_for(positions, function.max_length, function.beyond_max_length, owner)
+
+
+def _pairs(table: mtf.Tensor, view: View, function) -> mtf.Tensor:
+    """table[h, p_i, p_j]."""
+    queries, keys = _table_dims(function.max_length)
+    rows = _positions(view, view.queries, function).rows(table, queries)
+    return _positions(view, view.keys, function).rows(rows, keys)
+
+
+def _looked_up_last(hidden, w2, keys, positions, view) -> mtf.Tensor:
+    """(W2 hidden)[p_j], projecting only to the positions that occur."""
+    if positions.limit < keys.size:
+        w2 = mtf.slice(w2, 0, positions.limit, keys.name)
+        keys = mtf.Dimension(keys.name, positions.limit)
+    return positions.rows(mtf.einsum([hidden, w2], reduced_dims=[view.kv]), keys)

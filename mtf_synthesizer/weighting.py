@@ -1,0 +1,90 @@
+"""softmax(S) V, in two ways that give the same.
+
+`each`: logits that differ between examples. `alike`: logits that do not; no attention matrix
+exists for an example, all examples share one matrix product per head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+
+from mtf_synthesizer import masks
+from mtf_synthesizer.interface import View
+
+# A row whose visible keys have less than this in all fades out instead of dividing by nothing.
+# exp(-80) = 1.8e-35 is above it.
+_LEAST_SUM = 1e-36
+
+# The weights, made when asked for: recordings want them, training does not.
+Weights = Callable[[], mtf.Tensor]
+
+
+def each(
+    logits: mtf.Tensor,
+    values: mtf.Tensor,
+    present: mtf.Tensor | None,
+    view: View,
+    extra_logit: float | None,
+) -> tuple[Weights, mtf.Tensor]:
+    """The general path: softmax(S[b, h, i, j]) V.
+
+    Args:
+      logits: float32 [batch, heads, length, memory_length] in some order, masked but for padding.
+      values: [batch, memory_heads, memory_length, d_kv] in some order.
+      present: bool [batch, memory_length], False for padding, or None.
+      view: the layer's view.
+      extra_logit: a constant logit that attends to nothing, or None.
+
+    Returns:
+      The weights, and the outputs [batch, length, heads, d_kv].
+    """
+    if present is not None:
+        logits += masks.as_bias(present)
+    weights = mtf.softmax(logits, view.memory_length, extra_logit=extra_logit)
+    outputs = mtf.einsum([mtf.cast(weights, values.dtype), values], _output_shape(view))
+    return (lambda: weights), outputs
+
+
+def alike(
+    logits: mtf.Tensor, values: mtf.Tensor, present: mtf.Tensor | None, view: View
+) -> tuple[Weights, mtf.Tensor]:
+    """The global path, for logits S[h, i, j] that are the same for all examples.
+
+    With E = exp(S - max_j S) and present keys u_j in {0, 1} this is
+    Y_i = sum_j E_ij u_j v_j / sum_j E_ij u_j: two matrix products per head, [length, memory_length]
+    by [memory_length, batch * d_kv] and by [memory_length, batch], instead of a softmax per
+    example. It equals `each` to 1e-5 while max_j S lies at most 80 above the best visible
+    logit; beyond, the attention of that row fades to 0. Rows without any key return 0.
+
+    Args:
+      logits: float32 [heads, length, memory_length] in some order, causal masks included.
+      values: [batch, memory_heads, memory_length, d_kv] in some order.
+      present: bool [batch, memory_length], False for padding, or None.
+      view: the layer's view.
+
+    Returns:
+      The weights without regard to padding, and the outputs [batch, length, heads, d_kv].
+    """
+
+    def weights() -> mtf.Tensor:
+        return mtf.softmax(logits, view.memory_length)
+
+    shape = _output_shape(view)
+    if present is None:
+        return weights, mtf.einsum([mtf.cast(weights(), values.dtype), values], shape)
+    shifted = logits - mtf.stop_gradient(mtf.reduce_max(logits, reduced_dim=view.memory_length))
+    scores = mtf.exp(shifted)
+    kept = values * mtf.cast(present, values.dtype)
+    total = mtf.einsum([mtf.cast(scores, values.dtype), kept], shape)
+    norm = mtf.einsum([scores, mtf.cast(present, tf.float32)], shape - view.kv)
+    outputs = mtf.cast(total, tf.float32) / mtf.maximum(norm, _LEAST_SUM)
+    return weights, mtf.cast(outputs, values.dtype)
+
+
+def _output_shape(view: View) -> mtf.Shape:
+    length = [] if view.decoding else [view.length]
+    return mtf.Shape([*view.context.batch_dims, *length, *view.heads, view.kv])
