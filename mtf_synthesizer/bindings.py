@@ -49,7 +49,7 @@ class Statement:
 
     Attributes:
       origin: where it stands, as shown to the user.
-      trusted: whether it comes from a file of T5 or Mesh, where nothing is checked.
+      trusted: whether it comes from T5, Mesh or a finished run, so that nothing is to be checked.
     """
 
     origin: str
@@ -116,7 +116,10 @@ def _read_files(files: Iterable[str]) -> Iterator[Statement]:
     libraries = [names.mesh_defaults().parent, names.search_path()[0]]
     for name in files:
         path = names.find_gin_file(name)
-        trusted = any(library in path.parents for library in libraries)
+        # What a run has written was parsed and checked by gin before.
+        trusted = path.name == "operative_config.gin" or any(
+            library in path.parents for library in libraries
+        )
         yield from _read(path.read_text("utf-8"), _shown(path), trusted)
 
 
@@ -173,9 +176,7 @@ def _check_macros(in_files: list[Statement], in_params: list[Statement]) -> None
     """Macros must be set where they are used, and used if they are set on the command line."""
     every = in_files + in_params
     is_macro = {s.selector for s in every if not s.parameter and not s.is_import}
-    used = {
-        value.name: s for s in every for value in _values(s.value) if isinstance(value, Macro)
-    }
+    used = {value.name: s for s in every for value in _values(s.value) if isinstance(value, Macro)}
     for s in in_params:
         if not s.parameter and not s.is_import and s.selector not in used:
             raise names.UserError(

@@ -4,10 +4,11 @@ A name is a gin file without its ending: synthesizer `rv` is `synthesizers/rv.gi
 loads TensorFlow, so that a misspelt name is answered at once.
 """
 
+import contextlib
 import difflib
 import importlib.util
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 # Folder of gin files -> what one of its files is called towards the user.
 KINDS = {"synthesizers": "synthesizer", "sizes": "size", "runs": "run"}
@@ -40,7 +41,21 @@ def search_path() -> list[pathlib.Path]:
 
     T5's folder comes first because its own entry point puts it there.
     """
-    return [_package_folder("t5") / "models" / "gin", gin_folder()]
+    return [_package_folder("t5") / "models" / "gin", gin_folder(), *_further_folders]
+
+
+_further_folders: list[pathlib.Path] = []
+
+
+@contextlib.contextmanager
+def searched(folders: Iterable[str]) -> Iterator[None]:
+    """Inside, gin files are looked up in further folders too, as with --gin_location_prefix."""
+    before = list(_further_folders)
+    _further_folders.extend(pathlib.Path(folder) for folder in folders)
+    try:
+        yield
+    finally:
+        _further_folders[:] = before
 
 
 def mesh_defaults() -> pathlib.Path:

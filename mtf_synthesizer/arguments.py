@@ -1,0 +1,172 @@
+"""The sub-commands' options, with an example for each."""
+
+import argparse
+
+from mtf_synthesizer import __version__, benchmark, names
+
+_EXAMPLES = {
+    "t5": "mtf_synthesizer t5 --model_dir=runs/r --module_import=mtf_synthesizer.tasks \\\n"
+    "    --gin_file=sizes/tiny.gin --gin_file=synthesizers/r.gin --gin_file=runs/pretrain.gin \\\n"
+    "    --gin_file=local_cpu.gin --gin_param=\"MIXTURE_NAME='synthesizer_verse_spans_v001'\"",
+    "train": "mtf_synthesizer train --synthesizer rv --size tiny --steps 200 --batch_size 16 \\\n"
+    "    --task synthesizer_verse_spans_v001 --model_dir runs/rv\n"
+    "  mtf_synthesizer train --init_checkpoint runs/rv --run finetune --steps 200 \\\n"
+    "    --batch_size 16 --task synthesizer_verses_v001 --model_dir runs/rv_verses",
+    "evaluate": "mtf_synthesizer evaluate --model_dir runs/rv_verses \\\n"
+    "    --task synthesizer_verses_v001 --split validation",
+    "predict": "mtf_synthesizer predict --model_dir runs/rv_verses --split test \\\n"
+    "    --task synthesizer_testament_v001 --output runs/testament.jsonl",
+    "demo": "mtf_synthesizer demo",
+    "bench": "mtf_synthesizer bench --rows t5,r --steps 10",
+    "list": "mtf_synthesizer list synthesizers",
+    "gin-path": "t5_mesh_transformer --gin_location_prefix=$(mtf_synthesizer gin-path) \\\n"
+    "    --module_import=mtf_synthesizer.tasks --gin_file=synthesizers/rv.gin ...",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; `command` of the result is the name of the sub-command."""
+    top = argparse.ArgumentParser(
+        prog="mtf_synthesizer",
+        description="Synthesizer attention for Mesh-TensorFlow and T5.",
+        epilog="`mtf_synthesizer COMMAND --help` shows the options of a command and an example.",
+    )
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add(commands, "t5", "T5's own entry point, with exactly its flags")
+    _add_train(_add(commands, "train", "train a model, or go on where it stopped"))
+    _add_evaluate(_add(commands, "evaluate", "evaluate a trained model on a task or mixture"))
+    _add_predict(_add(commands, "predict", "decode a split of a task or mixture into a file"))
+    demo = _add(commands, "demo", "train and compare V, R and R+V on real text, in minutes")
+    demo.add_argument("--output", default="runs/demo", help="folder (default: %(default)s)")
+    _add_verbose(demo)
+    bench = _add(commands, "bench", "measure the speed of training steps, rows side by side")
+    benchmark.add_arguments(bench)
+    _add_verbose(bench)
+    _add_list(_add(commands, "list", "show the known synthesizers, sizes, runs or tasks"))
+    _add(commands, "gin-path", "print the folder of the gin files, for --gin_location_prefix")
+    return top
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, purpose: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=purpose,
+        description=f"{purpose[0].upper()}{purpose[1:]}.",
+        epilog=f"example:\n  {_EXAMPLES[name]}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_train(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--model_dir", required=True, help="folder for checkpoints, summaries, configuration")
+    add("--task", required=True, help="seqio task or mixture (`mtf_synthesizer list tasks`)")
+    add("--synthesizer", help=f"one of {' '.join(names.known('synthesizers'))}")
+    add("--size", help=f"one of {' '.join(names.known('sizes'))}")
+    add(
+        "--run",
+        default="pretrain",
+        help=f"schedule, lengths, batch and packing: one of {' '.join(names.known('runs'))} "
+        "(default: %(default)s)",
+    )
+    add("--steps", type=_positive, help="training steps, counted from --init_checkpoint")
+    add("--batch_size", type=_positive, help="sequences in a batch (default: the run's)")
+    add(
+        "--init_checkpoint",
+        help="model folder or checkpoint to start from; without --synthesizer and --size the "
+        "model is the one found there",
+    )
+    add("--seed", type=int, default=0, help="of initial values, dropout and order of examples")
+    add("--summary_steps", type=_positive, help="steps between summaries (default: by length)")
+    add(
+        "--no_attention_summaries",
+        dest="attention_summaries",
+        action="store_false",
+        help="no α and entropy of the attention in TensorBoard",
+    )
+    _add_configuration(command)
+
+
+def _add_evaluate(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--model_dir", required=True, help="folder of a trained model")
+    add("--task", required=True, help="seqio task or mixture")
+    add("--split", default="validation", help="default: %(default)s")
+    add("--checkpoints", default="latest", help="latest, all or a step (default: %(default)s)")
+    add("--output", help="JSON file (default: eval_<task>_<split>.json in the model folder)")
+    add(
+        "--no_decode",
+        dest="decode",
+        action="store_false",
+        help="only the loss of the true targets, no decoding and no metrics of the task",
+    )
+    _add_examples(command)
+    _add_configuration(command)
+
+
+def _add_predict(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--model_dir", required=True, help="folder of a trained model")
+    add("--task", required=True, help="seqio task or mixture")
+    add("--split", default="test", help="default: %(default)s")
+    add("--output", required=True, help="file, one JSON object per example")
+    add("--checkpoint", default="latest", help="latest or a step (default: %(default)s)")
+    _add_examples(command)
+    _add_configuration(command)
+
+
+def _add_examples(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--examples", type=_positive, help="only the first so many of each task")
+    command.add_argument("--batch_size", type=_positive, help="default: that of training")
+
+
+def _add_list(command: argparse.ArgumentParser) -> None:
+    choices = ["all", *names.KINDS, "tasks"]
+    command.add_argument("what", nargs="?", default="all", choices=choices)
+    _add_modules(command)
+    _add_verbose(command)
+
+
+def _add_configuration(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--gin_file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="further gin file, e.g. clip_gradients.gin; may be given several times",
+    )
+    command.add_argument(
+        "--gin_param",
+        action="append",
+        default=[],
+        metavar="BINDING",
+        help='binding, e.g. "num_layers = 4"; may be given several times',
+    )
+    _add_modules(command)
+    _add_verbose(command)
+
+
+def _add_modules(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--module_import",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="Python module that registers your own tasks; may be given several times",
+    )
+
+
+def _add_verbose(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--verbose", action="store_true", help="all logs, and tracebacks of errors"
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{value} is not positive")
+    return value

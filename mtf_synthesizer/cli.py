@@ -1,0 +1,174 @@
+"""The command line: parse, one call, print. Loads TensorFlow only once a command needs it."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from mtf_synthesizer import configuration, names, quiet
+from mtf_synthesizer.arguments import parser
+
+USER_ERROR = 2  # exit status, as argparse's own
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+      The exit status: 0, or 2 for a mistake of the user's, with one message and no traceback.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["t5"]:  # its flags are T5's own, so nothing of them is parsed here
+        return _guarded(lambda: _t5(arguments[1:]), verbose=False)
+    args = parser().parse_args(arguments)
+    return _guarded(lambda: _COMMANDS[args.command](args), getattr(args, "verbose", False))
+
+
+def _guarded(command: Callable[[], None], verbose: bool) -> int:
+    try:
+        command()
+    except names.UserError as error:
+        if verbose:
+            traceback.print_exc()
+        print(f"mtf_synthesizer: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("mtf_synthesizer: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _t5(arguments: list[str]) -> None:
+    from mtf_synthesizer import t5_command
+
+    t5_command.run(arguments)
+
+
+def _train(args: argparse.Namespace) -> None:
+    start = configuration.start_checkpoint(args.init_checkpoint) if args.init_checkpoint else None
+    # Once without TensorFlow, so that a mistake is answered at once; train does the same again.
+    configuration.for_training(
+        args.task,
+        args.synthesizer,
+        args.size,
+        args.run,
+        args.steps,
+        args.batch_size,
+        args.gin_file,
+        args.gin_param,
+        _modules(args),
+        start,
+    )
+    quiet.load_tensorflow(args.verbose)
+    from mtf_synthesizer import runner
+
+    result = runner.train(
+        args.model_dir,
+        args.task,
+        synthesizer=args.synthesizer,
+        size=args.size,
+        run=args.run,
+        steps=args.steps,
+        batch_size=args.batch_size,
+        gin_files=args.gin_file,
+        gin_params=args.gin_param,
+        init_checkpoint=args.init_checkpoint,
+        seed=args.seed,
+        modules=_modules(args),
+        summary_steps=args.summary_steps,
+        attention_summaries=args.attention_summaries,
+        verbose=args.verbose,
+    )
+    loss = "" if result["loss"] is None else f", loss {result['loss']:.4f}"
+    print(f"{args.model_dir}: step {result['step']}{loss}, {result['seconds']:.0f} s")
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    configuration.for_model(args.model_dir, args.gin_file, args.gin_param, _modules(args))
+    configuration.chosen_checkpoints(args.model_dir, args.checkpoints)
+    quiet.load_tensorflow(args.verbose)
+    from mtf_synthesizer import runner
+
+    report = runner.evaluate(
+        args.model_dir,
+        args.task,
+        split=args.split,
+        checkpoints=args.checkpoints,
+        batch_size=args.batch_size,
+        examples=args.examples,
+        decode=args.decode,
+        gin_files=args.gin_file,
+        gin_params=args.gin_param,
+        modules=_modules(args),
+        output=args.output,
+        verbose=args.verbose,
+    )
+    print(runner.describe(report))
+    print(f"written to {args.output or runner.report_path(args.model_dir, args.task, args.split)}")
+
+
+def _predict(args: argparse.Namespace) -> None:
+    configuration.for_model(args.model_dir, args.gin_file, args.gin_param, _modules(args))
+    configuration.chosen_checkpoints(args.model_dir, args.checkpoint)
+    quiet.load_tensorflow(args.verbose)
+    from mtf_synthesizer import runner
+
+    result = runner.predict(
+        args.model_dir,
+        args.task,
+        output=args.output,
+        split=args.split,
+        checkpoint=args.checkpoint,
+        batch_size=args.batch_size,
+        examples=args.examples,
+        gin_files=args.gin_file,
+        gin_params=args.gin_param,
+        modules=_modules(args),
+        verbose=args.verbose,
+    )
+    print(f"{result['examples']} predictions of step {result['step']} written to {args.output}")
+
+
+def _demo(args: argparse.Namespace) -> None:
+    quiet.load_tensorflow(args.verbose)
+    from mtf_synthesizer import pipeline
+
+    pipeline.run_demo(args.output)
+
+
+def _bench(args: argparse.Namespace) -> None:
+    quiet.load_tensorflow(args.verbose)
+    from mtf_synthesizer import benchmark
+
+    benchmark.main(args)
+
+
+def _list(args: argparse.Namespace) -> None:
+    for folder in names.KINDS if args.what == "all" else [args.what]:
+        if folder in names.KINDS:
+            print(f"{folder}: {' '.join(names.known(folder))}")
+    if args.what == "tasks":
+        quiet.load_tensorflow(args.verbose)
+        from mtf_synthesizer import stock
+
+        stock.import_modules(_modules(args))
+        print("\n".join(stock.known_tasks()))
+
+
+def _gin_path(args: argparse.Namespace) -> None:
+    print(names.gin_folder())
+
+
+def _modules(args: argparse.Namespace) -> list[str]:
+    return [*configuration.TASK_MODULES, *args.module_import]
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "demo": _demo,
+    "bench": _bench,
+    "list": _list,
+    "gin-path": _gin_path,
+}

@@ -1,0 +1,159 @@
+"""Which gin files and bindings a command stands for, checked without loading TensorFlow."""
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Sequence
+
+from mtf_synthesizer import bindings, names
+
+TASK_MODULES = ("mtf_synthesizer.tasks",)
+OPERATIVE_CONFIG = "operative_config.gin"
+_CHECKPOINT = re.compile(r"model\.ckpt-(\d+)(\.index)?$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """Gin files and bindings in the order they are parsed: later ones win.
+
+    Attributes:
+      files: as `--gin_file`.
+      params: as `--gin_param`.
+      modules: imported first, for the tasks and configurables they define.
+    """
+
+    files: tuple[str, ...]
+    params: tuple[str, ...]
+    modules: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint `folder/model.ckpt-<step>`."""
+
+    path: str
+    step: int
+
+
+def for_training(
+    task: str,
+    synthesizer: str | None,
+    size: str | None,
+    run: str,
+    steps: int | None,
+    batch_size: int | None,
+    gin_files: Sequence[str],
+    gin_params: Sequence[str],
+    modules: Sequence[str],
+    start: Checkpoint | None,
+) -> Configuration:
+    """The configuration of a training run; the meaning of the arguments is that of runner.train.
+
+    Raises:
+      names.UserError: an unknown name or file, a misspelt binding, or a model that is not said.
+    """
+    files = []
+    if size or synthesizer:
+        files += [names.gin_file("sizes", size)] if size else []
+        files += [names.gin_file("synthesizers", synthesizer)] if synthesizer else []
+    elif start:
+        files.append(str(operative_config(pathlib.Path(start.path).parent)))
+    if not gin_files and not (start or (size and synthesizer)):
+        missing = "size" if synthesizer else "synthesizer"
+        raise names.UserError(
+            f"no {missing} given. Known: {', '.join(names.known(missing + 's'))}. Only a run that "
+            "starts from a checkpoint has its model from there"
+        )
+    files += [names.gin_file("runs", run), "local_cpu.gin", *gin_files]
+    params = [f"MIXTURE_NAME = {task!r}"]
+    if steps is not None:
+        total = steps + (start.step if start else 0)
+        params.append(f"utils.run.train_steps = {total}")
+    if batch_size is not None:
+        params.append(f"utils.run.batch_size = {batch_size}")
+    return _checked(files, [*params, *gin_params], modules)
+
+
+def for_model(
+    model_dir: str | pathlib.Path,
+    gin_files: Sequence[str],
+    gin_params: Sequence[str],
+    modules: Sequence[str],
+) -> Configuration:
+    """The configuration of a trained model, as its training run wrote it, and changes to it.
+
+    Raises:
+      names.UserError: the folder holds no such configuration, or a change is misspelt.
+    """
+    files = [str(operative_config(pathlib.Path(model_dir))), *gin_files]
+    return _checked(files, gin_params, modules)
+
+
+def _checked(files: Sequence[str], params: Sequence[str], modules: Sequence[str]) -> Configuration:
+    bindings.check(files, params, modules)
+    return Configuration(tuple(files), tuple(params), tuple(modules))
+
+
+def operative_config(model_dir: pathlib.Path) -> pathlib.Path:
+    """The configuration file in a model directory.
+
+    Raises:
+      names.UserError: if there is none.
+    """
+    path = model_dir / OPERATIVE_CONFIG
+    if not path.is_file():
+        raise names.UserError(
+            f"{model_dir} is not the folder of a trained model: it has no {OPERATIVE_CONFIG}. "
+            "Give the --model_dir of a `mtf_synthesizer train` that has begun training"
+        )
+    return path
+
+
+def checkpoints(model_dir: str | pathlib.Path) -> list[Checkpoint]:
+    """Every complete checkpoint of a folder, earliest first."""
+    found = []
+    for path in pathlib.Path(model_dir).glob("model.ckpt-*.index"):
+        match = _CHECKPOINT.search(path.name)
+        if match:
+            found.append(Checkpoint(str(path.with_suffix("")), int(match[1])))
+    return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+def chosen_checkpoints(model_dir: str | pathlib.Path, choice: str | int) -> list[Checkpoint]:
+    """The checkpoints meant by "latest", "all" or a step.
+
+    Raises:
+      names.UserError: there is none, or none of that step.
+    """
+    found = checkpoints(model_dir)
+    if not found:
+        raise names.UserError(f"no checkpoint (model.ckpt-<step>.index) in {model_dir}")
+    if choice == "all":
+        return found
+    if choice == "latest":
+        return found[-1:]
+    of_step = [checkpoint for checkpoint in found if str(checkpoint.step) == str(choice)]
+    if not of_step:
+        steps = ", ".join(str(checkpoint.step) for checkpoint in found)
+        raise names.UserError(
+            f"no checkpoint {choice!r} in {model_dir}: choose latest, all or one of {steps}"
+        )
+    return of_step
+
+
+def start_checkpoint(path: str | pathlib.Path) -> Checkpoint:
+    """The checkpoint to start from: a folder means its latest, else model.ckpt-<step>.
+
+    Raises:
+      names.UserError: if there is none.
+    """
+    if pathlib.Path(path).is_dir():
+        return chosen_checkpoints(path, "latest")[0]
+    match = _CHECKPOINT.search(str(path))
+    prefix = str(path).removesuffix(".index")
+    if not match or not pathlib.Path(prefix + ".index").is_file():
+        raise names.UserError(
+            f"no checkpoint at {str(path)!r}: give a folder with checkpoints or a path like "
+            "folder/model.ckpt-1000"
+        )
+    return Checkpoint(prefix, int(match[1]))

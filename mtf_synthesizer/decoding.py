@@ -1,0 +1,172 @@
+"""Examples of a task as arrays, and decoded text as records that keep each example's identity."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before seqio
+
+import numpy as np
+import seqio
+import tensorflow.compat.v1 as tf
+import tensorflow_datasets as tfds
+
+# Fields of an example that say which one it is; official submissions are joined by them.
+_IDENTITY = re.compile(r"^(idx|id|index|guid)([/_].*)?$")
+_EOS = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleSet:
+    """The examples of one split of one task, in order.
+
+    Attributes:
+      task: the seqio task.
+      rows: every example with all its fields, tokenized features as int arrays of any length.
+      lengths: for each feature the length that holds all its rows.
+    """
+
+    task: seqio.Task
+    rows: list[dict[str, Any]]
+    lengths: dict[str, int]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """int32 [examples, length] of each feature, padded with 0."""
+        return {
+            feature: np.stack([_fitted(row[feature], length) for row in self.rows])
+            for feature, length in self.lengths.items()
+        }
+
+
+def _fitted(ids: np.ndarray, length: int) -> np.ndarray:
+    """Trims or pads a row; a trimmed one still ends with EOS, as in T5's own evaluation."""
+    row = np.zeros(length, np.int32)
+    row[: min(len(ids), length)] = ids[:length]
+    if len(ids) > length:
+        row[-1] = _EOS
+    return row
+
+
+def load(
+    task: seqio.Task, split: str, sequence_length: Mapping[str, int], limit: int | None
+) -> ExampleSet:
+    """Reads a split, always in the same order and with the same noise.
+
+    Args:
+      task: the seqio task.
+      split: one of its splits.
+      sequence_length: the longest length of each feature.
+      limit: read only so many examples.
+    """
+    with tf.Graph().as_default():
+        dataset = task.get_dataset(dict(sequence_length), split=split, shuffle=False, seed=0)
+        rows = list(tfds.as_numpy(dataset if limit is None else dataset.take(limit)))
+    features = [name for name in task.output_features if rows and name in rows[0]]
+    lengths = {
+        name: min(max(len(row[name]) for row in rows), sequence_length[name]) for name in features
+    }
+    if not rows:
+        raise ValueError(f"the split {split!r} of task {task.name} has no examples")
+    return ExampleSet(task, rows, lengths)
+
+
+def padded(arrays: Mapping[str, np.ndarray], batch_size: int) -> dict[str, np.ndarray]:
+    """Adds rows of padding up to a whole number of batches."""
+    return {
+        name: np.pad(array, [(0, -len(array) % batch_size), (0, 0)])
+        for name, array in arrays.items()
+    }
+
+
+def input_fn(
+    arrays: Mapping[str, np.ndarray], batch_size: int
+) -> Callable[[Mapping[str, Any]], tf.data.Dataset]:
+    """An Estimator input function over whole batches."""
+
+    def batches(params: Mapping[str, Any]) -> tf.data.Dataset:
+        del params
+        return tf.data.Dataset.from_tensor_slices(dict(arrays)).batch(batch_size, True)
+
+    return batches
+
+
+def metrics(examples: ExampleSet, outputs: list[str]) -> dict[str, float]:
+    """The task's metrics of the decoded text against the true targets."""
+    predictions = _postprocessed(examples, outputs)
+    targets = _targets(examples)
+    values: dict[str, float] = {}
+    for metric in examples.task.metric_fns:
+        for name, value in metric(targets, predictions).items():
+            values[name] = float(getattr(value, "value", value))
+    return values
+
+
+def records(examples: ExampleSet, outputs: list[str], split: str) -> list[dict[str, Any]]:
+    """One dictionary for each example: see `runner.predict`."""
+    predictions = _postprocessed(examples, outputs)
+    targets = _targets(examples)
+    found = []
+    for index, (row, output, prediction) in enumerate(
+        zip(examples.rows, outputs, predictions, strict=True)
+    ):
+        record = {"task": examples.task.name, "split": split, "index": index}
+        record |= {k: _plain(v) for k, v in row.items() if _IDENTITY.match(k) and k != "index"}
+        record |= {"output": output, "prediction": _plain(prediction)}
+        if targets:
+            record["target"] = _plain(targets[index])
+        found.append(record)
+    return found
+
+
+def _postprocessed(examples: ExampleSet, outputs: list[str]) -> list[Any]:
+    return [
+        examples.task.postprocess_fn(output, example=row, is_target=False)
+        for output, row in zip(outputs, examples.rows, strict=True)
+    ]
+
+
+def _targets(examples: ExampleSet) -> list[Any]:
+    """What the metrics compare with; empty where the split has no targets."""
+    if any("targets_pretokenized" not in row for row in examples.rows):
+        return []
+    return [
+        examples.task.postprocess_fn(
+            tf.compat.as_text(row["targets_pretokenized"]), example=row, is_target=True
+        )
+        for row in examples.rows
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """NumPy values and bytes as what JSON knows."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def write_lines(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes JSON lines, replacing the file only once it is complete."""
+    _replace(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Writes readable JSON, replacing the file only once it is complete."""
+    _replace(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _replace(path: str | os.PathLike[str], text: str) -> None:
+    target = pathlib.Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(target.name + ".tmp")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(target)

@@ -1,0 +1,213 @@
+"""What can be watched while a model trains: loss, gradient, α, entropy of the attention.
+
+Mesh's training function takes no hooks, prints the loss on every step, and on a processor only
+collects its scalar summaries. `ObservedEstimator` stands between it and the Estimator.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
+
+import mesh_tensorflow as mtf
+import numpy as np
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import transformer, utils
+from tensorflow.compat.v1 import estimator as tf_estimator
+
+_ALPHA = "mixture/alpha"
+
+
+class ObservedEstimator:
+    """Trains like the Estimator that Mesh makes, with hooks, summaries and no prints.
+
+    Args:
+      estimator: Mesh's.
+      seed: of initial values and dropout.
+      summary_steps: steps between summaries.
+      hook: makes a session hook, given the tensor of the loss.
+      probe_features: examples for the entropy of the attention, int32 [examples, length] for each
+        feature; None for no summaries of the attention.
+      probe_arguments: further arguments of `Probe`.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        seed: int,
+        summary_steps: int,
+        hook: Callable[[tf.Tensor], tf.train.SessionRunHook],
+        probe_features: Mapping[str, np.ndarray] | None,
+        probe_arguments: Mapping[str, Any],
+    ):
+        self._listeners = []
+        if probe_features is not None:
+            self._listeners.append(
+                AttentionListener(
+                    estimator.model_dir, lambda: Probe(probe_features, **probe_arguments)
+                )
+            )
+
+        def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
+            spec = estimator.model_fn(features, labels, mode, config)
+            for name, value in tf.get_collection(mtf.utils.SCALAR_SUMMARIES_COLLECTION_KEY):
+                tf.summary.scalar(name, value)
+            loss = _without_print(spec.loss)
+            return spec._replace(loss=loss, training_hooks=[*spec.training_hooks, hook(loss)])
+
+        self._estimator = tf_estimator.Estimator(
+            model_fn,
+            config=estimator.config.replace(
+                tf_random_seed=seed,
+                save_summary_steps=summary_steps,
+                log_step_count_steps=summary_steps,
+            ),
+        )
+
+    def train(self, input_fn: Any, max_steps: int, hooks: Any) -> None:
+        """What Mesh's `train_model` calls."""
+        self._estimator.train(
+            input_fn, max_steps=max_steps, hooks=hooks, saving_listeners=self._listeners
+        )
+
+
+def _without_print(loss: tf.Tensor) -> tf.Tensor:
+    """The tensor that Mesh wraps into tf.Print."""
+    return loss.op.inputs[0] if loss.op.type == "Print" else loss
+
+
+class AttentionListener(tf_estimator.CheckpointSaverListener):
+    """Writes α and the entropy of each head's attention whenever a checkpoint is saved.
+
+    The entropy comes from a graph and session of its own, so training steps stay as they are.
+    """
+
+    def __init__(self, model_dir: str, make_probe: Callable[[], "Probe"]):
+        self._model_dir = model_dir
+        self._make_probe = make_probe
+        self._probe: Probe | None = None
+
+    def after_save(self, session: tf.Session, global_step_value: int) -> None:
+        checkpoint = os.path.join(self._model_dir, f"model.ckpt-{global_step_value}")
+        summary = tf.Summary()
+        for layer, alpha in alphas(checkpoint).items():
+            for head, weights in enumerate(np.atleast_2d(alpha)):
+                for term, value in enumerate(weights):
+                    tag = f"alpha/{layer}/head_{head}/term_{term}"
+                    summary.value.add(tag=tag, simple_value=float(value))
+        if self._probe is None:
+            self._probe = self._make_probe()
+        for layer, entropies in self._probe.entropies(checkpoint).items():
+            for head, value in enumerate(entropies):
+                tag = f"attention_entropy/{layer}/head_{head}"
+                summary.value.add(tag=tag, simple_value=float(value))
+        writer = tf.summary.FileWriterCache.get(self._model_dir)
+        writer.add_summary(summary, global_step_value)
+
+
+def alphas(checkpoint: str) -> dict[str, np.ndarray]:
+    """α of every `Mixture` in a checkpoint: layer scope -> [heads, terms], each row adding to 1."""
+    reader = tf.train.load_checkpoint(checkpoint)
+    found = {}
+    for name in sorted(reader.get_variable_to_shape_map()):
+        if name.endswith(_ALPHA):
+            logits = reader.get_tensor(name).astype(np.float64)
+            exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+            layer = name.removesuffix("/" + _ALPHA)
+            found[layer] = exponentials / exponentials.sum(-1, keepdims=True)
+    return found
+
+
+class Probe:
+    """An evaluation graph that gives the attention weights of a checkpoint on some examples.
+
+    Needs the gin configuration of the model while it is made, not afterwards.
+
+    Args:
+      features: int32 [batch, length] for each of inputs and targets.
+      model_type: as for Mesh's `run`.
+      vocabulary: likewise.
+    """
+
+    def __init__(self, features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any):
+        # Not at the top: whoever only trains stock layers need not load ours.
+        from mtf_synthesizer import attention
+
+        self._graph = tf.Graph()
+        with self._graph.as_default(), contextlib.ExitStack() as stack:
+            recorded = stack.enter_context(attention.recording())
+            mesh = mtf.Mesh(mtf.Graph(), "probe")
+            _call_model(mesh, features, model_type, vocabulary)
+            entropies = {r.layer: _entropy(r.weights) for r in recorded}
+            weights = {r.layer: mtf.anonymize(_in_order(r.weights)) for r in recorded}
+            implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
+            lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
+            self._entropies = {k: lowering.export_to_tf_tensor(v) for k, v in entropies.items()}
+            self._weights = {k: lowering.export_to_tf_tensor(v) for k, v in weights.items()}
+            self._saver = tf.train.Saver()
+            self._to_slices = lowering.copy_masters_to_slices()
+        self._session = tf.Session(graph=self._graph)
+
+    def entropies(self, checkpoint: str) -> dict[str, np.ndarray]:
+        """Mean entropy of the attention in nats: layer scope -> [heads]."""
+        return self._evaluated(self._entropies, checkpoint)
+
+    def weights(self, checkpoint: str) -> dict[str, np.ndarray]:
+        """Layer scope -> [(batch,) heads, length, memory_length]."""
+        return self._evaluated(self._weights, checkpoint)
+
+    def _evaluated(self, tensors: dict[str, tf.Tensor], checkpoint: str) -> dict[str, np.ndarray]:
+        self._saver.restore(self._session, checkpoint)
+        self._session.run(self._to_slices)
+        return self._session.run(tensors)
+
+
+def _call_model(
+    mesh: mtf.Mesh, features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any
+) -> None:
+    """Builds the model in evaluation mode on constant features."""
+    model = utils.build_model(
+        model_type=model_type,
+        input_vocab_size=utils.inputs_vocabulary(vocabulary).vocab_size,
+        output_vocab_size=utils.targets_vocabulary(vocabulary).vocab_size,
+        layout_rules="",
+        mesh_shape="",
+    )
+    tensors = {}
+    for name, array in features.items():
+        dims = [mtf.Dimension("batch", array.shape[0]), mtf.Dimension("length", array.shape[1])]
+        tensors[name] = mtf.import_tf_tensor(mesh, tf.constant(array, tf.int32), mtf.Shape(dims))
+    if model_type in ("lm", "delimited_lm"):
+        if model_type == "delimited_lm":
+            tensors = utils._dynamic_text2self(tensors)  # the only place that has it
+        inputs = transformer.autoregressive_inputs(tensors["targets"])
+    else:
+        inputs = tensors["inputs"]
+    model.call_simple(
+        inputs=inputs,
+        targets=tensors["targets"],
+        compute_loss=False,
+        mode=tf_estimator.ModeKeys.EVAL,
+        variable_dtype=utils.get_variable_dtype(),
+    )
+
+
+def _in_order(weights: mtf.Tensor) -> mtf.Tensor:
+    """[(batch,) heads, length, memory_length], with a heads dimension of 1 where there is none."""
+    dims = {dim.name: dim for dim in weights.shape.dims}
+    last = [dims.pop("length"), dims.pop("memory_length")]
+    first = [dims.pop("batch")] if "batch" in dims else []
+    heads = mtf.Dimension("heads", int(np.prod([dim.size for dim in dims.values()])))
+    named = mtf.transpose(weights, mtf.Shape([*first, *dims.values(), *last]))
+    return mtf.reshape(named, mtf.Shape([*first, heads, *last]))
+
+
+def _entropy(weights: mtf.Tensor) -> mtf.Tensor:
+    """-Σ w log w over keys, mean over everything but the heads: [heads]."""
+    ordered = _in_order(weights)
+    logs = mtf.log(mtf.maximum(ordered, 1e-30))
+    total = mtf.reduce_sum(ordered * logs, reduced_dim=ordered.shape.dims[-1])
+    heads = [dim for dim in total.shape.dims if dim.name == "heads"]
+    return -mtf.reduce_mean(total, output_shape=mtf.Shape(heads))

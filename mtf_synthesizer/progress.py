@@ -1,0 +1,140 @@
+"""What a user sees of a training run: a progress bar and a file of losses."""
+
+import json
+import os
+import pathlib
+import sys
+import time
+from typing import Any
+
+import tqdm
+
+LOSS_FILE = "loss.jsonl"
+# Without a terminal there is no bar; a line now and then shows that the run is alive.
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+class LossLog:
+    """Mean losses of a run, kept in a file so that a resumed run has the whole curve.
+
+    Each line of the file is a JSON object with step, loss (mean since the line before), seconds
+    (of training since the line before) and steps_per_second.
+    """
+
+    def __init__(self, model_dir: str | os.PathLike[str]):
+        self.path = pathlib.Path(model_dir) / LOSS_FILE
+
+    def read(self) -> list[dict[str, float]]:
+        """Every line, in the order of steps; a half-written last line is left out."""
+        if not self.path.exists():
+            return []
+        rows = []
+        for line in self.path.read_text("utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return rows
+
+    def rewind(self, step: int) -> None:
+        """Forgets what lies after a step: the run goes on from the checkpoint of that step."""
+        kept = [row for row in self.read() if row["step"] <= step]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(self.path.name + ".tmp")
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
+        temporary.replace(self.path)
+
+    def append(self, row: dict[str, float]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+class Progress:
+    """A bar with loss, steps per second and time left; or lines where there is no terminal."""
+
+    def __init__(self, title: str, start: int, total: int, shown: bool = True):
+        self._title, self._total, self._shown = title, total, shown
+        self._terminal = sys.stderr.isatty()
+        self._bar = tqdm.tqdm(
+            total=total,
+            initial=start,
+            desc=title,
+            unit="step",
+            disable=not (shown and self._terminal),
+            dynamic_ncols=True,
+            smoothing=0.05,
+        )
+        self._last_line = time.monotonic()
+
+    def update(self, step: int, loss: float, steps_per_second: float) -> None:
+        """Moves to `step`."""
+        self._bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+        self._bar.update(step - self._bar.n if self._terminal else 0)
+        now = time.monotonic()
+        due = now - self._last_line >= _SECONDS_BETWEEN_LINES or step >= self._total
+        if self._shown and not self._terminal and due:
+            self._last_line = now
+            left = (self._total - step) / max(steps_per_second, 1e-9)
+            print(
+                f"{self._title}: step {step}/{self._total}, loss {loss:.3f}, "
+                f"{steps_per_second:.2f} steps/s, {_duration(left)} left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def training_hook(log: LossLog, title: str, total: int, every: int, shown: bool, loss: Any) -> Any:
+    """A session hook that moves the bar each step and now and then writes to the loss file.
+
+    A function and not a module-level class because its base class comes with TensorFlow.
+    """
+    import tensorflow.compat.v1 as tf
+
+    class ProgressHook(tf.train.SessionRunHook):
+        def begin(self) -> None:
+            self._step = tf.train.get_global_step()
+
+        def after_create_session(self, session: Any, coord: Any) -> None:
+            start = int(session.run(self._step))
+            log.rewind(start)
+            self._bar = Progress(title, start, total, shown)
+            self._start_interval(start)
+
+        def _start_interval(self, step: int) -> None:
+            self._losses: list[float] = []
+            self._from, self._since = step, time.monotonic()
+
+        def before_run(self, run_context: Any) -> Any:
+            return tf.train.SessionRunArgs([self._step, loss])
+
+        def after_run(self, run_context: Any, run_values: Any) -> None:
+            # The step may be read before or after this run adds to it; counting is certain.
+            self._losses.append(float(run_values.results[1]))
+            step = self._from + len(self._losses)
+            seconds = time.monotonic() - self._since
+            speed = len(self._losses) / max(seconds, 1e-9)
+            self._bar.update(step, self._losses[-1], speed)
+            if step % every == 0 or step >= total:
+                log.append(
+                    {
+                        "step": step,
+                        "loss": sum(self._losses) / len(self._losses),
+                        "seconds": seconds,
+                        "steps_per_second": speed,
+                    }
+                )
+                self._start_interval(step)
+
+        def end(self, session: Any) -> None:
+            self._bar.close()
+
+    return ProgressHook()

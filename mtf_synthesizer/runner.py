@@ -1,0 +1,149 @@
+"""Trains, evaluates and decodes: the package's commands as functions of plain values.
+
+Every call starts from an empty gin configuration and leaves none behind, so they may be called in
+any order and any number of times in one process.
+"""
+
+import os
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
+
+import gin
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import utils
+
+from mtf_synthesizer import configuration, names, observing, progress, stock
+from mtf_synthesizer.configuration import TASK_MODULES
+from mtf_synthesizer.evaluation import attention, describe, evaluate, predict, report_path
+
+__all__ = [
+    "alphas",
+    "attention",
+    "describe",
+    "evaluate",
+    "loss_curve",
+    "predict",
+    "report_path",
+    "train",
+]
+
+
+def train(
+    model_dir: str | os.PathLike[str],
+    task: str,
+    *,
+    synthesizer: str | None = None,
+    size: str | None = None,
+    run: str = "pretrain",
+    steps: int | None = None,
+    batch_size: int | None = None,
+    gin_files: Sequence[str] = (),
+    gin_params: Sequence[str] = (),
+    init_checkpoint: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    modules: Sequence[str] = TASK_MODULES,
+    summary_steps: int | None = None,
+    attention_summaries: bool = True,
+    show_progress: bool = True,
+    verbose: bool = False,
+) -> dict[str, Any]:
+    """Trains a model, or goes on where an earlier call with the same model_dir stopped.
+
+    Args:
+      model_dir: folder for checkpoints, summaries, operative_config.gin and loss.jsonl.
+      task: a seqio task or mixture.
+      synthesizer: a name of gin/synthesizers, e.g. "rv".
+      size: a name of gin/sizes, e.g. "tiny". Without synthesizer and size the model is the one
+        of init_checkpoint.
+      run: a name of gin/runs: schedule, lengths, batch and packing.
+      steps: training steps, counted from init_checkpoint where there is one; unless given, the
+        number in the run's file.
+      batch_size: sequences in a batch; unless given, the number in the run's file.
+      gin_files: further gin files, parsed after the named ones.
+      gin_params: bindings, parsed last.
+      init_checkpoint: a model folder or a checkpoint to start from. Variables it does not have
+        start afresh.
+      seed: of initial values, dropout and the order of examples.
+      modules: imported for the tasks they register.
+      summary_steps: steps between summaries and between lines of loss.jsonl.
+      attention_summaries: whether α and the entropy of the attention are written with every
+        checkpoint.
+      show_progress: whether a bar is shown.
+      verbose: whether T5, Mesh and TensorFlow log.
+
+    Returns:
+      model_dir, step (the last one), seconds, loss (last mean; None if there is none) and losses
+      (the lines of loss.jsonl since the run first began: step, loss, seconds, steps_per_second).
+
+    Raises:
+      names.UserError: a name, file, binding or task is wrong, or the loss is not a number.
+    """
+    began = time.monotonic()
+    start = configuration.start_checkpoint(init_checkpoint) if init_checkpoint else None
+    wanted = configuration.for_training(
+        task, synthesizer, size, run, steps, batch_size, gin_files, gin_params, modules, start
+    )
+    with stock.configured(wanted, verbose):
+        stock.check_task(task)
+        with gin.unlock_config():
+            gin.bind_parameter("mesh_train_dataset_fn.seed", seed)
+        overrides = {"init_checkpoint": start.path} if start else {}
+        model = stock.build(model_dir, **overrides)
+        stock.check_features(task, model)
+        title = pathlib.Path(model_dir).name or str(model_dir)
+        log = progress.LossLog(model_dir)
+        every = summary_steps or max(1, min(100, model.train_steps // 50))
+        probe_features = stock.probe_features(task, model) if attention_summaries else None
+        observed = observing.ObservedEstimator(
+            model.estimator,
+            seed=seed,
+            summary_steps=every,
+            hook=lambda loss: progress.training_hook(
+                log, title, model.train_steps, every, show_progress, loss
+            ),
+            probe_features=probe_features,
+            probe_arguments={"model_type": model.model_type, "vocabulary": model.vocabulary},
+        )
+        _train(observed, model)
+    rows = log.read()
+    done = configuration.chosen_checkpoints(model_dir, "latest")[0]
+    return {
+        "model_dir": str(model_dir),
+        "step": done.step,
+        "seconds": time.monotonic() - began,
+        "loss": rows[-1]["loss"] if rows else None,
+        "losses": rows,
+    }
+
+
+def _train(estimator: observing.ObservedEstimator, model: stock.Model) -> None:
+    try:
+        utils.train_model(
+            estimator,
+            model.vocabulary,
+            model.sequence_length,
+            model.batch_size,
+            model.train_dataset_fn,
+            model.train_steps,
+            ensemble_inputs=None,
+        )
+    except tf.train.NanLossDuringTrainingError as error:
+        raise names.UserError(
+            "the loss is no longer a number. Try --gin_file=clip_gradients.gin or a smaller "
+            "learning rate; the last checkpoint is intact"
+        ) from error
+
+
+def loss_curve(model_dir: str | os.PathLike[str]) -> list[dict[str, float]]:
+    """The lines of a run's loss.jsonl: step, loss, seconds, steps_per_second."""
+    return progress.LossLog(model_dir).read()
+
+
+def alphas(model_dir: str | os.PathLike[str], checkpoint: str | int = "latest") -> dict[str, Any]:
+    """α of every `Mixture` in a checkpoint: layer scope -> float array [heads, terms]."""
+    chosen = configuration.chosen_checkpoints(model_dir, checkpoint)[-1]
+    return observing.alphas(chosen.path)

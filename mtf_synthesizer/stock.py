@@ -1,0 +1,177 @@
+"""T5's and Mesh's own functions under one gin configuration at a time.
+
+The only module that touches the globals of gin and seqio. Nothing is left of a configuration
+afterwards, so that models of different kinds can be trained in one process.
+"""
+
+import contextlib
+import dataclasses
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before T5 and Mesh
+
+import gin
+import numpy as np
+import seqio
+import t5.models.mesh_transformer
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import utils
+
+from mtf_synthesizer import bindings, decoding, names, quiet
+from mtf_synthesizer.configuration import Configuration
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """What Mesh's `run` makes of a configuration; the meaning of the fields is that of `run`."""
+
+    estimator: Any
+    vocabulary: Any
+    sequence_length: dict[str, int]
+    batch_size: int
+    train_dataset_fn: Callable[..., tf.data.Dataset]
+    train_steps: int
+    model_type: str
+
+
+@contextlib.contextmanager
+def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
+    """A fresh gin configuration inside, none outside."""
+    quiet.set_log_levels(verbose)
+    tf.disable_v2_behavior()
+    import_modules(wanted.modules)
+    gin.clear_config()
+    for folder in names.search_path():
+        if not any(str(folder) == known for known in _search_path):
+            gin.add_config_file_search_path(str(folder))
+            _search_path.append(str(folder))
+    try:
+        with quiet.without_messages(not verbose):
+            gin.parse_config_files_and_bindings(
+                [str(names.mesh_defaults()), *wanted.files],
+                list(wanted.params),
+                finalize_config=False,
+                skip_unknown=_DEPRECATED,
+            )
+        # T5's entry point does the same without a TPU: there are no bfloat16 kernels elsewhere.
+        gin.bind_parameter("utils.get_variable_dtype.slice_dtype", "float32")
+        gin.bind_parameter("utils.get_variable_dtype.activation_dtype", "float32")
+        gin.finalize()
+    except (ValueError, ImportError, SyntaxError, OSError) as error:
+        raise names.UserError(f"gin configuration: {error}") from error
+    try:
+        yield
+    finally:
+        gin.clear_config()
+
+
+_search_path: list[str] = []
+_DEPRECATED = (*t5.models.mesh_transformer.DEPRECATED_GIN_REFERENCES, *bindings.DEPRECATED)
+
+
+def import_modules(modules: Sequence[str]) -> None:
+    """Imports modules a user named, looking in the working directory too.
+
+    Raises:
+      names.UserError: if one can't be imported.
+    """
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name and module.startswith(error.name):
+                raise names.UserError(f"--module_import: no module named {module!r}") from error
+            raise
+
+
+def build(model_dir: str | os.PathLike[str], **overrides: Any) -> Model:
+    """Lets Mesh's `run` resolve the configuration, and takes what it would train with."""
+    built: list[Model] = []
+
+    def take(
+        estimator: Any,
+        vocabulary: Any,
+        sequence_length: dict[str, int],
+        batch_size: int,
+        train_dataset_fn: Callable[..., tf.data.Dataset],
+        train_steps: int,
+        ensemble_inputs: int | None,
+        **unused: Any,
+    ) -> None:
+        if ensemble_inputs:
+            raise names.UserError("run.ensemble_inputs is set, but ensembles are not supported")
+        model_type = gin.get_bindings("run", resolve_references=False).get("model_type")
+        built.append(
+            Model(
+                estimator,
+                vocabulary,
+                sequence_length,
+                batch_size,
+                train_dataset_fn,
+                train_steps,
+                model_type or "bitransformer",
+            )
+        )
+
+    utils.run(
+        tpu_job_name=None,
+        tpu=None,
+        gcp_project=None,
+        tpu_zone=None,
+        model_dir=str(model_dir),
+        mode="train",
+        train_model_fn=take,
+        **overrides,
+    )
+    return built[0]
+
+
+def known_tasks() -> list[str]:
+    """Names of every registered task and mixture."""
+    return sorted({*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()})
+
+
+def check_task(task: str) -> None:
+    """Raises a UserError with a suggestion unless the task is registered."""
+    if task not in known_tasks():
+        importlib.import_module("t5.data.mixtures")  # T5's own tasks, slow to import
+    names.check("task", task, known_tasks())
+
+
+def check_features(task: str, model: Model) -> None:
+    features = seqio.get_mixture_or_task(task).output_features
+    if (model.model_type == "lm") == ("inputs" in features):
+        advice = {
+            "lm": "choose a size without _lm, or --gin_param=\"run.model_type = 'delimited_lm'\"",
+        }.get(model.model_type, "choose a size ending in _lm")
+        raise names.UserError(
+            f"the task {task} has the features {', '.join(features)}, which a model of type "
+            f"{model.model_type!r} can't be trained on: {advice}"
+        )
+
+
+def example_sets(
+    task: str, split: str, model: Model, limit: int | None
+) -> list[decoding.ExampleSet]:
+    check_task(task)
+    tasks = seqio.get_subtasks(seqio.get_mixture_or_task(task))
+    splits = sorted({name for each in tasks for name in each.splits})
+    names.check(f"split of {task}", split, splits)
+    return [
+        decoding.load(each, split, model.sequence_length, limit)
+        for each in tasks
+        if split in each.splits
+    ]
+
+
+def probe_features(task: str, model: Model) -> dict[str, np.ndarray]:
+    """A few examples to look at the attention with, of the validation split where there is one."""
+    first = seqio.get_subtasks(seqio.get_mixture_or_task(task))[0]
+    split = "validation" if "validation" in first.splits else "train"
+    return decoding.load(first, split, model.sequence_length, 4).arrays()
