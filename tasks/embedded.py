@@ -3,14 +3,15 @@
     task            inputs                                         targets
     testament       testament: <verse>                             old | new
     same_verse      same verse: first: <verse> second: <verse>     same | other
-    modern_english  modern: <verse of King James or Young>         <the verse in World English>
+    modern_english  modern: <verse of Young or King James>         <the verse in World English>
 
 Every chapter belongs to one split, in all tasks and in pretraining. Training examples take each
 verse in all translations; held-out examples take it once, so that they count as independent.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import seqio
@@ -29,7 +30,8 @@ SAME_VERSE_PAIRS = (
     ("asv", "ylt"),
     ("web", "ylt"),
 )
-OLD_ENGLISH = ("kjv", "ylt")
+# Copying King James scores a BLEU of 47, copying Young's Literal 27: both teach, the latter tests.
+MODERNIZED = {"train": ("kjv", "ylt"), "validation": ("ylt",), "test": ("ylt",)}
 
 
 class Example(NamedTuple):
@@ -73,43 +75,53 @@ def testament(split: str) -> list[Example]:
 def same_verse(split: str) -> list[Example]:
     """Do two verses from different translations say the same? Negatives share the chapter."""
     verses = short_verses(split)
-    chapters: dict[int, list[Verse]] = {}
-    for verse in verses:
-        chapters.setdefault(verse.chapter, []).append(verse)
+    others = {
+        verse.identity: _others(verse, chapter)
+        for chapter in _chapters(verses)
+        for verse in chapter
+    }
     items = [
         (verse, pair)
         for verse in verses
-        if len(chapters[verse.chapter]) > 1
+        if others[verse.identity]
         for pair in choices(split, verse, SAME_VERSE_PAIRS, "same_verse")
     ]
     examples = []
     for number, (verse, pair) in enumerate(_shuffled(items, "same_verse")):
         left, right = pair if fixed_order("order", verse.identity, pair) % 2 else pair[::-1]
-        same = number % 2 == 0
-        other = verse if same else _another(verse, chapters[verse.chapter], pair)
-        inputs = f"same verse: first: {verse.texts[left]} second: {other.texts[right]}"
-        examples.append(Example(inputs, "same" if same else "other"))
+        second, label = verse, "same"
+        if number % 2:
+            negatives = others[verse.identity]
+            choice = fixed_order("negative", verse.identity, pair) % len(negatives)
+            second, label = negatives[choice], "other"
+        text = f"same verse: first: {verse.texts[left]} second: {second.texts[right]}"
+        examples.append(Example(text, label))
     return examples
 
 
-def modern_english(split: str) -> list[Example]:
-    """King James or Young's Literal into World English."""
+def _chapters(verses: Sequence[Verse]) -> Iterator[list[Verse]]:
+    for _, members in itertools.groupby(verses, key=lambda verse: verse.chapter):
+        yield list(members)
+
+
+def _others(verse: Verse, chapter: Sequence[Verse]) -> list[Verse]:
+    """The verses of a chapter that differ from `verse` in every translation."""
     return [
-        Example(f"modern: {verse.texts[name]}", verse.texts["web"])
-        for verse, name in _shuffled(
-            [
-                (verse, name)
-                for verse in short_verses(split)
-                for name in choices(split, verse, OLD_ENGLISH, "modern_english")
-            ],
-            "modern_english",
-        )
+        other
+        for other in chapter
+        if all(other.texts[name] != text for name, text in verse.texts.items())
     ]
 
 
-def _another(verse: Verse, chapter: Sequence[Verse], pair: tuple[str, str]) -> Verse:
-    others = [other for other in chapter if other is not verse]
-    return others[fixed_order("negative", verse.identity, pair) % len(others)]
+def modern_english(split: str) -> list[Example]:
+    """King James or Young's Literal (held-out: the latter) into World English."""
+    return [
+        Example(f"modern: {verse.texts[name]}", verse.texts["web"])
+        for verse, name in _shuffled(
+            [(verse, name) for verse in short_verses(split) for name in MODERNIZED[split]],
+            "modern_english",
+        )
+    ]
 
 
 def _shuffled(items: Sequence[tuple[Verse, object]], task: str) -> list:

@@ -7,7 +7,9 @@ import sacrebleu
 
 def accuracy(targets: Sequence[str], predictions: Sequence[str]) -> dict[str, float]:
     """Per cent of predictions that equal their target."""
-    hits = sum(target == prediction for target, prediction in zip(targets, predictions, strict=True))
+    hits = sum(
+        target == prediction for target, prediction in zip(targets, predictions, strict=True)
+    )
     return {"accuracy": 100 * hits / len(targets)}
 
 
