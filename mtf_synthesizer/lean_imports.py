@@ -123,7 +123,8 @@ def run(module: LateModule) -> None:
             importlib.import_module(module.__name__)
         finally:
             for name, (found, kind) in taken.items():
-                if _RUNNING.pop(name, None) is not None:
+                _RUNNING.pop(name, None)
+                if name not in sys.modules:  # not needed, or it failed
                     sys.modules[name] = found
                     found.__class__ = kind
 

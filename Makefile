@@ -1,0 +1,61 @@
+# Everything happens in this folder: the environment is .venv, results go to runs/.
+# `make install PYTHON=/path/to/python3.12` chooses the Python; the first suitable one is taken else.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?=
+
+# Standard error of TensorFlow's C++ part: only errors.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DELETE_ON_ERROR:
+.PHONY: help install demo test lint format types unit lock check-stacks clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+install: $(VENV)/.installed  ## build .venv from requirements.lock, with this package in it
+
+demo: install  ## pretrain, fine-tune, evaluate and export three models: runs/demo/index.html
+	$(BIN)/mtf_synthesizer demo
+
+test: install lint types unit  ## everything that is checked before a change is accepted
+
+lint: install  ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install  ## correct style where that can be done automatically
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: install  ## check type hints
+	$(BIN)/mypy
+
+unit: install  ## run the tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lock:  ## choose the newest releases that fit setup.py again and write requirements.lock (needs uv)
+	@command -v uv > /dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+	  --no-emit-package tensorflow-datasets --no-annotate --custom-compile-command "make lock" \
+	  --output-file requirements.lock setup.py
+
+check-stacks: install  ## the same scores on TensorFlow 2.15; T5's own script on TensorFlow 2.12
+	$(BIN)/python checks/stacks.py
+
+clean:  ## remove the environments and what tools left; keeps runs/
+	rm -rf $(VENV) .stacks build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The lock names one of the two distributions that write the folder tensorflow_datasets, so pip must
+# not follow dependencies. Built anew when the lock changes: pip removes nothing from an old one.
+$(VENV)/.locked: requirements.lock
+	@python=$$(checks/find_python.sh $(PYTHON)) && rm -rf $(VENV) && set -x && \
+	  "$$python" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements.lock
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.locked setup.py pyproject.toml mtf_synthesizer/__init__.py
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
