@@ -54,7 +54,10 @@ setup(
     # only; it must never get an __init__.py, or `import gin` from the checkout would find it.
     packages=["mtf_synthesizer", "mtf_synthesizer.tasks", "mtf_synthesizer.gin"],
     package_dir={"mtf_synthesizer.tasks": "tasks", "mtf_synthesizer.gin": "gin"},
-    package_data={"mtf_synthesizer.gin": ["*.gin", "**/*.gin", "*.md"]},
+    package_data={
+        "mtf_synthesizer": ["*.html", "*.css", "*.js", "*.json"],
+        "mtf_synthesizer.gin": ["*.gin", "**/*.gin", "*.md"],
+    },
     install_requires=REQUIREMENTS,
     extras_require={"dev": DEVELOPMENT},
     entry_points={"console_scripts": ["mtf_synthesizer = mtf_synthesizer.cli:main"]},

@@ -15,12 +15,14 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from mtf_synthesizer.names import UserError
+
 OLDEST = (2, 12)
 NEWEST = (2, 21)
 DATASETS_PACKAGES = "tensorflow-datasets or tfds-nightly"
 
 
-class UnsupportedInstallationError(ImportError):
+class UnsupportedInstallationError(ImportError, UserError):
     """The installed packages can't work together; the message says what to install."""
 
 
