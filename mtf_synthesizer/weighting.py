@@ -74,15 +74,41 @@ def alike(
         return mtf.softmax(logits, view.memory_length)
 
     shape = _output_shape(view)
+    memory = view.memory_length
     if present is None:
         return weights, mtf.einsum([mtf.cast(weights(), values.dtype), values], shape)
-    shifted = logits - mtf.stop_gradient(mtf.reduce_max(logits, reduced_dim=view.memory_length))
-    scores = mtf.exp(shifted)
+    scores = mtf.exp(logits - mtf.stop_gradient(mtf.reduce_max(logits, reduced_dim=memory)))
     kept = values * mtf.cast(present, values.dtype)
-    total = mtf.einsum([mtf.cast(scores, values.dtype), kept], shape)
-    norm = mtf.einsum([scores, mtf.cast(present, tf.float32)], shape - view.kv)
+    # All examples side by side as the columns of one matrix per head: written out, because an
+    # einsum would transpose again in each of the two products of the backward pass.
+    batch = view.context.batch_dims
+    queries = [d for d in shape.dims if d not in batch and d not in view.heads and d != view.kv]
+    columns = mtf.Shape([*view.heads, *queries, *batch])
+    kept = mtf.transpose(kept, mtf.Shape([*_own_heads(kept, view), memory, *batch, view.kv]))
+    total = _Mix([mtf.cast(scores, values.dtype), kept], columns + view.kv).outputs[0]
+    norm = mtf.einsum([scores, mtf.cast(present, tf.float32)], columns)
     outputs = mtf.cast(total, tf.float32) / mtf.maximum(norm, _LEAST_SUM)
-    return weights, mtf.cast(outputs, values.dtype)
+    return weights, mtf.transpose(mtf.cast(outputs, values.dtype), shape)
+
+
+class _Mix(mtf.ops.EinsumOperation):
+    """An einsum whose gradient to its second operand needs no transposition.
+
+    TensorFlow's einsum leaves the free dimensions in the order of its operands; Mesh's gradient
+    has them the wrong way round here and pays with a pass over the result.
+    """
+
+    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor]:
+        scores, kept = self.inputs
+        (grad,) = grad_ys
+        return [
+            mtf.einsum([grad, kept], scores.shape),
+            mtf.einsum([scores, grad], kept.shape),
+        ]
+
+
+def _own_heads(values: mtf.Tensor, view: View) -> list[mtf.Dimension]:
+    return [d for d in view.heads if d in values.shape.dims]
 
 
 def _output_shape(view: View) -> mtf.Shape:
