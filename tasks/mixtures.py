@@ -6,4 +6,7 @@ from mtf_synthesizer.tasks import embedded
 
 VERSES = "synthesizer_verses_v001"
 
-seqio.MixtureRegistry.add(VERSES, list(embedded.TASKS), default_rate=1.0)
+# Translation needs the most examples to learn from.
+RATES = {name: 2.0 if name == "synthesizer_modern_english_v001" else 1.0 for name in embedded.TASKS}
+
+seqio.MixtureRegistry.add(VERSES, list(RATES.items()))
