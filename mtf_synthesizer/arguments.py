@@ -4,7 +4,7 @@ import argparse
 
 from mtf_synthesizer import __version__, benchmark, names
 
-_EXAMPLES = {
+EXAMPLES = {
     "t5": "mtf_synthesizer t5 --model_dir=runs/r --module_import=mtf_synthesizer.tasks \\\n"
     "    --gin_file=sizes/tiny.gin --gin_file=synthesizers/r.gin --gin_file=runs/pretrain.gin \\\n"
     "    --gin_file=local_cpu.gin --gin_param=\"MIXTURE_NAME='synthesizer_verse_spans_v001'\"",
@@ -55,7 +55,7 @@ def _add(
         name,
         help=purpose,
         description=f"{purpose[0].upper()}{purpose[1:]}.",
-        epilog=f"example:\n  {_EXAMPLES[name]}",
+        epilog=f"example:\n  {EXAMPLES[name]}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 

@@ -27,6 +27,8 @@ DEPRECATED = frozenset(
         "Vocabulary",
     }
 )
+# The configuration that a run leaves in its folder.
+_OPERATIVE = "operative_config.gin"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Statement:
 
     origin: str
     trusted: bool
+    scope: str
     selector: str
     parameter: str
     value: Any
@@ -92,6 +95,7 @@ def check(
     bindings = [s for param in params for s in _read(param, f"--gin_param {param!r}", False)]
     _check_macros(statements, bindings)
     statements += bindings
+    _check_scopes(statements)
     imported = [s.selector for s in statements if s.is_import] + list(modules)
     others = [name for name in imported if not _is_scanned(name)]
     known = [*_scanned(), *configurables.scan(others)]
@@ -117,9 +121,7 @@ def _read_files(files: Iterable[str]) -> Iterator[Statement]:
     for name in files:
         path = names.find_gin_file(name)
         # What a run has written was parsed and checked by gin before.
-        trusted = path.name == "operative_config.gin" or any(
-            library in path.parents for library in libraries
-        )
+        trusted = path.name == _OPERATIVE or any(library in path.parents for library in libraries)
         yield from _read(path.read_text("utf-8"), _shown(path), trusted)
 
 
@@ -140,19 +142,23 @@ def _read(text: str, origin: str, trusted: bool) -> Iterator[Statement]:
             if isinstance(parsed, config_parser.IncludeStatement):
                 yield from _read_files([parsed.filename])
             elif isinstance(parsed, config_parser.ImportStatement):
-                yield Statement(origin, trusted, parsed.module, "", None, is_import=True)
+                yield Statement(origin, trusted, "", parsed.module, "", None, is_import=True)
             elif isinstance(parsed, config_parser.BindingStatement):
-                name = (
-                    parsed.selector
-                    if parsed.arg_name or not parsed.scope
-                    else f"{parsed.scope}/{parsed.selector}"
-                )
-                line = "" if origin.startswith("--") else f":{parsed.location.line_num}"
-                yield Statement(origin + line, trusted, name, parsed.arg_name or "", parsed.value)
+                yield _binding(parsed, origin, trusted)
     except names.UserError:
         raise
     except (SyntaxError, ValueError) as error:  # the tokenizer raises either
         raise names.UserError(f"{origin}: not valid gin syntax: {_one_line(error)}") from error
+
+
+def _binding(parsed: config_parser.BindingStatement, origin: str, trusted: bool) -> Statement:
+    scope, selector = parsed.scope, parsed.selector
+    if scope and not parsed.arg_name:  # a macro's scope is part of its name
+        scope, selector = "", f"{scope}/{selector}"
+    line = "" if origin.startswith("--") else f":{parsed.location.line_num}"
+    return Statement(
+        origin + line, trusted, scope or "", selector, parsed.arg_name or "", parsed.value
+    )
 
 
 def _one_line(error: Exception) -> str:
@@ -188,6 +194,27 @@ def _check_macros(in_files: list[Statement], in_params: list[Statement]) -> None
         if name not in is_macro and not s.trusted and "." not in name:
             raise names.UserError(
                 f"{s.origin}: the macro %{name} is never set.{names.suggestion(name, is_macro)}"
+            )
+
+
+def _check_scopes(statements: list[Statement]) -> None:
+    """A change to a finished run has no effect where the run binds the parameter in every scope.
+
+    Its configuration has encoder/Random.initial_scale and decoder/Random.initial_scale, over
+    which Random.initial_scale does not win.
+    """
+    of_run = [s for s in statements if s.trusted and _OPERATIVE in s.origin and s.parameter]
+    bound = {(s.scope, s.selector.rpartition(".")[2], s.parameter) for s in of_run}
+    for s in statements:
+        if s.trusted or s.scope or not s.parameter:
+            continue
+        name = s.selector.rpartition(".")[2]
+        scopes = sorted(scope for scope, *rest in bound if scope and rest == [name, s.parameter])
+        if scopes and ("", name, s.parameter) not in bound:
+            wanted = " and ".join(f"{scope}/{name}.{s.parameter}" for scope in scopes)
+            raise names.UserError(
+                f"{s.origin}: {name}.{s.parameter} has no effect, because the run that it changes "
+                f"binds it in scopes: bind {wanted} instead"
             )
 
 

@@ -27,10 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _guarded(command: Callable[[], None], verbose: bool) -> int:
     try:
         command()
-    except names.UserError as error:
+    except ValueError as error:  # a UserError, or what a layer says about its parameters
         if verbose:
             traceback.print_exc()
-        print(f"mtf_synthesizer: {error}", file=sys.stderr)
+        more = "" if isinstance(error, names.UserError) else " (--verbose shows where)"
+        print(f"mtf_synthesizer: {error}{more}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         print("mtf_synthesizer: stopped; the same command goes on from here", file=sys.stderr)

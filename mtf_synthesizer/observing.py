@@ -6,7 +6,7 @@ collects its scalar summaries. `ObservedEstimator` stands between it and the Est
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
@@ -16,6 +16,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer, utils
 from tensorflow.compat.v1 import estimator as tf_estimator
+
+from mtf_synthesizer import attention, names
 
 _ALPHA = "mixture/alpha"
 
@@ -52,8 +54,10 @@ class ObservedEstimator:
 
         def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
             spec = estimator.model_fn(features, labels, mode, config)
+            check_same_model(estimator.model_dir)
             for name, value in tf.get_collection(mtf.utils.SCALAR_SUMMARIES_COLLECTION_KEY):
                 tf.summary.scalar(name, value)
+            _without_graph_files(spec.training_chief_hooks)
             loss = _without_print(spec.loss)
             return spec._replace(loss=loss, training_hooks=[*spec.training_hooks, hook(loss)])
 
@@ -73,9 +77,41 @@ class ObservedEstimator:
         )
 
 
+def check_same_model(model_dir: str) -> None:
+    """Compares the variables of the current graph with those of the folder's checkpoint.
+
+    Raises:
+      names.UserError: the folder holds another model, which the Saver would report by a page of
+        missing keys.
+    """
+    checkpoint = tf.train.latest_checkpoint(model_dir)
+    if checkpoint is None:
+        return
+    saved = {(name, tuple(shape)) for name, shape in tf.train.list_variables(checkpoint)}
+    built = {(v.op.name, tuple(v.shape.as_list())) for v in tf.global_variables()}
+    if built - saved:
+        name, shape = min(built - saved)
+        there = dict(saved).get(name)
+        found = f"has it as {list(there)}" if there else "does not have it"
+        raise names.UserError(
+            f"{model_dir} holds another model: this one has a variable {name} {list(shape)}, and "
+            f"{checkpoint} {found}. Choose another --model_dir, or the model that is there"
+        )
+
+
 def _without_print(loss: tf.Tensor) -> tf.Tensor:
     """The tensor that Mesh wraps into tf.Print."""
     return loss.op.inputs[0] if loss.op.type == "Print" else loss
+
+
+def _without_graph_files(hooks: Iterable[tf.train.SessionRunHook]) -> None:
+    """Keeps Mesh's hook from writing graph.pbtxt and a .meta file with every checkpoint.
+
+    Nothing reads them, and for a small model they take longer than its first steps.
+    """
+    for hook in hooks:
+        if isinstance(hook, tf.train.CheckpointSaverHook):
+            hook._save_graph_def = False  # what its constructor has an argument for
 
 
 class AttentionListener(tf_estimator.CheckpointSaverListener):
@@ -132,15 +168,12 @@ class Probe:
     """
 
     def __init__(self, features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any):
-        # Not at the top: whoever only trains stock layers need not load ours.
-        from mtf_synthesizer import attention
-
         self._graph = tf.Graph()
         with self._graph.as_default(), contextlib.ExitStack() as stack:
             recorded = stack.enter_context(attention.recording())
             mesh = mtf.Mesh(mtf.Graph(), "probe")
-            _call_model(mesh, features, model_type, vocabulary)
-            entropies = {r.layer: _entropy(r.weights) for r in recorded}
+            tensors = _call_model(mesh, features, model_type, vocabulary)
+            entropies = {r.layer: _entropy(r, tensors) for r in recorded}
             weights = {r.layer: mtf.anonymize(_in_order(r.weights)) for r in recorded}
             implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
             lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
@@ -166,8 +199,8 @@ class Probe:
 
 def _call_model(
     mesh: mtf.Mesh, features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any
-) -> None:
-    """Builds the model in evaluation mode on constant features."""
+) -> dict[str, mtf.Tensor]:
+    """Builds the model in evaluation mode on constant features, and returns these."""
     model = utils.build_model(
         model_type=model_type,
         input_vocab_size=utils.inputs_vocabulary(vocabulary).vocab_size,
@@ -192,6 +225,7 @@ def _call_model(
         mode=tf_estimator.ModeKeys.EVAL,
         variable_dtype=utils.get_variable_dtype(),
     )
+    return tensors
 
 
 def _in_order(weights: mtf.Tensor) -> mtf.Tensor:
@@ -204,10 +238,18 @@ def _in_order(weights: mtf.Tensor) -> mtf.Tensor:
     return mtf.reshape(named, mtf.Shape([*first, heads, *last]))
 
 
-def _entropy(weights: mtf.Tensor) -> mtf.Tensor:
-    """-Σ w log w over keys, mean over everything but the heads: [heads]."""
-    ordered = _in_order(weights)
-    logs = mtf.log(mtf.maximum(ordered, 1e-30))
-    total = mtf.reduce_sum(ordered * logs, reduced_dim=ordered.shape.dims[-1])
-    heads = [dim for dim in total.shape.dims if dim.name == "heads"]
-    return -mtf.reduce_mean(total, output_shape=mtf.Shape(heads))
+def _entropy(recorded: attention.Recorded, features: Mapping[str, mtf.Tensor]) -> mtf.Tensor:
+    """-Σ w log w over keys, mean over examples and queries that are not padding: [heads]."""
+    weights = _in_order(recorded.weights)
+    *others, _, memory_length = weights.shape.dims
+    heads = mtf.Shape([dim for dim in others if dim.name == "heads"])
+    logs = mtf.log(mtf.maximum(weights, 1e-30))
+    entropy = -mtf.reduce_sum(weights * logs, reduced_dim=memory_length)
+    if len(others) == 1:
+        return mtf.reduce_mean(entropy, output_shape=heads)
+    queries = features["inputs" if recorded.layer.startswith("encoder") else "targets"]
+    counted = mtf.cast(mtf.not_equal(queries, 0), tf.float32)
+    counted = mtf.reshape(
+        counted, mtf.Shape([dim for dim in entropy.shape.dims if dim not in heads.dims])
+    )
+    return mtf.reduce_sum(entropy * counted, output_shape=heads) / mtf.reduce_sum(counted)

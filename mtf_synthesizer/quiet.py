@@ -9,24 +9,28 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 
+from mtf_synthesizer import lean_imports, names
+
 
 def load_tensorflow(verbose: bool) -> None:
     """Imports TensorFlow and what it still needs for T5; quietly unless `verbose`.
 
     To be called before anything else imports TensorFlow: it reads its log level only once.
-    """
-    from mtf_synthesizer import lean_imports
 
+    Raises:
+      names.UserError: the installed packages can't work together.
+    """
     lean_imports.install()
-    if verbose:
-        importlib.import_module("mtf_synthesizer.compat")
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    warnings.filterwarnings("ignore")
-    with captured_native_messages():
-        importlib.import_module("mtf_synthesizer.compat")
-        # Looking for devices is what makes it complain about missing graphics drivers.
-        importlib.import_module("tensorflow").config.list_physical_devices()
+    if not verbose:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what fails is raised besides
+        warnings.filterwarnings("ignore")
+    try:
+        with contextlib.nullcontext() if verbose else captured_native_messages():
+            importlib.import_module("mtf_synthesizer.compat")
+            # Looking for devices is what makes it complain about missing graphics drivers.
+            importlib.import_module("tensorflow").config.list_physical_devices()
+    except ImportError as error:
+        raise names.UserError(str(error)) from error
     set_log_levels(verbose)
 
 

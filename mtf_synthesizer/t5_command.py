@@ -14,7 +14,11 @@ from absl import app, flags
 from mtf_synthesizer import bindings, configurables, names, quiet
 
 # The modules that define the flags of t5_mesh_transformer.
-_FLAG_MODULES = ("t5.models.mesh_transformer_main", "mesh_tensorflow.transformer.utils")
+_FLAG_MODULES = (
+    "t5.models.mesh_transformer_main",
+    "mesh_tensorflow.transformer.utils",
+    "mesh_tensorflow.simd_mesh_impl",
+)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -28,15 +32,16 @@ def run(arguments: Sequence[str]) -> None:
       SystemExit: when T5 is done.
     """
     _check(arguments)
+    wants_help = bool({"--help", "-help", "--helpshort"} & set(arguments))
     # Its users expect its logs: they are how it shows losses and scores.
-    quiet.load_tensorflow(verbose=True)
+    quiet.load_tensorflow(verbose=not wants_help)
     import gin
     from t5.models import mesh_transformer_main
 
     gin.add_config_file_search_path(str(names.gin_folder()))
     # T5 keeps the command line in the model directory, from where it should work again.
     sys.argv = ["mtf_synthesizer t5", *arguments]
-    if {"--help", "-help", "--helpshort"} & set(arguments):
+    if wants_help:
         for module in _FLAG_MODULES:
             print(flags.FLAGS.module_help(module))
         return

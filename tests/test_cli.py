@@ -1,0 +1,188 @@
+"""The command line: mistakes are answered at once and help is instant, both without TensorFlow."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mtf_synthesizer import arguments, bindings, configurables, names, t5_command
+
+TRAIN = ["train", "--model_dir", "unused", "--task", "unused"]
+RV = [*TRAIN, "--size", "tiny", "--synthesizer", "rv"]
+
+# What is typed -> what the one message on the error stream has in it.
+MISTAKES = {
+    "synthesizer": ([*TRAIN, "--size", "tiny", "--synthesizer", "vr"], ["'vr'", "Known:", "frv"]),
+    "size": ([*TRAIN, "--synthesizer", "r", "--size", "tyny"], ["'tyny'", "'tiny'", "Known:"]),
+    "run": ([*RV, "--run", "pretrian"], ["'pretrian'", "'pretrain'"]),
+    "model": ([*TRAIN, "--size", "tiny"], ["no synthesizer", "frv"]),
+    "file": ([*RV, "--gin_file", "clip_gradient.gin"], ["not found", "'clip_gradients.gin'"]),
+    "syntax": ([*RV, "--gin_param", "d_model = = 3"], ["d_model = = 3", "not valid gin"]),
+    "macro": ([*RV, "--gin_param", "d_modle = 3"], ["'d_modle'", "'d_model'"]),
+    "unset macro": ([*RV, "--gin_param", "run.batch_size = %batchsize"], ["%batchsize", "never"]),
+    "our parameter": (
+        [*RV, "--gin_param", "SyntheticAttention.num_head = 2"],
+        ["SyntheticAttention", "'num_head'", "'num_heads'", "Parameters:", "key_value_size"],
+    ),
+    "mesh parameter": (
+        [*RV, "--gin_param", "transformer_layers.DenseReluDense.hiden_size = 2"],
+        ["'hiden_size'", "'hidden_size'"],
+    ),
+    "scoped parameter": (
+        [*RV, "--gin_param", "decoder/Random.max_len = 2"],
+        ["'max_len'", "'max_length'"],
+    ),
+    "configurable": ([*RV, "--gin_param", "Randm.max_length = 2"], ["'Randm'", "'Random'"]),
+    "reference": ([*RV, "--gin_param", "Sum.functions = [@Rndom()]"], ["'Rndom'", "'Random'"]),
+    "start": ([*TRAIN, "--init_checkpoint", "nowhere"], ["'nowhere'", "model.ckpt-1000"]),
+    "model folder": (["evaluate", "--model_dir", "nowhere", "--task", "t"], ["nowhere", "train"]),
+    "t5 flag": (["t5", "--gin_fil=x"], ["--gin_fil", "'gin_file'"]),
+    "t5 file": (["t5", "--gin_file=sizes/tinny.gin"], ["'sizes/tinny.gin'", "'sizes/tiny.gin'"]),
+    "t5 parameter": (
+        ["t5", "--gin_file=models/bi_v1.gin", "--gin_param", "Bitransformer.shared_emb = 1"],
+        ["'shared_emb'", "'shared_embedding'"],
+    ),
+}
+
+# Runs the commands of its input in one process; prints what each did.
+SCRIPT = """
+import contextlib, io, json, sys
+from mtf_synthesizer import cli
+results = {}
+for name, command in json.load(sys.stdin).items():
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = cli.main(command)
+        except SystemExit as end:
+            status = end.code
+    loaded = "tensorflow" in sys.modules
+    results[name] = [status, out.getvalue(), err.getvalue(), loaded]
+json.dump(results, sys.stdout)
+"""
+
+
+def run_all(commands):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        input=json.dumps(commands),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def mistakes():
+    return run_all({name: command for name, (command, _) in MISTAKES.items()})
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_answered_without_tensorflow(mistakes, name):
+    status, out, err, loaded = mistakes[name]
+    assert status == 2
+    assert not out
+    assert len(err.strip().splitlines()) == 1
+    for expected in MISTAKES[name][1]:
+        assert expected in err
+    assert not loaded
+
+
+COMMANDS = ["train", "evaluate", "predict", "demo", "bench", "list", "gin-path"]
+
+
+@pytest.fixture(scope="module")
+def helps():
+    commands = {name: [name, "--help"] for name in COMMANDS}
+    return run_all({**commands, "": ["--help"], "all": ["list"], "path": ["gin-path"]})
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example_and_loads_nothing(helps, name):
+    status, out, _, loaded = helps[name]
+    assert status == 0
+    assert "example:" in out
+    assert not loaded
+
+
+def test_help_names_every_command(helps):
+    for name in [*COMMANDS, "t5"]:
+        assert re.search(rf"^ +{name} ", helps[""][1], re.MULTILINE)
+
+
+def test_lists_and_path(helps):
+    assert "frv" in helps["all"][1]
+    assert "tiny_lm" in helps["all"][1]
+    assert (pathlib.Path(helps["path"][1].strip()) / "synthesizers" / "rv.gin").is_file()
+
+
+def test_help_is_instant():
+    began = time.monotonic()
+    command = "from mtf_synthesizer.cli import main; main(['--help'])"
+    subprocess.run([sys.executable, "-c", command], check=True, capture_output=True)
+    assert time.monotonic() - began < 5  # 0.2 s on an idle machine; tests share theirs
+
+
+def test_examples_name_what_exists():
+    for example in arguments.EXAMPLES.values():
+        for file in re.findall(r"gin_file=(\S+\.gin)", example):
+            assert names.find_gin_file(file)
+        for flag, folder in (("synthesizer", "synthesizers"), ("size", "sizes"), ("run", "runs")):
+            for name in re.findall(rf"--{flag} (\S+)", example):
+                assert name in names.known(folder) or (flag, name) == ("size", "small")
+
+
+def test_t5_flags_are_those_of_t5_mesh_transformer():
+    from absl import flags
+
+    import mtf_synthesizer.compat  # noqa: F401  isort:skip
+    from t5.models import mesh_transformer_main  # noqa: F401
+
+    assert {"gin_file", "gin_param", "module_import", "use_model_api"} <= set(flags.FLAGS)
+    known = t5_command.known_flags()  # defines absl's help flags, as app.run does
+    assert known == set(flags.FLAGS)
+
+
+def test_configurables_are_what_gin_registers():
+    import mtf_synthesizer.compat  # noqa: F401  isort:skip
+    import gin
+    import mesh_tensorflow.transformer.utils  # noqa: F401
+
+    from mtf_synthesizer import attention, clipping  # noqa: F401
+
+    for found in configurables.scan(["mtf_synthesizer", "mesh_tensorflow.optimize"]):
+        assert gin.get_configurable(found.selector)
+    selectors = {found.selector for found in configurables.scan(["mtf_synthesizer"])}
+    assert "mtf_synthesizer.synthesizers.Random" in selectors
+    assert "mtf_synthesizer.mixture.Mixture" in selectors
+
+
+def test_parameters_are_read_from_the_source():
+    found = {c.name: c for c in configurables.scan(["mesh_tensorflow.transformer"])}
+    assert {"num_heads", "key_value_size"} <= found["SelfAttention"].parameters
+    assert "self" not in found["SelfAttention"].parameters
+    assert found["EncDecAttention"].parameters is None  # it takes any by **kwargs
+
+
+def test_a_module_of_the_users_may_define_what_is_unknown(tmp_path, monkeypatch):
+    (tmp_path / "users_own.py").write_text("import gin\n@gin.configurable\ndef mine(a): pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    bindings.check([], ["mine.a = 3"], ["users_own"])
+    bindings.check([], ["theirs.a = 3"], ["not_to_be_found"])
+    with pytest.raises(names.UserError, match="'b'"):
+        bindings.check([], ["mine.b = 3"], ["users_own"])
+    with pytest.raises(names.UserError, match="unknown configurable 'mine'"):
+        bindings.check([], ["mine.a = 3"])
+
+
+def test_a_change_that_a_runs_scopes_hide_is_refused(tmp_path):
+    run = tmp_path / "operative_config.gin"
+    run.write_text("encoder/Random.max_length = 7\ndecoder/Random.max_length = 7\n")
+    bindings.check([str(run)], ["encoder/Random.max_length = 9"])
+    with pytest.raises(names.UserError, match=r"decoder/Random\.max_length and encoder/"):
+        bindings.check([str(run)], ["Random.max_length = 9"])

@@ -1,0 +1,124 @@
+"""Every gin file parses and finalizes; every synthesizer builds and takes a step."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import gin
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import transformer, utils
+
+from mtf_synthesizer import bindings, clipping, configuration, names, stock
+
+GIN = names.gin_folder()
+FILES = sorted(path.relative_to(GIN).as_posix() for path in GIN.rglob("*.gin"))
+# Files that only change others: what they need before them.
+BEFORE = {
+    "runs/plumbing.gin": ["runs/pretrain.gin"],
+    "clip_gradients.gin": ["runs/pretrain.gin"],
+    "experiments/table4_layers.gin": ["synthesizers/r.gin"],
+}
+# A step in a second: one layer and a few numbers in each dimension.
+SMALLEST = (
+    "d_model = 8",
+    "num_layers = 1",
+    "d_ff = 11",
+    "num_heads = 2",
+    "d_kv = 3",
+    "max_length = 7",
+)
+SYNTHESIZERS = [f"synthesizers/{name}.gin" for name in names.known("synthesizers")]
+
+
+def configured(*files, params=()):
+    return stock.configured(configuration.Configuration(files, tuple(params), ()), verbose=False)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_parses_and_finalizes(file):
+    files = [*BEFORE.get(file, []), file]
+    if "synthesizers" in file and "num_heads" not in (GIN / file).read_text():
+        files.insert(0, "sizes/tiny.gin")
+    bindings.check(files, ())
+    with configured(*files):
+        assert gin.config_str()
+
+
+def test_no_path_repeats_one_of_t5_or_mesh():
+    t5 = names.search_path()[0]
+    theirs = {p.relative_to(t5).parts[0] for p in t5.rglob("*.gin")}
+    theirs |= {p.name for p in names.mesh_defaults().parent.glob("*.gin")}
+    assert not theirs & {pathlib.Path(file).parts[0] for file in FILES}
+    assert {"models", "dataset.gin", "defaults.gin"} <= theirs
+
+
+def test_no_module_that_would_hide_gin_config():
+    assert not list(GIN.rglob("*.py"))
+
+
+def test_every_synthesizer_is_explained():
+    readme = (GIN / "README.md").read_text("utf-8").replace("`", " ").split()
+    for folder in names.KINDS:
+        # The sizes for decoder-only models are explained by their ending.
+        missing = {n for n in names.known(folder) if not n.endswith("_lm")} - set(readme)
+        assert not missing
+
+
+@pytest.mark.parametrize("size", names.known("sizes"))
+def test_sizes_say_the_kind_of_model(size):
+    with configured(f"sizes/{size}.gin"):
+        kind = gin.get_bindings("run", resolve_references=False)["model_type"]
+    assert kind == ("lm" if size.endswith("_lm") else "bitransformer")
+
+
+@pytest.mark.parametrize("size", ["tiny", "tiny_lm"])
+@pytest.mark.parametrize("file", SYNTHESIZERS)
+def test_takes_a_step(file, size):
+    run = "runs/pretrain.gin"
+    with configured(f"sizes/{size}.gin", file, run, "clip_gradients.gin", params=SMALLEST):
+        before, after, losses = _step("lm" if size.endswith("_lm") else "bitransformer")
+    assert np.isfinite(losses).all()
+    attention = {name for name in before if "/SyntheticAttention/" in name}
+    assert attention
+    for name in attention:
+        changed = not np.array_equal(before[name], after[name])
+        assert changed != ("fixed_random" in name), name
+    stacks = 1 if size.endswith("_lm") else 2
+    assert len({name.partition("/layer_")[0] for name in attention}) == stacks
+
+
+def _step(model_type):
+    """One step of the configured optimizer: variables before and after, losses of both."""
+    draw = np.random.RandomState(0)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)
+        tf.train.create_global_step()
+        mesh = mtf.Mesh(mtf.Graph(), "test")
+        model = utils.build_model(model_type, 19, 19, layout_rules="", mesh_shape="")
+        shape = mtf.Shape([mtf.Dimension("batch", 2), mtf.Dimension("length", 5)])
+        ids = [
+            mtf.import_tf_tensor(mesh, tf.constant(draw.randint(2, 19, (2, 5)), tf.int32), shape)
+            for _ in range(2)
+        ]
+        is_lm = model_type == "lm"
+        inputs = transformer.autoregressive_inputs(ids[1]) if is_lm else ids[0]
+        loss = model.call_simple(inputs, ids[1], compute_loss=True, mode="train")[1]
+        variables = mesh.graph.trainable_variables
+        grads = mtf.gradients([loss], [v.outputs[0] for v in variables])
+        updates = clipping.ClippedOptimizer(learning_rate=0.1).apply_grads(grads, variables)
+        implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
+        lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
+        tf_loss = lowering.export_to_tf_tensor(loss)
+        step = tf.group([lowering.lowered_operation(update) for update in updates])
+        save = lowering.copy_slices_to_masters()
+        masters = {v.op.name: v for v in tf.global_variables()}
+        session.run(tf.global_variables_initializer())
+        session.run(lowering.copy_masters_to_slices())
+        before, first = session.run([masters, tf_loss])
+        session.run(step)
+        session.run(save)
+        after, second = session.run([masters, tf_loss])
+    return before, after, [first, second]

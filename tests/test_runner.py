@@ -1,0 +1,245 @@
+"""Training, evaluation and prediction on a few lines of text, several models in one process."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import runner_tasks
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import utils
+from runner_tasks import BOTH, CHAIN, PAIRS, TEXT
+
+from mtf_synthesizer import names, observing, progress, runner
+
+SMALLEST = (
+    "d_model = 8",
+    "num_layers = 1",
+    "d_ff = 11",
+    "num_heads = 2",
+    "d_kv = 3",
+    "max_length = 17",
+    "inputs_length = 13",
+    "targets_length = 7",
+    "save_checkpoints_steps = 3",
+)
+MODULES = ("runner_tasks",)
+
+
+def train(folder, task=PAIRS, synthesizer="rv", size="tiny", params=(), **changes):
+    given = {"steps": 3, "batch_size": 4, "run": "finetune", "modules": MODULES} | changes
+    return runner.train(
+        folder,
+        task,
+        synthesizer=synthesizer,
+        size=size,
+        gin_params=[*(SMALLEST if size else ()), *params],
+        show_progress=False,
+        **given,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """R+V trained for 3 steps, then for 5 by the same call: (folder, both results)."""
+    folder = tmp_path_factory.mktemp("runs") / "rv"
+    first = train(folder)
+    return folder, first, train(folder, steps=5)
+
+
+def test_goes_on_where_it_stopped(trained):
+    _, first, second = trained
+    assert (first["step"], second["step"]) == (3, 5)
+    assert [row["step"] for row in first["losses"]] == [1, 2, 3]
+    assert [row["step"] for row in second["losses"]] == [1, 2, 3, 4, 5]
+    assert second["losses"][:3] == first["losses"]
+    assert second["loss"] == second["losses"][-1]["loss"]
+
+
+def test_a_finished_run_has_nothing_to_do(trained):
+    folder, _, second = trained
+    again = train(folder, steps=5)
+    assert again["losses"] == second["losses"]
+    assert again["step"] == 5
+
+
+def test_writes_no_graph_files(trained):
+    folder = trained[0]
+    assert {path.name for path in folder.glob("model.ckpt-*.index")} >= {"model.ckpt-5.index"}
+    assert not [*folder.glob("*.meta"), *folder.glob("graph.pbtxt")]
+
+
+def test_summaries(trained):
+    found = {}
+    for path in trained[0].glob("events.out.*"):
+        for event in tf.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                found.setdefault(value.tag, {})[event.step] = value.simple_value
+    assert {"loss", "learning_rate", "gradient_norm"} <= set(found)
+    assert found["learning_rate"][1] == pytest.approx(1e-3)
+    assert all(value > 0 for value in found["gradient_norm"].values())
+    for stack in ("encoder", "decoder"):
+        layer = f"{stack}/block_000/layer_000/SyntheticAttention"
+        for head in range(2):
+            alpha = [found[f"alpha/{layer}/head_{head}/term_{term}"][0] for term in range(2)]
+            assert alpha == [0.5, 0.5]
+            entropy = found[f"attention_entropy/{layer}/head_{head}"]
+            assert set(entropy) >= {0, 3, 5}
+            assert all(0 < value < np.log(13) for value in entropy.values())
+
+
+def test_alphas_and_attention(trained):
+    folder = trained[0]
+    alphas = runner.alphas(folder)
+    weights = runner.attention(folder, PAIRS, modules=MODULES, examples=3)
+    assert set(alphas) == set(weights)
+    for layer, alpha in alphas.items():
+        assert alpha.shape == (2, 2)
+        np.testing.assert_allclose(alpha.sum(-1), 1)
+        rows = weights[layer]
+        assert rows.shape[:2] == (3, 2)  # examples, heads
+        np.testing.assert_allclose(rows.sum(-1), 1, atol=1e-5)
+    first = "decoder/block_000/layer_000/SyntheticAttention"
+    assert not np.triu(weights[first], 1).any()
+
+
+def test_evaluates_a_mixture_and_writes_json(trained):
+    folder = trained[0]
+    predictions = folder / "predictions.jsonl"
+    report = runner.evaluate(
+        folder, BOTH, checkpoints="all", modules=MODULES, predictions=predictions, batch_size=3
+    )
+    assert [(row["step"], row["task"]) for row in report["results"]] == [
+        (step, task) for step in (0, 3, 5) for task in (PAIRS, CHAIN)
+    ]
+    for row in report["results"]:
+        assert row["examples"] == 5
+        assert set(row["metrics"]) == ({"accuracy"} if row["task"] == PAIRS else set())
+        # All of the characters and an end, which bytes of padding in the last batch are not.
+        assert row["tokens"] == sum(len(word) + 1 for word in runner_tasks.WORDS)
+        assert row["loss"] > 0
+    written = json.loads(runner.report_path(folder, BOTH, "validation").read_text())
+    assert written == report
+    assert PAIRS in runner.describe(report)
+    rows = [json.loads(line) for line in predictions.read_text("utf-8").splitlines()]
+    assert [row["target"] for row in rows] == [len(word) for word in runner_tasks.WORDS]
+
+
+def test_predicts_with_identity(trained, tmp_path):
+    folder = trained[0]
+    output = tmp_path / "new" / "pairs.jsonl"
+    result = runner.predict(folder, CHAIN, output=output, modules=MODULES, batch_size=2)
+    rows = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert result["examples"] == len(rows) == 5
+    assert result["step"] == 5
+    for index, row in enumerate(rows):
+        assert (row["task"], row["split"], row["index"]) == (CHAIN, "test", index)
+        assert row["idx"] == 10 + index
+        assert row["prediction"] == len(row["output"])
+    assert not list(output.parent.glob("*.tmp"))
+
+
+def test_starts_from_another_run_without_model_flags(trained, tmp_path):
+    result = train(tmp_path / "next", synthesizer=None, size=None, init_checkpoint=trained[0])
+    assert result["step"] == 5 + 3
+    assert [row["step"] for row in result["losses"]] == [6, 7, 8]
+    assert runner.alphas(tmp_path / "next")  # still R+V
+
+
+def test_a_language_model(tmp_path):
+    folder = tmp_path / "lm"
+    train(folder, TEXT, "r", "tiny_lm", ["targets_length = 17", "pack = False"])
+    report = runner.evaluate(folder, TEXT, modules=MODULES)
+    assert report["results"][0]["loss"] > 0
+    assert report["results"][0]["metrics"] == {}
+    weights = runner.attention(folder, TEXT, modules=MODULES)
+    assert [array.shape for array in weights.values()] == [(2, 17, 17)]
+    with pytest.raises(names.UserError, match="no inputs"):
+        runner.predict(folder, TEXT, output=tmp_path / "x", modules=MODULES)
+
+
+def test_mistakes_name_what_is_known(trained, tmp_path):
+    folder = trained[0]
+    with pytest.raises(names.UserError, match=rf"unknown task .* Did you mean '{PAIRS}'"):
+        train(tmp_path, PAIRS + "x")
+    with pytest.raises(names.UserError, match=r"unknown split .*'vaildation'.*'validation'"):
+        runner.evaluate(folder, PAIRS, split="vaildation", modules=MODULES)
+    with pytest.raises(names.UserError, match="latest, all or one of 0, 3, 5"):
+        runner.evaluate(folder, PAIRS, checkpoints="4", modules=MODULES)
+    with pytest.raises(names.UserError, match="one checkpoint"):
+        runner.predict(folder, PAIRS, output="x", checkpoint="all", modules=MODULES)
+    with pytest.raises(names.UserError, match="no module named 'not_there'"):
+        train(tmp_path, modules=["not_there"])
+    with pytest.raises(names.UserError, match="choose a size ending in _lm"):
+        train(tmp_path, TEXT)
+    with pytest.raises(names.UserError, match="without _lm"):
+        train(tmp_path, PAIRS, size="tiny_lm")
+
+
+def test_another_model_in_the_same_folder_is_refused(trained):
+    with pytest.raises(names.UserError, match="another model"):
+        train(trained[0], synthesizer="r", steps=9)
+
+
+def test_a_loss_that_is_no_number(tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise tf.train.NanLossDuringTrainingError
+
+    monkeypatch.setattr(utils, "train_model", fail)
+    with pytest.raises(names.UserError, match=r"clip_gradients\.gin"):
+        train(tmp_path)
+
+
+def test_same_seed_same_losses(tmp_path):
+    runs = [
+        train(tmp_path / str(i), attention_summaries=False, steps=2, seed=s)
+        for i, s in enumerate((1, 1, 2))
+    ]
+    losses = [[row["loss"] for row in run["losses"]] for run in runs]
+    assert losses[0] == losses[1] != losses[2]
+
+
+# Parts of it -------------------------------------------------------------------------------------
+
+
+def test_print_is_taken_away():
+    with tf.Graph().as_default():
+        loss = tf.constant(1.0)
+        printed = tf.Print(loss, [loss], "step")
+        assert observing._without_print(printed) is loss
+        assert observing._without_print(loss) is loss
+
+
+def test_loss_log_rewinds(tmp_path):
+    log = progress.LossLog(tmp_path / "run")
+    log.rewind(0)
+    for step in (10, 20, 30):
+        log.append({"step": step, "loss": 1.0})
+    with log.path.open("a") as file:
+        file.write('{"step": 40, "lo')  # interrupted
+    assert [row["step"] for row in log.read()] == [10, 20, 30]
+    log.rewind(20)
+    log.append({"step": 30, "loss": 2.0})
+    assert [row["loss"] for row in log.read()] == [1.0, 1.0, 2.0]
+    assert [path.name for path in pathlib.Path(log.path.parent).iterdir()] == ["loss.jsonl"]
+
+
+def test_progress_without_a_terminal(capsys):
+    shown = progress.Progress("rv", start=0, total=4)
+    shown.update(1, loss=2.5, steps_per_second=2.0)
+    shown.update(4, loss=1.5, steps_per_second=2.0)
+    shown.close()
+    assert capsys.readouterr().err == "rv: step 4/4, loss 1.500, 2.00 steps/s, 0:00 left\n"
+
+
+def test_progress_with_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    shown = progress.Progress("rv", start=2, total=4)
+    shown.update(4, loss=1.5, steps_per_second=2.0)
+    shown.close()
+    last = capsys.readouterr().err.rpartition("\r")[2]
+    assert "rv: 100%" in last
+    assert "4/4" in last
+    assert "loss 1.500" in last
