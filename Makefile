@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?=
 
+# What would go to the user's home otherwise.
+export MTF_SYNTHESIZER_CACHE ?= $(CURDIR)/runs/cache
+export MPLCONFIGDIR ?= $(CURDIR)/runs/cache/matplotlib
 # Standard error of TensorFlow's C++ part: only errors.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -19,7 +19,8 @@ from mtf_synthesizer.names import UserError
 
 OLDEST = (2, 12)
 NEWEST = (2, 21)
-DATASETS_PACKAGES = "tensorflow-datasets or tfds-nightly"
+# The release that setup.py asks for.
+DATASETS_REPAIR = "pip install --force-reinstall --no-deps tensorflow-datasets==4.9.3"
 
 
 class UnsupportedInstallationError(ImportError, UserError):
@@ -81,22 +82,20 @@ def check_tensorflow(version: str) -> None:
 def check_datasets() -> None:
     """Raises UnsupportedInstallationError if tensorflow_datasets is missing or incomplete.
 
-    Two distributions, tensorflow-datasets and tfds-nightly, write the same folder. Removing one
-    of them takes files of the other along and leaves a folder that imports but is empty.
+    What is left of the folder after a removal still imports, and fails much later.
     """
     spec = importlib.util.find_spec("tensorflow_datasets")
     if spec is None:
         raise UnsupportedInstallationError(
-            f"The module tensorflow_datasets is missing ({DATASETS_PACKAGES}): "
-            "pip install tensorflow-datasets"
+            f"The module tensorflow_datasets is missing: {DATASETS_REPAIR}"
         )
     for folder in spec.submodule_search_locations or ():
         if all((pathlib.Path(folder) / part).exists() for part in ("__init__.py", "core")):
             return
     raise UnsupportedInstallationError(
-        f"The folder of tensorflow_datasets is incomplete: {DATASETS_PACKAGES} both write it, and "
-        "one was removed or interrupted. Repair it with: "
-        "pip install --force-reinstall --no-deps tensorflow-datasets"
+        "The folder tensorflow_datasets is incomplete: the packages tensorflow-datasets and "
+        "tfds-nightly both write it, and removing one takes files of the other along. Repair it "
+        f"with: {DATASETS_REPAIR}"
     )
 
 
