@@ -1,0 +1,8 @@
+"""`python -m mtf_synthesizer`: the same as the command mtf_synthesizer."""
+
+import sys
+
+from mtf_synthesizer.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""What holds for all tests: quiet, caches in the checkout, and the imports of the command line."""
+
+import os
+import pathlib
+
+import hypothesis
+
+from mtf_synthesizer import lean_imports
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MTF_SYNTHESIZER_CACHE", str(ROOT / "runs" / "cache"))
+os.environ.setdefault("MPLCONFIGDIR", str(ROOT / "runs" / "cache" / "matplotlib"))
+
+lean_imports.install()
+
+# The first example builds a TensorFlow graph or imports something; time per example says nothing.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("here")
