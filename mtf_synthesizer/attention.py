@@ -22,6 +22,7 @@ from mtf_synthesizer.mixture import Mixture, Sum  # noqa: F401  (registered with
 from mtf_synthesizer.projections import Projections, head_dims
 from mtf_synthesizer.synthesizers import DotProduct
 
+
 @gin.configurable
 class SyntheticAttention(transformer_layers.SelfAttention):
     """Y = softmax(S(X)) G(X) with any synthesizing function S (paper, Equations 3 and 4).

@@ -77,7 +77,9 @@ def sequence_biases(context: transformer.Context, memory_length: mtf.Dimension) 
         return []
 
     def bias() -> mtf.Tensor:
-        return as_bias(mtf.equal(ids, mtf.replace_dimensions(ids, context.length_dim, memory_length)))
+        return as_bias(
+            mtf.equal(ids, mtf.replace_dimensions(ids, context.length_dim, memory_length))
+        )
 
     return [cached(context, ("packed", ids), bias)]
 

@@ -16,7 +16,7 @@ from mtf_synthesizer import masks
 from mtf_synthesizer.interface import View
 
 # A row whose visible keys have less than this in all fades out instead of dividing by nothing.
-# exp(-80) = 1.8e-35 is above it.
+# exp(-80) = 1.8e-35 is above it; its inverse times a gradient of up to 300 is still finite.
 _LEAST_SUM = 1e-36
 
 # The weights, made when asked for: recordings want them, training does not.
@@ -78,17 +78,76 @@ def alike(
     if present is None:
         return weights, mtf.einsum([mtf.cast(weights(), values.dtype), values], shape)
     scores = mtf.exp(logits - mtf.stop_gradient(mtf.reduce_max(logits, reduced_dim=memory)))
-    kept = values * mtf.cast(present, values.dtype)
     # All examples side by side as the columns of one matrix per head: written out, because an
     # einsum would transpose again in each of the two products of the backward pass.
     batch = view.context.batch_dims
     queries = [d for d in shape.dims if d not in batch and d not in view.heads and d != view.kv]
     columns = mtf.Shape([*view.heads, *queries, *batch])
-    kept = mtf.transpose(kept, mtf.Shape([*_own_heads(kept, view), memory, *batch, view.kv]))
+    own_heads = [d for d in view.heads if d in values.shape.dims]
+    kept = mtf.transpose(values, mtf.Shape([*own_heads, memory, *batch, view.kv]))
+    kept = _Kept(kept, present).outputs[0]
     total = _Mix([mtf.cast(scores, values.dtype), kept], columns + view.kv).outputs[0]
     norm = mtf.einsum([scores, mtf.cast(present, tf.float32)], columns)
-    outputs = mtf.cast(total, tf.float32) / mtf.maximum(norm, _LEAST_SUM)
+    some = mtf.cast(mtf.reduce_any(present, reduced_dim=memory), tf.float32)
+    norm = mtf.maximum(norm, _LEAST_SUM) + (1.0 - some)
+    outputs = _Quotient(mtf.cast(total, tf.float32), norm).outputs[0]
     return weights, mtf.transpose(mtf.cast(outputs, values.dtype), shape)
+
+
+class _Kept(mtf.Operation):
+    """x where present, else 0, in both directions.
+
+    A product with 0 and 1 would not do: gradients of keys that no query may see can overflow.
+    """
+
+    def __init__(self, x: mtf.Tensor, present: mtf.Tensor):
+        super().__init__([x, present], name="kept")
+        self._outputs = [mtf.Tensor(self, x.shape, x.dtype)]
+
+    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor | None]:
+        return [_Kept(grad_ys[0], self.inputs[1]).outputs[0], None]
+
+    def lower(self, lowering: mtf.Lowering) -> None:
+        x, present = self.inputs
+        common = [d for d in x.shape.dims if d in present.shape.dims]
+        order = [present.shape.dims.index(d) for d in common]
+        missing = [axis for axis, d in enumerate(x.shape.dims) if d not in common]
+
+        def select(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+            mask = tf.transpose(mask, order)
+            for axis in missing:
+                mask = tf.expand_dims(mask, axis)
+            return tf.where_v2(mask, values, tf.zeros([], values.dtype))
+
+        y = lowering.mesh_impl(self).slicewise(
+            select, lowering.tensors[x], lowering.tensors[present]
+        )
+        lowering.set_tensor_lowering(self.outputs[0], y)
+
+
+class _Quotient(mtf.Operation):
+    """total[..., d_kv] / norm[...], whose gradient never forms norm squared.
+
+    The square of a norm of 1e-20 is 0 in float32, and a gradient through a reciprocal infinite.
+    """
+
+    def __init__(self, total: mtf.Tensor, norm: mtf.Tensor):
+        super().__init__([total, norm], name="quotient")
+        self._outputs = [mtf.Tensor(self, total.shape, total.dtype)]
+
+    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor]:
+        norm = self.inputs[1]
+        scaled = _Quotient(grad_ys[0], norm).outputs[0]
+        return [scaled, -mtf.einsum([scaled, self.outputs[0]], norm.shape)]
+
+    def lower(self, lowering: mtf.Lowering) -> None:
+        total, norm = (lowering.tensors[t] for t in self.inputs)
+
+        def divide(x: tf.Tensor, by: tf.Tensor) -> tf.Tensor:
+            return x / tf.expand_dims(by, -1)
+
+        y = lowering.mesh_impl(self).slicewise(divide, total, norm)
+        lowering.set_tensor_lowering(self.outputs[0], y)
 
 
 class _Mix(mtf.ops.EinsumOperation):
@@ -105,10 +164,6 @@ class _Mix(mtf.ops.EinsumOperation):
             mtf.einsum([grad, kept], scores.shape),
             mtf.einsum([scores, grad], kept.shape),
         ]
-
-
-def _own_heads(values: mtf.Tensor, view: View) -> list[mtf.Dimension]:
-    return [d for d in view.heads if d in values.shape.dims]
 
 
 def _output_shape(view: View) -> mtf.Shape:

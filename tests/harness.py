@@ -111,7 +111,7 @@ def unitransformer(layers: Sequence[Layer], autoregressive: bool = True, **optio
     )
 
 
-def bitransformer(layer: Callable[[], Layer], layers: int = 2) -> transformer.Bitransformer:
+def bitransformer(layer: Callable[[], Layer], layers: int = 1) -> transformer.Bitransformer:
     """An encoder and a decoder with `layer()` as self-attention."""
     encoder = unitransformer(
         [part for _ in range(layers) for part in (layer(), feed_forward())],
@@ -143,3 +143,72 @@ def constant(mesh: mtf.Mesh, value, dims: Sequence[mtf.Dimension | str]) -> mtf.
         for d, size in zip(dims, value.shape, strict=True)
     ]
     return mtf.import_tf_tensor(mesh, tf.constant(value), mtf.Shape(named))
+
+
+def layer_context(
+    mesh: mtf.Mesh,
+    batch: int,
+    length: int,
+    autoregressive: bool,
+    mode: str = "eval",
+    sequence_id: mtf.Tensor | None = None,
+    activation_dtype: tf.DType = tf.float32,
+) -> transformer.Context:
+    """The context that a stack of T5 shows to a layer."""
+    batch_dim, length_dim = mtf.Dimension("batch", batch), mtf.Dimension("length", length)
+    positions = mtf.range(mesh, length_dim, tf.int32)
+    priority = positions if autoregressive else None
+    return transformer.Context(
+        model=unitransformer([], autoregressive=autoregressive),
+        mesh=mesh,
+        batch_dims=[batch_dim],
+        length_dim=length_dim,
+        variable_dtype=mtf.VariableDType(activation_dtype=activation_dtype),
+        mode=mode,
+        position=positions,
+        position_is_default=True,
+        sequence_id=sequence_id,
+        losses=[],
+        read_priority=priority,
+        write_priority=priority,
+    )
+
+
+def unpacked_ids(mesh: mtf.Mesh, tokens: np.ndarray) -> mtf.Tensor:
+    """Ids as `Bitransformer` makes them for rows that are not packed."""
+    return mtf.minimum(constant(mesh, tokens, ["batch", "length"]), 1)
+
+
+def call_layer(
+    layer: Layer,
+    x: np.ndarray,
+    autoregressive: bool = False,
+    sequence_id: Callable[[mtf.Mesh], mtf.Tensor] | None = None,
+    mode: str = "eval",
+    cotangent: np.ndarray | None = None,
+    activation_dtype: tf.DType = tf.float32,
+    **run_options,
+) -> dict[str, np.ndarray]:
+    """Calls one layer on x [batch, length, d_model]; "y" is its output.
+
+    With a cotangent (of x's shape) gradients of sum(y * cotangent) are there too, "grad/x" and
+    "grad/<variable>".
+    """
+
+    def build(mesh: mtf.Mesh) -> dict[str, mtf.Tensor]:
+        ids = sequence_id(mesh) if sequence_id else None
+        context = layer_context(
+            mesh, *x.shape[:2], autoregressive, mode, ids, activation_dtype
+        )
+        dims = ["batch", "length", "d_model"]
+        inputs = mtf.cast(constant(mesh, x.astype(np.float32), dims), activation_dtype)
+        y = mtf.cast(layer.call(context, inputs), tf.float32)
+        outputs = {"y": y}
+        if cotangent is not None:
+            weight = constant(mesh, cotangent.astype(np.float32), dims)
+            outputs["objective"] = mtf.reduce_sum(y * weight)
+            outputs["grad/x"] = mtf.gradients([outputs["objective"]], [inputs])[0]
+        return outputs
+
+    gradients_of = None if cotangent is None else "objective"
+    return run(build, gradients_of=gradients_of, **run_options)

@@ -1,0 +1,186 @@
+"""What the benchmark compares: self-attention layers by name, and a training step around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import transformer, transformer_layers
+
+from mtf_synthesizer.attention import SyntheticAttention
+from mtf_synthesizer.benchmark import Size
+from mtf_synthesizer.interface import SynthesizingFunction
+from mtf_synthesizer.mixture import Mixture
+from mtf_synthesizer.synthesizers import (
+    Dense,
+    DotProduct,
+    FactorizedDense,
+    FactorizedRandom,
+    FixedRandom,
+    Random,
+)
+
+MakeLayer = Callable[[Size], transformer.TransformerLayer]
+
+
+class ValuesOnly(transformer_layers.SelfAttention):
+    """Values and output projection with no mixing of positions: the limit of any synthesizer."""
+
+    def call(self, context, x, losses=None):
+        """W_O W_V x."""
+        params = SyntheticAttention.make_params(self, context)
+        return params.compute_output(params.compute_v(x), output_shape=x.shape)
+
+
+def layers() -> dict[str, MakeLayer]:
+    """Layers by row name: `t5` and `mesh-*` are the public ones, the others are ours."""
+
+    def synthetic(function: Callable[[int], SynthesizingFunction]) -> MakeLayer:
+        def make(size: Size) -> transformer.TransformerLayer:
+            longest = max(size.inputs_length, size.targets_length)
+            return SyntheticAttention(
+                function(longest), num_heads=size.num_heads, key_value_size=size.d_kv
+            )
+
+        return make
+
+    def public(mode: str) -> MakeLayer:
+        def make(size: Size) -> transformer.TransformerLayer:
+            return transformer_layers.Synthesizer(
+                num_heads=size.num_heads, key_value_size=size.d_kv, synthesize_mode=mode
+            )
+
+        return make
+
+    def stock(size: Size) -> transformer.TransformerLayer:
+        return transformer_layers.SelfAttention(num_heads=size.num_heads, key_value_size=size.d_kv)
+
+    def none(size: Size) -> transformer.TransformerLayer:
+        return ValuesOnly(num_heads=size.num_heads, key_value_size=size.d_kv)
+
+    return {
+        "t5": stock,
+        "none": none,
+        "mesh-r": public("random"),
+        "mesh-d": public("dense_minus"),
+        "mesh-rv": public("random_plus_alpha"),
+        "mesh-dv": public("dense_plus_alpha"),
+        "v": synthetic(lambda n: DotProduct()),
+        "r": synthetic(lambda n: Random(n)),
+        "fix": synthetic(lambda n: FixedRandom(n)),
+        "fr": synthetic(lambda n: FactorizedRandom(n)),
+        "d": synthetic(lambda n: Dense(n)),
+        "fd": synthetic(lambda n: FactorizedDense(n)),
+        "rv": synthetic(lambda n: Mixture([Random(n), DotProduct()])),
+        "dv": synthetic(lambda n: Mixture([Dense(n), DotProduct()])),
+    }
+
+
+class TrainingStep:
+    """Forward, backward and Adafactor of a small T5 with the given self-attention.
+
+    Args:
+      make_layer: makes a self-attention layer.
+      size: shape of model and batch.
+      packed: sequences packed into each row; 0 for rows that are not packed.
+      threads: threads of the session; 0 for all.
+    """
+
+    def __init__(self, make_layer: MakeLayer, size: Size, packed: int, threads: int):
+        self._graph = tf.Graph()
+        config = tf.ConfigProto(
+            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+        )
+        with self._graph.as_default():
+            graph = mtf.Graph()
+            mesh = mtf.Mesh(graph, "benchmark")
+            loss = _loss(mesh, _model(make_layer, size), size, packed)
+            variables = graph.trainable_variables
+            grads = mtf.gradients([loss], [v.outputs[0] for v in variables])
+            optimizer = mtf.optimize.AdafactorOptimizer(learning_rate=1e-3)
+            updates = optimizer.apply_grads(grads, variables)
+            lowering = mtf.Lowering(
+                graph,
+                {mesh: mtf.placement_mesh_impl.PlacementMeshImpl("", "", ["cpu:0"])},
+            )
+            self._loss = lowering.export_to_tf_tensor(loss)
+            self._step = tf.group([lowering.lowered_operation(u) for u in updates])
+            self.parameters = sum(v.shape.size for v in variables)
+            self._session = tf.Session(config=config)
+            self._session.run(tf.global_variables_initializer())
+            self._session.run(lowering.copy_masters_to_slices())
+
+    def run(self) -> float:
+        """One training step; returns its loss."""
+        return self._session.run([self._loss, self._step])[0]
+
+
+def _model(make_layer: MakeLayer, size: Size) -> transformer.Bitransformer:
+    def attention() -> transformer.TransformerLayer:
+        return make_layer(size)
+
+    def feed_forward() -> transformer.TransformerLayer:
+        return transformer_layers.DenseReluDense(hidden_size=size.d_ff)
+
+    def cross() -> transformer.TransformerLayer:
+        return transformer_layers.EncDecAttention(
+            num_heads=size.num_heads, key_value_size=size.d_kv
+        )
+
+    encoder = _stack(size, "encoder", [attention, feed_forward], autoregressive=False)
+    decoder = _stack(size, "decoder", [attention, cross, feed_forward], autoregressive=True)
+    return transformer.Bitransformer(encoder, decoder)
+
+
+def _stack(size: Size, name: str, block, autoregressive: bool) -> transformer.Unitransformer:
+    layers = [make() for _ in range(size.num_layers) for make in block]
+    for number, layer in enumerate(layers):
+        layer.set_name(f"layer_{number:03d}")
+    stack = transformer.LayerStack(
+        layers,
+        sublayers_initial=[],
+        sublayers_per_layer=[
+            transformer.sublayer_rms_norm,
+            transformer.sublayer_call_layer,
+            transformer.sublayer_residual,
+        ],
+        sublayers_final=[transformer.sublayer_rms_norm],
+    )
+    return transformer.Unitransformer(
+        layer_stack=stack,
+        d_model=size.d_model,
+        input_vocab_size=size.vocabulary,
+        output_vocab_size=size.vocabulary if autoregressive else None,
+        autoregressive=autoregressive,
+        max_length=max(size.inputs_length, size.targets_length),
+        shared_embedding_and_softmax_weights=autoregressive,
+        positional_embedding=False,
+        name=name,
+    )
+
+
+def _loss(mesh: mtf.Mesh, model, size: Size, packed: int) -> mtf.Tensor:
+    inputs = _tokens(mesh, size, size.inputs_length)
+    targets = _tokens(mesh, size, size.targets_length)
+    ids = {}
+    if packed:
+        ids["encoder_sequence_id"] = _sequence_ids(mesh, size, size.inputs_length, packed)
+        ids["decoder_sequence_id"] = _sequence_ids(mesh, size, size.targets_length, packed)
+    return model.call_simple(inputs, targets, compute_loss=True, **ids)[1]
+
+
+def _tokens(mesh: mtf.Mesh, size: Size, length: int) -> mtf.Tensor:
+    shape = mtf.Shape([mtf.Dimension("batch", size.batch), mtf.Dimension("length", length)])
+    tokens = np.random.RandomState(length).randint(2, size.vocabulary, shape.to_integer_list)
+    return mtf.import_tf_tensor(mesh, tokens.astype(np.int32), shape)
+
+
+def _sequence_ids(mesh: mtf.Mesh, size: Size, length: int, packed: int) -> mtf.Tensor:
+    shape = mtf.Shape([mtf.Dimension("batch", size.batch), mtf.Dimension("length", length)])
+    row = 1 + np.arange(length) * packed // length
+    ids = np.tile(row.astype(np.int32), [size.batch, 1])
+    return mtf.import_tf_tensor(mesh, ids, shape)
