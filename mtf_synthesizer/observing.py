@@ -56,7 +56,9 @@ class ObservedEstimator:
             spec = estimator.model_fn(features, labels, mode, config)
             check_same_model(estimator.model_dir)
             for name, value in tf.get_collection(mtf.utils.SCALAR_SUMMARIES_COLLECTION_KEY):
-                tf.summary.scalar(name, value)
+                # tf.summary.scalar would number the tag: Mesh has an operation of this name.
+                summary = tf.raw_ops.ScalarSummary(tags=name, values=value)
+                tf.add_to_collection(tf.GraphKeys.SUMMARIES, summary)
             _without_graph_files(spec.training_chief_hooks)
             loss = _without_print(spec.loss)
             return spec._replace(loss=loss, training_hooks=[*spec.training_hooks, hook(loss)])
@@ -87,16 +89,17 @@ def check_same_model(model_dir: str) -> None:
     checkpoint = tf.train.latest_checkpoint(model_dir)
     if checkpoint is None:
         return
-    saved = {(name, tuple(shape)) for name, shape in tf.train.list_variables(checkpoint)}
-    built = {(v.op.name, tuple(v.shape.as_list())) for v in tf.global_variables()}
-    if built - saved:
-        name, shape = min(built - saved)
-        there = dict(saved).get(name)
-        found = f"has it as {list(there)}" if there else "does not have it"
-        raise names.UserError(
-            f"{model_dir} holds another model: this one has a variable {name} {list(shape)}, and "
-            f"{checkpoint} {found}. Choose another --model_dir, or the model that is there"
-        )
+    saved = dict(tf.train.list_variables(checkpoint))
+    built = {v.op.name: v.shape.as_list() for v in tf.global_variables()}
+    # Another optimizer has other slots for the same model, and may be chosen later.
+    compared = sorted(name for name in saved.keys() | built.keys() if "_slot_" not in name)
+    for name in compared:
+        if saved.get(name) != built.get(name):
+            raise names.UserError(
+                f"{model_dir} holds another model: the variable {name} is "
+                f"{saved.get(name) or 'absent'} in {checkpoint}, and {built.get(name) or 'absent'} "
+                "in this one. Choose another --model_dir, or the model that is there"
+            )
 
 
 def _without_print(loss: tf.Tensor) -> tf.Tensor:

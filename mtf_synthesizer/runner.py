@@ -6,6 +6,7 @@ any order and any number of times in one process.
 
 import os
 import pathlib
+import random
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -67,7 +68,8 @@ def train(
       gin_params: bindings, parsed last.
       init_checkpoint: a model folder or a checkpoint to start from. Variables it does not have
         start afresh.
-      seed: of initial values, dropout and the order of examples.
+      seed: of initial values, the order of examples and dropout. The dropout is the same in
+        another process only with the same PYTHONHASHSEED: Mesh seeds it by hashes of strings.
       modules: imported for the tasks they register.
       summary_steps: steps between summaries and between lines of loss.jsonl.
       attention_summaries: whether α and the entropy of the attention are written with every
@@ -108,6 +110,7 @@ def train(
             probe_features=probe_features,
             probe_arguments={"model_type": model.model_type, "vocabulary": model.vocabulary},
         )
+        random.seed(seed)  # Mesh draws the seeds of its dropout from here
         _train(observed, model)
     rows = log.read()
     done = configuration.chosen_checkpoints(model_dir, "latest")[0]
