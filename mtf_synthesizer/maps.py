@@ -2,6 +2,7 @@
 
 import io
 import os
+import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -44,13 +45,13 @@ def total_variation(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def movement(
-    start: str | os.PathLike[str], end: str | os.PathLike[str], length: int
+    start: str | os.PathLike[str], end: str | os.PathLike[str], lengths: Mapping[str, int]
 ) -> dict[str, dict[str, float]]:
     """How far each table R has moved between two checkpoints.
 
     Args:
       start, end: checkpoints.
-      length: of the sequences that the attention is compared for.
+      lengths: layer scope -> length of the sequences that attention is compared for.
 
     Returns:
       layer scope -> total_variation of the attention, and relative_change of the logits: root mean
@@ -59,7 +60,7 @@ def movement(
     before, after = random_tables(start), random_tables(end)
     result = {}
     for layer, table in before.items():
-        causal = layer.startswith("decoder")
+        causal, length = layer.startswith("decoder"), lengths[layer]
         old, new = (attention_of(t, length, causal) for t in (table, after[layer]))
         seen = np.s_[:, :length, :length]
         change = after[layer][seen] - table[seen]
@@ -70,12 +71,25 @@ def movement(
     return result
 
 
-def heat_maps(rows: Sequence[tuple[str, np.ndarray]], tokens: Mapping[str, Sequence[str]]) -> bytes:
+def save(path: str | os.PathLike[str], weights: Mapping[str, np.ndarray]) -> None:
+    """Writes layer scope -> weights as an .npz file, replacing it only once it is complete."""
+    target = pathlib.Path(path)
+    temporary = target.with_name("tmp_" + target.name)
+    np.savez_compressed(temporary, **{layer.replace("/", "|"): w for layer, w in weights.items()})
+    temporary.replace(target)
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """What `save` wrote."""
+    with np.load(path) as file:
+        return {name.replace("|", "/"): file[name] for name in file.files}
+
+
+def heat_maps(rows: Sequence[tuple[str, np.ndarray]]) -> bytes:
     """A picture of attention maps: a row for each entry, a column for each head.
 
     Args:
       rows: (title, weights [heads, length, memory_length]).
-      tokens: title -> the text of each position, where the map is that of one example.
 
     Returns:
       A PNG file.
@@ -83,22 +97,16 @@ def heat_maps(rows: Sequence[tuple[str, np.ndarray]], tokens: Mapping[str, Seque
     from matplotlib.figure import Figure
 
     heads = max(len(weights) for _, weights in rows)
-    figure = Figure(figsize=(2.6 * heads, 2.7 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(2.2 * heads, 2.4 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), heads, squeeze=False)
     for axes, (title, weights) in zip(grid, rows, strict=True):
         for head, axis in enumerate(axes):
-            axis.set_axis_off()
+            axis.set(xticks=[], yticks=[])
+            axis.set_visible(head < len(weights))
             if head < len(weights):
-                _draw(axis, weights[head], f"{title}, head {head}", tokens.get(title, ()))
+                # The square root shows weak attention too.
+                axis.imshow(np.sqrt(weights[head]), cmap="magma", vmin=0, vmax=1)
+                axis.set_title(f"{title}, head {head}", fontsize=8)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=80)
     return file.getvalue()
-
-
-def _draw(axis, weights: np.ndarray, title: str, tokens: Sequence[str]) -> None:  # type: ignore[no-untyped-def]
-    axis.set_axis_on()
-    # The square root shows weak attention too.
-    axis.imshow(np.sqrt(weights), cmap="magma", vmin=0, vmax=1, aspect="equal")
-    axis.set_title(title, fontsize=7)
-    axis.set_xticks(range(len(tokens)), tokens, rotation=90, fontsize=4)
-    axis.set_yticks(range(len(tokens)), tokens, fontsize=4)

@@ -59,16 +59,16 @@ def choices(split: str, verse: Verse, all_choices: Sequence, task: str) -> Seque
 
 def testament(split: str) -> list[Example]:
     """Old or New Testament? As many of the one as of the other."""
-    items = {"old": [], "new": []}  # type: dict[str, list[tuple[Verse, str]]]
+    items: dict[str, list[tuple[Verse, str]]] = {"old": [], "new": []}
     for verse in short_verses(split):
         label = "new" if verse.in_new_testament else "old"
         for name in choices(split, verse, tuple(sources.TRANSLATIONS), "testament"):
             items[label].append((verse, name))
     size = min(map(len, items.values()))
+    chosen = [item for members in items.values() for item in _shuffled(members, "testament")[:size]]
     return [
-        Example(f"testament: {verse.texts[name]}", label)
-        for label, members in items.items()
-        for verse, name in _shuffled(members, "testament")[:size]
+        Example(f"testament: {verse.texts[name]}", "new" if verse.in_new_testament else "old")
+        for verse, name in _shuffled(chosen, "testament")
     ]
 
 

@@ -1,0 +1,285 @@
+"""The demo: pretrain, fine-tune, evaluate, predict and report, in steps that can be resumed.
+
+A finished step leaves a JSON file with its result, written under a temporary name and renamed.
+Run again, the demo reads those and goes on; an interrupted training goes on from its checkpoint.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mtf_synthesizer import (
+    configuration,
+    decoding,
+    findings,
+    maps,
+    names,
+    report,
+    runner,
+    submission,
+)
+from mtf_synthesizer.tasks import embedded, features, mixtures, pretraining
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the demo trains; the rest stands in gin/runs/demo_*.gin.
+
+    Attributes:
+      synthesizers: names of gin/synthesizers, trained one after the other on the same examples.
+      size: a name of gin/sizes.
+      pretrain_steps, finetune_steps: of each model.
+      pretrain_lengths: tokens of a row; targets as many as span corruption makes of the inputs.
+      pretrain_rows: rows of the test split that the pretraining loss is measured on.
+      examples: at most so many test examples of each task; None for all.
+      seed: of initial values and the order of examples.
+      submitted: the synthesizer whose predictions become submission.zip; chosen beforehand.
+    """
+
+    synthesizers: tuple[str, ...] = ("v", "r", "rv")
+    size: str = "mini"
+    pretrain_steps: int = 250
+    finetune_steps: int = 700
+    pretrain_lengths: Mapping[str, int] = dataclasses.field(
+        default_factory=lambda: {"inputs": 64, "targets": 14}
+    )
+    pretrain_rows: int = 512
+    examples: int | None = None
+    seed: int = 0
+    submitted: str = "rv"
+
+
+class Steps:
+    """Runs functions once: their results are kept as JSON files.
+
+    Args:
+      folder: where the files are.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        self._folder = folder
+
+    def run(self, name: str, function: Callable[[], Any]) -> Any:
+        """The result of `function`, from its file if it was run before.
+
+        The result has `seconds` added, the time of the run that finished the step.
+        """
+        path = self._folder / f"{name}.json"
+        if path.exists():
+            return json.loads(path.read_text("utf-8"))
+        print(f"{name} ...", flush=True)
+        began = time.monotonic()
+        result = function()
+        result["seconds"] = round(time.monotonic() - began, 1)
+        decoding.write_json(path, result)
+        return result
+
+
+def run_demo(
+    output: str | os.PathLike[str] = "runs/demo", settings: Settings | None = None
+) -> dict[str, Any]:
+    """Trains and compares V, R and R+V on the embedded benchmark.
+
+    Args:
+      output: folder of everything the demo writes: results.json, submission.zip, index.html, and
+        one folder for each model.
+      settings: what is trained.
+
+    Returns:
+      The content of results.json.
+
+    Raises:
+      names.UserError: the folder holds a demo with other settings.
+    """
+    settings = settings or Settings()
+    folder = pathlib.Path(output)
+    # A vocabulary of the demo's own, unless the user has chosen a place for vocabularies.
+    os.environ.setdefault(features.CACHE_VARIABLE, str((folder / "vocabulary").resolve()))
+    steps = Steps(folder / "steps")
+    _check_settings(folder, settings)
+    began = time.monotonic()
+    models = {}
+    for synthesizer in settings.synthesizers:
+        models[synthesizer] = _model(steps, folder / synthesizer, synthesizer, settings)
+    baselines = steps.run(
+        "baselines",
+        lambda: findings.baselines(
+            settings.pretrain_rows, settings.pretrain_lengths, settings.examples
+        ),
+    )
+    results = {
+        "settings": dataclasses.asdict(settings),
+        "baselines": baselines,
+        "models": models,
+        "findings": findings.of_models(models, baselines),
+        "submission": _submit(folder, settings),
+        "seconds_of_this_run": round(time.monotonic() - began),
+        "seconds_of_all_steps": _seconds(models) + baselines["seconds"],
+    }
+    decoding.write_json(folder / "results.json", results)
+    report.write(folder / "index.html", results, _pictured(folder), _samples(folder, settings))
+    print(report.table(results))
+    print(f"\n{folder}/index.html, {folder}/results.json, {folder}/submission.zip")
+    return results
+
+
+def _check_settings(folder: pathlib.Path, settings: Settings) -> None:
+    path = folder / "settings.json"
+    wanted = json.loads(json.dumps(dataclasses.asdict(settings)))
+    if path.exists() and (found := json.loads(path.read_text("utf-8"))) != wanted:
+        changed = [name for name in wanted if wanted[name] != found.get(name)]
+        raise names.UserError(
+            f"{folder} holds a demo with another {', '.join(changed)}; remove the folder or choose "
+            "another with --output"
+        )
+    decoding.write_json(path, wanted)
+
+
+def _model(
+    steps: Steps, folder: pathlib.Path, synthesizer: str, settings: Settings
+) -> dict[str, Any]:
+    """Everything about one model."""
+    pretrained, finetuned = folder / "pretrain", folder / "finetune"
+    return {
+        "pretrain": steps.run(
+            f"{synthesizer}_pretrain",
+            lambda: runner.train(
+                pretrained,
+                pretraining.SPANS,
+                synthesizer=synthesizer,
+                size=settings.size,
+                run="demo_pretrain",
+                steps=settings.pretrain_steps,
+                gin_params=[
+                    f"{name}_length = {n}" for name, n in settings.pretrain_lengths.items()
+                ],
+                seed=settings.seed,
+                attention_summaries=False,
+            ),
+        ),
+        "pretrain_evaluation": steps.run(
+            f"{synthesizer}_pretrain_evaluation",
+            lambda: runner.evaluate(
+                pretrained,
+                pretraining.SPANS,
+                split="test",
+                decode=False,
+                examples=settings.pretrain_rows,
+            ),
+        ),
+        "finetune": steps.run(
+            f"{synthesizer}_finetune",
+            lambda: runner.train(
+                finetuned,
+                mixtures.VERSES,
+                synthesizer=synthesizer,
+                size=settings.size,
+                run="demo_finetune",
+                steps=settings.finetune_steps,
+                init_checkpoint=pretrained,
+                seed=settings.seed,
+                attention_summaries=False,
+            ),
+        ),
+        "evaluation": steps.run(
+            f"{synthesizer}_evaluation",
+            lambda: runner.evaluate(
+                finetuned,
+                mixtures.VERSES,
+                split="test",
+                teacher_forced=False,
+                batch_size=128,
+                examples=settings.examples,
+                predictions=folder / "predictions.jsonl",
+            ),
+        ),
+        "attention": steps.run(
+            f"{synthesizer}_attention", lambda: _attention(folder, pretrained, finetuned)
+        ),
+    }
+
+
+def _attention(
+    folder: pathlib.Path, pretrained: pathlib.Path, finetuned: pathlib.Path
+) -> dict[str, Any]:
+    """Saves the attention on one verse, and says how far R has moved and what α is."""
+    weights = runner.attention(finetuned, findings.MODERN_ENGLISH, split="test", examples=1)
+    # One example: V's maps lose their batch dimension, R's never had one.
+    single = {layer: w[0] if w.ndim == 4 else w for layer, w in weights.items()}
+    maps.save(folder / "attention.npz", single)
+    start = configuration.chosen_checkpoints(pretrained, 0)[0].path
+    end = configuration.chosen_checkpoints(finetuned, "latest")[0].path
+    lengths = {layer: w.shape[-1] for layer, w in single.items()}
+    alphas = runner.alphas(finetuned)
+    return {
+        "alphas": {layer: alpha.tolist() for layer, alpha in alphas.items()},
+        "movement": maps.movement(start, end, lengths),
+    }
+
+
+def _pictured(folder: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
+    """What the page shows: V's attention, and R's before and after."""
+    start = configuration.chosen_checkpoints(folder / "r" / "pretrain", 0)[0].path
+    r = maps.load(folder / "r" / "attention.npz")
+    return {
+        "V": maps.load(folder / "v" / "attention.npz"),
+        "R at the start": {
+            layer: maps.attention_of(table, r[layer].shape[-1], layer.startswith("decoder"))
+            for layer, table in maps.random_tables(start).items()
+        },
+        "R trained": r,
+    }
+
+
+def _samples(folder: pathlib.Path, settings: Settings, count: int = 5) -> list[dict[str, Any]]:
+    """The first translations of each model."""
+    task = findings.MODERN_ENGLISH
+    outputs = {
+        name: [
+            row["prediction"]
+            for row in submission.read_predictions(folder / name / "predictions.jsonl")
+            if row["task"] == task
+        ]
+        for name in settings.synthesizers
+    }
+    examples = embedded.TASKS[task][0]("test")[:count]
+    return [
+        {
+            "source": example.inputs.removeprefix("modern: "),
+            "target": example.targets,
+            "outputs": {name: texts[i] for name, texts in outputs.items()},
+        }
+        for i, example in enumerate(examples)
+    ]
+
+
+def _submit(folder: pathlib.Path, settings: Settings) -> dict[str, Any]:
+    """A zip for each model; the one of `settings.submitted` is the demo's."""
+    counts = {
+        task: min(len(examples("test")), settings.examples or 10**9)
+        for task, (examples, _) in embedded.TASKS.items()
+    }
+    replaced = {}
+    for synthesizer in settings.synthesizers:
+        replaced[synthesizer] = submission.write(
+            folder / synthesizer / "submission.zip",
+            submission.read_predictions(folder / synthesizer / "predictions.jsonl"),
+            counts,
+            # A model that was trained for minutes may decode something that is no label.
+            replacements=findings.FALLBACK_LABELS,
+        )
+    temporary = folder / "submission.zip.tmp"
+    shutil.copyfile(folder / settings.submitted / "submission.zip", temporary)
+    temporary.replace(folder / "submission.zip")
+    return {"of": settings.submitted, "replaced": replaced}
+
+
+def _seconds(models: dict[str, Any]) -> float:
+    return round(sum(step["seconds"] for model in models.values() for step in model.values()))
