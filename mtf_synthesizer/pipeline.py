@@ -103,7 +103,7 @@ def run_demo(
     # A vocabulary of the demo's own, unless the user has chosen a place for vocabularies.
     os.environ.setdefault(features.CACHE_VARIABLE, str((folder / "vocabulary").resolve()))
     steps = Steps(folder / "steps")
-    _check_settings(folder, settings)
+    check_settings(folder, settings)
     began = time.monotonic()
     models = {}
     for synthesizer in settings.synthesizers:
@@ -130,7 +130,8 @@ def run_demo(
     return results
 
 
-def _check_settings(folder: pathlib.Path, settings: Settings) -> None:
+def check_settings(folder: pathlib.Path, settings: Settings) -> None:
+    """Writes the settings into a new folder, and raises a UserError if it has others."""
     path = folder / "settings.json"
     wanted = json.loads(json.dumps(dataclasses.asdict(settings)))
     if path.exists() and (found := json.loads(path.read_text("utf-8"))) != wanted:
