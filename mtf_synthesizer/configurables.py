@@ -101,9 +101,8 @@ def _selectors(module: str, node: ast.FunctionDef | ast.ClassDef) -> Iterator[st
             if isinstance(keyword.value, ast.Constant)
         }
         if call and call.args and isinstance(call.args[0], ast.Constant):
-            given["name_or_fn"] = call.args[0].value
-        name = given.get("name") or given.get("name_or_fn") or node.name
-        yield f"{given.get('module', module)}.{name}"
+            given["name"] = call.args[0].value
+        yield f"{given.get('module', module)!s}.{given.get('name', node.name)!s}"
 
 
 def _parameters(

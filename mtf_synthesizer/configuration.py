@@ -1,6 +1,7 @@
 """Which gin files and bindings a command stands for, checked without loading TensorFlow."""
 
 import dataclasses
+import os
 import pathlib
 import re
 from collections.abc import Sequence
@@ -75,7 +76,7 @@ def for_training(
 
 
 def for_model(
-    model_dir: str | pathlib.Path,
+    model_dir: str | os.PathLike[str],
     gin_files: Sequence[str],
     gin_params: Sequence[str],
     modules: Sequence[str],
@@ -109,7 +110,7 @@ def operative_config(model_dir: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def checkpoints(model_dir: str | pathlib.Path) -> list[Checkpoint]:
+def checkpoints(model_dir: str | os.PathLike[str]) -> list[Checkpoint]:
     """Every complete checkpoint of a folder, earliest first."""
     found = []
     for path in pathlib.Path(model_dir).glob("model.ckpt-*.index"):
@@ -119,7 +120,7 @@ def checkpoints(model_dir: str | pathlib.Path) -> list[Checkpoint]:
     return sorted(found, key=lambda checkpoint: checkpoint.step)
 
 
-def chosen_checkpoints(model_dir: str | pathlib.Path, choice: str | int) -> list[Checkpoint]:
+def chosen_checkpoints(model_dir: str | os.PathLike[str], choice: str | int) -> list[Checkpoint]:
     """The checkpoints meant by "latest", "all" or a step.
 
     Raises:
@@ -141,7 +142,7 @@ def chosen_checkpoints(model_dir: str | pathlib.Path, choice: str | int) -> list
     return of_step
 
 
-def start_checkpoint(path: str | pathlib.Path) -> Checkpoint:
+def start_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """The checkpoint to start from: a folder means its latest, else model.ckpt-<step>.
 
     Raises:

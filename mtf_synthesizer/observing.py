@@ -30,9 +30,7 @@ class ObservedEstimator:
       seed: of initial values and dropout.
       summary_steps: steps between summaries.
       hook: makes a session hook, given the tensor of the loss.
-      probe_features: examples for the entropy of the attention, int32 [examples, length] for each
-        feature; None for no summaries of the attention.
-      probe_arguments: further arguments of `Probe`.
+      make_probe: makes the graph for the entropy of the attention; None for no summaries of it.
     """
 
     def __init__(
@@ -41,16 +39,11 @@ class ObservedEstimator:
         seed: int,
         summary_steps: int,
         hook: Callable[[tf.Tensor], tf.train.SessionRunHook],
-        probe_features: Mapping[str, np.ndarray] | None,
-        probe_arguments: Mapping[str, Any],
+        make_probe: Callable[[], "Probe"] | None,
     ):
         self._listeners = []
-        if probe_features is not None:
-            self._listeners.append(
-                AttentionListener(
-                    estimator.model_dir, lambda: Probe(probe_features, **probe_arguments)
-                )
-            )
+        if make_probe is not None:
+            self._listeners.append(AttentionListener(estimator.model_dir, make_probe))
 
         def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
             spec = estimator.model_fn(features, labels, mode, config)
@@ -120,30 +113,49 @@ def _without_graph_files(hooks: Iterable[tf.train.SessionRunHook]) -> None:
 class AttentionListener(tf_estimator.CheckpointSaverListener):
     """Writes α and the entropy of each head's attention whenever a checkpoint is saved.
 
-    The entropy comes from a graph and session of its own, so training steps stay as they are.
+    The entropy comes from a graph and session of its own, so training steps stay as they are. The
+    checkpoint from before the first step has to wait for the next one, not the first step for it.
     """
 
     def __init__(self, model_dir: str, make_probe: Callable[[], "Probe"]):
         self._model_dir = model_dir
         self._make_probe = make_probe
         self._probe: Probe | None = None
+        self._waiting: list[int] = []
+        self._has_trained = False
 
     def after_save(self, session: tf.Session, global_step_value: int) -> None:
-        checkpoint = os.path.join(self._model_dir, f"model.ckpt-{global_step_value}")
-        summary = tf.Summary()
-        for layer, alpha in alphas(checkpoint).items():
-            for head, weights in enumerate(np.atleast_2d(alpha)):
-                for term, value in enumerate(weights):
-                    tag = f"alpha/{layer}/head_{head}/term_{term}"
-                    summary.value.add(tag=tag, simple_value=float(value))
-        if self._probe is None:
+        self._waiting.append(global_step_value)
+        if self._has_trained:
+            self._write()
+        self._has_trained = True
+
+    def end(self, session: tf.Session, global_step_value: int) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        if self._waiting and self._probe is None:
             self._probe = self._make_probe()
-        for layer, entropies in self._probe.entropies(checkpoint).items():
-            for head, value in enumerate(entropies):
-                tag = f"attention_entropy/{layer}/head_{head}"
-                summary.value.add(tag=tag, simple_value=float(value))
         writer = tf.summary.FileWriterCache.get(self._model_dir)
-        writer.add_summary(summary, global_step_value)
+        for step in self._waiting:
+            checkpoint = os.path.join(self._model_dir, f"model.ckpt-{step}")
+            if tf.train.checkpoint_exists(checkpoint):
+                writer.add_summary(_attention_summary(checkpoint, self._probe), step)
+        self._waiting.clear()
+
+
+def _attention_summary(checkpoint: str, probe: "Probe | None") -> tf.Summary:
+    summary = tf.Summary()
+    for layer, alpha in alphas(checkpoint).items():
+        for head, weights in enumerate(np.atleast_2d(alpha)):
+            for term, value in enumerate(weights):
+                tag = f"alpha/{layer}/head_{head}/term_{term}"
+                summary.value.add(tag=tag, simple_value=float(value))
+    for layer, entropies in probe.entropies(checkpoint).items() if probe else ():
+        for head, value in enumerate(entropies):
+            tag = f"attention_entropy/{layer}/head_{head}"
+            summary.value.add(tag=tag, simple_value=float(value))
+    return summary
 
 
 def alphas(checkpoint: str) -> dict[str, np.ndarray]:

@@ -99,7 +99,6 @@ def train(
         title = pathlib.Path(model_dir).name or str(model_dir)
         log = progress.LossLog(model_dir)
         every = summary_steps or max(1, min(100, model.train_steps // 50))
-        probe_features = stock.probe_features(task, model) if attention_summaries else None
         observed = observing.ObservedEstimator(
             model.estimator,
             seed=seed,
@@ -107,8 +106,7 @@ def train(
             hook=lambda loss: progress.training_hook(
                 log, title, model.train_steps, every, show_progress, loss
             ),
-            probe_features=probe_features,
-            probe_arguments={"model_type": model.model_type, "vocabulary": model.vocabulary},
+            make_probe=(lambda: _probe(task, model)) if attention_summaries else None,
         )
         random.seed(seed)  # Mesh draws the seeds of its dropout from here
         _train(observed, model)
@@ -121,6 +119,11 @@ def train(
         "loss": rows[-1]["loss"] if rows else None,
         "losses": rows,
     }
+
+
+def _probe(task: str, model: stock.Model) -> observing.Probe:
+    features = stock.probe_features(task, model)
+    return observing.Probe(features, model_type=model.model_type, vocabulary=model.vocabulary)
 
 
 def _train(estimator: observing.ObservedEstimator, model: stock.Model) -> None:

@@ -68,7 +68,7 @@ def _defined_flags(module: str) -> Iterator[str]:
             and node.func.attr.startswith("DEFINE_")
             and isinstance(node.args[0], ast.Constant)
         ):
-            yield node.args[0].value
+            yield str(node.args[0].value)
 
 
 def _check(arguments: Sequence[str]) -> None:
