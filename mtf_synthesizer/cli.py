@@ -31,10 +31,14 @@ def _guarded(command: Callable[[], None], verbose: bool) -> int:
         if verbose:
             traceback.print_exc()
         more = "" if isinstance(error, names.UserError) else " (--verbose shows where)"
-        print(f"mtf_synthesizer: {error}{more}", file=sys.stderr)
+        message = str(error).partition("\n  In call to configurable")[0]  # added by gin
+        print(f"mtf_synthesizer: {message}{more}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
-        print("mtf_synthesizer: stopped; the same command goes on from here", file=sys.stderr)
+        print(
+            "mtf_synthesizer: stopped; the same command goes on from the last checkpoint",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

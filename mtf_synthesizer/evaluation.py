@@ -167,7 +167,9 @@ def attention(
         probe = observing.Probe(
             each.arrays(), model_type=trained.model_type, vocabulary=trained.vocabulary
         )
-        return probe.weights(chosen.path)
+        weights = probe.weights(chosen.path)
+        probe.close()
+    return weights
 
 
 def _decoded(

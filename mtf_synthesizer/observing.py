@@ -132,6 +132,9 @@ class AttentionListener(tf_estimator.CheckpointSaverListener):
 
     def end(self, session: tf.Session, global_step_value: int) -> None:
         self._write()
+        if self._probe is not None:
+            self._probe.close()
+            self._probe = None
 
     def _write(self) -> None:
         if self._waiting and self._probe is None:
@@ -205,6 +208,10 @@ class Probe:
     def weights(self, checkpoint: str) -> dict[str, np.ndarray]:
         """Layer scope -> [(batch,) heads, length, memory_length]."""
         return self._evaluated(self._weights, checkpoint)
+
+    def close(self) -> None:
+        """Frees the memory of its session."""
+        self._session.close()
 
     def _evaluated(self, tensors: dict[str, tf.Tensor], checkpoint: str) -> dict[str, np.ndarray]:
         self._saver.restore(self._session, checkpoint)
