@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 STACKS = ROOT / ".stacks"
 TASK = "synthesizer_testament_v001"
 TOLERANCE = 1e-4  # relative, of a sum of log probabilities
+STEPS = 20
 SENTENCES = [
     ("testament: In the beginning God created the heaven and the earth.", "old"),
     ("testament: Jesus wept.", "new"),
@@ -46,7 +47,7 @@ def check_scores() -> bool:
     default = pathlib.Path(sys.executable).parent
     run(
         [default / "mtf_synthesizer", "train", "--synthesizer", "rv", "--size", "tiny"]
-        + ["--task", TASK, "--run", "finetune", "--steps", "20", "--batch_size", "8"]
+        + ["--task", TASK, "--run", "finetune", "--steps", f"{STEPS}", "--batch_size", "8"]
         + ["--model_dir", model]
     )
     (folder / "inputs").write_text("".join(f"{line}\n" for line, _ in SENTENCES), "utf-8")
@@ -67,6 +68,7 @@ def score(bin: pathlib.Path, folder: pathlib.Path, name: str) -> list[float]:
         f"targets_filename='{folder}/targets'",
         f"scores_filename='{folder}/{name}'",
         "save_scores.save_example_text=False",  # fails in T5 once the scores are written
+        f"utils.run.eval_checkpoint_step={STEPS}",  # else it waits for more checkpoints
         "utils.run.batch_size=('sequences_per_batch', 4)",
     ]
     run(
@@ -133,13 +135,17 @@ def tensorflow_version(bin: pathlib.Path) -> str:
 def run(command: list, capture: bool = False) -> str:
     """Runs a command in an empty folder, so that nothing is found because it lies around."""
     print("$", *command, flush=True)
-    empty = STACKS / "empty"
+    empty, log = STACKS / "empty", STACKS / "log"
     empty.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "MTF_SYNTHESIZER_CACHE": str(STACKS / "cache")}
-    stdout = subprocess.PIPE if capture else None
-    done = subprocess.run(command, cwd=empty, env=environment, stdout=stdout, text=True)
+    with log.open("w", encoding="utf-8") as messages:
+        stdout = subprocess.PIPE if capture else messages
+        done = subprocess.run(
+            command, cwd=empty, env=environment, stdout=stdout, stderr=messages, text=True
+        )
     if done.returncode != 0:
-        sys.exit(f"stacks: a command ended with status {done.returncode}: {command[0]}")
+        print(*log.read_text("utf-8").splitlines()[-30:], sep="\n")
+        sys.exit(f"stacks: status {done.returncode} of {command[0]}; the whole log is {log}")
     return done.stdout or ""
 
 
