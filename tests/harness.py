@@ -111,7 +111,9 @@ def unitransformer(layers: Sequence[Layer], autoregressive: bool = True, **optio
     )
 
 
-def bitransformer(layer: Callable[[], Layer], layers: int = 1) -> transformer.Bitransformer:
+def bitransformer(
+    layer: Callable[[], Layer], layers: int = 1, heads: int = HEADS
+) -> transformer.Bitransformer:
     """An encoder and a decoder with `layer()` as self-attention."""
     encoder = unitransformer(
         [part for _ in range(layers) for part in (layer(), feed_forward())],
@@ -119,7 +121,7 @@ def bitransformer(layer: Callable[[], Layer], layers: int = 1) -> transformer.Bi
         name="encoder",
     )
     decoder = unitransformer(
-        [part for _ in range(layers) for part in (layer(), cross_attention(), feed_forward())],
+        [part for _ in range(layers) for part in (layer(), cross_attention(heads), feed_forward())],
         name="decoder",
     )
     return transformer.Bitransformer(encoder, decoder)
@@ -129,8 +131,8 @@ def feed_forward() -> Layer:
     return transformer_layers.DenseReluDense(hidden_size=D_FF)
 
 
-def cross_attention() -> Layer:
-    return transformer_layers.EncDecAttention(num_heads=HEADS, key_value_size=D_KV)
+def cross_attention(heads: int) -> Layer:
+    return transformer_layers.EncDecAttention(num_heads=heads, key_value_size=D_KV)
 
 
 def constant(mesh: mtf.Mesh, value, dims: Sequence[mtf.Dimension | str]) -> mtf.Tensor:
