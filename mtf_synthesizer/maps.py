@@ -39,6 +39,24 @@ def attention_of(logits: np.ndarray, length: int, causal: bool) -> np.ndarray:
     return exponentials / exponentials.sum(-1, keepdims=True)
 
 
+def random_attention(
+    checkpoint: str | os.PathLike[str], lengths: Mapping[str, int]
+) -> dict[str, np.ndarray]:
+    """softmax(R) of every table of a checkpoint, without relative position bias.
+
+    Args:
+      checkpoint: path of a checkpoint.
+      lengths: layer scope -> length of a sequence.
+
+    Returns:
+      layer scope -> [heads, length, length]; causal in decoders.
+    """
+    return {
+        layer: attention_of(table, lengths[layer], causal=layer.startswith("decoder"))
+        for layer, table in random_tables(checkpoint).items()
+    }
+
+
 def total_variation(before: np.ndarray, after: np.ndarray) -> float:
     """Mean over heads and queries of the attention that lies on other keys: 0 same, 1 disjoint."""
     return float(np.abs(after - before).sum(-1).mean() / 2)
@@ -58,14 +76,13 @@ def movement(
       square of the change, over the standard deviation at the start.
     """
     before, after = random_tables(start), random_tables(end)
+    old, new = random_attention(start, lengths), random_attention(end, lengths)
     result = {}
     for layer, table in before.items():
-        causal, length = layer.startswith("decoder"), lengths[layer]
-        old, new = (attention_of(t, length, causal) for t in (table, after[layer]))
-        seen = np.s_[:, :length, :length]
+        seen = np.s_[:, : lengths[layer], : lengths[layer]]
         change = after[layer][seen] - table[seen]
         result[layer] = {
-            "total_variation": total_variation(old, new),
+            "total_variation": total_variation(old[layer], new[layer]),
             "relative_change": float(np.sqrt(np.mean(change**2)) / table[seen].std()),
         }
     return result

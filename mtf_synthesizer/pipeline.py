@@ -27,6 +27,8 @@ from mtf_synthesizer import (
 )
 from mtf_synthesizer.tasks import embedded, features, mixtures, pretraining
 
+ATTENTION = "attention.npz"
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -45,13 +47,13 @@ class Settings:
 
     synthesizers: tuple[str, ...] = ("v", "r", "rv")
     size: str = "mini"
-    pretrain_steps: int = 250
-    finetune_steps: int = 700
+    pretrain_steps: int = 80
+    finetune_steps: int = 600
     pretrain_lengths: Mapping[str, int] = dataclasses.field(
         default_factory=lambda: {"inputs": 64, "targets": 14}
     )
     pretrain_rows: int = 512
-    examples: int | None = None
+    examples: int | None = 600
     seed: int = 0
     submitted: str = "rv"
 
@@ -213,11 +215,9 @@ def _attention(
     """Saves the attention on one verse, and says how far R has moved and what α is."""
     weights = runner.attention(finetuned, findings.MODERN_ENGLISH, split="test", examples=1)
     # One example: V's maps lose their batch dimension, R's never had one.
-    single = {layer: w[0] if w.ndim == 4 else w for layer, w in weights.items()}
-    maps.save(folder / "attention.npz", single)
-    start = configuration.chosen_checkpoints(pretrained, 0)[0].path
-    end = configuration.chosen_checkpoints(finetuned, "latest")[0].path
-    lengths = {layer: w.shape[-1] for layer, w in single.items()}
+    maps.save(folder / ATTENTION, {k: w[0] if w.ndim == 4 else w for k, w in weights.items()})
+    start, end = _first_and_last(pretrained, finetuned)
+    lengths = {layer: w.shape[-1] for layer, w in weights.items()}
     alphas = runner.alphas(finetuned)
     return {
         "alphas": {layer: alpha.tolist() for layer, alpha in alphas.items()},
@@ -225,17 +225,23 @@ def _attention(
     }
 
 
+def _first_and_last(pretrained: pathlib.Path, finetuned: pathlib.Path) -> tuple[str, str]:
+    """The checkpoint before the first step of pretraining, and the last of fine-tuning."""
+    return (
+        configuration.chosen_checkpoints(pretrained, 0)[0].path,
+        configuration.chosen_checkpoints(finetuned, "latest")[0].path,
+    )
+
+
 def _pictured(folder: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
-    """What the page shows: V's attention, and R's before and after."""
-    start = configuration.chosen_checkpoints(folder / "r" / "pretrain", 0)[0].path
-    r = maps.load(folder / "r" / "attention.npz")
+    """What the page shows: V's attention on a verse, and R's tables before and after."""
+    dot_product = maps.load(folder / "v" / ATTENTION)
+    start, end = _first_and_last(folder / "r" / "pretrain", folder / "r" / "finetune")
+    lengths = {layer: weights.shape[-1] for layer, weights in dot_product.items()}
     return {
-        "V": maps.load(folder / "v" / "attention.npz"),
-        "R at the start": {
-            layer: maps.attention_of(table, r[layer].shape[-1], layer.startswith("decoder"))
-            for layer, table in maps.random_tables(start).items()
-        },
-        "R trained": r,
+        "V": dot_product,
+        "R at the start": maps.random_attention(start, lengths),
+        "R trained": maps.random_attention(end, lengths),
     }
 
 

@@ -67,10 +67,10 @@ translation.</p>
 programs counts in full.</p>
 
 <h2>Attention</h2>
-<p>Encoder layers and the first decoder layer, with the relative position bias that T5 adds. V's is
-that of one verse ({{ verse }}); R's is the same for every verse of this length, and is shown at the
-start (the table alone) and after training. Rows are queries, columns keys; the brighter, the more
-attention.</p>
+<p>Encoder layers and the first decoder layer. V's attention is that of one verse
+(&ldquo;{{ verse }}&rdquo;) with the relative position bias that T5 adds; R's is softmax(R), the
+same for every verse of this length, before training and after. Rows are queries, columns keys; the
+brighter, the more attention.</p>
 <img alt="attention maps" src="{{ attention }}">
 <p>{{ movement }}</p>
 

@@ -21,7 +21,7 @@ from mtf_synthesizer.tasks import features, metrics, sources
 from mtf_synthesizer.tasks.sources import Verse, fixed_order
 
 # Longer verses are left to pretraining: short rows are what makes a CPU run fast.
-MAXIMUM_WORDS = 20
+MAXIMUM_WORDS = 16
 SAME_VERSE_PAIRS = (
     ("kjv", "asv"),
     ("kjv", "web"),

@@ -18,8 +18,8 @@ TASKS = {
 # A change here needs a new version in the tasks' names.
 FIRST_TEST_EXAMPLES = {
     "testament": embedded.Example(
-        "testament: and thou hast set them two ranks (six in the rank) on the pure table before "
-        "Jehovah,",
+        "testament: If like Adam I have covered my transgressions, By hiding mine iniquity in my "
+        "bosom,",
         "old",
     ),
     "same_verse": embedded.Example(
@@ -149,8 +149,8 @@ def test_labels_are_balanced(task, labels, split):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_test_splits_are_large_enough(task):
-    """Two standard errors of an accuracy of one half stay below four points."""
-    assert len(TASKS[task]("test")) > 700
+    """Two standard errors of an accuracy of one half stay below five points."""
+    assert len(TASKS[task]("test")) > 400
 
 
 def test_pairs_are_right():
