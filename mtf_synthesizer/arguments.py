@@ -8,10 +8,10 @@ EXAMPLES = {
     "t5": "mtf_synthesizer t5 --model_dir=runs/r --module_import=mtf_synthesizer.tasks \\\n"
     "    --gin_file=sizes/tiny.gin --gin_file=synthesizers/r.gin --gin_file=runs/pretrain.gin \\\n"
     "    --gin_file=local_cpu.gin --gin_param=\"MIXTURE_NAME='synthesizer_verse_spans_v001'\"",
-    "train": "mtf_synthesizer train --synthesizer rv --size tiny --steps 200 --batch_size 16 \\\n"
-    "    --task synthesizer_verse_spans_v001 --model_dir runs/rv\n"
-    "  mtf_synthesizer train --init_checkpoint runs/rv --run finetune --steps 200 \\\n"
-    "    --batch_size 16 --task synthesizer_verses_v001 --model_dir runs/rv_verses",
+    "train": "mtf_synthesizer train --synthesizer rv --size tiny --run demo_pretrain \\\n"
+    "    --task synthesizer_verse_spans_v001 --steps 200 --model_dir runs/rv\n"
+    "  mtf_synthesizer train --init_checkpoint runs/rv --run demo_finetune \\\n"
+    "    --task synthesizer_verses_v001 --steps 200 --model_dir runs/rv_verses",
     "evaluate": "mtf_synthesizer evaluate --model_dir runs/rv_verses \\\n"
     "    --task synthesizer_verses_v001 --split validation",
     "predict": "mtf_synthesizer predict --model_dir runs/rv_verses --split test \\\n"

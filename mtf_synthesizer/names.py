@@ -8,12 +8,12 @@ import contextlib
 import difflib
 import importlib.util
 import pathlib
+import re
 from collections.abc import Iterable, Iterator
 
 # Folder of gin files -> what one of its files is called towards the user.
 KINDS = {"synthesizers": "synthesizer", "sizes": "size", "runs": "run"}
-# Included by other files of its folder; nothing to choose.
-_SHARED_FILES = {"runs/plumbing.gin"}
+_INCLUDE = re.compile(r"""^include ['"](.+)['"]""", re.MULTILINE)
 
 
 class UserError(ValueError):
@@ -72,11 +72,11 @@ def _package_folder(package: str) -> pathlib.Path:
 
 def known(folder: str) -> list[str]:
     """The names in one of the folders in `KINDS`, sorted."""
-    return sorted(
-        path.stem
-        for path in (gin_folder() / folder).glob("*.gin")
-        if f"{folder}/{path.name}" not in _SHARED_FILES
-    )
+    files = sorted((gin_folder() / folder).glob("*.gin"))
+    shared: set[str] = set()
+    if folder == "runs":  # there, what others include is a part and nothing to choose
+        shared.update(name for file in files for name in _INCLUDE.findall(file.read_text("utf-8")))
+    return [file.stem for file in files if f"{folder}/{file.name}" not in shared]
 
 
 def gin_file(folder: str, name: str) -> str:
