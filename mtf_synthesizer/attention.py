@@ -97,7 +97,9 @@ class SyntheticAttention(transformer_layers.SelfAttention):
                 f"{self.relative_attention_type!r}; it must be one of {known}"
             )
 
-    def call(self, context: transformer.Context, x: mtf.Tensor, losses=None) -> mtf.Tensor:
+    def call(
+        self, context: transformer.Context, x: mtf.Tensor, losses: list[mtf.Tensor] | None = None
+    ) -> mtf.Tensor:
         """The layer's output.
 
         Args:
@@ -173,11 +175,15 @@ class SyntheticAttention(transformer_layers.SelfAttention):
             context, ("bias", *shape), lambda: self._position_bias(context, view, buckets)
         )
 
-    def _position_bias(self, context, view, buckets) -> mtf.Tensor:
+    def _position_bias(
+        self, context: transformer.Context, view: View, buckets: mtf.Dimension
+    ) -> mtf.Tensor:
         bias = self._bias_variable(context, view, buckets)
         return mtf.cast(take(bias, self._buckets(context, view, buckets), buckets), tf.float32)
 
-    def _contextual_bias(self, context, view, buckets) -> mtf.Tensor:
+    def _contextual_bias(
+        self, context: transformer.Context, view: View, buckets: mtf.Dimension
+    ) -> mtf.Tensor:
         values = mtf.layers.dense(
             view.query(),
             reduced_dims=[view.kv],
@@ -189,7 +195,9 @@ class SyntheticAttention(transformer_layers.SelfAttention):
         )
         return mtf.cast(take(values, self._buckets(context, view, buckets), buckets), tf.float32)
 
-    def _bias_variable(self, context, view, buckets) -> mtf.Tensor:
+    def _bias_variable(
+        self, context: transformer.Context, view: View, buckets: mtf.Dimension
+    ) -> mtf.Tensor:
         def variable() -> mtf.Tensor:
             shape = mtf.Shape([*view.heads, buckets])
             return mtf.get_variable(
@@ -204,19 +212,30 @@ class SyntheticAttention(transformer_layers.SelfAttention):
             context.cache[key] = variable()
         return context.cache[key]
 
-    def _buckets(self, context, view, buckets) -> mtf.Tensor:
+    def _buckets(
+        self, context: transformer.Context, view: View, buckets: mtf.Dimension
+    ) -> mtf.Tensor:
         return cached(
             context,
             ("buckets", view.memory_length, buckets),
             lambda: masks.relative_buckets(context, view.memory_length, buckets),
         )
 
-    def _dropped_out(self, context, view: View, values: mtf.Tensor) -> mtf.Tensor:
+    def _dropped_out(
+        self, context: transformer.Context, view: View, values: mtf.Tensor
+    ) -> mtf.Tensor:
         # One mask for all queries, so it can act on the values instead of the larger weights.
         noise = mtf.Shape([*context.batch_dims, *view.heads, view.memory_length])
         return mtf.dropout(values, context.train, rate=self.dropout_rate, noise_shape=noise)
 
-    def _attend(self, context, view: View, logits, biases, values) -> mtf.Tensor:
+    def _attend(
+        self,
+        context: transformer.Context,
+        view: View,
+        logits: mtf.Tensor,
+        biases: list[mtf.Tensor],
+        values: mtf.Tensor,
+    ) -> mtf.Tensor:
         for bias in sorted(biases, key=lambda b: b.shape.size):
             logits += bias
         present = masks.padding(context, view.memory_length)

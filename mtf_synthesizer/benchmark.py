@@ -16,7 +16,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-from mtf_synthesizer.names import check
+from mtf_synthesizer.names import UserError, check
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,25 +63,43 @@ class Result:
         }
 
 
-def measure(rows: Sequence[str], size: Size, steps: int, packed: int, threads: int) -> list[Result]:
+def measure(
+    rows: Sequence[str],
+    size: Size,
+    steps: int,
+    packed: int = 0,
+    dropout: float = 0.1,
+    threads: int = 0,
+) -> list[Result]:
     """Runs `steps` training steps of every row, in turns.
 
     Args:
-      rows: names from `rows.layers()`.
+      rows: names of `benchmark_rows.layers()`.
       size: shape of model and batch.
       steps: measured steps of each row, after one that warms up.
       packed: sequences packed into each row of the batch; 0 for rows that are not packed.
+      dropout: dropout rate wherever T5 has dropout.
       threads: processor threads that TensorFlow may use; 0 for all.
 
     Returns:
       One result for each row, in the order given.
+
+    Raises:
+      UserError: an unknown row, or numbers out of range.
     """
+    if steps < 1:
+        raise UserError(f"--steps is {steps}; at least one step must be measured")
+    if not 0 <= packed <= size.targets_length:
+        raise UserError(
+            f"--packed is {packed}; a row of {size.targets_length} tokens holds 0 to "
+            f"{size.targets_length} sequences"
+        )
     from mtf_synthesizer.benchmark_rows import TrainingStep, layers
 
     known = layers()
     for row in rows:
         check("row", row, known)
-    models = [TrainingStep(known[row], size, packed, threads) for row in rows]
+    models = [TrainingStep(known[row], size, packed, dropout, threads) for row in rows]
     results = [Result(row, m.parameters) for row, m in zip(rows, models, strict=True)]
     for step in range(steps + 1):
         for model, result in zip(models, results, strict=True):
@@ -121,6 +139,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=10, help="measured steps (default: 10)")
     parser.add_argument(
         "--packed", type=int, default=0, help="sequences in each row (default: 0, not packed)"
+    )
+    parser.add_argument(
+        "--dropout", type=float, default=0.1, help="dropout rate (default: 0.1, as T5)"
     )
     parser.add_argument("--threads", type=int, default=0, help="threads (default: all)")
     parser.add_argument("--format", default="table", choices=["table", "json"])

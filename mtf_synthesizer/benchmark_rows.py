@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -24,59 +25,81 @@ from mtf_synthesizer.synthesizers import (
     Random,
 )
 
-MakeLayer = Callable[[Size], transformer.TransformerLayer]
+MakeLayer = Callable[[Size, float], transformer.TransformerLayer]
 
 
 class ValuesOnly(transformer_layers.SelfAttention):
     """Values and output projection with no mixing of positions: the limit of any synthesizer."""
 
-    def call(self, context, x, losses=None):
+    def call(
+        self, context: transformer.Context, x: mtf.Tensor, losses: list[mtf.Tensor] | None = None
+    ) -> mtf.Tensor:
         """W_O W_V x."""
         params = SyntheticAttention.make_params(self, context)
         return params.compute_output(params.compute_v(x), output_shape=x.shape)
 
 
 def layers() -> dict[str, MakeLayer]:
-    """Layers by row name: `t5` and `mesh-*` are the public ones, the others are ours."""
+    """Layers by row name: `t5` and `mesh-*` are the public ones, the others are ours.
 
-    def synthetic(function: Callable[[int], SynthesizingFunction]) -> MakeLayer:
-        def make(size: Size) -> transformer.TransformerLayer:
-            longest = max(size.inputs_length, size.targets_length)
+    Relative position biases are where the gin files have them: T5's layer has one, and ours
+    unless the function is a table.
+    """
+
+    def ours(bias: str | None, function: Callable[[int], SynthesizingFunction]) -> MakeLayer:
+        def make(size: Size, dropout: float) -> transformer.TransformerLayer:
             return SyntheticAttention(
-                function(longest), num_heads=size.num_heads, key_value_size=size.d_kv
+                function(max(size.inputs_length, size.targets_length)),
+                num_heads=size.num_heads,
+                key_value_size=size.d_kv,
+                dropout_rate=dropout,
+                relative_attention_type=bias,
             )
 
         return make
 
     def public(mode: str) -> MakeLayer:
-        def make(size: Size) -> transformer.TransformerLayer:
+        def make(size: Size, dropout: float) -> transformer.TransformerLayer:
             return transformer_layers.Synthesizer(
-                num_heads=size.num_heads, key_value_size=size.d_kv, synthesize_mode=mode
+                num_heads=size.num_heads,
+                key_value_size=size.d_kv,
+                dropout_rate=dropout,
+                synthesize_mode=mode,
             )
 
         return make
 
-    def stock(size: Size) -> transformer.TransformerLayer:
-        return transformer_layers.SelfAttention(num_heads=size.num_heads, key_value_size=size.d_kv)
+    def stock(bias: str | None) -> MakeLayer:
+        def make(size: Size, dropout: float) -> transformer.TransformerLayer:
+            return transformer_layers.SelfAttention(
+                num_heads=size.num_heads,
+                key_value_size=size.d_kv,
+                dropout_rate=dropout,
+                relative_attention_type=bias,
+            )
 
-    def none(size: Size) -> transformer.TransformerLayer:
+        return make
+
+    def none(size: Size, dropout: float) -> transformer.TransformerLayer:
         return ValuesOnly(num_heads=size.num_heads, key_value_size=size.d_kv)
 
+    shared = "bias_shared"
     return {
-        "t5": stock,
+        "t5": stock(shared),
+        "t5-nobias": stock(None),
         "none": none,
         "mesh-r": public("random"),
         "mesh-d": public("dense_minus"),
         "mesh-rv": public("random_plus_alpha"),
         "mesh-dv": public("dense_plus_alpha"),
-        "v": synthetic(lambda n: DotProduct()),
-        "r": synthetic(lambda n: Random(n)),
-        "fix": synthetic(lambda n: FixedRandom(n)),
-        "fr": synthetic(lambda n: FactorizedRandom(n)),
-        "d": synthetic(lambda n: Dense(n)),
-        "fd": synthetic(lambda n: FactorizedDense(n)),
-        "rv": synthetic(lambda n: Mixture([Random(n), DotProduct()])),
-        "dv": synthetic(lambda n: Mixture([Dense(n), DotProduct()])),
+        "v": ours(shared, lambda n: DotProduct()),
+        "r": ours(None, lambda n: Random(n)),
+        "fix": ours(None, lambda n: FixedRandom(n)),
+        "fr": ours(None, lambda n: FactorizedRandom(n)),
+        "d": ours(shared, lambda n: Dense(n)),
+        "fd": ours(shared, lambda n: FactorizedDense(n)),
+        "rv": ours(shared, lambda n: Mixture([Random(n), DotProduct()])),
+        "dv": ours(shared, lambda n: Mixture([Dense(n), DotProduct()])),
     }
 
 
@@ -87,10 +110,18 @@ class TrainingStep:
       make_layer: makes a self-attention layer.
       size: shape of model and batch.
       packed: sequences packed into each row; 0 for rows that are not packed.
+      dropout: dropout rate wherever T5 has dropout.
       threads: threads of the session; 0 for all.
     """
 
-    def __init__(self, make_layer: MakeLayer, size: Size, packed: int, threads: int):
+    def __init__(
+        self,
+        make_layer: MakeLayer,
+        size: Size,
+        packed: int = 0,
+        dropout: float = 0.0,
+        threads: int = 0,
+    ):
         self._graph = tf.Graph()
         config = tf.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
@@ -98,7 +129,7 @@ class TrainingStep:
         with self._graph.as_default():
             graph = mtf.Graph()
             mesh = mtf.Mesh(graph, "benchmark")
-            loss = _loss(mesh, _model(make_layer, size), size, packed)
+            loss = _loss(mesh, _model(make_layer, size, dropout), size, packed)
             variables = graph.trainable_variables
             grads = mtf.gradients([loss], [v.outputs[0] for v in variables])
             optimizer = mtf.optimize.AdafactorOptimizer(learning_rate=1e-3)
@@ -119,36 +150,46 @@ class TrainingStep:
         return self._session.run([self._loss, self._step])[0]
 
 
-def _model(make_layer: MakeLayer, size: Size) -> transformer.Bitransformer:
+def _model(make_layer: MakeLayer, size: Size, dropout: float) -> transformer.Bitransformer:
     def attention() -> transformer.TransformerLayer:
-        return make_layer(size)
+        return make_layer(size, dropout)
 
     def feed_forward() -> transformer.TransformerLayer:
-        return transformer_layers.DenseReluDense(hidden_size=size.d_ff)
+        return transformer_layers.DenseReluDense(hidden_size=size.d_ff, dropout_rate=dropout)
 
     def cross() -> transformer.TransformerLayer:
         return transformer_layers.EncDecAttention(
-            num_heads=size.num_heads, key_value_size=size.d_kv
+            num_heads=size.num_heads, key_value_size=size.d_kv, dropout_rate=dropout
         )
 
-    encoder = _stack(size, "encoder", [attention, feed_forward], autoregressive=False)
-    decoder = _stack(size, "decoder", [attention, cross, feed_forward], autoregressive=True)
-    return transformer.Bitransformer(encoder, decoder)
+    encoder = [make() for _ in range(size.num_layers) for make in (attention, feed_forward)]
+    decoder = [make() for _ in range(size.num_layers) for make in (attention, cross, feed_forward)]
+    return transformer.Bitransformer(
+        _unitransformer(size, "encoder", encoder, dropout),
+        _unitransformer(size, "decoder", decoder, dropout, autoregressive=True),
+    )
 
 
-def _stack(size: Size, name: str, block, autoregressive: bool) -> transformer.Unitransformer:
-    layers = [make() for _ in range(size.num_layers) for make in block]
+def _unitransformer(
+    size: Size,
+    name: str,
+    layers: list[transformer.TransformerLayer],
+    dropout: float,
+    autoregressive: bool = False,
+) -> transformer.Unitransformer:
     for number, layer in enumerate(layers):
         layer.set_name(f"layer_{number:03d}")
+    drop = functools.partial(transformer.sublayer_dropout, dropout_rate=dropout)
     stack = transformer.LayerStack(
         layers,
-        sublayers_initial=[],
+        sublayers_initial=[drop],
         sublayers_per_layer=[
             transformer.sublayer_rms_norm,
             transformer.sublayer_call_layer,
+            drop,
             transformer.sublayer_residual,
         ],
-        sublayers_final=[transformer.sublayer_rms_norm],
+        sublayers_final=[transformer.sublayer_rms_norm, drop],
     )
     return transformer.Unitransformer(
         layer_stack=stack,
@@ -163,7 +204,7 @@ def _stack(size: Size, name: str, block, autoregressive: bool) -> transformer.Un
     )
 
 
-def _loss(mesh: mtf.Mesh, model, size: Size, packed: int) -> mtf.Tensor:
+def _loss(mesh: mtf.Mesh, model: transformer.Bitransformer, size: Size, packed: int) -> mtf.Tensor:
     inputs = _tokens(mesh, size, size.inputs_length)
     targets = _tokens(mesh, size, size.targets_length)
     ids = {}

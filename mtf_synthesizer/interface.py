@@ -163,7 +163,9 @@ class View:
 
     def _positions(self, sequences: mtf.Tensor | None) -> tuple[Positions, Positions]:
         if self.decoding:
-            return Looked(self.context.position, self.length.size), Range(self.memory_length)
+            # Rows that are full go on counting while others in the batch are still decoding.
+            position = mtf.minimum(self.context.position, self.length.size - 1)
+            return Looked(position, self.length.size), Range(self.memory_length)
         if sequences is None:
             return Range(self.length), Range(self.memory_length)
 
@@ -190,8 +192,8 @@ class Refuse(LengthPolicy):
     def indices(self, positions: Positions, length: int, max_length: int, owner: str) -> Positions:
         raise ValueError(
             f"{tf.get_variable_scope().name}: length {length} is beyond {owner}.max_length = "
-            f"{max_length}; raise the binding {owner}.max_length (or the macro "
-            f"synthesizer_length), shorten the batch (utils.run.sequence_length), or bind "
+            f"{max_length}; raise the macro max_length (binding {owner}.max_length), shorten the "
+            f"batch (macros inputs_length and targets_length), or bind "
             f"{owner}.beyond_max_length = @Tile()"
         )
 

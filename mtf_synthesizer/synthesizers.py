@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import math
+from typing import Protocol
 
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import gin
@@ -17,6 +18,7 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer.interface import LengthPolicy, Refuse, SynthesizingFunction, View
+from mtf_synthesizer.positions import Positions
 
 
 @gin.configurable
@@ -278,7 +280,9 @@ def _table_dims(max_length: int) -> tuple[mtf.Dimension, mtf.Dimension]:
     return mtf.Dimension("query_position", max_length), mtf.Dimension("key_position", max_length)
 
 
-def _weight(view, name, dims, stddev, trainable=True) -> mtf.Tensor:
+def _weight(
+    view: View, name: str, dims: list[mtf.Dimension], stddev: float, trainable: bool = True
+) -> mtf.Tensor:
     return mtf.get_variable(
         view.context.mesh,
         name,
@@ -293,19 +297,29 @@ def _square_table(view: View, max_length: int, stddev: float, trainable: bool) -
     return _weight(view, "table", [*view.heads, *_table_dims(max_length)], stddev, trainable)
 
 
-def _positions(view, positions, function):
-    owner = type(function).__name__
-    return view.positions_for(positions, function.max_length, function.beyond_max_length, owner)
+class _Tabular(Protocol):
+    """A function with a table over positions."""
+
+    max_length: int
+    beyond_max_length: LengthPolicy
 
 
-def _pairs(table: mtf.Tensor, view: View, function) -> mtf.Tensor:
+def _positions(view: View, positions: Positions, function: _Tabular) -> Positions:
+    return view.positions_for(
+        positions, function.max_length, function.beyond_max_length, type(function).__name__
+    )
+
+
+def _pairs(table: mtf.Tensor, view: View, function: _Tabular) -> mtf.Tensor:
     """table[h, p_i, p_j]."""
     queries, keys = _table_dims(function.max_length)
     rows = _positions(view, view.queries, function).rows(table, queries)
     return _positions(view, view.keys, function).rows(rows, keys)
 
 
-def _looked_up_last(hidden, w2, keys, positions, view) -> mtf.Tensor:
+def _looked_up_last(
+    hidden: mtf.Tensor, w2: mtf.Tensor, keys: mtf.Dimension, positions: Positions, view: View
+) -> mtf.Tensor:
     """(W2 hidden)[p_j], projecting only to the positions that occur."""
     if positions.limit < keys.size:
         w2 = mtf.slice(w2, 0, positions.limit, keys.name)

@@ -199,9 +199,7 @@ def call_layer(
 
     def build(mesh: mtf.Mesh) -> dict[str, mtf.Tensor]:
         ids = sequence_id(mesh) if sequence_id else None
-        context = layer_context(
-            mesh, *x.shape[:2], autoregressive, mode, ids, activation_dtype
-        )
+        context = layer_context(mesh, *x.shape[:2], autoregressive, mode, ids, activation_dtype)
         dims = ["batch", "length", "d_model"]
         inputs = mtf.cast(constant(mesh, x.astype(np.float32), dims), activation_dtype)
         y = mtf.cast(layer.call(context, inputs), tf.float32)

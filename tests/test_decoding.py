@@ -17,7 +17,7 @@ from harness import (
     unitransformer,
 )
 from mesh_tensorflow.transformer import transformer
-from variants import TILED, VARIANTS
+from variants import TILED, VARIANTS, N
 
 from mtf_synthesizer.attention import SyntheticAttention
 
@@ -129,6 +129,18 @@ def test_greedy_language_model_is_the_best_of_the_full_pass(name):
     best = np.argmax(result["logits"], axis=-1)
     np.testing.assert_array_equal(result["ids"][:, :2], prefix[:, :2])
     np.testing.assert_array_equal(result["ids"][:, 2:], best[:, 2:])
+
+
+@pytest.mark.parametrize("name", ["r", "fr", "d", "fd"])
+def test_rows_that_are_full_wait_for_the_others(name):
+    """Mesh goes on counting their positions, beyond the end of the tables."""
+    prefix = np.zeros((2, N), np.int32)
+    prefix[0, : N - 1], prefix[1, :2] = 3, 4
+    result = tokens_of(VARIANTS[name], prefix)
+    result["logits"][:, :, END] = -np.inf
+    best = np.argmax(result["logits"], axis=-1)
+    assert result["ids"][0, -1] == best[0, -1]
+    np.testing.assert_array_equal(result["ids"][1, 2:], best[1, 2:])
 
 
 def test_sampling_takes_likely_tokens():

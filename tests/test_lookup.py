@@ -27,8 +27,13 @@ def test_range_takes_the_first_rows_again_and_again(table, size, period):
 
     def build(mesh):
         dim = mtf.Dimension("length", size)
-        rows = Range(dim).modulo(period).rows(
-            constant(mesh, values, ["heads", "position", "rank"]), mtf.Dimension("position", table)
+        rows = (
+            Range(dim)
+            .modulo(period)
+            .rows(
+                constant(mesh, values, ["heads", "position", "rank"]),
+                mtf.Dimension("position", table),
+            )
         )
         assert rows.shape.dimension_names == ["heads", "length", "rank"]
         return {"rows": rows}

@@ -54,9 +54,7 @@ def assert_same(together, apart):
         np.testing.assert_allclose(together[key][0, 4:9], apart[key][1, :5], rtol=1e-4, atol=2e-5)
     for key in together:
         if key.startswith("grad/") and key != "grad/x":
-            np.testing.assert_allclose(
-                together[key], apart[key], rtol=1e-4, atol=5e-5, err_msg=key
-            )
+            np.testing.assert_allclose(together[key], apart[key], rtol=1e-4, atol=5e-5, err_msg=key)
 
 
 @pytest.mark.parametrize("causal", [False, True], ids=["encoder", "decoder"])

@@ -58,7 +58,7 @@ def test_equal_values_and_gradients(name, causal):
 
 
 def shapes_in_graph(name, ids):
-    """Dimension names of all Mesh tensors, and sizes of all TensorFlow ones, of a training graph."""
+    """Dimension names of all Mesh tensors of a training graph, with their operations."""
     named = []
 
     def build(mesh):
@@ -105,9 +105,7 @@ def cross_attention_matrices():
         mtf.gradients([loss], [v.outputs[0] for v in mesh.graph.trainable_variables])
         matrices = {"batch", "heads", "length", "memory_length"}
         for operation in mesh.graph.operations:
-            count.extend(
-                1 for t in operation.outputs if matrices <= set(t.shape.dimension_names)
-            )
+            count.extend(1 for t in operation.outputs if matrices <= set(t.shape.dimension_names))
         return {"loss": loss}
 
     run(build)

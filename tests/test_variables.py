@@ -67,9 +67,7 @@ def test_parameters_of_table_4(row):
     wanted = configuration.Configuration(("sizes/base.gin", *files), (), ())
     with stock.configured(wanted, verbose=False), tf.Graph().as_default():
         mesh = mtf.Mesh(mtf.Graph(), "test")
-        model = utils.build_model(
-            "bitransformer", 32_128, 32_128, layout_rules="", mesh_shape=""
-        )
+        model = utils.build_model("bitransformer", 32_128, 32_128, layout_rules="", mesh_shape="")
         tokens = constant(mesh, np.ones((1, 8), np.int32), ["batch", "length"])
         model.call_simple(tokens, tokens, compute_loss=True)
         count = sum(v.shape.size for v in mesh.graph.trainable_variables)

@@ -1,0 +1,55 @@
+"""The benchmark runs every row, and its figures are those of real training steps."""
+
+import argparse
+import json
+
+import pytest
+
+from mtf_synthesizer import benchmark
+from mtf_synthesizer.benchmark_rows import TrainingStep, layers
+from mtf_synthesizer.names import UserError
+
+SIZE = benchmark.Size(16, 24, 2, 8, 1, 32, 2, 12, 8)
+
+
+@pytest.mark.parametrize("row", layers())
+def test_every_row_trains(row):
+    if row.startswith("mesh-"):
+        pytest.skip("the public layer only works with tables of 512: run at size small instead")
+    step = TrainingStep(layers()[row], SIZE, packed=2, dropout=0.1)
+    first = step.run()
+    losses = [step.run() for _ in range(30)]
+    assert losses[-1] < first
+
+
+def test_json(capsys):
+    parser = argparse.ArgumentParser()
+    benchmark.add_arguments(parser)
+    args = parser.parse_args(
+        ["--rows", "t5,r", "--size", "tiny", "--steps", "2", "--format", "json"]
+    )
+    assert benchmark.main(args) == 0
+    document = json.loads(capsys.readouterr().out)
+    rows = document["rows"]
+    assert [row["row"] for row in rows] == ["t5", "r"]
+    assert all(row["cpu_ms"] > 0 and row["wall_ms"] > 0 for row in rows)
+    # Two tables of N x N in place of W_Q and W_K and the biases of each of the two stacks.
+    size = benchmark.SIZES["tiny"]
+    tables = size.num_heads * size.inputs_length**2 - 2 * size.d_model * size.num_heads * size.d_kv
+    difference = 2 * size.num_layers * tables - 2 * size.num_heads * 32
+    assert rows[1]["parameters"] - rows[0]["parameters"] == difference
+    assert document["machine"]["tensorflow"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": ["t6"]}, "unknown row 't6'.*t5"),
+        ({"steps": 0}, "--steps is 0"),
+        ({"packed": 999}, "--packed is 999"),
+    ],
+)
+def test_bad_values_are_named(change, message):
+    arguments = {"rows": ["t5"], "size": SIZE, "steps": 1} | change
+    with pytest.raises(UserError, match=message):
+        benchmark.measure(**arguments)
