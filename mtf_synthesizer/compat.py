@@ -1,5 +1,7 @@
 """What current TensorFlow no longer has and T5, Mesh-TensorFlow and the Estimator still need.
 
+And one fault of gin-config that stops any of them in a working directory with the wrong folders.
+
 `import mtf_synthesizer.compat` before anything imports t5, mesh_tensorflow or seqio. Each shim
 below names the symbol it stands for and the TensorFlow release that dropped it, and does nothing
 where the symbol exists, so importing this is safe on every supported release and more than once.
@@ -214,6 +216,28 @@ def stand_in_for_hf_model() -> None:
     sys.modules[module.__name__] = module
 
 
+def tolerate_folders_named_like_gin_paths() -> None:
+    """gin-config 0.5.0 fails on `runs/pretrain.gin` if there is a folder `runs` to import from.
+
+    It looks for gin files inside packages too, and a folder without `__init__.py` in the working
+    directory (results in `runs/`, a `models/` of one's own) is a package without a file of its own:
+    `spec.origin` is None and the search ends in a TypeError instead of trying the next place.
+    """
+    readers = _load("gin.config")._FILE_READERS
+    reader_module = _load("gin.resource_reader")
+    found = (reader_module.system_path_reader, reader_module.system_path_file_exists)
+    if found not in readers:
+        return
+
+    def exists(path: str) -> bool:
+        try:
+            return found[1](path)
+        except TypeError:
+            return False
+
+    readers[readers.index(found)] = (found[0], exists)
+
+
 # In this order: the later ones import tensorflow_estimator, which needs the earlier ones.
 SHIMS = (
     restore_tensor_conversion,
@@ -223,6 +247,7 @@ SHIMS = (
     restore_tpu_estimator,
     restore_estimator_api,
     stand_in_for_hf_model,
+    tolerate_folders_named_like_gin_paths,
 )
 
 

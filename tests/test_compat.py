@@ -168,6 +168,28 @@ def test_hf_model_is_t5s_own_where_torch_is_installed(monkeypatch):
     assert "t5.models.hf_model" not in sys.modules
 
 
+def test_gin_looks_on_where_a_folder_is_named_like_the_path(tmp_path, monkeypatch):
+    """A folder `runs` in the working directory doesn't hide `runs/some.gin` on the search path."""
+    import gin
+
+    folders = ["runs_of_this_test", "elsewhere/runs_of_this_test"]
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folders[1] / "some.gin").write_text("rows_of_this_test = 13", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(gin.config, "_LOCATION_PREFIXES", ["", str(tmp_path / "elsewhere")])
+    with gin.unlock_config():
+        gin.parse_config_file("runs_of_this_test/some.gin")
+        assert gin.query_parameter("%rows_of_this_test") == 13
+        with pytest.raises(OSError):
+            gin.parse_config_file("runs_of_this_test/none.gin")
+        gin.clear_config()
+    before = list(gin.config._FILE_READERS)
+    compat.tolerate_folders_named_like_gin_paths()
+    assert list(gin.config._FILE_READERS) == before
+
+
 @pytest.mark.parametrize("version", ["2.12.0", "2.15.1", "2.21.0", "2.21.0-rc1"])
 def test_supported_tensorflow_passes(version):
     compat.check_tensorflow(version)
