@@ -92,7 +92,8 @@ def save(path: str | os.PathLike[str], weights: Mapping[str, np.ndarray]) -> Non
     """Writes layer scope -> weights as an .npz file, replacing it only once it is complete."""
     target = pathlib.Path(path)
     temporary = target.with_name("tmp_" + target.name)
-    np.savez_compressed(temporary, **{layer.replace("/", "|"): w for layer, w in weights.items()})
+    arrays = {layer.replace("/", "|"): w for layer, w in weights.items()}
+    np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]  # not its other parameters
     temporary.replace(target)
 
 
