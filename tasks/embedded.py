@@ -3,7 +3,7 @@
     task            inputs                                         targets
     testament       testament: <verse>                             old | new
     same_verse      same verse: first: <verse> second: <verse>     same | other
-    modern_english  modern: <verse of Young or King James>         <the verse in World English>
+    modern_english  modern: <verse in older English>               <the verse in World English>
 
 Every chapter belongs to one split, in all tasks and in pretraining. Training examples take each
 verse in all translations; held-out examples take it once, so that they count as independent.
@@ -30,8 +30,9 @@ SAME_VERSE_PAIRS = (
     ("asv", "ylt"),
     ("web", "ylt"),
 )
-# Copying King James scores a BLEU of 47, copying Young's Literal 27: both teach, the latter tests.
-MODERNIZED = {"train": ("kjv", "ylt"), "validation": ("ylt",), "test": ("ylt",)}
+# Copying Young's Literal scores a BLEU of 28, King James 47, American Standard 61: the near ones
+# teach to copy and to modernize words, the far one also to reorder. The far one tests.
+MODERNIZED = {"train": ("asv", "kjv", "ylt"), "validation": ("ylt",), "test": ("ylt",)}
 
 
 class Example(NamedTuple):
@@ -114,7 +115,7 @@ def _others(verse: Verse, chapter: Sequence[Verse]) -> list[Verse]:
 
 
 def modern_english(split: str) -> list[Example]:
-    """King James or Young's Literal (held-out: the latter) into World English."""
+    """An older translation (held-out: Young's Literal) into World English."""
     return [
         Example(f"modern: {verse.texts[name]}", verse.texts["web"])
         for verse, name in _shuffled(
