@@ -1,0 +1,49 @@
+"""The README's example works, and its commands are ones that the command line knows."""
+
+import pathlib
+import re
+import shlex
+
+import numpy as np
+import pytest
+from harness import D_KV, HEADS, call_layer, constant
+
+from mtf_synthesizer import arguments, names
+from mtf_synthesizer.attention import SyntheticAttention
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = re.findall(r"^    (mtf_synthesizer .+)$", README, re.MULTILINE)
+X = np.random.RandomState(0).normal(size=(1, 7, 13))
+
+
+def test_own_function_is_packed_as_alone():
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    scope = {}
+    exec(example, scope)
+    layer = SyntheticAttention(scope["Distance"](), num_heads=HEADS, key_value_size=D_KV)
+    ids = np.array([[1, 1, 1, 1, 2, 2, 2]])
+    packed = call_layer(layer, X, sequence_id=lambda m: constant(m, ids, ["batch", "length"]))
+    alone = call_layer(layer, X[:, :4])
+    np.testing.assert_allclose(packed["y"][:, :4], alone["y"], rtol=1e-4, atol=1e-5)
+    assert "weight/distance/width" in alone
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_known(command):
+    words = shlex.split(command)[1:]
+    if words[0] == "t5":
+        files = [w.removeprefix("--gin_file=") for w in words if w.startswith("--gin_file=")]
+        assert files and all(names.find_gin_file(file) for file in files)
+        return
+    args = vars(arguments.parser().parse_args(words))
+    for option, folder in (("synthesizer", "synthesizers"), ("size", "sizes"), ("run", "runs")):
+        if words[0] == "train" and args.get(option):
+            names.check(option, args[option], names.known(folder))
+
+
+def test_files_named_in_the_map_exist():
+    for name in re.findall(r"`([a-z_]+\.py)`", README):
+        assert (ROOT / "mtf_synthesizer" / name).exists() or (ROOT / "tests" / name).exists(), name
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
