@@ -22,14 +22,9 @@ from mtf_synthesizer.tasks.sources import Verse, fixed_order
 
 # Longer verses are left to pretraining: short rows are what makes a CPU run fast.
 MAXIMUM_WORDS = 16
-SAME_VERSE_PAIRS = (
-    ("kjv", "asv"),
-    ("kjv", "web"),
-    ("kjv", "ylt"),
-    ("asv", "web"),
-    ("asv", "ylt"),
-    ("web", "ylt"),
-)
+# Young's Literal is left out: its wording is so far from the others that telling its verses apart
+# takes a larger model.
+SAME_VERSE_PAIRS = (("kjv", "asv"), ("kjv", "web"), ("asv", "web"))
 # Copying Young's Literal scores a BLEU of 28, King James 47, American Standard 61: the near ones
 # teach to copy and to modernize words, the far one also to reorder. The far one tests.
 MODERNIZED = {"train": ("asv", "kjv", "ylt"), "validation": ("ylt",), "test": ("ylt",)}

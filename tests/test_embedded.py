@@ -23,9 +23,8 @@ FIRST_TEST_EXAMPLES = {
         "old",
     ),
     "same_verse": embedded.Example(
-        "same verse: first: for those such are false apostles, deceitful workers, transforming "
-        "themselves into apostles of Christ, second: For such men are false apostles, deceitful "
-        "workers, masquerading as Christ's apostles.",
+        "same verse: first: For he who has died has been freed from sin. second: For he that is "
+        "dead is freed from sin.",
         "same",
     ),
     "modern_english": embedded.Example(
