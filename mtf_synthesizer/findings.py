@@ -101,7 +101,8 @@ def _of_model(model: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dic
     scores = {row["task"]: row["metrics"] for row in model["evaluation"]["results"]}
     found = [
         {
-            "comparison": "span corruption: loss below the unigram entropy (nats)",
+            "task": "span corruption",
+            "asked": "loss below the unigram entropy, nats",
             "value": loss,
             "baseline": baseline["unigram_entropy"],
             "holds": loss < baseline["unigram_entropy"],
@@ -112,7 +113,8 @@ def _of_model(model: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dic
         error = standard_error(accuracy, baseline["examples"][task])
         found.append(
             {
-                "comparison": f"{_NAMES[task]}: above the majority by two standard errors (%)",
+                "task": _NAMES[task],
+                "asked": "accuracy 2 standard errors above the majority class, %",
                 "value": accuracy,
                 "baseline": baseline["majority"][task],
                 "standard_error": error,
@@ -122,7 +124,8 @@ def _of_model(model: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dic
     bleu = scores[MODERN_ENGLISH]["bleu"]
     found.append(
         {
-            "comparison": f"{_NAMES[MODERN_ENGLISH]}: above copying the source (BLEU)",
+            "task": _NAMES[MODERN_ENGLISH],
+            "asked": "BLEU above copying the source",
             "value": bleu,
             "baseline": baseline["copying"],
             "holds": bleu > baseline["copying"],

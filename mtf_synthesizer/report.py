@@ -41,10 +41,10 @@ the test split was seen in training. All steps together took {{ minutes }} minut
 
 <h2>Results on the test split</h2>
 <table>
-<tr><th>comparison</th>
+<tr><th>task</th><th>asked</th>
 {% for model in models %}<th>{{ model.title }}</th>{% endfor %}
 <th>without a model</th></tr>
-{% for row in rows %}<tr><td>{{ row.comparison }}</td>
+{% for row in rows %}<tr><td>{{ row.task }}</td><td>{{ row.asked }}</td>
 {% for cell in row.cells %}<td class="number">{{ cell.value }}<br>
 {% if cell.holds %}<span class="yes">yes</span>{% else %}<span class="no">no</span>{% endif %}</td>
 {% endfor %}
@@ -138,12 +138,13 @@ def title(name: str) -> str:
 
 def table(results: Mapping[str, Any]) -> str:
     """The results as text, for the terminal."""
-    names = list(results["models"])
-    lines = [f"{'':62}" + "".join(f"{name:>15}" for name in names) + f"{'no model':>10}"]
+    lines = [
+        f"{'':23}{'':53}" + "".join(f"{n:>15}" for n in results["models"]) + f"{'no model':>10}"
+    ]
     for row in _rows(results["findings"]):
         cells = [f"{c['value']} {'yes' if c['holds'] else 'NO'}" for c in row["cells"]]
         lines.append(
-            f"{row['comparison']:62}"
+            f"{row['task']:23}{row['asked']:53}"
             + "".join(f"{c:>15}" for c in cells)
             + f"{row['baseline']:>10}"
         )
@@ -156,7 +157,14 @@ def _rows(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str,
     for same in zip(*findings.values(), strict=True):
         cells = [{"value": _value(found), "holds": found["holds"]} for found in same]
         baseline = f"{same[0]['baseline']:.2f}"
-        rows.append({"comparison": same[0]["comparison"], "cells": cells, "baseline": baseline})
+        rows.append(
+            {
+                "task": same[0]["task"],
+                "asked": same[0]["asked"],
+                "cells": cells,
+                "baseline": baseline,
+            }
+        )
     return rows
 
 
@@ -169,11 +177,11 @@ def summary(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """What was learned and what was not, in a sentence for each model."""
     sentences = []
     for name, found in findings.items():
-        failed = [each["comparison"] for each in found if not each["holds"]]
+        failed = [each["task"] for each in found if not each["holds"]]
         if failed:
-            sentences.append(f"{title(name)} did not reach: {'; '.join(failed)}.")
+            sentences.append(f"{title(name)} did not learn enough of: {', '.join(failed)}.")
         else:
-            sentences.append(f"{title(name)} beats every comparison.")
+            sentences.append(f"{title(name)} learned all of it.")
     return " ".join(sentences)
 
 
@@ -186,9 +194,8 @@ def movement(models: Mapping[str, Any]) -> str:
             share = 100 * float(np.mean([layer["total_variation"] for layer in moved]))
             change = float(np.mean([layer["relative_change"] for layer in moved]))
             sentences.append(
-                f"In {title(name)}, {share:.0f} % of the attention of R's tables lies on other "
-                f"keys than at the start; their logits changed by {change:.2f} of their standard "
-                "deviation at the start (mean over layers)."
+                f"{title(name)}: training moved {share:.0f} % of the tables' attention to other "
+                f"keys; their logits changed by {change:.2f} standard deviations (means of layers)."
             )
     return " ".join(sentences)
 
