@@ -1,18 +1,15 @@
 """The experiment on how tables train runs, and what it trains learns."""
 
-import importlib.util
+import importlib
 import pathlib
 import re
-import sys
 
-PATH = pathlib.Path(__file__).resolve().parent.parent / "checks" / "train_tables.py"
+CHECKS = pathlib.Path(__file__).resolve().parent.parent / "checks"
 
 
 def test_quick_run_reports_falling_losses(capsys, monkeypatch):
-    specification = importlib.util.spec_from_file_location("train_tables", PATH)
-    module = importlib.util.module_from_spec(specification)
-    monkeypatch.setitem(sys.modules, "train_tables", module)  # dataclasses look themselves up
-    specification.loader.exec_module(module)
+    monkeypatch.syspath_prepend(CHECKS)
+    module = importlib.import_module("train_tables")
     assert module.main(["--quick"]) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| r |")]
     assert len(rows) == 2
