@@ -3,7 +3,7 @@
 import io
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -103,28 +103,32 @@ def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         return {name.replace("|", "/"): file[name] for name in file.files}
 
 
-def heat_maps(rows: Sequence[tuple[str, np.ndarray]]) -> bytes:
-    """A picture of attention maps: a row for each entry, a column for each head.
+def heat_maps(groups: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
+    """A picture of attention maps: a row for each layer, a block of columns for each group.
 
     Args:
-      rows: (title, weights [heads, length, memory_length]).
+      groups: title -> name of a layer -> weights [heads, length, memory_length].
 
     Returns:
       A PNG file.
     """
     from matplotlib.figure import Figure
 
-    heads = max(len(weights) for _, weights in rows)
-    figure = Figure(figsize=(2.2 * heads, 2.4 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), heads, squeeze=False)
-    for axes, (title, weights) in zip(grid, rows, strict=True):
-        for head, axis in enumerate(axes):
-            axis.set(xticks=[], yticks=[])
-            axis.set_visible(head < len(weights))
-            if head < len(weights):
-                # The square root shows weak attention too.
-                axis.imshow(np.sqrt(weights[head]), cmap="magma", vmin=0, vmax=1)
-                axis.set_title(f"{title}, head {head}", fontsize=8)
+    layers = list(dict.fromkeys(layer for group in groups.values() for layer in group))
+    figure = Figure(figsize=(5 * len(groups), 1.6 * len(layers)), layout="constrained")
+    blocks = figure.subfigures(1, len(groups), squeeze=False, wspace=0.03)[0]
+    for block, (title, group) in zip(blocks, groups.items(), strict=True):
+        block.suptitle(title)
+        heads = max(len(weights) for weights in group.values())
+        grid = block.subplots(len(layers), heads, squeeze=False)
+        for axes, layer in zip(grid, layers, strict=True):
+            axes[0].set_ylabel(layer, fontsize=9)
+            for head, axis in enumerate(axes):
+                axis.set(xticks=[], yticks=[])
+                if layer in group and head < len(group[layer]):
+                    # The square root shows weak attention too.
+                    axis.imshow(np.sqrt(group[layer][head]), cmap="magma", vmin=0, vmax=1)
+                    axis.set_title(f"head {head}", fontsize=7)
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=80)
+    figure.savefig(file, format="png", dpi=90)
     return file.getvalue()

@@ -20,7 +20,7 @@ _TEMPLATE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <title>Synthesizers side by side</title>
 <style>
-  body { font: 16px/1.5 Georgia, serif; max-width: 62em; margin: 2em auto; padding: 0 1em }
+  body { font: 16px/1.5 Georgia, serif; max-width: 68em; margin: 2em auto; padding: 0 1em }
   h1, h2 { font-weight: normal; line-height: 1.2 }
   table { border-collapse: collapse; margin: 1em 0; font: 14px/1.4 sans-serif }
   th, td { padding: .35em .9em; border-bottom: 1px solid #ccc; text-align: left }
@@ -252,12 +252,12 @@ def _curves(models: Mapping[str, Any]) -> bytes:
 
 
 def _attention(attention: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
-    rows = []
+    groups = {}
     for name, layers in attention.items():
         chosen = [layer for layer in layers if layer.startswith("encoder")]
         chosen += [layer for layer in layers if layer.startswith("decoder")][:1]
-        rows += [(f"{name}: {_short(layer)}", layers[layer]) for layer in chosen]
-    return maps.heat_maps(rows)
+        groups[name] = {_short(layer): layers[layer] for layer in chosen}
+    return maps.heat_maps(groups)
 
 
 def _short(layer: str) -> str:
