@@ -36,7 +36,7 @@ class SyntheticAttention(transformer_layers.SelfAttention):
       num_heads: number of heads h.
       num_memory_heads: heads of keys and values: 0 for as many as queries, 1 for multi-query.
       key_value_size: d_kv, the width of one head.
-      shared_kv: one projection for keys and values; needs the dot product.
+      shared_kv: one projection for keys and values, called kv; of use with the dot product.
       dropout_rate: share of attention weights dropped in training; as in T5 one mask for each
         example, head and key, shared by all queries.
       extra_logit: a constant logit that takes its share of the softmax and attends to nothing.

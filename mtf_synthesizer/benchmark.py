@@ -67,6 +67,7 @@ def measure(
     rows: Sequence[str],
     size: Size,
     steps: int,
+    *,
     packed: int = 0,
     dropout: float = 0.1,
     threads: int = 0,
@@ -94,6 +95,8 @@ def measure(
             f"--packed is {packed}; a row of {size.targets_length} tokens holds 0 to "
             f"{size.targets_length} sequences"
         )
+    if not 0 <= dropout < 1:
+        raise UserError(f"--dropout is {dropout}; it must be at least 0 and below 1")
     from mtf_synthesizer.benchmark_rows import TrainingStep, layers
 
     known = layers()
@@ -149,10 +152,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Runs `mtf_synthesizer bench` and prints its table or JSON."""
-    results = measure(args.rows.split(","), SIZES[args.size], args.steps, args.packed, args.threads)
+    results = measure(
+        args.rows.split(","),
+        SIZES[args.size],
+        args.steps,
+        packed=args.packed,
+        dropout=args.dropout,
+        threads=args.threads,
+    )
     rows = [result.summary() for result in results]
+    flags = {"packed": args.packed, "dropout": args.dropout, "threads": args.threads}
     if args.format == "json":
-        print(json.dumps({"size": args.size, "machine": machine(), "rows": rows}, indent=2))
+        print(
+            json.dumps(
+                {"size": args.size, "machine": machine(), "flags": flags, "rows": rows}, indent=2
+            )
+        )
         return 0
     print_table(args.size, args.packed, rows)
     return 0

@@ -25,8 +25,8 @@ from mtf_synthesizer.synthesizers import (
     Random,
 )
 
-# Makes a layer of a size, for rows of a length, with a dropout rate.
-MakeLayer = Callable[[Size, int, float], transformer.TransformerLayer]
+# Makes a layer of a size with a dropout rate.
+MakeLayer = Callable[[Size, float], transformer.TransformerLayer]
 
 
 class ValuesOnly(transformer_layers.SelfAttention):
@@ -44,14 +44,14 @@ def layers() -> dict[str, MakeLayer]:
     """Layers by row name: `t5` and `mesh-*` are the public ones, the others are ours.
 
     Relative position biases are where the gin files have them: T5's layer has one, and ours
-    unless the function is a table. Our tables are as long as the rows of their stack; those of
-    `mesh-*` have 512 rows, which the public layer can't change.
+    unless the function is a table. Tables are as long as the inputs in both stacks, as there;
+    those of `mesh-*` have 512 rows, which the public layer can't change.
     """
 
     def ours(bias: str | None, function: Callable[[int], SynthesizingFunction]) -> MakeLayer:
-        def make(size: Size, length: int, dropout: float) -> transformer.TransformerLayer:
+        def make(size: Size, dropout: float) -> transformer.TransformerLayer:
             return SyntheticAttention(
-                function(length),
+                function(max(size.inputs_length, size.targets_length)),
                 num_heads=size.num_heads,
                 key_value_size=size.d_kv,
                 dropout_rate=dropout,
@@ -61,7 +61,7 @@ def layers() -> dict[str, MakeLayer]:
         return make
 
     def public(mode: str) -> MakeLayer:
-        def make(size: Size, length: int, dropout: float) -> transformer.TransformerLayer:
+        def make(size: Size, dropout: float) -> transformer.TransformerLayer:
             return transformer_layers.Synthesizer(
                 num_heads=size.num_heads,
                 key_value_size=size.d_kv,
@@ -72,7 +72,7 @@ def layers() -> dict[str, MakeLayer]:
         return make
 
     def stock(bias: str | None) -> MakeLayer:
-        def make(size: Size, length: int, dropout: float) -> transformer.TransformerLayer:
+        def make(size: Size, dropout: float) -> transformer.TransformerLayer:
             return transformer_layers.SelfAttention(
                 num_heads=size.num_heads,
                 key_value_size=size.d_kv,
@@ -82,7 +82,7 @@ def layers() -> dict[str, MakeLayer]:
 
         return make
 
-    def none(size: Size, length: int, dropout: float) -> transformer.TransformerLayer:
+    def none(size: Size, dropout: float) -> transformer.TransformerLayer:
         return ValuesOnly(num_heads=size.num_heads, key_value_size=size.d_kv)
 
     shared = "bias_shared"
@@ -153,11 +153,8 @@ class TrainingStep:
 
 
 def _model(make_layer: MakeLayer, size: Size, dropout: float) -> transformer.Bitransformer:
-    def encoder_attention() -> transformer.TransformerLayer:
-        return make_layer(size, size.inputs_length, dropout)
-
-    def decoder_attention() -> transformer.TransformerLayer:
-        return make_layer(size, size.targets_length, dropout)
+    def attention() -> transformer.TransformerLayer:
+        return make_layer(size, dropout)
 
     def feed_forward() -> transformer.TransformerLayer:
         return transformer_layers.DenseReluDense(hidden_size=size.d_ff, dropout_rate=dropout)
@@ -167,8 +164,8 @@ def _model(make_layer: MakeLayer, size: Size, dropout: float) -> transformer.Bit
             num_heads=size.num_heads, key_value_size=size.d_kv, dropout_rate=dropout
         )
 
-    encoder_block = (encoder_attention, feed_forward)
-    decoder_block = (decoder_attention, cross, feed_forward)
+    encoder_block = (attention, feed_forward)
+    decoder_block = (attention, cross, feed_forward)
     encoder = [make() for _ in range(size.num_layers) for make in encoder_block]
     decoder = [make() for _ in range(size.num_layers) for make in decoder_block]
     return transformer.Bitransformer(

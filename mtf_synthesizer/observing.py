@@ -90,7 +90,7 @@ def check_same_model(model_dir: str) -> None:
         if saved.get(name) != built.get(name):
             raise names.UserError(
                 f"{model_dir} holds another model: the variable {name} is "
-                f"{saved.get(name) or 'absent'} in {checkpoint}, and {built.get(name) or 'absent'} "
+                f"{saved.get(name, 'absent')} in {checkpoint}, and {built.get(name, 'absent')} "
                 "in this one. Choose another --model_dir, or the model that is there"
             )
 

@@ -256,7 +256,7 @@ def _samples(folder: pathlib.Path, settings: Settings, count: int = 5) -> list[d
         ]
         for name in settings.synthesizers
     }
-    examples = embedded.TASKS[task][0]("test")[:count]
+    examples = embedded.TASKS[task][0]("test")[: min(count, settings.examples or count)]
     return [
         {
             "source": example.inputs.removeprefix("modern: "),

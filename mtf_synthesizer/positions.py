@@ -76,7 +76,10 @@ class Looked(Positions):
         self.limit = limit
 
     def rows(self, table: mtf.Tensor, dim: mtf.Dimension) -> mtf.Tensor:
-        return take(table, self.positions, dim)
+        # Rows that can't occur would be copied in vain, and their gradients too.
+        return take(
+            _first(table, dim, self.limit), self.positions, mtf.Dimension(dim.name, self.limit)
+        )
 
     def modulo(self, period: int) -> Positions:
         if period >= self.limit:

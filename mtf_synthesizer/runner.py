@@ -92,6 +92,9 @@ def train(
     with stock.configured(wanted, verbose):
         stock.check_task(task)
         with gin.unlock_config():
+            # T5's input pipeline is not part of a checkpoint: a run that goes on shuffles anew
+            # instead of beginning with the same examples again.
+            seed += max((c.step for c in configuration.checkpoints(model_dir)), default=0)
             gin.bind_parameter("mesh_train_dataset_fn.seed", seed)
         overrides = {"init_checkpoint": start.path} if start else {}
         model = stock.build(model_dir, **overrides)

@@ -12,12 +12,20 @@ SPANS = "synthesizer_verse_spans_v001"
 
 
 def documents(split: str) -> list[str]:
-    """The chapters of a split in each translation, one text each."""
+    """The chapters of a split in each translation, one text each, books mixed.
+
+    So that the first rows, which are all that a quick evaluation reads, are of all books.
+    """
     verses = sources.splits()[split]
+    chapters = [list(group) for _, group in itertools.groupby(verses, key=lambda v: v.chapter)]
+    texts = [
+        (sources.fixed_order("document", chapter[0].chapter, name), chapter, name)
+        for chapter in chapters
+        for name in sources.TRANSLATIONS
+    ]
     return [
         " ".join(verse.texts[name] for verse in chapter)
-        for chapter in (list(g) for _, g in itertools.groupby(verses, key=lambda v: v.chapter))
-        for name in sources.TRANSLATIONS
+        for _, chapter, name in sorted(texts, key=lambda text: text[0])
     ]
 
 

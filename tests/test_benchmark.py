@@ -25,7 +25,20 @@ def test_json(capsys):
     parser = argparse.ArgumentParser()
     benchmark.add_arguments(parser)
     args = parser.parse_args(
-        ["--rows", "t5,r", "--size", "tiny", "--steps", "2", "--format", "json"]
+        [
+            "--rows",
+            "t5,r",
+            "--size",
+            "tiny",
+            "--steps",
+            "2",
+            "--dropout",
+            "0.2",
+            "--threads",
+            "1",
+            "--format",
+            "json",
+        ]
     )
     assert benchmark.main(args) == 0
     document = json.loads(capsys.readouterr().out)
@@ -34,10 +47,11 @@ def test_json(capsys):
     assert all(row["cpu_ms"] > 0 and row["wall_ms"] > 0 for row in rows)
     # Tables of N x N in place of W_Q and W_K and of the biases of each of the two stacks.
     size = benchmark.SIZES["tiny"]
-    tables = size.num_heads * (size.inputs_length**2 + size.targets_length**2)
+    tables = 2 * size.num_heads * size.inputs_length**2
     queries_and_keys = 2 * 2 * size.d_model * size.num_heads * size.d_kv
     difference = size.num_layers * (tables - queries_and_keys) - 2 * size.num_heads * 32
     assert rows[1]["parameters"] - rows[0]["parameters"] == difference
+    assert document["flags"] == {"packed": 0, "dropout": 0.2, "threads": 1}
     assert document["machine"]["tensorflow"]
 
 
@@ -47,9 +61,20 @@ def test_json(capsys):
         ({"rows": ["t6"]}, "unknown row 't6'.*t5"),
         ({"steps": 0}, "--steps is 0"),
         ({"packed": 999}, "--packed is 999"),
+        ({"dropout": 1.0}, "--dropout is 1.0"),
     ],
 )
 def test_bad_values_are_named(change, message):
     arguments = {"rows": ["t5"], "size": SIZE, "steps": 1} | change
     with pytest.raises(UserError, match=message):
         benchmark.measure(**arguments)
+
+
+def test_flags_reach_the_measurement(monkeypatch):
+    parser = argparse.ArgumentParser()
+    benchmark.add_arguments(parser)
+    seen = {}
+    monkeypatch.setattr(benchmark, "measure", lambda *args, **kwargs: seen.update(kwargs) or [])
+    monkeypatch.setattr(benchmark, "print_table", lambda *args: None)
+    benchmark.main(parser.parse_args(["--packed", "3", "--dropout", "0.3", "--threads", "2"]))
+    assert seen == {"packed": 3, "dropout": 0.3, "threads": 2}
