@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import seqio
+import tensorflow_datasets as tfds
 
 import mtf_synthesizer.tasks  # noqa: F401
 from mtf_synthesizer.tasks import embedded, features, metrics, mixtures, pretraining
@@ -24,7 +25,8 @@ def vocabulary_cache(tmp_path_factory):
 
 def rows(name, split, lengths, number, **options):
     dataset = seqio.get_mixture_or_task(name).get_dataset(lengths, split=split, **options)
-    return list(itertools.islice(dataset.as_numpy_iterator(), number))
+    # Works with and without eager execution, which other tests of a process may have disabled.
+    return list(itertools.islice(tfds.as_numpy(dataset), number))
 
 
 def small_vocabulary(sentences=SMALL, pieces=30):
