@@ -225,7 +225,10 @@ class SyntheticAttention(transformer_layers.SelfAttention):
         self, context: transformer.Context, view: View, values: mtf.Tensor
     ) -> mtf.Tensor:
         # One mask for all queries, so it can act on the values instead of the larger weights.
-        noise = mtf.Shape([*context.batch_dims, *view.heads, view.memory_length])
+        dims = [*context.batch_dims, *view.heads, view.memory_length]
+        # In the order of the values, so that Mesh multiplies and does not contract.
+        ordered = [d for d in values.shape.dims if d in dims]
+        noise = mtf.Shape([*ordered, *(d for d in dims if d not in ordered)])
         return mtf.dropout(values, context.train, rate=self.dropout_rate, noise_shape=noise)
 
     def _attend(

@@ -4,6 +4,7 @@ import os
 import pathlib
 
 import hypothesis
+import pytest
 
 from mtf_synthesizer import lean_imports
 
@@ -18,3 +19,12 @@ import mtf_synthesizer.compat  # noqa: E402, F401  (before any test imports Mesh
 # The first example builds a TensorFlow graph or imports something; time per example says nothing.
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.load_profile("here")
+
+
+@pytest.fixture(scope="module")
+def eager():
+    """Eager execution, which T5's entry points switch off for the rest of their process."""
+    from tensorflow.python.eager import context
+
+    with context.eager_mode():
+        yield

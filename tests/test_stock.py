@@ -88,8 +88,10 @@ def test_same_dropout_as_stock(monkeypatch):
     """Given the same noise: one mask for each example, head and key."""
 
     def noise(mesh, shape, **kwargs):
-        values = np.random.RandomState(shape.size).uniform(size=shape.to_integer_list)
-        return mtf.import_tf_tensor(mesh, tf.constant(values, kwargs["dtype"]), shape)
+        dims = mtf.Shape(sorted(shape.dims, key=lambda d: d.name))
+        values = np.random.RandomState(shape.size).uniform(size=dims.to_integer_list)
+        drawn = mtf.import_tf_tensor(mesh, tf.constant(values, kwargs["dtype"]), dims)
+        return mtf.transpose(drawn, shape)
 
     monkeypatch.setattr(mtf.ops, "random_uniform", noise)
     options = {"dropout_rate": 0.3}

@@ -11,6 +11,8 @@ import tensorflow_datasets as tfds
 import mtf_synthesizer.tasks  # noqa: F401
 from mtf_synthesizer.tasks import embedded, features, metrics, mixtures, pretraining
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 LENGTHS = {"inputs": 64, "targets": 48}
 SMALL = ["the quick brown fox jumps over the lazy dog", "a lazy fox and a quick dog"] * 20
 
