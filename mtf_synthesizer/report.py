@@ -75,7 +75,8 @@ brighter, the more attention.</p>
 <p>{{ movement }}</p>
 
 {% if alphas %}<h2>α of R+V</h2>
-<p>The weight each head gives to R and to V. All started at one half.</p>
+<p>The weight each head gives to R and to V. All started at one half; R's now lie between
+{{ alpha_range }}.</p>
 <img alt="weights of the mixture" src="{{ alphas }}">{% endif %}
 
 <h2>Some translations</h2>
@@ -121,6 +122,7 @@ def write(
         verse=samples[0]["source"],
         movement=movement(results["models"]),
         alphas=_alphas(results["models"]),
+        alpha_range=_alpha_range(results["models"]),
         samples=[_sample(sample) for sample in samples],
         submitted=title(results["submission"]["of"]),
         replaced=_replaced(results["submission"]),
@@ -264,6 +266,12 @@ def _short(layer: str) -> str:
     """encoder/block_000/layer_000/SyntheticAttention -> encoder 0."""
     stack, block = layer.split("/")[:2]
     return f"{stack} {int(block.removeprefix('block_'))}"
+
+
+def _alpha_range(models: Mapping[str, Any]) -> str:
+    layers = [alpha for model in models.values() for alpha in model["attention"]["alphas"].values()]
+    random = [head[0] for alpha in layers for head in alpha]
+    return f"{min(random):.4f} and {max(random):.4f}" if random else ""
 
 
 def _alphas(models: Mapping[str, Any]) -> str | None:
