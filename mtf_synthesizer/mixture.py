@@ -19,7 +19,7 @@ class Mixture(SynthesizingFunction):
 
     One set of weights for each head and layer, uniform at the start.
 
-    Variables: mixture/alpha [heads, terms], the a of the formula, zero at the start.
+    Variables: mixture/alpha [heads, terms], the a of the formula, 1 at the start.
 
     Args:
       functions: the functions S_n, of any number and kind, mixtures included.
@@ -33,11 +33,12 @@ class Mixture(SynthesizingFunction):
     def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
         terms = mtf.Dimension("terms", len(self.functions))
         with view.variable_scope(self.scope):
+            # Not zeros: Adafactor's steps are proportional to the size of a variable.
             alpha = mtf.get_variable(
                 context.mesh,
                 "alpha",
                 mtf.Shape([*view.heads, terms]),
-                initializer=tf.zeros_initializer(),
+                initializer=tf.ones_initializer(),
                 dtype=context.variable_dtype,
             )
         weights = mtf.unstack(mtf.softmax(mtf.cast(alpha, tf.float32), terms), terms)
