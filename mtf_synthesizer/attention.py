@@ -15,9 +15,8 @@ import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer, transformer_layers
 
-from mtf_synthesizer import masks, weighting
-from mtf_synthesizer.interface import SynthesizingFunction, View, cached
-from mtf_synthesizer.lookup import take
+from mtf_synthesizer import masks, relative_bias, weighting
+from mtf_synthesizer.interface import SynthesizingFunction, View
 from mtf_synthesizer.mixture import Mixture, Sum  # noqa: F401  (registered with gin)
 from mtf_synthesizer.projections import Projections, head_dims
 from mtf_synthesizer.synthesizers import DotProduct
@@ -90,7 +89,7 @@ class SyntheticAttention(transformer_layers.SelfAttention):
                 f"SyntheticAttention.dropout_rate is {self.dropout_rate}; it must be at least 0 "
                 "and below 1"
             )
-        known = (None, "bias", "bias_shared", "contextual")
+        known = (None, *relative_bias.KINDS)
         if self.relative_attention_type not in known:
             raise ValueError(
                 f"SyntheticAttention.relative_attention_type is "
@@ -160,66 +159,9 @@ class SyntheticAttention(transformer_layers.SelfAttention):
         biases = masks.position_biases(context, view.memory_length)
         biases += masks.sequence_biases(context, view.memory_length)
         if self.relative_attention_type is not None:
-            biases.append(self._relative_bias(context, view))
+            buckets = mtf.Dimension("buckets", self.relative_attention_num_buckets)
+            biases.append(relative_bias.KINDS[self.relative_attention_type](view, buckets))
         return biases
-
-    def _relative_bias(self, context: transformer.Context, view: View) -> mtf.Tensor:
-        buckets = mtf.Dimension("buckets", self.relative_attention_num_buckets)
-        if self.relative_attention_type == "contextual":
-            return self._contextual_bias(context, view, buckets)
-        if self.relative_attention_type == "bias":
-            return self._position_bias(context, view, buckets)
-        # As in T5, the first layer of a stack has the variable and all layers use it.
-        shape = (*view.heads, view.memory_length)
-        return cached(
-            context, ("bias", *shape), lambda: self._position_bias(context, view, buckets)
-        )
-
-    def _position_bias(
-        self, context: transformer.Context, view: View, buckets: mtf.Dimension
-    ) -> mtf.Tensor:
-        bias = self._bias_variable(context, view, buckets)
-        return mtf.cast(take(bias, self._buckets(context, view, buckets), buckets), tf.float32)
-
-    def _contextual_bias(
-        self, context: transformer.Context, view: View, buckets: mtf.Dimension
-    ) -> mtf.Tensor:
-        values = mtf.layers.dense(
-            view.query(),
-            reduced_dims=[view.kv],
-            new_dims=[buckets],
-            variable_dtype=context.variable_dtype,
-            name="relative_attention_ak",
-            use_bias=False,
-            expert_dims=view.heads,
-        )
-        return mtf.cast(take(values, self._buckets(context, view, buckets), buckets), tf.float32)
-
-    def _bias_variable(
-        self, context: transformer.Context, view: View, buckets: mtf.Dimension
-    ) -> mtf.Tensor:
-        def variable() -> mtf.Tensor:
-            shape = mtf.Shape([*view.heads, buckets])
-            return mtf.get_variable(
-                context.mesh, "relative_attention_bias", shape, dtype=context.variable_dtype
-            )
-
-        if self.relative_attention_type == "bias":
-            return variable()
-        # The key of Mesh's own layers: ours and theirs share the variable in one stack.
-        key = ("self_attention_bias", None, None, tuple(view.heads))
-        if key not in context.cache:
-            context.cache[key] = variable()
-        return context.cache[key]
-
-    def _buckets(
-        self, context: transformer.Context, view: View, buckets: mtf.Dimension
-    ) -> mtf.Tensor:
-        return cached(
-            context,
-            ("buckets", view.memory_length, buckets),
-            lambda: masks.relative_buckets(context, view.memory_length, buckets),
-        )
 
     def _dropped_out(
         self, context: transformer.Context, view: View, values: mtf.Tensor

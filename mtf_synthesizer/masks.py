@@ -1,9 +1,8 @@
-"""Which keys a query may see, and what the relative position adds to its logits.
+"""Which keys a query may see.
 
-The biases are kept in three kinds, because the layer's cost depends on it: those of positions
-alone (causal masks, relative position biases: no batch dimension), those of the example (packed
-rows, prefix-LM, sub-sequences), and padding, which a row proved to hold one sequence needs
-nothing but.
+Masks are kept in three kinds, because the layer's cost depends on it: those of positions alone
+(causal: no batch dimension), those of the example (packed rows, prefix-LM, sub-sequences), and
+padding, the only one of the example's that rows with one sequence each need.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
-from mesh_tensorflow.transformer import transformer, transformer_layers
+from mesh_tensorflow.transformer import transformer
 from mesh_tensorflow.transformer.attention import visibility_mask_to_attention_bias
 
 from mtf_synthesizer.interface import cached
@@ -82,26 +81,6 @@ def sequence_biases(context: transformer.Context, memory_length: mtf.Dimension) 
         )
 
     return [cached(context, ("packed", ids), bias)]
-
-
-def relative_buckets(
-    context: transformer.Context, memory_length: mtf.Dimension, buckets: mtf.Dimension
-) -> mtf.Tensor:
-    """T5's buckets of relative positions, int32 [(batch,) (length,) memory_length].
-
-    Offsets in the row serve: within a sequence their differences are those of the positions.
-    """
-    mesh = context.mesh
-    if context.mode == "incremental":
-        query = context.position
-    else:
-        query = mtf.range(mesh, context.length_dim, tf.int32)
-    relative = mtf.range(mesh, memory_length, tf.int32) - query
-    return transformer_layers._relative_position_bucket(
-        relative,
-        bidirectional=not context.model.fully_autoregressive,
-        num_buckets=buckets.size,
-    )
 
 
 def _ids(context: transformer.Context) -> mtf.Tensor | None:
