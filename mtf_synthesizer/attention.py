@@ -186,9 +186,11 @@ class SyntheticAttention(transformer_layers.SelfAttention):
         present = masks.padding(context, view.memory_length)
         depends_on_example = set(logits.shape.dims) & set(context.batch_dims)
         if not depends_on_example and self.extra_logit is None:
-            weights, outputs = weighting.alike(logits, values, present, view)
+            weights, outputs = weighting.global_path(logits, values, present, view)
         else:
-            weights, outputs = weighting.each(logits, values, present, view, self.extra_logit)
+            weights, outputs = weighting.general_path(
+                logits, values, present, view, self.extra_logit
+            )
         for recorded in _recordings:
             recorded.append(Recorded(tf.get_variable_scope().name, weights()))
         return outputs

@@ -60,24 +60,13 @@ def layers() -> dict[str, MakeLayer]:
 
         return make
 
-    def public(mode: str) -> MakeLayer:
+    def public(layer: type[transformer_layers.SelfAttention], **options: str) -> MakeLayer:
         def make(size: Size, dropout: float) -> transformer.TransformerLayer:
-            return transformer_layers.Synthesizer(
+            return layer(
                 num_heads=size.num_heads,
                 key_value_size=size.d_kv,
                 dropout_rate=dropout,
-                synthesize_mode=mode,
-            )
-
-        return make
-
-    def stock(bias: str | None) -> MakeLayer:
-        def make(size: Size, dropout: float) -> transformer.TransformerLayer:
-            return transformer_layers.SelfAttention(
-                num_heads=size.num_heads,
-                key_value_size=size.d_kv,
-                dropout_rate=dropout,
-                relative_attention_type=bias,
+                **options,
             )
 
         return make
@@ -87,13 +76,13 @@ def layers() -> dict[str, MakeLayer]:
 
     shared = "bias_shared"
     return {
-        "t5": stock(shared),
-        "t5-nobias": stock(None),
+        "t5": public(transformer_layers.SelfAttention, relative_attention_type=shared),
+        "t5-nobias": public(transformer_layers.SelfAttention),
         "none": none,
-        "mesh-r": public("random"),
-        "mesh-d": public("dense_minus"),
-        "mesh-rv": public("random_plus_alpha"),
-        "mesh-dv": public("dense_plus_alpha"),
+        "mesh-r": public(transformer_layers.Synthesizer, synthesize_mode="random"),
+        "mesh-d": public(transformer_layers.Synthesizer, synthesize_mode="dense_minus"),
+        "mesh-rv": public(transformer_layers.Synthesizer, synthesize_mode="random_plus_alpha"),
+        "mesh-dv": public(transformer_layers.Synthesizer, synthesize_mode="dense_plus_alpha"),
         "v": ours(shared, lambda n: DotProduct()),
         "r": ours(None, lambda n: Random(n)),
         "fix": ours(None, lambda n: FixedRandom(n)),

@@ -1,7 +1,7 @@
 """softmax(S) V, in two ways that give the same.
 
-`each`: logits that differ between examples. `alike`: logits that do not; no attention matrix
-exists for an example, all examples share one matrix product per head.
+`general_path`: logits that differ between examples. `global_path`: logits that do not; no
+attention matrix exists for an example, all examples share one matrix product per head.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LEAST_SUM = 1e-36
 Weights = Callable[[], mtf.Tensor]
 
 
-def each(
+def general_path(
     logits: mtf.Tensor,
     values: mtf.Tensor,
     present: mtf.Tensor | None,
@@ -49,7 +49,7 @@ def each(
     return (lambda: weights), outputs
 
 
-def alike(
+def global_path(
     logits: mtf.Tensor, values: mtf.Tensor, present: mtf.Tensor | None, view: View
 ) -> tuple[Weights, mtf.Tensor]:
     """The global path, for logits S[h, i, j] that are the same for all examples.
@@ -57,7 +57,7 @@ def alike(
     With E = exp(S - max_j S) and present keys u_j in {0, 1} this is
     Y_i = sum_j E_ij u_j v_j / sum_j E_ij u_j: two matrix products per head, [length, memory_length]
     by [memory_length, batch * d_kv] and by [memory_length, batch], instead of a softmax per
-    example. It equals `each` to 1e-5 while max_j S lies at most 80 above the best visible
+    example. It equals `general_path` to 1e-5 while max_j S lies at most 80 above the best visible
     logit; beyond, the attention of that row fades to 0. Rows without any key return 0.
 
     Args:
