@@ -28,3 +28,12 @@ def eager():
 
     with context.eager_mode():
         yield
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> pathlib.Path:
+    """The folder of real sample files, which is not part of the project."""
+    folder = pathlib.Path(os.environ.get("MTF_SYNTHESIZER_TEST_DATA", ROOT.parent / "shared/data"))
+    if not folder.is_dir():
+        pytest.skip(f"no sample files in {folder} (MTF_SYNTHESIZER_TEST_DATA says where they are)")
+    return folder

@@ -1,0 +1,175 @@
+"""The vocabulary of every task that has none of its own: T5's, or the one that was chosen.
+
+T5's tasks ask for their vocabulary while they are imported. They get `DEFAULT`, which looks the
+choice up when it is used, so that T5's tasks too can be trained without a network, with bytes or
+with any SentencePiece model.
+"""
+
+import functools
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import seqio
+import t5.data
+import tensorflow as tf
+
+from mtf_synthesizer import names
+
+BYTES = "bytes"
+CHOICE_VARIABLE = "MTF_SYNTHESIZER_VOCABULARY"
+T5_MODEL = t5.data.DEFAULT_SPM_PATH
+SENTINELS = t5.data.DEFAULT_EXTRA_IDS
+BYTE_SENTINELS = 125  # as ByT5: 384 ids, a multiple of 128
+
+_chosen: list[str] = []
+
+
+def choose(vocabulary: str | None) -> None:
+    """Chooses the vocabulary of all tasks without one of their own.
+
+    Args:
+      vocabulary: path of a SentencePiece model, "bytes", or None for $MTF_SYNTHESIZER_VOCABULARY
+        and, without that, T5's public model.
+
+    Raises:
+      names.UserError: the file can't be read, or it is not a model that T5 can use.
+    """
+    _chosen[:] = [] if vocabulary is None else [vocabulary]
+    if choice() != T5_MODEL:  # the public one is looked at when it is needed
+        load(choice())
+
+
+def choice() -> str:
+    """What is chosen: "bytes" or the path of a SentencePiece model."""
+    return _chosen[0] if _chosen else os.environ.get(CHOICE_VARIABLE) or T5_MODEL
+
+
+@functools.cache
+def load(vocabulary: str) -> seqio.Vocabulary:
+    """The vocabulary that `choose` describes.
+
+    Raises:
+      names.UserError: the file can't be read, or it is not a model that T5 can use.
+    """
+    if vocabulary == BYTES:
+        return seqio.ByteVocabulary(BYTE_SENTINELS)
+    result = seqio.SentencePieceVocabulary(vocabulary, SENTINELS)
+    try:
+        ids = (result.tokenizer.pad_id(), result.eos_id, result.unk_id)
+    except Exception as error:  # of TensorFlow's file systems, protobuf or SentencePiece
+        raise names.UserError(_unreadable(vocabulary, error)) from error
+    if ids != (0, 1, 2):
+        raise names.UserError(
+            f"--vocabulary {vocabulary}: padding, end of sequence and unknown have the ids {ids}, "
+            "but T5 needs 0, 1, 2. `mtf_synthesizer data vocabulary` trains such a model"
+        )
+    return result
+
+
+def _unreadable(vocabulary: str, error: Exception) -> str:
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    if vocabulary == T5_MODEL:
+        return (
+            f"T5's vocabulary {T5_MODEL} can't be read ({reason}). Without a network give a copy "
+            "of it with --vocabulary FILE, or --vocabulary bytes"
+        )
+    return (
+        f"--vocabulary {vocabulary}: no SentencePiece model can be read there ({reason}). Give "
+        f"the path of a .model file, or {BYTES!r}"
+    )
+
+
+class ChosenVocabulary(seqio.Vocabulary):
+    """Does what the chosen vocabulary does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    @property
+    def chosen(self) -> seqio.Vocabulary:
+        return load(choice())
+
+    @property
+    def bos_id(self) -> int | None:
+        return self.chosen.bos_id
+
+    @property
+    def eos_id(self) -> int | None:
+        return self.chosen.eos_id
+
+    @property
+    def unk_id(self) -> int | None:
+        return self.chosen.unk_id
+
+    @property
+    def extra_ids(self) -> int:
+        return self.chosen.extra_ids
+
+    @property
+    def _base_vocab_size(self) -> int:
+        return self.chosen.vocab_size - self.chosen.extra_ids
+
+    def encode(self, s: Sequence[int] | str) -> Sequence[int]:
+        return self.chosen.encode(s)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return self.chosen.decode(ids)
+
+    def encode_tf(self, s: tf.Tensor) -> tf.Tensor:
+        return self.chosen.encode_tf(s)
+
+    def decode_tf(self, ids: tf.Tensor) -> tf.Tensor:
+        return self.chosen.decode_tf(ids)
+
+    # seqio's base class wants these; `encode` and the others above never come to them.
+    _encode = encode
+    _decode = decode
+    _encode_tf = encode_tf
+    _decode_tf = decode_tf
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ChosenVocabulary)
+
+    def __hash__(self) -> int:
+        return hash(ChosenVocabulary)
+
+
+DEFAULT = ChosenVocabulary()
+t5.data.get_default_vocabulary = lambda: DEFAULT  # T5's tasks call it when they are imported
+
+
+def output_features(*names_: str) -> dict[str, seqio.Feature]:
+    """Features with the default vocabulary, each ending with EOS; inputs and targets unless given.
+
+    Inputs are not required, so that T5's objectives without inputs can share them.
+    """
+    return {
+        name: seqio.Feature(vocabulary=DEFAULT, add_eos=True, required=name != "inputs")
+        for name in names_ or ("inputs", "targets")
+    }
+
+
+def describe(vocabulary: seqio.Vocabulary) -> dict[str, Any]:
+    """What a checkpoint remembers of its vocabulary.
+
+    Returns:
+      kind ("sentencepiece", "bytes" or a class name), size (with sentinels), sentinels, and for
+      SentencePiece file and sha256.
+    """
+    if isinstance(vocabulary, ChosenVocabulary):
+        vocabulary = vocabulary.chosen
+    found: dict[str, Any] = {"size": vocabulary.vocab_size, "sentinels": vocabulary.extra_ids}
+    if isinstance(vocabulary, seqio.SentencePieceVocabulary):
+        with tf.io.gfile.GFile(vocabulary.sentencepiece_model_file, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        return {
+            "kind": "sentencepiece",
+            "file": vocabulary.sentencepiece_model_file,
+            "sha256": digest,
+            **found,
+        }
+    if isinstance(vocabulary, seqio.ByteVocabulary):
+        return {"kind": BYTES, **found}
+    return {"kind": type(vocabulary).__name__, **found}
