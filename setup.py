@@ -52,7 +52,12 @@ setup(
     # tasks/ and gin/ lie at the top of the checkout but install inside the package: a top-level
     # `tasks` would take a common name and a top-level `gin` would hide gin-config. gin/ holds data
     # only; it must never get an __init__.py, or `import gin` from the checkout would find it.
-    packages=["mtf_synthesizer", "mtf_synthesizer.tasks", "mtf_synthesizer.gin"],
+    packages=[
+        "mtf_synthesizer",
+        "mtf_synthesizer.data",
+        "mtf_synthesizer.tasks",
+        "mtf_synthesizer.gin",
+    ],
     package_dir={"mtf_synthesizer.tasks": "tasks", "mtf_synthesizer.gin": "gin"},
     package_data={
         "mtf_synthesizer": ["*.html", "*.css", "*.js", "*.json"],

@@ -49,7 +49,8 @@ def lines(path: pathlib.Path) -> Iterator[str]:
     number = 0
     try:
         with _open(path) as file:
-            for number, line in enumerate(file, start=1):
+            for line in file:
+                number += 1  # noqa: SIM113  (a broken file raises between two lines)
                 yield line.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         raise DataError(

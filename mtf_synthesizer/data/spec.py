@@ -1,4 +1,4 @@
-"""What a data set is: its name in tensorflow_datasets, its splits and the official files of each."""
+"""What a data set is: its name in tensorflow_datasets, its splits and their official files."""
 
 import dataclasses
 import pathlib
