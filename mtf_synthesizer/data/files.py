@@ -50,7 +50,7 @@ def lines(path: pathlib.Path) -> Iterator[str]:
     try:
         with _open(path) as file:
             for line in file:
-                number += 1  # noqa: SIM113  (a broken file raises between two lines)
+                number += 1
                 yield line.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         raise DataError(
