@@ -1,6 +1,7 @@
 """Examples of a task as arrays, and decoded text as records that keep each example's identity."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -14,6 +15,8 @@ import numpy as np
 import seqio
 import tensorflow.compat.v1 as tf
 import tensorflow_datasets as tfds
+
+from mtf_synthesizer.configuration import Checkpoint
 
 # Fields of an example that say which one it is; official submissions are joined by them.
 _IDENTITY = re.compile(r"^(idx|id|index|guid)([/_].*)?$")
@@ -105,21 +108,31 @@ def metrics(examples: ExampleSet, outputs: list[str]) -> dict[str, float]:
     return values
 
 
-def records(examples: ExampleSet, outputs: list[str], split: str) -> list[dict[str, Any]]:
+def records(
+    examples: ExampleSet, outputs: list[str], split: str, checkpoint: Checkpoint
+) -> list[dict[str, Any]]:
     """One dictionary for each example: see `runner.predict`."""
+    made_by = {"step": checkpoint.step, "checkpoint": fingerprint(checkpoint)}
     predictions = _postprocessed(examples, outputs)
     targets = _targets(examples)
     found = []
     for index, (row, output, prediction) in enumerate(
         zip(examples.rows, outputs, predictions, strict=True)
     ):
-        record = {"task": examples.task.name, "split": split, "index": index}
+        record = {"task": examples.task.name, "split": split, **made_by, "index": index}
         record |= {k: _plain(v) for k, v in row.items() if _IDENTITY.match(k) and k != "index"}
         record |= {"output": output, "prediction": _plain(prediction)}
         if targets:
             record["target"] = _plain(targets[index])
         found.append(record)
     return found
+
+
+def fingerprint(checkpoint: Checkpoint) -> str:
+    """Twelve hexadecimal digits that differ for checkpoints with different values."""
+    # The index holds names, shapes and check sums of all values.
+    index = pathlib.Path(checkpoint.path + ".index").read_bytes()
+    return hashlib.sha256(index).hexdigest()[:12]
 
 
 def _postprocessed(examples: ExampleSet, outputs: list[str]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Evaluates and decodes with checkpoints of a trained model."""
+"""Evaluates checkpoints of a trained model."""
 
 import os
 import pathlib
@@ -7,12 +7,9 @@ from typing import Any
 
 import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
 
-import gin
 import numpy as np
-import tensorflow.compat.v1 as tf
-from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import configuration, decoding, names, observing, stock
+from mtf_synthesizer import configuration, decoding, observing, prediction, stock
 from mtf_synthesizer.configuration import TASK_MODULES, Checkpoint
 
 
@@ -78,66 +75,15 @@ def evaluate(
                 if teacher_forced:
                     row |= _teacher_forced(model_dir, each, trained, size, checkpoint)
                 if decode and each.task.metric_fns and "inputs" in each.lengths:
-                    outputs = _decoded(model_dir, each, trained, size, checkpoint)
+                    outputs = prediction.decoded(model_dir, each, trained, size, checkpoint)
                     row["metrics"] = decoding.metrics(each, outputs)
-                    records += decoding.records(each, outputs, split)
+                    records += decoding.records(each, outputs, split, checkpoint)
                 results.append(row)
     report = {"model_dir": str(model_dir), "task": task, "split": split, "results": results}
     if predictions is not None:
         decoding.write_lines(predictions, records)
     decoding.write_json(output or report_path(model_dir, task, split), report)
     return report
-
-
-def predict(
-    model_dir: str | os.PathLike[str],
-    task: str,
-    *,
-    output: str | os.PathLike[str],
-    split: str = "test",
-    checkpoint: str | int = "latest",
-    batch_size: int | None = None,
-    examples: int | None = None,
-    gin_files: Sequence[str] = (),
-    gin_params: Sequence[str] = (),
-    modules: Sequence[str] = TASK_MODULES,
-    verbose: bool = False,
-) -> dict[str, Any]:
-    """Decodes a split of a task, or of every task of a mixture, with metrics or without.
-
-    Writes one JSON object per line and example: task, split, index (in the split), the
-    identifying fields of the example where it has any (idx, id, ...), output (the decoded text),
-    prediction (the output as the task's postprocessor reads it) and, where the split has them,
-    target (read likewise).
-
-    The other arguments are those of `evaluate`.
-
-    Returns:
-      model_dir, step, output and examples (their number).
-
-    Raises:
-      names.UserError: a name, file, binding, split or checkpoint is wrong.
-    """
-    wanted = configuration.for_model(model_dir, gin_files, gin_params, modules)
-    chosen = configuration.chosen_checkpoints(model_dir, checkpoint)
-    if len(chosen) != 1:
-        raise names.UserError("predict uses one checkpoint: choose latest or a step, not all")
-    records: list[dict[str, Any]] = []
-    with stock.configured(wanted, verbose):
-        trained = stock.build(model_dir)
-        for each in stock.example_sets(task, split, trained, examples):
-            if "inputs" not in each.lengths:
-                raise names.UserError(f"the task {each.task.name} has no inputs to decode from")
-            size = batch_size or trained.batch_size
-            outputs = _decoded(model_dir, each, trained, size, chosen[0])
-            records += decoding.records(each, outputs, split)
-    decoding.write_lines(output, records)
-    return {
-        "model_dir": str(model_dir),
-        "step": chosen[0].step,
-        "output": str(output),
-        "examples": len(records),
-    }
 
 
 def attention(
@@ -170,31 +116,6 @@ def attention(
         weights = probe.weights(chosen.path)
         probe.close()
     return weights
-
-
-def _decoded(
-    model_dir: str | os.PathLike[str],
-    each: decoding.ExampleSet,
-    trained: stock.Model,
-    batch_size: int,
-    checkpoint: Checkpoint,
-) -> list[str]:
-    """The decoded text of every example."""
-    if gin.get_bindings("Bitransformer.decode").get("max_decode_length") is None:
-        with gin.unlock_config():
-            gin.bind_parameter(
-                "Bitransformer.decode.max_decode_length", trained.sequence_length["targets"]
-            )
-    lengths = {**trained.sequence_length, **each.lengths}
-    model = stock.build(model_dir, sequence_length=lengths, batch_size=batch_size)
-    rows = decoding.padded({"inputs": each.arrays()["inputs"]}, batch_size)
-    outputs = utils.decode(
-        model.estimator,
-        decoding.input_fn(rows, batch_size),
-        model.vocabulary,
-        checkpoint_path=checkpoint.path,
-    )
-    return [tf.compat.as_text(output) for output in outputs][: len(each.rows)]
 
 
 def _teacher_forced(

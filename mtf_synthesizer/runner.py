@@ -19,7 +19,8 @@ from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import configuration, names, observing, progress, stock
 from mtf_synthesizer.configuration import TASK_MODULES
-from mtf_synthesizer.evaluation import attention, describe, evaluate, predict, report_path
+from mtf_synthesizer.evaluation import attention, describe, evaluate, report_path
+from mtf_synthesizer.prediction import predict
 
 __all__ = [
     "alphas",
