@@ -202,7 +202,11 @@ class Probe:
         self._session = tf.Session(graph=self._graph)
 
     def entropies(self, checkpoint: str) -> dict[str, np.ndarray]:
-        """Mean entropy of the attention in nats: layer scope -> [heads]."""
+        """Mean entropy of the attention in nats: layer scope -> [heads].
+
+        Where all examples have one map (R, Fix, FR and their mixtures) it is that of the map:
+        over all keys, without regard to padding. Elsewhere padding is left out.
+        """
         return self._evaluated(self._entropies, checkpoint)
 
     def weights(self, checkpoint: str) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Edges of the layer: lengths, refusals, functions of one's own, recorded weights."""
 
+import gin
 import mesh_tensorflow as mtf
 import numpy as np
 import pytest
@@ -92,6 +93,21 @@ def test_bad_values_are_named(make, message):
 def test_bad_heads_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         call_layer(layer(DotProduct(), **options), inputs(5))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "attention_func",
+        "attention_kwargs",
+        "keep_query_heads_dims",
+        "z_loss_coeff",
+        "use_hyperprompt",
+    ],
+)
+def test_options_of_the_stock_layer_that_are_not_offered_are_refused(option):
+    with pytest.raises(ValueError, match=option):
+        gin.bind_parameter(f"SyntheticAttention.{option}", 1)
 
 
 def test_ensembles_are_refused():

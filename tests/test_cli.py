@@ -1,11 +1,11 @@
 """The command line: mistakes are answered at once and help is instant, both without TensorFlow."""
 
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -122,10 +122,13 @@ def test_lists_and_path(helps):
 
 
 def test_help_is_instant():
-    began = time.monotonic()
+    """Under a second of processor time; it takes 0.2."""
+    began = os.times()
     command = "from mtf_synthesizer.cli import main; main(['--help'])"
     subprocess.run([sys.executable, "-c", command], check=True, capture_output=True)
-    assert time.monotonic() - began < 5  # 0.2 s on an idle machine; tests share theirs
+    ended = os.times()
+    used = ended.children_user + ended.children_system
+    assert used - began.children_user - began.children_system < 1
 
 
 def test_examples_name_what_exists():
@@ -153,7 +156,7 @@ def test_configurables_are_what_gin_registers():
     import gin
     import mesh_tensorflow.transformer.utils  # noqa: F401
 
-    from mtf_synthesizer import attention, clipping  # noqa: F401
+    from mtf_synthesizer import attention, clipping, encoder_only  # noqa: F401
 
     for found in configurables.scan(["mtf_synthesizer", "mesh_tensorflow.optimize"]):
         assert gin.get_configurable(found.selector)

@@ -106,12 +106,14 @@ def test_cache_holds_only_what_is_needed(name, tensors):
     assert result["cache"] == tensors * BATCH * LENGTH * HEADS * D_KV
 
 
-def tokens_of(make, prefix, **decode):
+def tokens_of(make, prefix, input_full_attention=False, **decode):
     """Tokens decoded by a language model, and logits of the full pass over them."""
 
     def build(mesh):
         model = unitransformer(
-            [layer(make), feed_forward(), layer(make)], name="lm", loss_on_targets_only=False
+            [layer(make), feed_forward(), layer(make)],
+            name="lm",
+            input_full_attention=input_full_attention,
         )
         partial = constant(mesh, prefix, ["batch", "length"])
         ids = model.sample_autoregressive(partial, never_end=True, **decode)
@@ -143,9 +145,20 @@ def test_rows_that_are_full_wait_for_the_others(name):
     np.testing.assert_array_equal(result["ids"][1, 2:], best[1, 2:])
 
 
-def test_sampling_takes_likely_tokens():
+@pytest.mark.parametrize("name", ["v", "r", "fr", "d", "fd", "rdv"])
+def test_prefix_language_model_decodes_what_the_full_pass_says(name):
+    """Inputs up to the first end see each other, in the full pass and in the first part."""
+    prefix = np.array([[3, 5, END, 0, 0, 0, 0, 0], [7, 2, END, 0, 0, 0, 0, 0]])
+    result = tokens_of(VARIANTS[name], prefix, input_full_attention=True)
+    result["logits"][:, :, END] = -np.inf
+    best = np.argmax(result["logits"], axis=-1)
+    np.testing.assert_array_equal(result["ids"][:, 3:], best[:, 3:])
+
+
+@pytest.mark.parametrize("name", ["v", "r", "fr", "d", "fd", "rdv"])
+def test_sampling_takes_likely_tokens(name):
     prefix = np.zeros((2, 8), np.int32)
-    result = tokens_of(VARIANTS["r"], prefix, temperature=0.1, sampling_keep_top_k=2)
+    result = tokens_of(VARIANTS[name], prefix, temperature=0.1, sampling_keep_top_k=2)
     logits = result["logits"]
     logits[:, :, END] = -np.inf
     rank = (logits > np.take_along_axis(logits, result["ids"][..., None], -1)).sum(-1)
