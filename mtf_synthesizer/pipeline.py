@@ -48,7 +48,7 @@ class Settings:
     synthesizers: tuple[str, ...] = ("v", "r", "rv")
     size: str = "mini"
     pretrain_steps: int = 80
-    finetune_steps: int = 900
+    finetune_steps: int = 800
     pretrain_lengths: Mapping[str, int] = dataclasses.field(
         default_factory=lambda: {"inputs": 64, "targets": 14}
     )
