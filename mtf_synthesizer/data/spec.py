@@ -42,7 +42,8 @@ class Dataset:
     Attributes:
       tfds_name: name/configuration:version or name:version, as tasks ask for it. Where
         tensorflow_datasets knows it, its own features are used.
-      splits: what official files it is made of.
+      splits: what official files it is made of. Splits of one name are alternatives, layouts in
+        which people have the same files: the first whose files are all there is read.
       features: makes the features where tensorflow_datasets doesn't know the data set: feature
         name -> a Python type (str, int, float) or a list of label texts.
     """

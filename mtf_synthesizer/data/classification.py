@@ -1,0 +1,91 @@
+"""Classification: IMDB reviews from their folders, AG News from CSV.
+
+Splits of one name are alternatives: with and without the folder that the archive unpacks to.
+"""
+
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+
+from mtf_synthesizer.data import csv_files, files
+from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
+
+TOPICS = ("World", "Sports", "Business", "Sci/Tech")
+_REVIEW = re.compile(r"(\d+)_(\d+)\.txt(\.gz)?")
+_UNLABELLED = -1
+# Ratings of the reviews in a folder, and the label as tensorflow_datasets has it.
+_SENTIMENTS = {
+    "neg": (range(1, 5), "neg"),
+    "pos": (range(7, 11), "pos"),
+    "unsup": (range(0, 1), _UNLABELLED),
+}
+
+
+def reviews(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+    """Reviews by their number, so that those of the two folders alternate.
+
+    Args:
+      paths: .../{neg,pos,unsup}/NUMBER_RATING.txt
+
+    Raises:
+      DataError: a file is called otherwise, or its rating doesn't belong into its folder.
+    """
+    for _, path in sorted((_number(path), path) for path in paths):
+        _, label = _SENTIMENTS[path.parent.name.lower()]
+        yield {"text": "\n".join(files.lines(path)).strip(), "label": label}
+
+
+def _number(path: pathlib.Path) -> int:
+    name = _REVIEW.fullmatch(path.name.lower())
+    ratings, _ = _SENTIMENTS[path.parent.name.lower()]
+    if not name or int(name[2]) not in ratings:
+        raise DataError(
+            f"{path}: files of this folder are called NUMBER_RATING.txt with a rating from "
+            f"{ratings[0]} to {ratings[-1]}. Unpack aclImdb_v1.tar.gz again"
+        )
+    return int(name[1])
+
+
+def news(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+    """Rows of class (1 to 4), title and description.
+
+    Raises:
+      DataError: a row has another number of fields, or another class.
+    """
+    for path in paths:
+        for number, fields in csv_files.rows(path):
+            if len(fields) != 3 or fields[0] not in ("1", "2", "3", "4"):
+                raise DataError(
+                    f"{path}: line {number}: class (1 to 4), title and description were expected, "
+                    f"not {len(fields)} fields: {', '.join(fields)[:80]!r}"
+                )
+            label, title, description = fields
+            yield {
+                "label": TOPICS[int(label) - 1],
+                "title": title,
+                "description": description,
+            }
+
+
+DATASETS = (
+    Dataset(
+        "imdb_reviews/plain_text:1.0.0",
+        tuple(
+            Split(name, tuple(f"{top}{folder}/*.txt" for folder in folders), reviews, count)
+            for name, folders, count in (
+                ("train", ("train/neg", "train/pos"), 25_000),
+                ("test", ("test/neg", "test/pos"), 25_000),
+                ("unsupervised", ("train/unsup",), 50_000),
+            )
+            for top in ("aclImdb/", "")
+        ),
+    ),
+    Dataset(
+        "ag_news_subset:1.0.0",
+        tuple(
+            Split(name, (f"{top}{name}*.csv",), news, count)
+            for name, count in (("train", 120_000), ("test", 7_600))
+            for top in ("ag_news_csv/", "")
+        ),
+    ),
+)

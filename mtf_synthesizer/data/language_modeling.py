@@ -1,0 +1,141 @@
+"""Text for language models: C4, LM1B, WikiText-2 and tiny Shakespeare.
+
+Splits of one name are alternatives: other folders or names for the same files.
+"""
+
+import functools
+import pathlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from mtf_synthesizer.data import files
+from mtf_synthesizer.data.spec import DataError, Dataset, Reader, Row, Split
+
+_TITLE = re.compile(r" = (?!= ).*(?<! =) = ")  # " = Robert = ", but not " = = Career = = "
+
+
+def c4(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+    """Documents of JSON lines with `text`, and `url` and `timestamp` where they are there.
+
+    Raises:
+      DataError: a line is no JSON object, or it has no text.
+    """
+    for path in paths:
+        for number, page in files.json_lines(path):
+            if not isinstance(page.get("text"), str):
+                raise DataError(
+                    f"{path}: line {number}: no field 'text' with a string; the fields are "
+                    f"{', '.join(page)}. C4's lines have text, timestamp and url"
+                )
+            # The published JSON lines lack two fields that tensorflow_datasets has.
+            yield {
+                "text": page["text"],
+                "url": page.get("url") or "",
+                "timestamp": page.get("timestamp") or "",
+                "content-type": "",
+                "content-length": "",
+            }
+
+
+def sentences(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+    """A sentence a line, without the blanks around it."""
+    for path in paths:
+        for line in files.lines(path):
+            yield {"text": line.strip()}
+
+
+def articles(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+    r"""Articles of WikiText, each with its title and its lines, joined by \n, as they are.
+
+    An article starts with a title of the first level between two blank lines. Some formulas look
+    like titles, but stand between lines of text.
+    """
+    for path in paths:
+        yield from ({"text": "\n".join(article)} for article in _articles(files.lines(path)))
+
+
+def _articles(lines: Iterable[str]) -> Iterator[list[str]]:
+    article: list[str] = []
+    for line in lines:
+        if not line.strip() and len(article) > 2 and _is_title(article[-2:]):
+            yield article[:-2]
+            article = article[-2:]
+        article.append(line)
+    if article:
+        yield article
+
+
+def _is_title(lines: Sequence[str]) -> bool:
+    blank, title = lines
+    return not blank.strip() and bool(_TITLE.fullmatch(title))
+
+
+def shakespeare(paths: Sequence[pathlib.Path], part: int) -> Iterator[Row]:
+    """The whole text of a part as one example: nine tenths (0), then twice half of the rest."""
+    text = "".join(f"{line}\n" for path in paths for line in files.lines(path))
+    first = int(len(text) * 0.9)  # rounded as tensorflow_datasets does
+    cuts = (0, first, first + int((len(text) - first) * 0.5), len(text))
+    yield {"text": text[cuts[part] : cuts[part + 1]]}
+
+
+def _in_folders(
+    name: str, folders: Sequence[str], pattern: str, read: Reader, published: int
+) -> tuple[Split, ...]:
+    return tuple(Split(name, (f"{folder}{pattern}",), read, published) for folder in folders)
+
+
+_C4_FOLDERS = ("", "en/")
+C4 = Dataset(
+    "c4/en:2.2.0",
+    (
+        *_in_folders("train", _C4_FOLDERS, "c4-train.*.json", c4, 364_868_892),
+        *_in_folders("train", _C4_FOLDERS, "*train*.jsonl", c4, 364_868_892),
+        *_in_folders("validation", _C4_FOLDERS, "c4-validation.*.json", c4, 364_608),
+        *_in_folders("validation", _C4_FOLDERS, "*validation*.jsonl", c4, 364_608),
+    ),
+)
+
+_LM1B_FOLDERS = ("", "1-billion-word-language-modeling-benchmark-r13output/")
+LM1B = Dataset(
+    "lm1b:1.1.0",
+    (
+        *_in_folders(
+            "train",
+            _LM1B_FOLDERS,
+            "training-monolingual.tokenized.shuffled/news.en-*-of-00100",
+            sentences,
+            30_301_028,
+        ),
+        *_in_folders(
+            "test",
+            _LM1B_FOLDERS,
+            "heldout-monolingual.tokenized.shuffled/news.en.heldout-*-of-00050",
+            sentences,
+            306_688,
+        ),
+    ),
+)
+
+WIKITEXT2 = Dataset(
+    "wikitext/wikitext-2-v1:1.0.0",
+    tuple(
+        Split(name, (pattern,), articles, count)
+        for name, official, plain, count in (
+            ("train", "wiki.train.tokens", "train.txt", 600),
+            ("validation", "wiki.valid.tokens", "valid.txt", 60),
+            ("test", "wiki.test.tokens", "test.txt", 60),
+        )
+        for pattern in (official, f"wikitext-2/{official}", plain)
+    ),
+    features={"text": str},
+)
+
+TINY_SHAKESPEARE = Dataset(
+    "tiny_shakespeare:1.0.0",
+    tuple(
+        Split(name, ("input.txt",), functools.partial(shakespeare, part=part), 1)
+        for part, name in enumerate(("train", "validation", "test"))
+    ),
+)
+
+DATASETS = (C4, LM1B, WIKITEXT2, TINY_SHAKESPEARE)

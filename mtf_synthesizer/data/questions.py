@@ -1,0 +1,96 @@
+"""Questions: SQuAD 1.1 and definite pronoun resolution, which T5's `en_mix` and its SuperGLUE
+mixture hold besides GLUE and SuperGLUE."""
+
+import itertools
+import json
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mtf_synthesizer.data import files
+from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
+
+
+def squad(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+    """The questions of SQuAD's JSON, each with its paragraph and its answers.
+
+    Raises:
+      DataError: a file is not JSON, or not nested as SQuAD's are.
+    """
+    for path in paths:
+        try:
+            yield from _questions(json.loads("\n".join(files.lines(path))))
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"{path}: line {error.lineno}: not JSON ({error.msg}). If the file ends there, the "
+                "download was cut off: get it again"
+            ) from error
+        except (KeyError, TypeError) as error:
+            raise DataError(
+                f"{path}: not nested as SQuAD 1.1 is, data > paragraphs > qas > answers "
+                f"({type(error).__name__}: {error})"
+            ) from error
+
+
+def _questions(document: dict[str, Any]) -> Iterator[Row]:
+    for article in document["data"]:
+        for paragraph in article["paragraphs"]:
+            for question in paragraph["qas"]:
+                answers = question["answers"]
+                yield {
+                    "id": question["id"],
+                    "title": article.get("title", ""),
+                    "context": paragraph["context"],
+                    "question": question["question"],
+                    "answers": {
+                        "text": [answer["text"] for answer in answers],
+                        "answer_start": [answer["answer_start"] for answer in answers],
+                    },
+                }
+
+
+def pronouns(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+    """Sentence, pronoun, two candidates with a comma between, the right one: four lines, a blank.
+
+    Raises:
+      DataError: lines are missing, or the right candidate is none of the two.
+    """
+    for path in paths:
+        lines = (line.strip() for line in files.lines(path))
+        numbered = enumerate(lines, start=1)
+        while block := list(itertools.islice(numbered, 5)):
+            yield _pronoun(path, block)
+
+
+def _pronoun(path: pathlib.Path, block: list[tuple[int, str]]) -> Row:
+    texts = [text for _, text in block]
+    candidates = [text.strip() for text in texts[2].split(",")] if len(texts) > 3 else []
+    if len(candidates) != 2 or texts[3] not in candidates or any(texts[4:]):
+        raise DataError(
+            f"{path}: line {block[0][0]}: a sentence, the pronoun, two candidates with a comma "
+            f"between, the right one and an empty line were expected, not {texts!r}"[:400]
+        )
+    return {
+        "sentence": texts[0],
+        "pronoun": texts[1],
+        "candidates": candidates,
+        "label": candidates.index(texts[3]),
+    }
+
+
+DATASETS = (
+    Dataset(
+        "squad/v1.1:3.0.0",
+        (
+            Split("train", ("train-v1.1.json",), squad, 87_599),
+            Split("validation", ("dev-v1.1.json",), squad, 10_570),
+        ),
+    ),
+    Dataset(
+        "definite_pronoun_resolution:1.1.0",
+        (
+            Split("train", ("train.c.txt",), pronouns, 1_322),
+            Split("test", ("test.c.txt",), pronouns, 564),
+        ),
+    ),
+)
