@@ -67,25 +67,24 @@ def news(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
             }
 
 
-DATASETS = (
-    Dataset(
-        "imdb_reviews/plain_text:1.0.0",
-        tuple(
-            Split(name, tuple(f"{top}{folder}/*.txt" for folder in folders), reviews, count)
-            for name, folders, count in (
-                ("train", ("train/neg", "train/pos"), 25_000),
-                ("test", ("test/neg", "test/pos"), 25_000),
-                ("unsupervised", ("train/unsup",), 50_000),
-            )
-            for top in ("aclImdb/", "")
-        ),
-    ),
-    Dataset(
-        "ag_news_subset:1.0.0",
-        tuple(
-            Split(name, (f"{top}{name}*.csv",), news, count)
-            for name, count in (("train", 120_000), ("test", 7_600))
-            for top in ("ag_news_csv/", "")
-        ),
+IMDB = Dataset(
+    "imdb_reviews/plain_text:1.0.0",
+    tuple(
+        Split(name, tuple(f"{top}{folder}/*.txt" for folder in folders), reviews, count)
+        for name, folders, count in (
+            ("train", ("train/neg", "train/pos"), 25_000),
+            ("test", ("test/neg", "test/pos"), 25_000),
+            ("unsupervised", ("train/unsup",), 50_000),
+        )
+        for top in ("aclImdb/", "")
     ),
 )
+AG_NEWS = Dataset(
+    "ag_news_subset:1.0.0",
+    tuple(
+        Split(name, (f"{top}{name}*.csv",), news, count)
+        for name, count in (("train", 120_000), ("test", 7_600))
+        for top in ("ag_news_csv/", "")
+    ),
+)
+DATASETS = (IMDB, AG_NEWS)

@@ -78,19 +78,18 @@ def _pronoun(path: pathlib.Path, block: list[tuple[int, str]]) -> Row:
     }
 
 
-DATASETS = (
-    Dataset(
-        "squad/v1.1:3.0.0",
-        (
-            Split("train", ("train-v1.1.json",), squad, 87_599),
-            Split("validation", ("dev-v1.1.json",), squad, 10_570),
-        ),
-    ),
-    Dataset(
-        "definite_pronoun_resolution:1.1.0",
-        (
-            Split("train", ("train.c.txt",), pronouns, 1_322),
-            Split("test", ("test.c.txt",), pronouns, 564),
-        ),
+SQUAD = Dataset(
+    "squad/v1.1:3.0.0",
+    (
+        Split("train", ("train-v1.1.json",), squad, 87_599),
+        Split("validation", ("dev-v1.1.json",), squad, 10_570),
     ),
 )
+DPR = Dataset(
+    "definite_pronoun_resolution:1.1.0",
+    (
+        Split("train", ("train.c.txt",), pronouns, 1_322),
+        Split("test", ("test.c.txt",), pronouns, 564),
+    ),
+)
+DATASETS = (SQUAD, DPR)
