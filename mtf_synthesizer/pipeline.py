@@ -18,9 +18,11 @@ import numpy as np
 from mtf_synthesizer import (
     configuration,
     decoding,
+    embedded_submission,
     findings,
     maps,
     names,
+    predictions,
     report,
     runner,
     submission,
@@ -28,6 +30,7 @@ from mtf_synthesizer import (
 from mtf_synthesizer.tasks import embedded, features, mixtures, pretraining
 
 ATTENTION = "attention.npz"
+PREDICTIONS = "predictions.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,7 +203,7 @@ def _model(
                 teacher_forced=False,
                 batch_size=128,
                 examples=settings.examples,
-                predictions=folder / "predictions.jsonl",
+                predictions=folder / PREDICTIONS,
             ),
         ),
         "attention": steps.run(
@@ -250,9 +253,9 @@ def _samples(folder: pathlib.Path, settings: Settings, count: int = 5) -> list[d
     task = findings.MODERN_ENGLISH
     outputs = {
         name: [
-            row["prediction"]
-            for row in submission.read_predictions(folder / name / "predictions.jsonl")
-            if row["task"] == task
+            each.fields["output"]
+            for each in predictions.read([folder / name / PREDICTIONS])
+            if each.fields["task"] == task
         ]
         for name in settings.synthesizers
     }
@@ -275,13 +278,15 @@ def _submit(folder: pathlib.Path, settings: Settings) -> dict[str, Any]:
     }
     replaced = {}
     for synthesizer in settings.synthesizers:
-        replaced[synthesizer] = submission.write(
+        written = submission.write(
             folder / synthesizer / "submission.zip",
-            submission.read_predictions(folder / synthesizer / "predictions.jsonl"),
-            counts,
+            predictions.read([folder / synthesizer / PREDICTIONS]),
+            embedded_submission.embedded(counts),
             # A model that was trained for minutes may decode something that is no label.
-            replacements=findings.FALLBACK_LABELS,
+            invalid=[f"{task}={label}" for task, label in findings.FALLBACK_LABELS.items()],
+            overwrite=True,  # by the same content, when the demo is run again
         )
+        replaced[synthesizer] = {file.task: file.replaced for file in written.files}
     temporary = folder / "submission.zip.tmp"
     shutil.copyfile(folder / settings.submitted / "submission.zip", temporary)
     temporary.replace(folder / "submission.zip")

@@ -1,150 +1,129 @@
-"""Submission files in GLUE's layout: one TSV for each task, `index<TAB>prediction`, in one zip.
-
-Predictions are joined by the index of their example, never by the order of lines. The same
-predictions give the same bytes.
-"""
+"""Makes the zip that is uploaded to a leaderboard. The same predictions give the same bytes."""
 
 import dataclasses
-import json
+import io
 import os
 import pathlib
 import zipfile
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-_HEADER = "index\tprediction\n"
+from mtf_synthesizer import joining, names, saving
+from mtf_synthesizer.answers import Value
+from mtf_synthesizer.benchmarks import Benchmark
+from mtf_synthesizer.predictions import Prediction
+
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
+_UNIX = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class TaskFile:
-    """What a task's file is called and may hold.
+class Report:
+    """What was submitted.
 
     Attributes:
-      name: of the file in the zip.
-      labels: the allowed predictions; None for free text.
+      path: of the zip.
+      files: what it holds.
+      absent: names of the files that are left out.
     """
 
-    name: str
-    labels: tuple[str, ...] | None
+    path: pathlib.Path
+    files: tuple[joining.Filled, ...]
+    absent: tuple[str, ...]
 
-
-EMBEDDED: Mapping[str, TaskFile] = {
-    "synthesizer_testament_v001": TaskFile("testament.tsv", ("old", "new")),
-    "synthesizer_same_verse_v001": TaskFile("same_verse.tsv", ("same", "other")),
-    "synthesizer_modern_english_v001": TaskFile("modern_english.tsv", None),
-}
-
-
-def read_predictions(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The JSON lines that `predict` writes."""
-    with open(path, encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
-
-
-def by_index(records: Iterable[Mapping[str, Any]], task: str, examples: int) -> list[str]:
-    """The predictions of one task in the order of its examples.
-
-    Args:
-      records: with task, index and prediction, in any order; those of other tasks are ignored.
-      task: name of the task.
-      examples: how many the split has.
-
-    Raises:
-      ValueError: an example has no prediction or more than one, or an index is out of range.
-    """
-    found: dict[int, str] = {}
-    for record in records:
-        if record["task"] != task:
-            continue
-        index = record["index"]
-        if index in found:
-            raise ValueError(f"{task}: two predictions for example {index}; each needs one")
-        if not 0 <= index < examples:
-            raise ValueError(
-                f"{task}: a prediction for example {index}, but the split has {examples} "
-                f"(0 to {examples - 1}); predict the same split again"
-            )
-        found[index] = record["prediction"]
-    missing = [index for index in range(examples) if index not in found]
-    if missing:
-        raise ValueError(
-            f"{task}: no prediction for {len(missing)} of {examples} examples, the first is "
-            f"{missing[0]}; predict the whole split"
-        )
-    return [found[index] for index in range(examples)]
-
-
-def unknown_labels(predictions: Iterable[str], file: TaskFile) -> list[int]:
-    """The indices of predictions that are no label of the task; none for free text."""
-    if file.labels is None:
-        return []
-    return [i for i, prediction in enumerate(predictions) if prediction not in file.labels]
-
-
-def tsv(predictions: list[str], task: str, file: TaskFile) -> str:
-    """The text of a task's file.
-
-    Raises:
-      ValueError: a prediction is not one of the task's labels.
-    """
-    if wrong := unknown_labels(predictions, file):
-        raise ValueError(
-            f"{task}: {len(wrong)} predictions are no label, the first is "
-            f"{predictions[wrong[0]]!r} for example {wrong[0]}; allowed: "
-            f"{', '.join(file.labels or ())}. Train longer, or name a label to put in their place"
-        )
-    # Tabs and line ends of free text would break the table.
-    lines = (f"{i}\t{' '.join(text.split())}\n" for i, text in enumerate(predictions))
-    return _HEADER + "".join(lines)
+    def __str__(self) -> str:
+        lines = [f"{self.path}: {len(self.files)} files"]
+        for filled in self.files:
+            notes = [f"{len(filled.rows):>7} examples of {filled.task}"]
+            notes += [f"{filled.replaced} no answer, replaced"] if filled.replaced else []
+            notes += [f"{filled.clipped} clipped"] if filled.clipped else []
+            lines.append(f"  {filled.file.name:<19}{', '.join(notes)}")
+        lines += [f"left out: {', '.join(self.absent)}"] if self.absent else []
+        return "\n".join(lines)
 
 
 def write(
     output: str | os.PathLike[str],
-    records: Iterable[Mapping[str, Any]],
-    examples: Mapping[str, int],
-    files: Mapping[str, TaskFile] = EMBEDDED,
-    replacements: Mapping[str, str] | None = None,
-) -> dict[str, int]:
+    predictions: Sequence[Prediction],
+    benchmark: Benchmark,
+    *,
+    invalid: Iterable[str] = (),
+    partial: bool = False,
+    mixed_checkpoints: bool = False,
+    overwrite: bool = False,
+) -> Report:
     """Writes the zip.
 
     Args:
       output: path of the zip.
-      records: predictions of all the tasks, see `by_index`.
-      examples: task -> number of examples in its split.
-      files: task -> its file.
-      replacements: task -> label that takes the place of predictions that are no label; without
-        one they are an error.
-
-    Returns:
-      task -> number of predictions that were replaced.
+      predictions: of all the tasks, in any order; those of other tasks are left out.
+      benchmark: the leaderboard.
+      invalid: what to submit where a decoded text is no answer: an answer for every file that
+        knows it, or FILE=ANSWER or TASK=ANSWER; the latter win.
+      partial: whether files without any prediction may be left out.
+      mixed_checkpoints: whether predictions may come from several checkpoints.
+      overwrite: whether a zip that is there may be replaced.
 
     Raises:
-      ValueError: missing, doubled or unknown predictions.
+      names.UserError: something of the predictions is wrong, or the zip is there.
     """
-    records = list(records)
-    replaced = {}
-    texts = {}
-    for task, file in files.items():
-        predictions = by_index(records, task, examples[task])
-        wrong = unknown_labels(predictions, file)
-        replaced[task] = 0
-        if replacements and task in replacements:
-            replaced[task] = len(wrong)
-            for index in wrong:
-                predictions[index] = replacements[task]
-        texts[file.name] = tsv(predictions, task, file)
-    _write_zip(pathlib.Path(output), texts)
-    return replaced
+    path = pathlib.Path(output)
+    if path.exists() and not overwrite:
+        raise names.UserError(f"{path} exists: choose another --output, or give --overwrite")
+    filled = joining.fill(benchmark, predictions, replacements(benchmark, invalid), partial)
+    if not mixed_checkpoints:
+        _check_one_checkpoint(predictions, [each.task for each in filled])
+    texts = {each.file.name: each.file.text(each.rows) for each in filled}
+    saving.write_bytes(path, _zip(texts))
+    absent = tuple(file.name for file in benchmark.files if file.name not in texts)
+    return Report(path, tuple(filled), absent)
 
 
-def _write_zip(path: pathlib.Path, texts: Mapping[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with zipfile.ZipFile(temporary, "w") as archive:
-        for name in sorted(texts):
+def replacements(benchmark: Benchmark, invalid: Iterable[str]) -> dict[str, Value]:
+    """What --invalid stands for: name of a file -> answer.
+
+    Raises:
+      names.UserError: there is no such file or answer.
+    """
+    general: dict[str, Value] = {}
+    special: dict[str, Value] = {}
+    for text in invalid:
+        name, equals, answer = text.rpartition("=")
+        files = (benchmark.file(name),) if equals else benchmark.files
+        known = {file.name: value for file in files if (value := file.named(answer)) is not None}
+        if not known:
+            allowed = (f"{f.stem}: {a.allowed}" for f in files for a in f.tasks.values())
+            raise names.UserError(
+                f"--invalid {text}: {answer!r} is no answer. Known: {'; '.join(allowed)}"
+            )
+        (special if equals else general).update(known)
+    return general | special
+
+
+def _check_one_checkpoint(predictions: Iterable[Prediction], tasks: Iterable[str]) -> None:
+    submitted = set(tasks)
+    found: dict[tuple[object, object], Prediction] = {}
+    for prediction in predictions:
+        fields = prediction.fields
+        if fields["task"] in submitted:
+            found.setdefault((fields.get("step"), fields.get("checkpoint")), prediction)
+    if len(found) > 1:
+        shown = "; ".join(
+            f"step {step}, checkpoint {checkpoint} ({prediction.place})"
+            for (step, checkpoint), prediction in found.items()
+        )
+        raise names.UserError(
+            f"the predictions come from {len(found)} checkpoints: {shown}. Predict all with one, "
+            "or give --mixed_checkpoints if each task has a model of its own"
+        )
+
+
+def _zip(texts: Mapping[str, str]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in texts.items():
             entry = zipfile.ZipInfo(name, _FIXED_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = _UNIX
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, texts[name])
-    temporary.replace(path)
+            archive.writestr(entry, text)
+    return content.getvalue()

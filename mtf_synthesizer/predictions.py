@@ -1,0 +1,98 @@
+"""Reads the files that `predict` writes: one JSON object for each decoded example."""
+
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from mtf_synthesizer import names
+
+_REQUIRED = {"task": str, "split": str, "output": str}
+_OPTIONAL = {"step": int, "checkpoint": str}
+
+
+class Prediction(NamedTuple):
+    """A line of such a file.
+
+    Attributes:
+      file, line: where it stands.
+      fields: as `runner.predict` describes them.
+    """
+
+    file: pathlib.Path
+    line: int
+    fields: Mapping[str, Any]
+
+    @property
+    def place(self) -> str:
+        """File and line, for messages."""
+        return f"{self.file}: line {self.line}"
+
+
+def read(paths: Iterable[str | os.PathLike[str]]) -> list[Prediction]:
+    """The predictions in files, and in all .jsonl files of folders.
+
+    Raises:
+      names.UserError: a file can't be read, or one of its lines is no prediction.
+    """
+    return [
+        prediction
+        for path in paths
+        for file in _files(pathlib.Path(path))
+        for prediction in _predictions(file)
+    ]
+
+
+def _files(path: pathlib.Path) -> list[pathlib.Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.jsonl"))
+    if not files:
+        raise names.UserError(f"no .jsonl file in {path}: give what `predict` wrote as --output")
+    return files
+
+
+def _predictions(file: pathlib.Path) -> Iterator[Prediction]:
+    try:
+        with open(file, "rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield Prediction(file, number, _fields(f"{file}: line {number}", line))
+    except OSError as error:
+        raise names.UserError(f"{file} can't be read: {error.strerror}") from error
+
+
+def _fields(place: str, line: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # broken UTF-8, JSON or numbers; too deep
+        raise names.UserError(
+            f"{place}: not JSON ({error}). A last line like that means that the file was cut off: "
+            "predict again"
+        ) from error
+    if not isinstance(fields, dict):
+        raise names.UserError(f"{place}: a JSON object was expected, as `predict` writes it")
+    for field, kind in _REQUIRED.items():
+        if type(fields.get(field)) is not kind:
+            raise names.UserError(_wrong(place, field, kind, fields.get(field)))
+    for field, kind in _OPTIONAL.items():
+        if field in fields and type(fields[field]) is not kind:
+            raise names.UserError(_wrong(place, field, kind, fields[field]))
+    if not _is_unicode(fields["output"]):
+        raise names.UserError(f"{place}: output holds half a character: {fields['output']!r:.80}")
+    return fields
+
+
+def _wrong(place: str, field: str, kind: type, value: object) -> str:
+    wanted = {str: "a text", int: "a whole number"}[kind]
+    return f"{place}: {field} must be {wanted}, not {value!r:.80}: give files that `predict` wrote"
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written; JSON can hold one half of a surrogate pair."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
