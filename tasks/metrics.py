@@ -1,11 +1,34 @@
-"""Metrics of the embedded tasks, in the form seqio asks for: (targets, predictions) -> values."""
+"""Metrics of labels and numbers, in the form seqio asks for: (targets, predictions) -> values.
 
-from collections.abc import Sequence
+All values are in per cent. docs/metrics.md says which convention each follows.
+"""
 
-import sacrebleu
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+Metric = Callable[[Sequence[Any], Sequence[Any]], Mapping[str, float]]
+
+SIMILARITY_RANGE = (0.0, 5.0)  # of STS-B's scores
 
 
-def accuracy(targets: Sequence[str], predictions: Sequence[str]) -> dict[str, float]:
+class MetricLeftOut(UserWarning):
+    """A metric can't be computed on this machine; the message is a sentence that says why.
+
+    A warning and no error, so that an evaluation, T5's own too, goes on with the other metrics.
+    """
+
+
+def leave_out(reason: str) -> dict[str, float]:
+    """What a metric returns that can't be computed: no value, and a `MetricLeftOut`."""
+    warnings.warn(reason, MetricLeftOut, stacklevel=2)
+    return {}
+
+
+def accuracy(targets: Sequence[Any], predictions: Sequence[Any]) -> dict[str, float]:
     """Per cent of predictions that equal their target."""
     hits = sum(
         target == prediction for target, prediction in zip(targets, predictions, strict=True)
@@ -13,7 +36,26 @@ def accuracy(targets: Sequence[str], predictions: Sequence[str]) -> dict[str, fl
     return {"accuracy": 100 * hits / len(targets)}
 
 
-def bleu(targets: Sequence[str], predictions: Sequence[str]) -> dict[str, float]:
-    """Corpus BLEU by sacrebleu, one reference each, with the tokenizer T5 uses (`intl`)."""
-    score = sacrebleu.corpus_bleu(list(predictions), [list(targets)], tokenize="intl")
-    return {"bleu": score.score}
+def similarity_pearson(targets: Sequence[float], predictions: Sequence[float]) -> dict[str, float]:
+    """Pearson's correlation of STS-B, predictions clipped to 0..5; 0 where one side is constant."""
+    return {"pearson_corrcoef": _correlation(stats.pearsonr, targets, predictions)}
+
+
+def similarity_spearman(targets: Sequence[float], predictions: Sequence[float]) -> dict[str, float]:
+    """Spearman's rank correlation, else as `similarity_pearson`."""
+    return {"spearman_corrcoef": _correlation(stats.spearmanr, targets, predictions)}
+
+
+def _correlation(
+    function: Callable[..., Any], targets: Sequence[float], predictions: Sequence[float]
+) -> float:
+    x, y = np.asarray(targets, np.float64), in_similarity_range(predictions)
+    # A correlation with a constant is 0/0. A model that answers always the same knows nothing.
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return 0.0
+    return 100 * float(function(x, y)[0])
+
+
+def in_similarity_range(values: Sequence[float]) -> np.ndarray:
+    """Numbers as STS-B wants them: clipped to 0..5, and 0 for what is no number."""
+    return np.clip(np.nan_to_num(np.asarray(values, np.float64), nan=0.0), *SIMILARITY_RANGE)

@@ -9,7 +9,7 @@ import seqio
 import tensorflow_datasets as tfds
 
 import mtf_synthesizer.tasks  # noqa: F401
-from mtf_synthesizer.tasks import embedded, features, metrics, mixtures, pretraining
+from mtf_synthesizer.tasks import embedded, features, mixtures, pretraining
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -151,19 +151,6 @@ def test_mixture_has_the_three_tasks_in_their_rates():
     ]
     for prefix, expected in [("testament:", 75), ("same verse:", 225), ("modern:", 300)]:
         assert abs(sum(text.startswith(prefix) for text in texts) - expected) < 50
-
-
-def test_accuracy():
-    assert metrics.accuracy(["old", "new", "old"], ["old", "old", "old "]) == {
-        "accuracy": pytest.approx(100 / 3)
-    }
-
-
-def test_bleu():
-    text = ["The donkey saw the angel of Yahweh.", "You shall not murder."]
-    assert metrics.bleu(text, text) == {"bleu": pytest.approx(100)}
-    other = ["The ass saw the angel of Yahweh.", "You shall not murder."]
-    assert 50 < metrics.bleu(text, other)["bleu"] < 90
 
 
 @pytest.mark.parametrize("name", embedded.TASKS)

@@ -1,0 +1,87 @@
+"""BLEU-1 to 4, ROUGE-L, METEOR and CIDEr of dialogue, as nlg-eval computes them, in per cent.
+
+nlg-eval runs the scorers of pycocoevalcap on text split at blanks; so do these. A target is a
+text, or a list of texts where an example has several references.
+"""
+
+import importlib
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+from mtf_synthesizer.tasks.metrics import leave_out
+from mtf_synthesizer.tasks.text_metrics import Target, references
+
+Numbered = dict[int, list[str]]
+_INSTALL = "pip install 'mtf_synthesizer[dialogue]'"
+
+
+def caption_bleu(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
+    """BLEU with n-grams up to 1, 2, 3 and 4, without smoothing."""
+    if (scorer := _scorer("bleu", "Bleu")) is None:
+        return leave_out(f"BLEU-1 to 4 need the package pycocoevalcap: {_INSTALL}")
+    values, _ = scorer(4).compute_score(*_numbered(targets, predictions), verbose=0)
+    return {f"bleu_{n}": 100 * float(value) for n, value in enumerate(values, start=1)}
+
+
+def caption_rouge_l(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
+    """ROUGE-L that weights recall 1.44 times: the mean over examples."""
+    if (scorer := _scorer("rouge", "Rouge")) is None:
+        return leave_out(f"ROUGE-L of dialogue needs the package pycocoevalcap: {_INSTALL}")
+    value, _ = scorer().compute_score(*_numbered(targets, predictions))
+    return {"rouge_l": 100 * float(value)}
+
+
+def cider(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
+    """CIDEr-D. Up to 1000, since it counts ten for a perfect text, and 100 times that here."""
+    if (scorer := _scorer("cider", "Cider")) is None:
+        return leave_out(f"CIDEr needs the package pycocoevalcap: {_INSTALL}")
+    value, _ = scorer().compute_score(*_numbered(targets, predictions))
+    return {"cider": 100 * float(value)}
+
+
+def meteor(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
+    """METEOR 1.5 of English text; a Java program."""
+    if (scorer := _scorer("meteor", "Meteor")) is None:
+        return leave_out(f"METEOR needs the package pycocoevalcap: {_INSTALL}")
+    if shutil.which("java") is None:
+        return leave_out(
+            "METEOR needs a Java runtime, and there is no java on the PATH: install one (Debian: "
+            "apt install default-jre-headless) and evaluate again"
+        )
+    try:
+        return {"meteor": 100 * _meteor(scorer(), *_numbered(targets, predictions))}
+    except (OSError, ValueError) as error:  # it ended, or answered with no number
+        return leave_out(f"METEOR's Java program failed ({type(error).__name__}: {error})")
+
+
+def _meteor(scorer: Any, targets: Numbered, predictions: Numbered) -> float:
+    try:
+        return float(scorer.compute_score(targets, predictions)[0])
+    finally:
+        if scorer.lock.locked():  # after an error; it would wait for the lock when deleted
+            scorer.lock.release()
+
+
+DIALOGUE = (caption_bleu, caption_rouge_l, meteor, cider)
+
+
+def _scorer(module: str, name: str) -> Any | None:
+    """A class of pycocoevalcap; None where it is not installed."""
+    try:
+        return getattr(importlib.import_module(f"pycocoevalcap.{module}.{module}"), name)
+    except ImportError:
+        return None
+
+
+def _numbered(targets: Sequence[Target], predictions: Sequence[str]) -> tuple[Numbered, Numbered]:
+    """What the scorers take: number of the example -> references, and -> the prediction."""
+    return (
+        {i: [_plain(text) for text in references(target)] for i, target in enumerate(targets)},
+        {i: [_plain(text)] for i, text in enumerate(predictions)},
+    )
+
+
+def _plain(text: str) -> str:
+    """One line, one blank between words; "|||" separates fields in what METEOR reads."""
+    return " ".join(text.replace("|||", " ").split())

@@ -1,0 +1,120 @@
+"""BLEU and ROUGE of decoded text: (targets, predictions) -> values in per cent.
+
+A target is a text, or a list of texts where an example has several references.
+"""
+
+import dataclasses
+import functools
+import itertools
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import sacrebleu
+from rouge_score import rouge_scorer
+
+Target = str | Sequence[str]
+
+ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+_HYPHEN = re.compile(r"(\S)-(\S)")
+
+
+def unchanged(text: str) -> str:
+    """The text itself."""
+    return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Bleu:
+    """Corpus BLEU by sacreBLEU.
+
+    Attributes:
+      key: its name among the values.
+      tokenize: sacreBLEU's tokenizer.
+      smooth: sacreBLEU's smoothing of n-grams without a match.
+      prepare: what is done to references and predictions before.
+      preparation: a name of `prepare` for the signature, empty for `unchanged`.
+    """
+
+    key: str = "bleu"
+    tokenize: str = "13a"
+    smooth: str = "exp"
+    prepare: Callable[[str], str] = unchanged
+    preparation: str = ""
+
+    def __call__(self, targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
+        prepared = [[self.prepare(text) for text in references(target)] for target in targets]
+        streams = [list(stream) for stream in itertools.zip_longest(*prepared)]
+        hypotheses = [self.prepare(text) for text in predictions]
+        return {self.key: self._scorer().corpus_score(hypotheses, streams).score}
+
+    def signature(self) -> str:
+        """sacreBLEU's signature, which two scores must share to be comparable."""
+        scorer = self._scorer()
+        scorer.corpus_score(["one"], [["one"]])  # only then it knows the number of references
+        return "|".join(part for part in (self.preparation, str(scorer.get_signature())) if part)
+
+    def _scorer(self) -> "sacrebleu.BLEU":
+        # Forced: it would warn that text looks tokenized, which here it is on purpose.
+        return sacrebleu.BLEU(tokenize=self.tokenize, smooth_method=self.smooth, force=True)
+
+
+def references(target: Target) -> list[str]:
+    """The references of an example."""
+    return [target] if isinstance(target, str) else list(target)
+
+
+def moses_tokens(text: str, language: str) -> str:
+    """The text as Moses' tokenizer.perl of that language splits it, tokens between blanks."""
+    return _moses(language).tokenize(text, return_str=True)
+
+
+@functools.cache
+def _moses(language: str):  # type: ignore[no-untyped-def]
+    import sacremoses
+
+    return sacremoses.MosesTokenizer(lang=language)
+
+
+def split_compounds(text: str) -> str:
+    """ "rich-text" as "rich ##AT##-##AT## text"."""
+    return _HYPHEN.sub(r"\1 ##AT##-##AT## \2", text)
+
+
+def german_tokens(text: str) -> str:
+    """German tokens with compounds split, as En-De papers from GNMT on were scored."""
+    return split_compounds(moses_tokens(text, "de"))
+
+
+def french_tokens(text: str) -> str:
+    """French tokens."""
+    return moses_tokens(text, "fr")
+
+
+# sacreBLEU with its defaults, which is what papers call so.
+bleu = Bleu()
+# With the tokenizer of mteval-v14 --international-tokenization; T5's and tensor2tensor's own BLEU.
+international_bleu = Bleu(tokenize="intl")
+# multi-bleu.perl on the output of Moses' tokenizer: the BLEU of Vaswani et al. and their time.
+german_tokenized_bleu = Bleu(
+    "tokenized_bleu", "none", "none", german_tokens, "moses-de+split-compounds"
+)
+french_tokenized_bleu = Bleu("tokenized_bleu", "none", "none", french_tokens, "moses-fr")
+
+
+def rouge(targets: Sequence[str], predictions: Sequence[str]) -> dict[str, float]:
+    """Mean F-measure of ROUGE-1, ROUGE-2, ROUGE-L, and ROUGE-L over sentences (rougeLsum).
+
+    As T5's, without stemming, but a plain mean: T5 takes the median of 1000 random resamplings.
+    """
+    scorer = rouge_scorer.RougeScorer(ROUGE)
+    scores = [
+        scorer.score(one_sentence_a_line(target), one_sentence_a_line(prediction))
+        for target, prediction in zip(targets, predictions, strict=True)
+    ]
+    return {name: 100 * float(np.mean([s[name].fmeasure for s in scores])) for name in ROUGE}
+
+
+def one_sentence_a_line(summary: str) -> str:
+    """Splits a summary after every " . ", since most vocabularies know no line ends."""
+    return summary.replace(" . ", " .\n")
