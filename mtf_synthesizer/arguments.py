@@ -145,8 +145,24 @@ def _add_configuration(command: argparse.ArgumentParser) -> None:
         metavar="BINDING",
         help='binding, e.g. "num_layers = 4"; may be given several times',
     )
+    _add_data(command)
     _add_modules(command)
     _add_verbose(command)
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        help="SentencePiece model, or the word bytes, for tasks without a vocabulary of their own "
+        "(default: the model's; when training anew T5's public one, which needs a network)",
+    )
+    command.add_argument(
+        "--tfds_data_dir",
+        metavar="DIR",
+        help="folder that `data prepare` has written (default: that of tensorflow_datasets, "
+        "$TFDS_DATA_DIR or ~/tensorflow_datasets)",
+    )
 
 
 def _add_modules(command: argparse.ArgumentParser) -> None:

@@ -63,6 +63,8 @@ def _train(args: argparse.Namespace) -> None:
         args.gin_param,
         _modules(args),
         start,
+        args.vocabulary,
+        args.tfds_data_dir,
     )
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import runner
@@ -80,6 +82,8 @@ def _train(args: argparse.Namespace) -> None:
         init_checkpoint=args.init_checkpoint,
         seed=args.seed,
         modules=_modules(args),
+        vocabulary=args.vocabulary,
+        tfds_data_dir=args.tfds_data_dir,
         summary_steps=args.summary_steps,
         attention_summaries=args.attention_summaries,
         verbose=args.verbose,
@@ -89,7 +93,7 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    configuration.for_model(args.model_dir, args.gin_file, args.gin_param, _modules(args))
+    _check_model(args)
     configuration.chosen_checkpoints(args.model_dir, args.checkpoints)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import runner
@@ -105,6 +109,8 @@ def _evaluate(args: argparse.Namespace) -> None:
         gin_files=args.gin_file,
         gin_params=args.gin_param,
         modules=_modules(args),
+        vocabulary=args.vocabulary,
+        tfds_data_dir=args.tfds_data_dir,
         output=args.output,
         verbose=args.verbose,
     )
@@ -113,7 +119,7 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _predict(args: argparse.Namespace) -> None:
-    configuration.for_model(args.model_dir, args.gin_file, args.gin_param, _modules(args))
+    _check_model(args)
     configuration.chosen_checkpoints(args.model_dir, args.checkpoint)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import runner
@@ -129,9 +135,23 @@ def _predict(args: argparse.Namespace) -> None:
         gin_files=args.gin_file,
         gin_params=args.gin_param,
         modules=_modules(args),
+        vocabulary=args.vocabulary,
+        tfds_data_dir=args.tfds_data_dir,
         verbose=args.verbose,
     )
     print(f"{result['examples']} predictions of step {result['step']} written to {args.output}")
+
+
+def _check_model(args: argparse.Namespace) -> None:
+    """Once without TensorFlow, so that a mistake is answered at once."""
+    configuration.for_model(
+        args.model_dir,
+        args.gin_file,
+        args.gin_param,
+        _modules(args),
+        args.vocabulary,
+        args.tfds_data_dir,
+    )
 
 
 def _demo(args: argparse.Namespace) -> None:

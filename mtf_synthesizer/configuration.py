@@ -6,7 +6,7 @@ import pathlib
 import re
 from collections.abc import Sequence
 
-from mtf_synthesizer import bindings, names
+from mtf_synthesizer import bindings, names, vocabulary_record
 
 TASK_MODULES = ("mtf_synthesizer.tasks",)
 OPERATIVE_CONFIG = "operative_config.gin"
@@ -21,11 +21,15 @@ class Configuration:
       files: as `--gin_file`.
       params: as `--gin_param`.
       modules: imported first, for the tasks and configurables they define.
+      vocabulary: as `--vocabulary`; None for the default.
+      tfds_data_dir: as `--tfds_data_dir`; None for that of tensorflow_datasets.
     """
 
     files: tuple[str, ...]
     params: tuple[str, ...]
     modules: tuple[str, ...]
+    vocabulary: str | None = None
+    tfds_data_dir: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +51,16 @@ def for_training(
     gin_params: Sequence[str],
     modules: Sequence[str],
     start: Checkpoint | None,
+    vocabulary: str | None = None,
+    tfds_data_dir: str | None = None,
 ) -> Configuration:
     """The configuration of a training run; the meaning of the arguments is that of runner.train.
 
     Raises:
       names.UserError: an unknown name or file, a misspelt binding, or a model that is not said.
     """
+    if start and vocabulary is None:
+        vocabulary = vocabulary_record.chosen(pathlib.Path(start.path).parent)
     files = []
     if size or synthesizer:
         files += [names.gin_file("sizes", size)] if size else []
@@ -72,7 +80,7 @@ def for_training(
         params.append(f"utils.run.train_steps = {total}")
     if batch_size is not None:
         params.append(f"utils.run.batch_size = {batch_size}")
-    return _checked(files, [*params, *gin_params], modules)
+    return _checked(files, [*params, *gin_params], modules, vocabulary, tfds_data_dir)
 
 
 def for_model(
@@ -80,19 +88,41 @@ def for_model(
     gin_files: Sequence[str],
     gin_params: Sequence[str],
     modules: Sequence[str],
+    vocabulary: str | None = None,
+    tfds_data_dir: str | None = None,
 ) -> Configuration:
     """The configuration of a trained model, as its training run wrote it, and changes to it.
+
+    The vocabulary is the one it was trained with, unless one is given.
 
     Raises:
       names.UserError: the folder holds no such configuration, or a change is misspelt.
     """
     files = [str(operative_config(pathlib.Path(model_dir))), *gin_files]
-    return _checked(files, gin_params, modules)
+    if vocabulary is None:
+        vocabulary = vocabulary_record.chosen(model_dir)
+    return _checked(files, gin_params, modules, vocabulary, tfds_data_dir)
 
 
-def _checked(files: Sequence[str], params: Sequence[str], modules: Sequence[str]) -> Configuration:
+def _checked(
+    files: Sequence[str],
+    params: Sequence[str],
+    modules: Sequence[str],
+    vocabulary: str | None,
+    tfds_data_dir: str | None,
+) -> Configuration:
     bindings.check(files, params, modules)
-    return Configuration(tuple(files), tuple(params), tuple(modules))
+    _check_exists("--vocabulary", vocabulary, "a SentencePiece model, or the word bytes")
+    _check_exists("--tfds_data_dir", tfds_data_dir, "a folder that `data prepare` has written")
+    return Configuration(tuple(files), tuple(params), tuple(modules), vocabulary, tfds_data_dir)
+
+
+def _check_exists(flag: str, path: str | None, wanted: str) -> None:
+    """Looks only at ordinary paths; those like gs://... need TensorFlow."""
+    if path in (None, vocabulary_record.BYTES) or "://" in str(path):
+        return
+    if not pathlib.Path(str(path)).exists():
+        raise names.UserError(f"{flag} {path}: no such file or folder. Give {wanted}")
 
 
 def operative_config(model_dir: pathlib.Path) -> pathlib.Path:

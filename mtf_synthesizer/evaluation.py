@@ -26,6 +26,8 @@ def evaluate(
     gin_files: Sequence[str] = (),
     gin_params: Sequence[str] = (),
     modules: Sequence[str] = TASK_MODULES,
+    vocabulary: str | None = None,
+    tfds_data_dir: str | None = None,
     output: str | os.PathLike[str] | None = None,
     predictions: str | os.PathLike[str] | None = None,
     verbose: bool = False,
@@ -43,6 +45,7 @@ def evaluate(
       teacher_forced: compute the loss of the true targets.
       gin_files, gin_params: changes to the configuration, e.g. beam_search.gin.
       modules: imported for the tasks they register.
+      vocabulary, tfds_data_dir: as in `train`; unless given, the vocabulary is the model's.
       output: where the result is written as JSON; model_dir/eval_<task>_<split>.json unless given.
       predictions: where decoded examples of the last checkpoint are written as by `predict`.
       verbose: whether T5, Mesh and TensorFlow log.
@@ -56,7 +59,9 @@ def evaluate(
     Raises:
       names.UserError: a name, file, binding, split or checkpoint is wrong.
     """
-    wanted = configuration.for_model(model_dir, gin_files, gin_params, modules)
+    wanted = configuration.for_model(
+        model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir
+    )
     chosen = configuration.chosen_checkpoints(model_dir, checkpoints)
     results: list[dict[str, Any]] = []
     with stock.configured(wanted, verbose):
@@ -94,6 +99,8 @@ def attention(
     checkpoint: str | int = "latest",
     examples: int = 4,
     modules: Sequence[str] = TASK_MODULES,
+    vocabulary: str | None = None,
+    tfds_data_dir: str | None = None,
     verbose: bool = False,
 ) -> dict[str, np.ndarray]:
     """Attention weights of every `SyntheticAttention` layer on the first examples of a split.
@@ -105,7 +112,7 @@ def attention(
     Raises:
       names.UserError: a name, split or checkpoint is wrong.
     """
-    wanted = configuration.for_model(model_dir, (), (), modules)
+    wanted = configuration.for_model(model_dir, (), (), modules, vocabulary, tfds_data_dir)
     chosen = configuration.chosen_checkpoints(model_dir, checkpoint)[-1]
     with stock.configured(wanted, verbose):
         trained = stock.build(model_dir)

@@ -26,6 +26,8 @@ def predict(
     gin_files: Sequence[str] = (),
     gin_params: Sequence[str] = (),
     modules: Sequence[str] = TASK_MODULES,
+    vocabulary: str | None = None,
+    tfds_data_dir: str | None = None,
     verbose: bool = False,
 ) -> dict[str, Any]:
     """Decodes a split of a task, or of every task of a mixture, with metrics or without.
@@ -43,7 +45,9 @@ def predict(
     Raises:
       names.UserError: a name, file, binding, split or checkpoint is wrong.
     """
-    wanted = configuration.for_model(model_dir, gin_files, gin_params, modules)
+    wanted = configuration.for_model(
+        model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir
+    )
     chosen = chosen_checkpoint(model_dir, checkpoint)
     records: list[dict[str, Any]] = []
     with stock.configured(wanted, verbose):

@@ -48,6 +48,8 @@ def train(
     init_checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
     modules: Sequence[str] = TASK_MODULES,
+    vocabulary: str | None = None,
+    tfds_data_dir: str | None = None,
     summary_steps: int | None = None,
     attention_summaries: bool = True,
     show_progress: bool = True,
@@ -72,6 +74,9 @@ def train(
       seed: of initial values, the order of examples and dropout. The dropout is the same in
         another process only with the same PYTHONHASHSEED: Mesh seeds it by hashes of strings.
       modules: imported for the tasks they register.
+      vocabulary: a SentencePiece model or "bytes", for tasks that have no vocabulary of their own;
+        unless given, that of init_checkpoint, else T5's.
+      tfds_data_dir: folder that `data prepare` has written.
       summary_steps: steps between summaries and between lines of loss.jsonl.
       attention_summaries: whether α and the entropy of the attention are written with every
         checkpoint.
@@ -88,7 +93,18 @@ def train(
     began = time.monotonic()
     start = configuration.start_checkpoint(init_checkpoint) if init_checkpoint else None
     wanted = configuration.for_training(
-        task, synthesizer, size, run, steps, batch_size, gin_files, gin_params, modules, start
+        task,
+        synthesizer,
+        size,
+        run,
+        steps,
+        batch_size,
+        gin_files,
+        gin_params,
+        modules,
+        start,
+        vocabulary,
+        tfds_data_dir,
     )
     with stock.configured(wanted, verbose):
         stock.check_task(task)
@@ -100,6 +116,9 @@ def train(
         overrides = {"init_checkpoint": start.path} if start else {}
         model = stock.build(model_dir, **overrides)
         stock.check_features(task, model)
+        if start:
+            stock.check_vocabulary(task, pathlib.Path(start.path).parent)
+        stock.remember_vocabulary(task, model_dir)
         title = pathlib.Path(model_dir).name or str(model_dir)
         log = progress.LossLog(model_dir)
         every = summary_steps or max(1, min(100, model.train_steps // 50))

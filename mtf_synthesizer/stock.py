@@ -21,8 +21,9 @@ import t5.models.mesh_transformer
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import bindings, decoding, names, quiet
+from mtf_synthesizer import bindings, decoding, names, quiet, vocabulary_record
 from mtf_synthesizer.configuration import Configuration
+from mtf_synthesizer.tasks import vocabularies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,9 @@ def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
     """A fresh gin configuration inside, none outside."""
     quiet.set_log_levels(verbose)
     tf.disable_v2_behavior()
+    vocabularies.choose(wanted.vocabulary)
     import_modules(wanted.modules)
+    _read_data_from(wanted.tfds_data_dir)
     gin.clear_config()
     for folder in names.search_path():
         if not any(str(folder) == known for known in _search_path):
@@ -64,6 +67,17 @@ def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
         yield
     finally:
         gin.clear_config()
+        vocabularies.choose(None)
+        _read_data_from(None)
+
+
+def _read_data_from(tfds_data_dir: str | None) -> None:
+    """Where all tasks read their data; seqio's own setting reaches only those not yet used."""
+    seqio.set_tfds_data_dir_override(tfds_data_dir)
+    for name in seqio.TaskRegistry.names():
+        source = seqio.TaskRegistry.get(name).source
+        if isinstance(source, seqio.TfdsDataSource):
+            source.tfds_dataset.override_data_dir(tfds_data_dir)
 
 
 # T5's entry point binds the same where there is no TPU: processors are slow with bfloat16.
@@ -158,10 +172,42 @@ def check_features(task: str, model: Model) -> None:
         )
 
 
+def check_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:
+    """Raises a UserError if the task's vocabularies are not those of the model's folder."""
+    vocabulary_record.check(model_dir, _described(task))
+
+
+def remember_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:
+    """Writes what `check_vocabulary` compares with into the model's folder."""
+    vocabulary = _vocabularies(task)["targets"]
+    is_chosen = isinstance(vocabulary, vocabularies.ChosenVocabulary)
+    described = _described(task)
+    keep = is_chosen and described["targets"]["kind"] == "sentencepiece"
+    vocabulary_record.remember(
+        model_dir,
+        described,
+        is_chosen,
+        vocabularies.model_bytes(vocabulary) if keep else None,
+    )
+
+
+def _vocabularies(task: str) -> dict[str, seqio.Vocabulary]:
+    features = seqio.get_mixture_or_task(task).output_features
+    return {
+        name: features[name if name in features else "targets"].vocabulary
+        for name in vocabulary_record.FEATURES
+    }
+
+
+def _described(task: str) -> dict[str, dict[str, Any]]:
+    return {name: vocabularies.describe(each) for name, each in _vocabularies(task).items()}
+
+
 def example_sets(
     task: str, split: str, model: Model, limit: int | None
 ) -> list[decoding.ExampleSet]:
     check_task(task)
+    check_vocabulary(task, model.estimator.model_dir)
     tasks = seqio.get_subtasks(seqio.get_mixture_or_task(task))
     splits = sorted({name for each in tasks for name in each.splits})
     names.check(f"split of {task}", split, splits)

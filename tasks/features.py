@@ -74,6 +74,11 @@ class TrainedVocabulary(seqio.SentencePieceVocabulary):
             self._sentencepiece_model_file = str(self.model_file())
         return super()._model_context()
 
+    @property
+    def sentencepiece_model_file(self) -> str:
+        self._model_context()
+        return self._sentencepiece_model_file
+
     def model_file(self) -> pathlib.Path:
         """The model's file in the cache directory; trains it if it is not there."""
         sentences = list(self._sentences())

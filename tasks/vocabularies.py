@@ -36,9 +36,10 @@ def choose(vocabulary: str | None) -> None:
     Raises:
       names.UserError: the file can't be read, or it is not a model that T5 can use.
     """
-    _chosen[:] = [] if vocabulary is None else [vocabulary]
-    if choice() != T5_MODEL:  # the public one is looked at when it is needed
-        load(choice())
+    _chosen.clear()
+    if vocabulary is not None:  # otherwise it is looked at when it is needed
+        load(vocabulary)
+        _chosen.append(vocabulary)
 
 
 def choice() -> str:
@@ -151,6 +152,14 @@ def output_features(*names_: str) -> dict[str, seqio.Feature]:
     }
 
 
+def model_bytes(vocabulary: seqio.Vocabulary) -> bytes:
+    """The file of a SentencePiece vocabulary."""
+    if isinstance(vocabulary, ChosenVocabulary):
+        vocabulary = vocabulary.chosen
+    with tf.io.gfile.GFile(vocabulary.sentencepiece_model_file, "rb") as file:
+        return file.read()
+
+
 def describe(vocabulary: seqio.Vocabulary) -> dict[str, Any]:
     """What a checkpoint remembers of its vocabulary.
 
@@ -162,14 +171,10 @@ def describe(vocabulary: seqio.Vocabulary) -> dict[str, Any]:
         vocabulary = vocabulary.chosen
     found: dict[str, Any] = {"size": vocabulary.vocab_size, "sentinels": vocabulary.extra_ids}
     if isinstance(vocabulary, seqio.SentencePieceVocabulary):
-        with tf.io.gfile.GFile(vocabulary.sentencepiece_model_file, "rb") as file:
-            digest = hashlib.sha256(file.read()).hexdigest()
-        return {
-            "kind": "sentencepiece",
-            "file": vocabulary.sentencepiece_model_file,
-            "sha256": digest,
-            **found,
-        }
+        content = model_bytes(vocabulary)
+        file = vocabulary.sentencepiece_model_file
+        digest = hashlib.sha256(content).hexdigest()
+        return {"kind": "sentencepiece", "file": file, "sha256": digest, **found}
     if isinstance(vocabulary, seqio.ByteVocabulary):
         return {"kind": BYTES, **found}
     return {"kind": type(vocabulary).__name__, **found}

@@ -1,0 +1,99 @@
+"""What a model folder remembers of its vocabulary: ids mean nothing without it.
+
+`vocabulary.json` says which vocabulary the model was trained with, `vocabulary.model` is a copy of
+it where it was chosen by --vocabulary, so that the folder can be used on another machine. Loads no
+TensorFlow.
+"""
+
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from mtf_synthesizer import __version__, names, saving
+
+RECORD = "vocabulary.json"
+COPY = "vocabulary.model"
+BYTES = "bytes"
+FEATURES = ("inputs", "targets")
+# What must be equal; files and versions may differ.
+_COMPARED = ("kind", "sha256", "size", "sentinels")
+
+# Of the inputs and of the targets, as `tasks.vocabularies.describe` describes a vocabulary.
+Described = Mapping[str, Mapping[str, Any]]
+
+
+def read(model_dir: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The record of a model folder; None where there is none, as with a checkpoint of T5's.
+
+    Raises:
+      names.UserError: the record can't be read.
+    """
+    path = pathlib.Path(model_dir) / RECORD
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        if not all(record[feature]["kind"] for feature in FEATURES):
+            raise ValueError("no kind")
+    except (ValueError, KeyError, TypeError) as error:
+        raise names.UserError(
+            f"{path} is no record of a vocabulary ({type(error).__name__}: {error}); remove it if "
+            "you know that the model and the task have the same vocabulary"
+        ) from error
+    return record
+
+
+def chosen(model_dir: str | os.PathLike[str]) -> str | None:
+    """The --vocabulary a model was trained with; None where its task has one of its own."""
+    record = read(model_dir)
+    if record is None or not record.get("chosen"):
+        return None
+    if record["targets"]["kind"] == BYTES:
+        return BYTES
+    copy = pathlib.Path(model_dir) / COPY
+    return str(copy) if copy.exists() else record["targets"].get("file")
+
+
+def check(model_dir: str | os.PathLike[str], used: Described) -> None:
+    """Compares the vocabularies of a task with those of a model.
+
+    Raises:
+      names.UserError: they differ.
+    """
+    record = read(model_dir)
+    for feature in FEATURES if record else ():
+        wanted, found = record[feature], used[feature]
+        for field in _COMPARED:
+            if wanted.get(field) != found.get(field):
+                raise names.UserError(
+                    f"the {feature} of the task have another vocabulary than the model in "
+                    f"{model_dir} was trained with: {field} {found.get(field)} instead of "
+                    f"{wanted.get(field)} ({wanted.get('file', wanted['kind'])}; see {RECORD} "
+                    "there). Choose a task with the same vocabulary, or give it with --vocabulary"
+                )
+
+
+def remember(
+    model_dir: str | os.PathLike[str], used: Described, is_chosen: bool, model: bytes | None
+) -> None:
+    """Writes the record of a new model; one that is there is compared and left alone.
+
+    Args:
+      model_dir: the folder.
+      used: the vocabularies it is trained with.
+      is_chosen: whether --vocabulary decides them, not the task.
+      model: the SentencePiece model to keep a copy of.
+
+    Raises:
+      names.UserError: the folder's model was trained with other vocabularies.
+    """
+    folder = pathlib.Path(model_dir)
+    if (folder / RECORD).exists():
+        check(model_dir, used)
+        return
+    if model is not None:
+        saving.write_bytes(folder / COPY, model)
+    record = {"package_version": __version__, "chosen": is_chosen}
+    saving.write_json(folder / RECORD, record | {name: dict(used[name]) for name in FEATURES})
