@@ -1,0 +1,123 @@
+"""Language models: LM1B of the paper's Table 2; WikiText-2 and tiny Shakespeare for laptops.
+
+For decoder-only models (sizes ending in _lm): tasks with `targets` and no `inputs`. Rows of LM1B
+are sentences, to be packed; rows of the others are parts of running text, filled to the last
+token, in which every token of a split occurs once.
+
+A row's `words` is the number of words that end in it, ends of sentences and lines among them, so
+that over a split
+
+    word perplexity = exp(loss * tokens / words)
+
+compares vocabularies, and compares with word-level models, which predict the ends too.
+"""
+
+import seqio
+import tensorflow as tf
+from t5.data import preprocessors
+
+from mtf_synthesizer.tasks import recipes, vocabularies
+
+
+@seqio.map_over_dataset
+def with_word_count(x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Text as `targets`, and `words`: its words and one for its end."""
+    return {"targets": x["text"], "words": tf.size(tf.strings.split(x["text"])) + 1}
+
+
+def lines(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Every line of every text as a text of its own."""
+
+    def of(x: dict[str, tf.Tensor]) -> tf.data.Dataset:
+        parts = tf.strings.split(x["text"], "\n")
+        return tf.data.Dataset.from_tensor_slices({"text": parts})
+
+    return dataset.flat_map(of)
+
+
+def end_with_eos(
+    dataset: tf.data.Dataset, output_features: dict[str, seqio.Feature]
+) -> tf.data.Dataset:
+    """Appends EOS to the tokens; `words` becomes an array beside them, all at the EOS."""
+    eos = output_features["targets"].vocabulary.eos_id
+
+    @seqio.map_over_dataset
+    def end(x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        tokens = x["targets"]
+        return {
+            "targets": tf.concat([tokens, [eos]], axis=0),
+            "words": tf.concat([tf.zeros_like(tokens), [x["words"]]], axis=0),
+        }
+
+    return end(dataset)
+
+
+def split_long(dataset: tf.data.Dataset, sequence_length: dict[str, int]) -> tf.data.Dataset:
+    """A sentence that is too long goes on in a further row, so that nothing is lost."""
+    length = sequence_length["targets"]
+    return preprocessors.split_tokens(
+        dataset, max_tokens_per_segment=length, additional_feature_keys=["words"]
+    )
+
+
+def running_rows(dataset: tf.data.Dataset, sequence_length: dict[str, int]) -> tf.data.Dataset:
+    """All texts one after another, cut into rows; the last one may be shorter.
+
+    In training, where the texts repeat without end, rows are cut at other places in each epoch.
+    """
+    return dataset.unbatch().batch(sequence_length["targets"])
+
+
+@seqio.map_over_dataset
+def sum_words(x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """`words` as one number for the row."""
+    return x | {"words": tf.reduce_sum(x["words"])}
+
+
+seqio.TaskRegistry.add(
+    "synthesizer_lm1b_v001",
+    source=seqio.TfdsDataSource(tfds_name="lm1b:1.1.0"),
+    preprocessors=[
+        with_word_count,
+        seqio.preprocessors.tokenize,
+        seqio.CacheDatasetPlaceholder(),
+        end_with_eos,
+        split_long,
+        sum_words,
+    ],
+    output_features=recipes.without_eos("targets"),
+    metric_fns=[],
+)
+
+seqio.TaskRegistry.add(
+    "synthesizer_wikitext2_v001",
+    source=seqio.TfdsDataSource(tfds_name="wikitext/wikitext-2-v1:1.0.0"),
+    preprocessors=[
+        lines,
+        with_word_count,
+        seqio.preprocessors.tokenize,
+        seqio.CacheDatasetPlaceholder(),
+        end_with_eos,
+        running_rows,
+        sum_words,
+    ],
+    output_features=recipes.without_eos("targets"),
+    metric_fns=[],
+)
+
+# Characters are bytes here, so the loss is that of character-level models. A vocabulary of words
+# would lose the ends of lines.
+seqio.TaskRegistry.add(
+    "synthesizer_tiny_shakespeare_v001",
+    source=seqio.TfdsDataSource(tfds_name="tiny_shakespeare:1.0.0"),
+    preprocessors=[
+        recipes.text_as_targets(),
+        seqio.preprocessors.tokenize,
+        seqio.CacheDatasetPlaceholder(),
+        running_rows,
+    ],
+    output_features={
+        "targets": seqio.Feature(vocabularies.load(vocabularies.BYTES), add_eos=False)
+    },
+    metric_fns=[],
+)

@@ -1,0 +1,33 @@
+"""Fine-tuning mixtures made of T5's own tasks, as the paper's Tables 5 and 6 need them.
+
+Not imported with the other tasks, because T5's registry takes seconds: the command line does so
+when it meets a task it doesn't know. The stock `t5_mesh_transformer` wants
+--module_import=mtf_synthesizer.tasks.t5_mixtures.
+
+`synthesizer_en_mix_v001` is T5's `en_mix`, GLUE, SuperGLUE (with WSC and DPR as T5 casts them),
+SQuAD and C4, with T5's rates: as many as there are examples, and a million for C4. C4 comes as
+T5's final objective, which `en_mix` leaves to be bound in gin. The others lack SQuAD, C4 or both.
+"""
+
+from mtf_synthesizer.tasks import vocabularies  # isort: skip  # T5's tasks then use DEFAULT
+
+import seqio
+import t5.data
+import t5.data.mixtures
+
+C4 = "c4_v220_span_corruption"
+SQUAD = "squad_v010_allanswers"
+GLUE = tuple(t5.data.get_glue_weight_mapping())
+SUPER_GLUE = tuple(t5.data.get_super_glue_weight_mapping())
+
+_RATES = dict.fromkeys((*GLUE, *SUPER_GLUE, SQUAD), t5.data.rate_num_examples)
+_RATES[C4] = t5.data.rate_unsupervised
+_LEFT_OUT = {"": (), "_no_squad": (SQUAD,), "_no_c4": (C4,), "_no_squad_no_c4": (SQUAD, C4)}
+
+for _suffix, _without in _LEFT_OUT.items():
+    seqio.MixtureRegistry.add(
+        f"synthesizer_en_mix{_suffix}_v001",
+        [(name, rate) for name, rate in _RATES.items() if name not in _without],
+    )
+
+__all__ = ["C4", "GLUE", "SQUAD", "SUPER_GLUE", "vocabularies"]
