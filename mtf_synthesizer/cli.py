@@ -176,7 +176,7 @@ def _list(args: argparse.Namespace) -> None:
         quiet.load_tensorflow(args.verbose)
         from mtf_synthesizer import stock
 
-        stock.import_modules(_modules(args))
+        stock.import_modules([*_modules(args), stock.T5_TASKS])
         print("\n".join(stock.known_tasks()))
 
 

@@ -148,6 +148,10 @@ def build(model_dir: str | os.PathLike[str], **overrides: Any) -> Model:
     return built[0]
 
 
+# T5's own tasks and ours that are made of them: slow to import.
+T5_TASKS = "mtf_synthesizer.tasks.t5_mixtures"
+
+
 def known_tasks() -> list[str]:
     """Names of every registered task and mixture."""
     return sorted({*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()})
@@ -156,7 +160,7 @@ def known_tasks() -> list[str]:
 def check_task(task: str) -> None:
     """Raises a UserError with a suggestion unless the task is registered."""
     if task not in known_tasks():
-        importlib.import_module("t5.data.mixtures")  # T5's own tasks, slow to import
+        importlib.import_module(T5_TASKS)
     names.check("task", task, known_tasks())
 
 
