@@ -4,7 +4,7 @@ import itertools
 import tarfile
 
 import pytest
-from official_files import published, read, write
+from small_files import published, read, write
 
 from mtf_synthesizer.data.classification import AG_NEWS, IMDB, reviews
 from mtf_synthesizer.data.spec import DataError

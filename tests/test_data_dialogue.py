@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from official_files import published, read, write
+from small_files import published, read, write
 
 from mtf_synthesizer.data.dialogue import PERSONACHAT, PERSONACHAT_SMALL
 from mtf_synthesizer.data.spec import DataError

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from official_files import published, read, write
+from small_files import published, read, write
 
 from mtf_synthesizer.data.questions import DPR, SQUAD
 from mtf_synthesizer.data.spec import DataError

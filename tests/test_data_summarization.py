@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from official_files import published, read, write
+from small_files import published, read, write
 
 from mtf_synthesizer.data.spec import DataError
 from mtf_synthesizer.data.summarization import DATASETS

@@ -1,7 +1,7 @@
 """Pairs of text files: WMT'14 in every layout, Multi30k."""
 
 import pytest
-from official_files import published, read, write
+from small_files import published, read, write
 
 from mtf_synthesizer.data.spec import DataError
 from mtf_synthesizer.data.translation import MULTI30K, WMT14
