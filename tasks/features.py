@@ -1,14 +1,14 @@
 """Vocabulary and output features of the embedded tasks."""
 
 import hashlib
-import io
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
 
-import sentencepiece
 import seqio
 
+from mtf_synthesizer import saving
+from mtf_synthesizer.data.sentence_pieces import train_sentencepiece
 from mtf_synthesizer.tasks import sources
 
 CACHE_VARIABLE = "MTF_SYNTHESIZER_CACHE"
@@ -22,28 +22,6 @@ def cache_directory() -> pathlib.Path:
         return pathlib.Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(base) / "mtf_synthesizer"
-
-
-def train_sentencepiece(sentences: Iterable[str], pieces: int) -> bytes:
-    """Trains a unigram SentencePiece model with T5's ids: padding 0, end 1, unknown 2.
-
-    One thread, so that the same sentences give the same bytes.
-    """
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(sentences),
-        model_writer=model,
-        vocab_size=pieces,
-        model_type="unigram",
-        character_coverage=1.0,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
-        num_threads=1,
-        minloglevel=2,
-    )
-    return model.getvalue()
 
 
 class TrainedVocabulary(seqio.SentencePieceVocabulary):
@@ -85,16 +63,8 @@ class TrainedVocabulary(seqio.SentencePieceVocabulary):
         digest = hashlib.md5("\n".join([str(self._pieces), *sentences]).encode()).hexdigest()[:12]
         path = cache_directory() / f"{self._name}-{self._pieces}-{digest}.model"
         if not path.exists():
-            _write(path, train_sentencepiece(sentences, self._pieces))
+            saving.write_bytes(path, train_sentencepiece(sentences, self._pieces))
         return path
-
-
-def _write(path: pathlib.Path, content: bytes) -> None:
-    # Renamed when complete: an interrupted run leaves no half model under the name.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def training_sentences() -> Iterator[str]:

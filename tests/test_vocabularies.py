@@ -1,0 +1,209 @@
+"""The vocabulary that tasks without one of their own have, and what a model remembers of it."""
+
+import gzip
+import hashlib
+import json
+import pathlib
+
+import pytest
+
+import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import runner_tasks
+import seqio
+import tensorflow.compat.v1 as tf
+from test_runner import SMALLEST
+
+from mtf_synthesizer import names, runner, vocabulary_record
+from mtf_synthesizer.data import sentence_pieces
+from mtf_synthesizer.tasks import vocabularies
+
+TASK = "synthesizer_test_chosen_vocabulary"
+LICENSE = pathlib.Path(__file__).parent.parent / "LICENSE"
+SENTENCES = [line for line in LICENSE.read_text("utf-8").splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Two SentencePiece models of different sizes."""
+    folder = tmp_path_factory.mktemp("vocabularies")
+    paths = []
+    for pieces in (97, 101):
+        paths.append(folder / f"{pieces}.model")
+        paths[-1].write_bytes(sentence_pieces.train_sentencepiece(SENTENCES, pieces))
+    return [str(path) for path in paths]
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen(monkeypatch):
+    monkeypatch.delenv(vocabularies.CHOICE_VARIABLE, raising=False)
+    yield
+    vocabularies.choose(None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def task():
+    if TASK not in seqio.TaskRegistry.names():
+        seqio.TaskRegistry.add(
+            TASK,
+            seqio.FunctionDataSource(runner_tasks.pairs, splits=("train", "validation", "test")),
+            preprocessors=[
+                seqio.preprocessors.tokenize,
+                seqio.preprocessors.append_eos_after_trim,
+            ],
+            output_features=vocabularies.output_features(),
+            metric_fns=[runner_tasks.accuracy],
+        )
+
+
+def train(folder, vocabulary=None, **changes):
+    return runner.train(
+        folder,
+        TASK,
+        synthesizer="r",
+        size="tiny",
+        run="finetune",
+        steps=1,
+        batch_size=3,
+        gin_params=SMALLEST,
+        modules=(),
+        vocabulary=vocabulary,
+        show_progress=False,
+        attention_summaries=False,
+        **changes,
+    )
+
+
+def evaluate(folder, **changes):
+    return runner.evaluate(folder, TASK, decode=False, modules=(), **changes)
+
+
+def test_bytes():
+    vocabularies.choose("bytes")
+    assert vocabularies.DEFAULT.encode("aé") == [97 + 3, 0xC3 + 3, 0xA9 + 3]
+    assert vocabularies.DEFAULT.decode([100, 1, 101]) == "a"
+    assert vocabularies.DEFAULT.vocab_size == 384
+    assert (vocabularies.DEFAULT.eos_id, vocabularies.DEFAULT.unk_id) == (1, 2)
+
+
+def test_a_model_with_its_sentinels(models):
+    vocabularies.choose(models[0])
+    reference = seqio.SentencePieceVocabulary(models[0], 100)
+    assert vocabularies.DEFAULT.vocab_size == 97 + 100
+    assert vocabularies.DEFAULT.encode("a work of the source") == reference.encode(
+        "a work of the source"
+    )
+    with tf.Graph().as_default(), tf.Session() as session:
+        ids = vocabularies.DEFAULT.encode_tf(tf.constant(text))
+        text = vocabularies.DEFAULT.decode_tf(ids[tf.newaxis])
+        assert session.run(text).tolist() == [b"a work of the source"]
+
+
+def test_the_variable_chooses_and_the_flag_wins(monkeypatch, models):
+    monkeypatch.setenv(vocabularies.CHOICE_VARIABLE, models[0])
+    assert vocabularies.DEFAULT.vocab_size == 197
+    vocabularies.choose(models[1])
+    assert vocabularies.DEFAULT.vocab_size == 201
+    vocabularies.choose(None)
+    assert vocabularies.DEFAULT.vocab_size == 197
+
+
+def test_t5_tasks_have_the_chosen_vocabulary(models):
+    import t5.data.tasks  # noqa: F401
+
+    vocabularies.choose(models[1])
+    features = seqio.TaskRegistry.get("glue_cola_v002").output_features
+    assert features["targets"].vocabulary.vocab_size == 201
+    simple = seqio.TaskRegistry.get("super_glue_wsc_v102_simple_train")
+    assert simple.output_features["inputs"].vocabulary is vocabularies.DEFAULT
+
+
+@pytest.mark.parametrize("content", [b"no model", b""])
+def test_no_model(tmp_path, content):
+    path = tmp_path / "x.model"
+    path.write_bytes(content)
+    with pytest.raises(names.UserError, match="no SentencePiece model can be read"):
+        vocabularies.choose(str(path))
+
+
+def test_ids_that_t5_cannot_use(tmp_path):
+    import sentencepiece
+
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(SENTENCES),
+        model_prefix=str(tmp_path / "other"),
+        vocab_size=97,
+        minloglevel=2,
+    )
+    with pytest.raises(names.UserError, match=r"have the ids \(-1, 2, 0\), but T5 needs 0, 1, 2"):
+        vocabularies.choose(str(tmp_path / "other.model"))
+
+
+def test_a_missing_file_is_told_before_anything_is_loaded(tmp_path):
+    with pytest.raises(names.UserError, match=r"--vocabulary .*absent.model: no such file"):
+        train(tmp_path / "m", str(tmp_path / "absent.model"))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, models):
+    folder = tmp_path_factory.mktemp("trained") / "m"
+    train(folder, models[0])
+    return folder
+
+
+def test_a_model_remembers_its_vocabulary(trained, models):
+    record = json.loads((trained / vocabulary_record.RECORD).read_text())
+    content = pathlib.Path(models[0]).read_bytes()
+    assert record["targets"]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert record["targets"]["size"] == 197
+    assert (trained / vocabulary_record.COPY).read_bytes() == content
+
+
+def test_evaluation_and_further_training_need_no_flag(trained, tmp_path):
+    before = evaluate(trained)["results"][0]["loss"]
+    # The vocabulary comes from the copy in the folder of the model it starts from.
+    result = train(tmp_path / "further", init_checkpoint=trained)
+    assert result["step"] == 2
+    assert before == pytest.approx(evaluate(trained)["results"][0]["loss"])
+
+
+def test_another_vocabulary_is_refused(trained, models, tmp_path):
+    with pytest.raises(names.UserError, match="another vocabulary than the model"):
+        evaluate(trained, vocabulary=models[1])
+    with pytest.raises(names.UserError, match="sentencepiece"):
+        evaluate(trained, vocabulary="bytes")
+    with pytest.raises(names.UserError, match="another vocabulary than the model"):
+        train(tmp_path / "x", models[1], init_checkpoint=trained)
+    with pytest.raises(names.UserError, match="another vocabulary than the model"):
+        train(trained, models[1])
+
+
+def test_a_task_with_a_vocabulary_of_its_own_is_compared_too(trained):
+    runner_tasks.register()
+    with pytest.raises(names.UserError, match="kind bytes instead of sentencepiece"):
+        runner.evaluate(trained, runner_tasks.PAIRS, decode=False, modules=())
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"inputs": {}, "targets": {}}'])
+def test_a_broken_record(tmp_path, content):
+    (tmp_path / vocabulary_record.RECORD).write_text(content)
+    with pytest.raises(names.UserError, match="no record of a vocabulary"):
+        vocabulary_record.read(tmp_path)
+
+
+def test_training_on_files(tmp_path):
+    (tmp_path / "a.txt").write_text("\n".join(SENTENCES[:13]) + "\n\n")
+    with gzip.open(tmp_path / "b.txt.gz", "wt") as file:
+        file.write("\n".join(SENTENCES[13:]))
+    inputs = [tmp_path / "a.txt", tmp_path / "b.txt.gz"]
+    assert sentence_pieces.train_on_files(inputs, tmp_path / "v.model", 97) == len(SENTENCES)
+    vocabularies.choose(str(tmp_path / "v.model"))
+    assert vocabularies.DEFAULT.decode(vocabularies.DEFAULT.encode("conditions of 2.0")) == (
+        "conditions of 2.0"
+    )
+
+
+def test_a_size_that_cannot_be_reached(tmp_path):
+    (tmp_path / "a.txt").write_text("one line\n")
+    with pytest.raises(names.UserError, match="--size 999"):
+        sentence_pieces.train_on_files([tmp_path / "a.txt"], tmp_path / "v.model", 999)
+    assert not (tmp_path / "v.model").exists()
