@@ -1,6 +1,7 @@
 """What current TensorFlow no longer has and T5, Mesh-TensorFlow and the Estimator still need.
 
-And one fault of gin-config that stops any of them in a working directory with the wrong folders.
+And what current protobuf no longer has and tensorflow_datasets needs, and one fault of gin-config
+that stops any of them in a working directory with the wrong folders.
 
 `import mtf_synthesizer.compat` before anything imports t5, mesh_tensorflow or seqio. Each shim
 below names the symbol it stands for and the TensorFlow release that dropped it, and does nothing
@@ -216,6 +217,23 @@ def stand_in_for_hf_model() -> None:
     sys.modules[module.__name__] = module
 
 
+def restore_field_label() -> None:
+    """`FieldDescriptor.label` of protobuf, removed in its release 7, which TensorFlow 2.21 takes.
+
+    Needed by tensorflow_datasets to read any prepared data set.
+    """
+    descriptor = _load("google.protobuf.descriptor_pb2").FileDescriptorProto.DESCRIPTOR
+    kind = type(descriptor.fields[0])
+    if not hasattr(kind, "label"):
+        kind.label = property(_field_label)
+
+
+def _field_label(field: Any) -> int:
+    if field.is_repeated:
+        return field.LABEL_REPEATED
+    return field.LABEL_REQUIRED if field.is_required else field.LABEL_OPTIONAL
+
+
 def tolerate_folders_named_like_gin_paths() -> None:
     """gin-config 0.5.0 fails on `runs/pretrain.gin` if there is a folder `runs` to import from.
 
@@ -247,6 +265,7 @@ SHIMS = (
     restore_tpu_estimator,
     restore_estimator_api,
     stand_in_for_hf_model,
+    restore_field_label,
     tolerate_folders_named_like_gin_paths,
 )
 

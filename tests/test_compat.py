@@ -168,6 +168,32 @@ def test_hf_model_is_t5s_own_where_torch_is_installed(monkeypatch):
     assert "t5.models.hf_model" not in sys.modules
 
 
+def _fake_field(fake, *, label=None, **flags):
+    """A field of a fake descriptor as protobuf 7 has them, or with a label as before."""
+    constants = {"LABEL_OPTIONAL": 1, "LABEL_REQUIRED": 2, "LABEL_REPEATED": 3}
+    kind = type("FieldDescriptor", (), {**constants, **({"label": label} if label else {})})
+    field = kind()
+    vars(field).update({"is_repeated": False, "is_required": False, **flags})
+    message = types.SimpleNamespace(DESCRIPTOR=types.SimpleNamespace(fields=[field]))
+    fake("google.protobuf.descriptor_pb2", FileDescriptorProto=message)
+    return field
+
+
+@pytest.mark.parametrize(
+    ("flags", "label"), [({}, 1), ({"is_required": True}, 2), ({"is_repeated": True}, 3)]
+)
+def test_fields_of_protobuf_have_their_label_again(fake, flags, label):
+    field = _fake_field(fake, **flags)
+    compat.restore_field_label()
+    assert field.label == label
+
+
+def test_label_of_a_field_is_left_alone_where_it_exists(fake):
+    field = _fake_field(fake, label=2)
+    compat.restore_field_label()
+    assert field.label == 2
+
+
 def test_gin_looks_on_where_a_folder_is_named_like_the_path(tmp_path, monkeypatch):
     """A folder `runs` in the working directory doesn't hide `runs/some.gin` on the search path."""
     import gin

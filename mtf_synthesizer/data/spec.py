@@ -26,13 +26,21 @@ class Split:
         needed. Each may lie there compressed (`.gz` at its end), and names are found whatever
         their case. A pattern (`*`) stands for every file it matches, at least one.
       read: the examples of these files, in their order; raises DataError for a broken file.
-      published: how many examples the official files have; None where nothing is published.
+      published: how many examples the official files have, several numbers where several releases
+        are about; None where nothing is published.
     """
 
     name: str
     files: tuple[str, ...]
     read: Reader
-    published: int | None = None
+    published: int | tuple[int, ...] | None = None
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The published counts; empty where there are none."""
+        if self.published is None:
+            return ()
+        return (self.published,) if isinstance(self.published, int) else self.published
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,3 +59,8 @@ class Dataset:
     tfds_name: str
     splits: tuple[Split, ...]
     features: dict[str, Any] | None = None
+
+    @property
+    def directory(self) -> pathlib.PurePosixPath:
+        """Where it lies below a folder of prepared data: name/configuration/version."""
+        return pathlib.PurePosixPath(self.tfds_name.replace(":", "/"))
