@@ -2,7 +2,7 @@
 
 import argparse
 
-from mtf_synthesizer import __version__, benchmark, names
+from mtf_synthesizer import __version__, benchmark, leaderboards, names
 
 EXAMPLES = {
     "t5": "mtf_synthesizer t5 --model_dir=runs/r --module_import=mtf_synthesizer.tasks \\\n"
@@ -15,7 +15,11 @@ EXAMPLES = {
     "evaluate": "mtf_synthesizer evaluate --model_dir runs/rv_verses \\\n"
     "    --task synthesizer_verses_v001 --split validation",
     "predict": "mtf_synthesizer predict --model_dir runs/rv_verses --split test \\\n"
-    "    --task synthesizer_testament_v001 --output runs/testament.jsonl",
+    "    --task synthesizer_testament_v001 --output runs/testament.jsonl\n"
+    "  mtf_synthesizer predict --model_dir runs/rv_glue --benchmark glue \\\n"
+    "    --tfds_data_dir data --output runs/glue_predictions",
+    "submit": "mtf_synthesizer submit --benchmark glue --predictions runs/glue_predictions \\\n"
+    "    --output runs/glue.zip",
     "demo": "mtf_synthesizer demo",
     "bench": "mtf_synthesizer bench --rows t5,r --steps 10",
     "list": "mtf_synthesizer list synthesizers",
@@ -36,7 +40,8 @@ def parser() -> argparse.ArgumentParser:
     _add(commands, "t5", "T5's own entry point, with exactly its flags")
     _add_train(_add(commands, "train", "train a model, or go on where it stopped"))
     _add_evaluate(_add(commands, "evaluate", "evaluate a trained model on a task or mixture"))
-    _add_predict(_add(commands, "predict", "decode a split of a task or mixture into a file"))
+    _add_predict(_add(commands, "predict", "decode a task, a mixture or a whole benchmark"))
+    _add_submit(_add(commands, "submit", "make the zip that a leaderboard wants of predictions"))
     demo = _add(commands, "demo", "train and compare V, R and R+V on real text, in minutes")
     demo.add_argument("--output", default="runs/demo", help="folder (default: %(default)s)")
     _add_verbose(demo)
@@ -110,12 +115,55 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
 def _add_predict(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--model_dir", required=True, help="folder of a trained model")
-    add("--task", required=True, help="seqio task or mixture")
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", help="seqio task or mixture")
+    what.add_argument("--benchmark", help=f"all tasks of one of {' '.join(leaderboards.NAMES)}")
+    add(
+        "--tasks",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="TASK,TASK",
+        help="only these of the benchmark's, as CoLA,RTE or glue_cola_v002",
+    )
     add("--split", default="test", help="default: %(default)s")
-    add("--output", required=True, help="file, one JSON object per example")
+    add(
+        "--output",
+        required=True,
+        help="file, one JSON object per example; of a benchmark a folder with a file for each "
+        "task, in which the same command goes on with the tasks that have none",
+    )
     add("--checkpoint", default="latest", help="latest or a step (default: %(default)s)")
     _add_examples(command)
     _add_configuration(command)
+
+
+def _add_submit(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--benchmark", required=True, help=f"one of {' '.join(leaderboards.NAMES)}")
+    add(
+        "--predictions",
+        required=True,
+        nargs="+",
+        metavar="PATH",
+        help="what `predict` wrote: files, or folders with files *.jsonl",
+    )
+    add("--output", required=True, help="the zip")
+    add(
+        "--invalid",
+        action="append",
+        default=[],
+        metavar="LABEL",
+        help="answer for decoded texts that are none, for all tasks that know it; or TASK=LABEL, "
+        "as CoLA=acceptable; may be given several times",
+    )
+    add("--partial", action="store_true", help="leave out files without any prediction")
+    add(
+        "--mixed_checkpoints",
+        action="store_true",
+        help="take predictions of several checkpoints, where tasks have models of their own",
+    )
+    add("--overwrite", action="store_true", help="replace a zip that is there")
+    _add_verbose(command)
 
 
 def _add_examples(command: argparse.ArgumentParser) -> None:

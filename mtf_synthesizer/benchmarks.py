@@ -29,7 +29,7 @@ class Identities:
 class Row(NamedTuple):
     """What is submitted for one example: its identity, what it belongs to, and the answer."""
 
-    index: int
+    idx: int
     parents: tuple[int, ...]
     value: Value
 
@@ -73,6 +73,13 @@ class Benchmark:
     name: str
     files: tuple[File, ...]
 
+    def tasks(self, chosen: Sequence[str] = ()) -> list[str]:
+        """The tasks that fill the files, or only those that a user names as in `file`."""
+        if not chosen:
+            return [next(iter(file.tasks)) for file in self.files]
+        found = ((name, self.file(name)) for name in chosen)
+        return [name if name in file.tasks else next(iter(file.tasks)) for name, file in found]
+
     def file(self, name: str) -> File:
         """The file that a user means by its name without ending, in any case, or by a task.
 
@@ -88,7 +95,7 @@ class Benchmark:
 
 def tsv(rows: Sequence[Row]) -> str:
     """GLUE's layout: a header, then index and prediction."""
-    lines = (f"{row.index}\t{_cell(row.value)}\n" for row in rows)
+    lines = (f"{row.idx}\t{_cell(row.value)}\n" for row in rows)
     return "index\tprediction\n" + "".join(lines)
 
 
@@ -100,7 +107,7 @@ def _cell(value: Value) -> str:
 
 def json_lines(rows: Sequence[Row]) -> str:
     """SuperGLUE's layout: an object with idx and label in each line."""
-    return "".join(json.dumps({"idx": row.index, "label": row.value}) + "\n" for row in rows)
+    return "".join(json.dumps({"idx": row.idx, "label": row.value}) + "\n" for row in rows)
 
 
 def nested_json_lines(rows: Sequence[Row]) -> str:
@@ -109,7 +116,7 @@ def nested_json_lines(rows: Sequence[Row]) -> str:
     for row in rows:
         passage, question = row.parents
         answers = passages.setdefault(passage, {}).setdefault(question, [])
-        answers.append({"idx": row.index, "label": row.value})
+        answers.append({"idx": row.idx, "label": row.value})
     lines = (
         {"idx": passage, "passage": {"questions": _questions(questions)}}
         for passage, questions in sorted(passages.items())

@@ -4,8 +4,16 @@ import argparse
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from mtf_synthesizer import configuration, names, quiet
+from mtf_synthesizer import (
+    configuration,
+    leaderboards,
+    names,
+    predictions,
+    quiet,
+    submission,
+)
 from mtf_synthesizer.arguments import parser
 
 USER_ERROR = 2  # exit status, as argparse's own
@@ -121,25 +129,46 @@ def _evaluate(args: argparse.Namespace) -> None:
 def _predict(args: argparse.Namespace) -> None:
     _check_model(args)
     configuration.chosen_checkpoints(args.model_dir, args.checkpoint)
+    if args.tasks and not args.benchmark:
+        raise names.UserError("--tasks chooses from a benchmark: give --benchmark, or one --task")
+    benchmark = leaderboards.find(args.benchmark) if args.benchmark else None
+    if benchmark:
+        benchmark.tasks(args.tasks)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import runner
 
-    result = runner.predict(
-        args.model_dir,
-        args.task,
-        output=args.output,
-        split=args.split,
-        checkpoint=args.checkpoint,
-        batch_size=args.batch_size,
-        examples=args.examples,
-        gin_files=args.gin_file,
-        gin_params=args.gin_param,
-        modules=_modules(args),
-        vocabulary=args.vocabulary,
-        tfds_data_dir=args.tfds_data_dir,
-        verbose=args.verbose,
-    )
+    options: dict[str, Any] = {
+        "output": args.output,
+        "split": args.split,
+        "checkpoint": args.checkpoint,
+        "batch_size": args.batch_size,
+        "examples": args.examples,
+        "gin_files": args.gin_file,
+        "gin_params": args.gin_param,
+        "modules": _modules(args),
+        "vocabulary": args.vocabulary,
+        "tfds_data_dir": args.tfds_data_dir,
+        "verbose": args.verbose,
+    }
+    if benchmark:
+        result = runner.predict_benchmark(args.model_dir, benchmark, tasks=args.tasks, **options)
+    else:
+        result = runner.predict(args.model_dir, args.task, **options)
     print(f"{result['examples']} predictions of step {result['step']} written to {args.output}")
+
+
+def _submit(args: argparse.Namespace) -> None:
+    benchmark = leaderboards.find(args.benchmark)
+    report = submission.write(
+        args.output,
+        predictions.read(args.predictions),
+        benchmark,
+        invalid=args.invalid,
+        partial=args.partial,
+        mixed_checkpoints=args.mixed_checkpoints,
+        overwrite=args.overwrite,
+    )
+    print(report)
 
 
 def _check_model(args: argparse.Namespace) -> None:
@@ -192,6 +221,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
+    "submit": _submit,
     "demo": _demo,
     "bench": _bench,
     "list": _list,

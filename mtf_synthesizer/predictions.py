@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from mtf_synthesizer import names
 
-_REQUIRED = {"task": str, "split": str, "output": str}
-_OPTIONAL = {"step": int, "checkpoint": str}
+_REQUIRED: dict[str, type] = {"task": str, "split": str, "output": str}
+_OPTIONAL: dict[str, type] = {"step": int, "checkpoint": str}
 
 
 class Prediction(NamedTuple):

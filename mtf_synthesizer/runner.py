@@ -18,6 +18,7 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import configuration, names, observing, progress, stock
+from mtf_synthesizer.benchmark_prediction import predict_benchmark
 from mtf_synthesizer.configuration import TASK_MODULES
 from mtf_synthesizer.evaluation import attention, describe, evaluate, report_path
 from mtf_synthesizer.prediction import predict
@@ -29,6 +30,7 @@ __all__ = [
     "evaluate",
     "loss_curve",
     "predict",
+    "predict_benchmark",
     "report_path",
     "train",
 ]

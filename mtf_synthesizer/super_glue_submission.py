@@ -30,7 +30,7 @@ _ENTAILMENT = _words("entailment", "not_entailment")
 _LOWER_CASE = Labels(_truth("false", "true"))
 
 SUPER_GLUE = Benchmark(
-    "super_glue",
+    "superglue",
     (
         _file("BoolQ", 3245, "super_glue_boolq_v102", _LOWER_CASE),
         _file("CB", 250, "super_glue_cb_v102", _words("entailment", "contradiction", "neutral")),

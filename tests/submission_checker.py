@@ -1,6 +1,6 @@
 """Checks a submission zip against what GLUE and SuperGLUE publish; knows nothing of the package.
 
-    python tests/submission_checker.py glue|super_glue submission.zip
+    python tests/submission_checker.py glue|superglue submission.zip
 
 File names, header, layout and answers are those of gluebenchmark.com/faq and
 super.gluebenchmark.com/faq and of the sample submissions found there, counts those of the official
@@ -42,7 +42,7 @@ SUPER_GLUE = {
 }
 MULTIRC = "MultiRC.jsonl"
 PASSAGES, ANSWERS = 166, 9693
-BENCHMARKS = {"glue": set(GLUE), "super_glue": {*SUPER_GLUE, MULTIRC}}
+BENCHMARKS = {"glue": set(GLUE), "superglue": {*SUPER_GLUE, MULTIRC}}
 
 
 def problems(benchmark, path, absent=()):

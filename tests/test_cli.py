@@ -93,7 +93,7 @@ def test_a_mistake_is_answered_without_tensorflow(mistakes, name):
     assert not loaded
 
 
-COMMANDS = ["train", "evaluate", "predict", "demo", "bench", "list", "gin-path"]
+COMMANDS = ["train", "evaluate", "predict", "submit", "demo", "bench", "list", "gin-path"]
 
 
 @pytest.fixture(scope="module")
