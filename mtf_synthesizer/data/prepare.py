@@ -1,0 +1,249 @@
+"""Finds and checks the official files of a benchmark, and prepares them for training."""
+
+import dataclasses
+import importlib
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import rich.box
+import rich.console
+import rich.table
+import tqdm
+
+from mtf_synthesizer import names, quiet
+from mtf_synthesizer.data import files
+from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
+
+# Benchmark -> module of this package and the data sets or the one data set in it.
+_BENCHMARKS = {
+    "glue": ("glue", "DATASETS"),
+    "superglue": ("super_glue", "DATASETS"),
+    "wmt14": ("translation", "WMT14"),
+    "multi30k": ("translation", "MULTI30K"),
+    "lm1b": ("language_modeling", "LM1B"),
+    "c4": ("language_modeling", "C4"),
+    "wikitext2": ("language_modeling", "WIKITEXT2"),
+    "tiny_shakespeare": ("language_modeling", "TINY_SHAKESPEARE"),
+    "cnn_dailymail": ("summarization", "DATASETS"),
+    "personachat": ("dialogue", "DATASETS"),
+    "ag_news": ("classification", "AG_NEWS"),
+    "imdb": ("classification", "IMDB"),
+    "squad": ("questions", "SQUAD"),
+    "dpr": ("questions", "DPR"),
+}
+BENCHMARKS = tuple(_BENCHMARKS)
+_ALIASES = {"super_glue": "superglue"}
+_SHOWN_FAULTS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """What was found of one split.
+
+    Attributes:
+      dataset, split: which one. Where alternatives were looked for, the one that is there.
+      paths: its files; empty if they are missing.
+      rows: how many examples they have; None if they are missing or broken.
+      fault: what is wrong with them.
+    """
+
+    dataset: Dataset
+    split: Split
+    paths: tuple[pathlib.Path, ...] = ()
+    rows: int | None = None
+    fault: str | None = None
+
+    @property
+    def state(self) -> str:
+        """One word or two for the table."""
+        if self.fault is not None:
+            return "broken"
+        if self.rows is None:
+            return "missing"
+        if not self.split.counts:
+            return "found"
+        return "complete" if self.rows in self.split.counts else "other count"
+
+    @property
+    def published(self) -> str:
+        return " or ".join(f"{count:,}" for count in self.split.counts) or "?"
+
+
+def datasets(benchmark: str) -> tuple[Dataset, ...]:
+    """The data sets of a benchmark.
+
+    Raises:
+      names.UserError: for an unknown benchmark, with a suggestion.
+    """
+    benchmark = _ALIASES.get(benchmark, benchmark)
+    names.check("benchmark", benchmark, BENCHMARKS)
+    module, attribute = _BENCHMARKS[benchmark]
+    found = getattr(importlib.import_module(f"mtf_synthesizer.data.{module}"), attribute)
+    return (found,) if isinstance(found, Dataset) else tuple(found)
+
+
+def survey(benchmark: str, folder: pathlib.Path, show_progress: bool = True) -> list[Finding]:
+    """Looks for every split of a benchmark and reads those that are there from end to end.
+
+    Raises:
+      names.UserError: there is no such folder or benchmark.
+    """
+    known = datasets(benchmark)
+    if not folder.is_dir():
+        raise names.UserError(f"--from {folder}: there is no such folder")
+    return [
+        _checked(locate(dataset, split, folder), show_progress)
+        for dataset in known
+        for split in dict.fromkeys(split.name for split in dataset.splits)
+    ]
+
+
+def locate(dataset: Dataset, name: str, folder: pathlib.Path) -> Finding:
+    """The first of the alternatives for a split that is there, else what the first one lacks."""
+    alternatives = [split for split in dataset.splits if split.name == name]
+    for split in alternatives:
+        found = [files.find(folder, each) for each in split.files]
+        if all(found):
+            return Finding(dataset, split, tuple(path for each in found for path in each))
+    return Finding(dataset, alternatives[0])
+
+
+def _checked(found: Finding, show_progress: bool) -> Finding:
+    if not found.paths:
+        return found
+    try:
+        rows = sum(1 for _ in _rows(found, "checking", show_progress))
+    except DataError as error:
+        return dataclasses.replace(found, fault=str(error))
+    fault = None if rows else f"{found.paths[0]}: no examples in it"
+    return dataclasses.replace(found, rows=rows, fault=fault)
+
+
+def _rows(found: Finding, doing: str, show_progress: bool) -> Iterator[Row]:
+    """The examples of a split, with a bar that is gone afterwards."""
+    return iter(
+        tqdm.tqdm(
+            found.split.read(found.paths),
+            desc=f"{doing} {found.dataset.tfds_name} {found.split.name}",
+            total=max(found.split.counts, default=None),
+            disable=None if show_progress else True,  # None: only on a terminal
+            leave=False,
+            mininterval=1,
+        )
+    )
+
+
+def check(findings: Sequence[Finding], allow_partial: bool) -> None:
+    """Raises a UserError unless everything that is there can be used.
+
+    Args:
+      findings: of `survey`.
+      allow_partial: whether splits may have other counts than the published ones.
+    """
+    present = [each for each in findings if each.paths]
+    if not present:
+        raise names.UserError(
+            "none of the files is there. --from must be the folder in which they lie, for "
+            f"example with {' and '.join(findings[0].split.files)}. `mtf_synthesizer data list` "
+            "shows all names"
+        )
+    faults = dict.fromkeys(each.fault for each in present if each.fault)
+    _raise_first([fault for fault in faults if fault])
+    if not allow_partial:
+        _raise_first([_wrong_count(each) for each in present if each.state == "other count"])
+
+
+def _wrong_count(found: Finding) -> str:
+    first = found.paths[0]
+    what = "files" if len(found.paths) > 1 else "file"
+    return (
+        f"{first}: {found.rows:,} examples of {found.dataset.tfds_name} {found.split.name}, but "
+        f"the published {what} have {found.published}: cut off, a part or another release. Get "
+        "the official files, or take these with --allow_partial"
+    )
+
+
+def _raise_first(faults: Sequence[str]) -> None:
+    if faults:
+        more = len(faults) - _SHOWN_FAULTS
+        shown = [*faults[:_SHOWN_FAULTS], *([f"and {more} more"] if more > 0 else [])]
+        raise DataError("\n".join(shown))
+
+
+def write(
+    findings: Sequence[Finding], output: pathlib.Path, overwrite: bool, show_progress: bool = True
+) -> Iterator[tuple[pathlib.Path, bool]]:
+    """Writes every data set of which a split is there.
+
+    Args:
+      findings: of `survey`, checked.
+      output: the folder of prepared data.
+      overwrite: whether data sets that are there already are written again.
+      show_progress: whether bars are shown.
+
+    Yields:
+      The folder of each data set, and whether it was written.
+    """
+    from mtf_synthesizer.data import prepared
+
+    present: dict[str, list[Finding]] = {}
+    for each in findings:
+        if each.paths:
+            present.setdefault(each.dataset.tfds_name, []).append(each)
+    for splits in present.values():
+        dataset = splits[0].dataset
+        wanted = overwrite or not prepared.exists(dataset, output)
+        if wanted:
+            rows = {each.split.name: _rows(each, "writing", show_progress) for each in splits}
+            prepared.write(dataset, rows, output)
+        yield output / dataset.directory, wanted
+
+
+def run(
+    benchmark: str,
+    folder: pathlib.Path,
+    output: pathlib.Path,
+    allow_partial: bool = False,
+    overwrite: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Surveys, shows what is there, and writes it if nothing is wrong.
+
+    Raises:
+      names.UserError: an unknown benchmark, no such folder, nothing in it, or broken files.
+    """
+    console = rich.console.Console()
+    findings = survey(benchmark, folder)
+    console.print(table_of_findings(findings))
+    check(findings, allow_partial)
+    quiet.load_tensorflow(verbose)
+    for path, written in write(findings, output, overwrite):
+        print(path if written else f"{path} was there and is left as it is (--overwrite)")
+
+
+def table_of_findings(findings: Sequence[Finding]) -> rich.table.Table:
+    table = _table("data set", "split", "state", "examples", "published")
+    for each in findings:
+        rows = "" if each.rows is None else f"{each.rows:,}"
+        name = each.dataset.tfds_name.partition(":")[0]
+        table.add_row(name, each.split.name, each.state, rows, each.published)
+    return table
+
+
+def table_of_files(benchmarks: Sequence[str]) -> rich.table.Table:
+    """What `prepare` looks for."""
+    table = _table("benchmark", "data set", "split", "files")
+    for benchmark in benchmarks:
+        for dataset in datasets(benchmark):
+            for split in dataset.splits:
+                row = (benchmark, dataset.tfds_name, split.name, " ".join(split.files))
+                table.add_row(*row)
+    return table
+
+
+def _table(*columns: str) -> rich.table.Table:
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        number = column in ("examples", "published")
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    return table
