@@ -64,6 +64,7 @@ def running_rows(dataset: tf.data.Dataset, sequence_length: dict[str, int]) -> t
     """All texts one after another, cut into rows; the last one may be shorter.
 
     In training, where the texts repeat without end, rows are cut at other places in each epoch.
+    T5's concatenate_and_split_to_fixed_length, but `words` stays beside the tokens.
     """
     return dataset.unbatch().batch(sequence_length["targets"])
 
@@ -114,7 +115,7 @@ seqio.TaskRegistry.add(
         recipes.text_as_targets(),
         seqio.preprocessors.tokenize,
         seqio.CacheDatasetPlaceholder(),
-        running_rows,
+        preprocessors.concatenate_and_split_to_fixed_length,
     ],
     output_features={
         "targets": seqio.Feature(vocabularies.load(vocabularies.BYTES), add_eos=False)

@@ -3,7 +3,7 @@
 import gzip
 import pathlib
 
-from mtf_synthesizer.data import files, spec
+from mtf_synthesizer.data import prepare, spec
 
 
 def write(folder: pathlib.Path, name: str, *lines: str) -> pathlib.Path:
@@ -16,13 +16,12 @@ def write(folder: pathlib.Path, name: str, *lines: str) -> pathlib.Path:
 
 
 def read(dataset: spec.Dataset, folder: pathlib.Path) -> dict[str, list[spec.Row]]:
-    """The rows of every split whose files are there; the first layout that is complete counts."""
-    found: dict[str, list[spec.Row]] = {}
-    for split in dataset.splits:
-        paths = [files.find(folder, name) for name in split.files]
-        if split.name not in found and all(paths):
-            found[split.name] = list(split.read([path for group in paths for path in group]))
-    return found
+    """The rows of every split whose files are there."""
+    names = dict.fromkeys(split.name for split in dataset.splits)
+    located = [prepare.locate(dataset, name, folder) for name in names]
+    return {
+        found.split.name: list(found.split.read(found.paths)) for found in located if found.paths
+    }
 
 
 def published(dataset: spec.Dataset) -> dict[str, int | None]:
