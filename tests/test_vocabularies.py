@@ -89,13 +89,12 @@ def test_a_model_with_its_sentinels(models):
     vocabularies.choose(models[0])
     reference = seqio.SentencePieceVocabulary(models[0], 100)
     assert vocabularies.DEFAULT.vocab_size == 97 + 100
-    assert vocabularies.DEFAULT.encode("a work of the source") == reference.encode(
-        "a work of the source"
-    )
+    text = "a work of the source"
+    assert vocabularies.DEFAULT.encode(text) == reference.encode(text)
     with tf.Graph().as_default(), tf.Session() as session:
         ids = vocabularies.DEFAULT.encode_tf(tf.constant(text))
-        text = vocabularies.DEFAULT.decode_tf(ids[tf.newaxis])
-        assert session.run(text).tolist() == [b"a work of the source"]
+        decoded = vocabularies.DEFAULT.decode_tf(ids[tf.newaxis])
+        assert session.run(decoded).tolist() == [text.encode()]
 
 
 def test_the_variable_chooses_and_the_flag_wins(monkeypatch, models):
