@@ -16,7 +16,9 @@ import seqio
 import tensorflow.compat.v1 as tf
 import tensorflow_datasets as tfds
 
+from mtf_synthesizer import scoring
 from mtf_synthesizer.configuration import Checkpoint
+from mtf_synthesizer.tasks import stock_metrics
 
 # Fields of an example that say which one it is; official submissions are joined by them.
 _IDENTITY = re.compile(r"^(idx|id|index|guid)([/_].*)?$")
@@ -97,15 +99,11 @@ def input_fn(
     return batches
 
 
-def metrics(examples: ExampleSet, outputs: list[str]) -> dict[str, float]:
+def metrics(examples: ExampleSet, outputs: list[str]) -> scoring.Scores:
     """The task's metrics of the decoded text against the true targets."""
-    predictions = _postprocessed(examples, outputs)
-    targets = _targets(examples)
-    values: dict[str, float] = {}
-    for metric in examples.task.metric_fns:
-        for name, value in metric(targets, predictions).items():
-            values[name] = float(getattr(value, "value", value))
-    return values
+    return scoring.of_predictions(
+        stock_metrics.of(examples.task), _targets(examples), _postprocessed(examples, outputs)
+    )
 
 
 def records(

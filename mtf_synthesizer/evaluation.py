@@ -1,5 +1,6 @@
 """Evaluates checkpoints of a trained model."""
 
+import inspect
 import os
 import pathlib
 from collections.abc import Sequence
@@ -7,10 +8,36 @@ from typing import Any
 
 import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
 
+import gin
 import numpy as np
+from mesh_tensorflow.transformer import transformer
 
-from mtf_synthesizer import configuration, decoding, observing, prediction, stock
+from mtf_synthesizer import (
+    configuration,
+    decoding,
+    evaluation_report,
+    observing,
+    prediction,
+    scoring,
+    stock,
+)
 from mtf_synthesizer.configuration import TASK_MODULES, Checkpoint
+from mtf_synthesizer.evaluation_report import describe
+from mtf_synthesizer.tasks import stock_metrics, vocabularies
+
+__all__ = ["attention", "describe", "evaluate", "report_path"]
+
+# Of each type of model: the method that decodes, and its parameters that decide about the text.
+_DECODERS = {
+    "bitransformer": (
+        transformer.Bitransformer.decode,
+        ("beam_size", "alpha", "temperature", "sampling_keep_top_k", "max_decode_length"),
+    ),
+    "delimited_lm": (
+        transformer.Unitransformer.sample_autoregressive,
+        ("temperature", "sampling_keep_top_k", "max_steps"),
+    ),
+}
 
 
 def evaluate(
@@ -46,15 +73,16 @@ def evaluate(
       gin_files, gin_params: changes to the configuration, e.g. beam_search.gin.
       modules: imported for the tasks they register.
       vocabulary, tfds_data_dir: as in `train`; unless given, the vocabulary is the model's.
-      output: where the result is written as JSON; model_dir/eval_<task>_<split>.json unless given.
+      output: where the report is written as JSON; model_dir/eval_<task>_<split>.json unless given.
+        Rows of other checkpoints or settings that are there already are kept.
       predictions: where decoded examples of the last checkpoint are written as by `predict`.
       verbose: whether T5, Mesh and TensorFlow log.
 
     Returns:
-      model_dir, task, split, and results: a list with one dictionary for each checkpoint and
-      task of step, task, examples, metrics (name -> number, of the decoded text; empty without
-      decoding) and, if teacher_forced, loss (nats per target token), token_accuracy,
-      sequence_accuracy and tokens.
+      What was evaluated now, as it is written; docs/metrics.md describes it. `results` has a
+      dictionary for each checkpoint and task with step, task, examples, metrics (name -> number)
+      and, if teacher_forced, loss (nats per target token), token_accuracy, sequence_accuracy and
+      tokens.
 
     Raises:
       names.UserError: a name, file, binding, split or checkpoint is wrong.
@@ -63,32 +91,75 @@ def evaluate(
         model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir
     )
     chosen = configuration.chosen_checkpoints(model_dir, checkpoints)
-    results: list[dict[str, Any]] = []
+    path = output or report_path(model_dir, task, split)
+    before = evaluation_report.read(path, task, split, model_dir if output else None)
+    rows: list[dict[str, Any]] = []
     with stock.configured(wanted, verbose):
         trained = stock.build(model_dir)
         sets = stock.example_sets(task, split, trained, examples)
         for checkpoint in chosen:
             records: list[dict[str, Any]] = []
             for each in sets:
-                row: dict[str, Any] = {
-                    "step": checkpoint.step,
-                    "task": each.task.name,
-                    "examples": len(each.rows),
-                    "metrics": {},
-                }
                 size = batch_size or trained.batch_size
+                row = _made_by(each, checkpoint, examples)
                 if teacher_forced:
                     row |= _teacher_forced(model_dir, each, trained, size, checkpoint)
-                if decode and each.task.metric_fns and "inputs" in each.lengths:
+                if decode and _is_decoded(each):
                     outputs = prediction.decoded(model_dir, each, trained, size, checkpoint)
-                    row["metrics"] = decoding.metrics(each, outputs)
+                    row |= {"decoding": _decoding_settings(trained.model_type)}
+                    row |= vars(decoding.metrics(each, outputs))
                     records += decoding.records(each, outputs, split, checkpoint)
-                results.append(row)
-    report = {"model_dir": str(model_dir), "task": task, "split": split, "results": results}
+                rows.append(row)
+        header = _header(model_dir, task, split, sets[0])
     if predictions is not None:
         decoding.write_lines(predictions, records)
-    decoding.write_json(output or report_path(model_dir, task, split), report)
+    report = evaluation_report.summed_up(header, rows)
+    decoding.write_json(path, evaluation_report.merged(before, report))
     return report
+
+
+def _header(
+    model_dir: str | os.PathLike[str], task: str, split: str, examples: decoding.ExampleSet
+) -> dict[str, Any]:
+    """What all rows of an evaluation share."""
+    vocabulary = examples.task.output_features["targets"].vocabulary
+    return {
+        "model_dir": str(model_dir),
+        "task": task,
+        "split": split,
+        "vocabulary": vocabularies.describe(vocabulary),
+        "versions": evaluation_report.versions(),
+    }
+
+
+def _made_by(
+    examples: decoding.ExampleSet, checkpoint: Checkpoint, limit: int | None
+) -> dict[str, Any]:
+    """The beginning of a row: what it is of, and no metrics yet."""
+    return {
+        "step": checkpoint.step,
+        "task": examples.task.name,
+        "examples": len(examples.rows),
+        "limit": limit,
+        "checkpoint": decoding.fingerprint(checkpoint),
+        "decoding": None,
+        **vars(scoring.Scores()),
+    }
+
+
+def _is_decoded(examples: decoding.ExampleSet) -> bool:
+    """Whether the task has metrics of decoded text."""
+    return "inputs" in examples.lengths and bool(stock_metrics.of(examples.task))
+
+
+def _decoding_settings(model_type: str) -> dict[str, Any]:
+    """How text was decoded; empty for models whose output has only one reading."""
+    if model_type not in _DECODERS:
+        return {}
+    method, names = _DECODERS[model_type]
+    bound = gin.get_bindings(method.__qualname__)
+    parameters = inspect.signature(method).parameters
+    return {name: bound.get(name, parameters[name].default) for name in names}
 
 
 def attention(
@@ -131,33 +202,29 @@ def _teacher_forced(
     trained: stock.Model,
     batch_size: int,
     checkpoint: Checkpoint,
-) -> dict[str, float]:
-    """Loss and accuracies of the true targets, over all target tokens of the examples."""
+) -> dict[str, Any]:
+    """Loss and accuracies of the true targets, over all target tokens of the examples.
+
+    And perplexities as `metrics` of a task that has none of its own.
+    """
     lengths = {**trained.sequence_length, **each.lengths}
     model = stock.build(model_dir, sequence_length=lengths, batch_size=batch_size)
     rows = decoding.padded(each.arrays(), batch_size)
     values = model.estimator.evaluate(
         decoding.input_fn(rows, batch_size), checkpoint_path=checkpoint.path, name=each.task.name
     )
-    return {
-        "loss": -float(values["neg_log_perplexity"]),
+    loss, tokens = -float(values["neg_log_perplexity"]), int(values["num_eval_tokens"])
+    measured: dict[str, Any] = {
+        "loss": loss,
         "token_accuracy": float(values["token_accuracy"]),
         "sequence_accuracy": float(values["sequence_accuracy"]),
-        "tokens": int(values["num_eval_tokens"]),
+        "tokens": tokens,
     }
+    if not stock_metrics.of(each.task):
+        measured["metrics"] = scoring.of_language(loss, tokens, each.rows, each.task)
+    return measured
 
 
 def report_path(model_dir: str | os.PathLike[str], task: str, split: str) -> pathlib.Path:
     """Where `evaluate` writes its result unless told otherwise."""
     return pathlib.Path(model_dir) / f"eval_{task}_{split}.json"
-
-
-def describe(report: dict[str, Any]) -> str:
-    """A table of what `evaluate` returned."""
-    lines = []
-    for row in report["results"]:
-        numbers = {**row["metrics"], **{k: row[k] for k in ("loss", "token_accuracy") if k in row}}
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-        lines.append(f"{row['step']:>8}  {row['task']:<40} {row['examples']:>7}  {shown}")
-    head = f"{'step':>8}  {'task':<40} {'examples':>8} metrics"
-    return "\n".join([head, *lines])

@@ -114,7 +114,8 @@ def test_evaluates_a_mixture_and_writes_json(trained):
     assert {(row["step"], row["task"]) for row in report["results"]} == {(3, PAIRS), (3, CHAIN)}
     for row in report["results"]:
         assert row["examples"] == 5
-        assert set(row["metrics"]) == ({"accuracy"} if row["task"] == PAIRS else set())
+        perplexities = {"log_perplexity", "perplexity"}
+        assert set(row["metrics"]) == ({"accuracy"} if row["task"] == PAIRS else perplexities)
         # All of the characters and an end, which bytes of padding in the last batch are not.
         assert row["tokens"] == sum(len(word) + 1 for word in runner_tasks.WORDS)
         assert row["loss"] > 0
@@ -129,8 +130,56 @@ def test_evaluates_every_checkpoint(trained):
     report = runner.evaluate(
         trained[0], CHAIN, checkpoints="all", modules=MODULES, decode=False, batch_size=5
     )
-    assert [row["step"] for row in report["results"]] == [0, 3, 5]
-    assert len({row["loss"] for row in report["results"]}) == 3
+    losses = {row["step"]: row["loss"] for row in report["results"]}
+    assert list(losses) == [0, 3, 5]
+    assert len(set(losses.values())) == 3
+    step = min(losses, key=losses.get)
+    assert report["best"] == [
+        {"task": CHAIN, "metric": "log_perplexity", "step": step, "value": losses[step]}
+    ]
+
+
+def test_a_report_says_how_it_was_made(trained):
+    report = runner.evaluate(
+        trained[0], PAIRS, modules=MODULES, gin_files=["beam_search.gin"], examples=3
+    )
+    (row,) = report["results"]
+    assert row["decoding"] == {
+        "beam_size": 4,
+        "alpha": 0.6,
+        "temperature": 0.0,
+        "sampling_keep_top_k": -1,
+        "max_decode_length": 7,
+    }
+    assert (row["examples"], row["limit"], row["notes"], row["signatures"]) == (3, 3, [], {})
+    assert report["vocabulary"]["kind"] == "bytes"
+    assert {"python", "mtf_synthesizer", "tensorflow", "t5", "sacrebleu"} <= set(report["versions"])
+
+
+def test_a_report_keeps_what_was_evaluated_before(trained, tmp_path):
+    path = tmp_path / "report.json"
+
+    def evaluate(**settings):
+        runner.evaluate(trained[0], PAIRS, modules=MODULES, output=path, **settings)
+        rows = json.loads(path.read_text("utf-8"))["results"]
+        return [(row["step"], row["limit"], bool(row["decoding"]), "loss" in row) for row in rows]
+
+    assert evaluate(checkpoints=5) == [(5, None, True, True)]
+    first = path.read_text("utf-8")
+    assert evaluate(checkpoints=5) == [(5, None, True, True)]
+    assert path.read_text("utf-8") == first
+    evaluate(checkpoints=3, examples=2, decode=False)
+    evaluate(checkpoints=3, examples=2, teacher_forced=False)
+    assert evaluate(checkpoints="all", decode=False) == [
+        (0, None, False, True),
+        (3, 2, False, True),
+        (3, 2, True, False),
+        (3, None, False, True),
+        (5, None, True, True),
+        (5, None, False, True),
+    ]
+    with pytest.raises(names.UserError, match=r"another evaluation: split validation, not test"):
+        evaluate(split="test")
 
 
 def test_predicts_with_identity(trained, tmp_path):
@@ -161,8 +210,11 @@ def test_a_language_model(tmp_path):
     folder = tmp_path / "lm"
     train(folder, TEXT, "r", "tiny_lm", ["targets_length = 17", "pack = False"])
     report = runner.evaluate(folder, TEXT, modules=MODULES)
-    assert report["results"][0]["loss"] > 0
-    assert report["results"][0]["metrics"] == {}
+    (row,) = report["results"]
+    nats = row["loss"] * row["tokens"]
+    assert row["tokens"] == 5 * 17  # cut: 16 of the bytes, and an end
+    assert row["metrics"]["perplexity"] == pytest.approx(np.exp(row["loss"]))
+    assert row["metrics"]["bits_per_byte"] == pytest.approx(nats / np.log(2) / (5 * 16))
     weights = runner.attention(folder, TEXT, modules=MODULES)
     assert [array.shape for array in weights.values()] == [(2, 17, 17)]
     with pytest.raises(names.UserError, match="no inputs"):
