@@ -3,6 +3,7 @@
 import argparse
 
 from mtf_synthesizer import __version__, benchmark, leaderboards, names
+from mtf_synthesizer.data import commands as data_commands
 
 EXAMPLES = {
     "t5": "mtf_synthesizer t5 --model_dir=runs/r --module_import=mtf_synthesizer.tasks \\\n"
@@ -20,6 +21,7 @@ EXAMPLES = {
     "    --tfds_data_dir data --output runs/glue_predictions",
     "submit": "mtf_synthesizer submit --benchmark glue --predictions runs/glue_predictions \\\n"
     "    --output runs/glue.zip",
+    "data": "mtf_synthesizer data prepare --benchmark glue --from glue_data --tfds_data_dir data",
     "demo": "mtf_synthesizer demo",
     "bench": "mtf_synthesizer bench --rows t5,r --steps 10",
     "list": "mtf_synthesizer list synthesizers",
@@ -42,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     _add_evaluate(_add(commands, "evaluate", "evaluate a trained model on a task or mixture"))
     _add_predict(_add(commands, "predict", "decode a task, a mixture or a whole benchmark"))
     _add_submit(_add(commands, "submit", "make the zip that a leaderboard wants of predictions"))
+    data_commands.add_arguments(_add(commands, "data", "prepare official files for training"))
     demo = _add(commands, "demo", "train and compare V, R and R+V on real text, in minutes")
     demo.add_argument("--output", default="runs/demo", help="folder (default: %(default)s)")
     _add_verbose(demo)

@@ -15,6 +15,7 @@ from mtf_synthesizer import (
     submission,
 )
 from mtf_synthesizer.arguments import parser
+from mtf_synthesizer.data import commands as data_commands
 
 USER_ERROR = 2  # exit status, as argparse's own
 
@@ -218,6 +219,7 @@ def _modules(args: argparse.Namespace) -> list[str]:
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "data": data_commands.run,
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,

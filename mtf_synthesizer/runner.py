@@ -17,7 +17,7 @@ import gin
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import configuration, names, observing, progress, stock
+from mtf_synthesizer import configuration, names, observing, progress, stock, task_data
 from mtf_synthesizer.benchmark_prediction import predict_benchmark
 from mtf_synthesizer.configuration import TASK_MODULES
 from mtf_synthesizer.evaluation import attention, describe, evaluate, report_path
@@ -110,6 +110,7 @@ def train(
     )
     with stock.configured(wanted, verbose):
         stock.check_task(task)
+        task_data.check(task)
         with gin.unlock_config():
             # T5's input pipeline is not part of a checkpoint: a run that goes on shuffles anew
             # instead of beginning with the same examples again.

@@ -21,7 +21,7 @@ import t5.models.mesh_transformer
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import bindings, decoding, names, quiet, vocabulary_record
+from mtf_synthesizer import bindings, decoding, names, quiet, task_data, vocabulary_record
 from mtf_synthesizer.configuration import Configuration
 from mtf_synthesizer.tasks import vocabularies
 
@@ -46,7 +46,7 @@ def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
     tf.disable_v2_behavior()
     vocabularies.choose(wanted.vocabulary)
     import_modules(wanted.modules)
-    _read_data_from(wanted.tfds_data_dir)
+    task_data.read_from(wanted.tfds_data_dir)
     gin.clear_config()
     for folder in names.search_path():
         if not any(str(folder) == known for known in _search_path):
@@ -68,16 +68,7 @@ def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
     finally:
         gin.clear_config()
         vocabularies.choose(None)
-        _read_data_from(None)
-
-
-def _read_data_from(tfds_data_dir: str | None) -> None:
-    """Where all tasks read their data; seqio's own setting reaches only those not yet used."""
-    seqio.set_tfds_data_dir_override(tfds_data_dir)
-    for name in seqio.TaskRegistry.names():
-        source = seqio.TaskRegistry.get(name).source
-        if isinstance(source, seqio.TfdsDataSource):
-            source.tfds_dataset.override_data_dir(tfds_data_dir)
+        task_data.read_from(None)
 
 
 # T5's entry point binds the same where there is no TPU: processors are slow with bfloat16.
@@ -211,6 +202,7 @@ def example_sets(
     task: str, split: str, model: Model, limit: int | None
 ) -> list[decoding.ExampleSet]:
     check_task(task)
+    task_data.check(task)
     check_vocabulary(task, model.estimator.model_dir)
     tasks = seqio.get_subtasks(seqio.get_mixture_or_task(task))
     splits = sorted({name for each in tasks for name in each.splits})

@@ -6,14 +6,14 @@ import shutil
 
 import tensorflow_datasets as tfds
 
-from mtf_synthesizer.data import prepare
+from mtf_synthesizer.data import catalogue, prepare
 
 
 def dataset(benchmark, configuration):
     """One data set of a benchmark, by the name of its configuration."""
     found = [
         each
-        for each in prepare.datasets(benchmark)
+        for each in catalogue.datasets(benchmark)
         if each.tfds_name.partition(":")[0].partition("/")[2] == configuration
     ]
     assert len(found) == 1

@@ -1,38 +1,17 @@
 """Finds and checks the official files of a benchmark, and prepares them for training."""
 
 import dataclasses
-import importlib
 import pathlib
 from collections.abc import Iterator, Sequence
 
-import rich.box
 import rich.console
 import rich.table
 import tqdm
 
 from mtf_synthesizer import names, quiet
-from mtf_synthesizer.data import files
+from mtf_synthesizer.data import catalogue, files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
 
-# Benchmark -> module of this package and the data sets or the one data set in it.
-_BENCHMARKS = {
-    "glue": ("glue", "DATASETS"),
-    "superglue": ("super_glue", "DATASETS"),
-    "wmt14": ("translation", "WMT14"),
-    "multi30k": ("translation", "MULTI30K"),
-    "lm1b": ("language_modeling", "LM1B"),
-    "c4": ("language_modeling", "C4"),
-    "wikitext2": ("language_modeling", "WIKITEXT2"),
-    "tiny_shakespeare": ("language_modeling", "TINY_SHAKESPEARE"),
-    "cnn_dailymail": ("summarization", "DATASETS"),
-    "personachat": ("dialogue", "DATASETS"),
-    "ag_news": ("classification", "AG_NEWS"),
-    "imdb": ("classification", "IMDB"),
-    "squad": ("questions", "SQUAD"),
-    "dpr": ("questions", "DPR"),
-}
-BENCHMARKS = tuple(_BENCHMARKS)
-_ALIASES = {"super_glue": "superglue"}
 _SHOWN_FAULTS = 3
 
 
@@ -69,26 +48,13 @@ class Finding:
         return " or ".join(f"{count:,}" for count in self.split.counts) or "?"
 
 
-def datasets(benchmark: str) -> tuple[Dataset, ...]:
-    """The data sets of a benchmark.
-
-    Raises:
-      names.UserError: for an unknown benchmark, with a suggestion.
-    """
-    benchmark = _ALIASES.get(benchmark, benchmark)
-    names.check("benchmark", benchmark, BENCHMARKS)
-    module, attribute = _BENCHMARKS[benchmark]
-    found = getattr(importlib.import_module(f"mtf_synthesizer.data.{module}"), attribute)
-    return (found,) if isinstance(found, Dataset) else tuple(found)
-
-
 def survey(benchmark: str, folder: pathlib.Path, show_progress: bool = True) -> list[Finding]:
     """Looks for every split of a benchmark and reads those that are there from end to end.
 
     Raises:
       names.UserError: there is no such folder or benchmark.
     """
-    known = datasets(benchmark)
+    known = catalogue.datasets(benchmark)
     if not folder.is_dir():
         raise names.UserError(f"--from {folder}: there is no such folder")
     return [
@@ -143,9 +109,8 @@ def check(findings: Sequence[Finding], allow_partial: bool) -> None:
     present = [each for each in findings if each.paths]
     if not present:
         raise names.UserError(
-            "none of the files is there. --from must be the folder in which they lie, for "
-            f"example with {' and '.join(findings[0].split.files)}. `mtf_synthesizer data list` "
-            "shows all names"
+            f"--from: none of the files is there, not even {findings[0].split.files[0]}. Give the "
+            "folder in which they lie; `mtf_synthesizer data list` shows all names"
         )
     faults = dict.fromkeys(each.fault for each in present if each.fault)
     _raise_first([fault for fault in faults if fault])
@@ -212,38 +177,49 @@ def run(
     Raises:
       names.UserError: an unknown benchmark, no such folder, nothing in it, or broken files.
     """
-    console = rich.console.Console()
     findings = survey(benchmark, folder)
-    console.print(table_of_findings(findings))
+    rich.console.Console().print(table_of_findings(findings))
     check(findings, allow_partial)
     quiet.load_tensorflow(verbose)
-    for path, written in write(findings, output, overwrite):
-        print(path if written else f"{path} was there and is left as it is (--overwrite)")
+    try:
+        for path, written in write(findings, output, overwrite):
+            print(path if written else f"{path} was there and is left as it is (--overwrite)")
+    except OSError as error:
+        raise names.UserError(f"--tfds_data_dir {output}: can't be written: {error}") from error
 
 
 def table_of_findings(findings: Sequence[Finding]) -> rich.table.Table:
     table = _table("data set", "split", "state", "examples", "published")
     for each in findings:
         rows = "" if each.rows is None else f"{each.rows:,}"
-        name = each.dataset.tfds_name.partition(":")[0]
-        table.add_row(name, each.split.name, each.state, rows, each.published)
+        table.add_row(_short(each.dataset), each.split.name, each.state, rows, each.published)
     return table
 
 
-def table_of_files(benchmarks: Sequence[str]) -> rich.table.Table:
-    """What `prepare` looks for."""
-    table = _table("benchmark", "data set", "split", "files")
-    for benchmark in benchmarks:
-        for dataset in datasets(benchmark):
-            for split in dataset.splits:
-                row = (benchmark, dataset.tfds_name, split.name, " ".join(split.files))
-                table.add_row(*row)
-    return table
+def describe_files(benchmark: str) -> Iterator[str]:
+    """Lines that say what `survey` looks for."""
+    yield f"--benchmark {benchmark}"
+    for dataset in catalogue.datasets(benchmark):
+        before = None
+        for split in dataset.splits:
+            name = "  or" if split.name == before else split.name
+            yield f"  {_short(dataset):<30} {name:<22} {' '.join(split.files)}"
+            before = split.name
+
+
+def _short(dataset: Dataset) -> str:
+    return dataset.tfds_name.partition(":")[0]
 
 
 def _table(*columns: str) -> rich.table.Table:
-    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    """An empty table; only its last column may be broken into lines."""
+    table = rich.table.Table(box=None, padding=(0, 2, 0, 0))
     for column in columns:
-        number = column in ("examples", "published")
-        table.add_column(column, justify="right" if number else "left", overflow="fold")
+        right = column in ("examples", "published")
+        table.add_column(
+            column,
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=column != columns[-1],
+        )
     return table

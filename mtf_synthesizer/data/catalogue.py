@@ -1,0 +1,39 @@
+"""The benchmarks whose official files are known."""
+
+import importlib
+
+from mtf_synthesizer import names
+from mtf_synthesizer.data.spec import Dataset
+
+# Benchmark -> module of this package, and what in it: data sets or one data set.
+_PLACES = {
+    "glue": ("glue", "DATASETS"),
+    "superglue": ("super_glue", "DATASETS"),
+    "wmt14": ("translation", "WMT14"),
+    "multi30k": ("translation", "MULTI30K"),
+    "lm1b": ("language_modeling", "LM1B"),
+    "c4": ("language_modeling", "C4"),
+    "wikitext2": ("language_modeling", "WIKITEXT2"),
+    "tiny_shakespeare": ("language_modeling", "TINY_SHAKESPEARE"),
+    "cnn_dailymail": ("summarization", "DATASETS"),
+    "personachat": ("dialogue", "DATASETS"),
+    "ag_news": ("classification", "AG_NEWS"),
+    "imdb": ("classification", "IMDB"),
+    "squad": ("questions", "SQUAD"),
+    "dpr": ("questions", "DPR"),
+}
+_ALIASES = {"super_glue": "superglue"}
+BENCHMARKS = tuple(_PLACES)
+
+
+def datasets(benchmark: str) -> tuple[Dataset, ...]:
+    """The data sets of a benchmark.
+
+    Raises:
+      names.UserError: for an unknown benchmark, with a suggestion and the list of known ones.
+    """
+    benchmark = _ALIASES.get(benchmark, benchmark)
+    names.check("benchmark", benchmark, BENCHMARKS)
+    module, attribute = _PLACES[benchmark]
+    found = getattr(importlib.import_module(f"mtf_synthesizer.data.{module}"), attribute)
+    return (found,) if isinstance(found, Dataset) else found
