@@ -6,16 +6,15 @@ For models of Mesh's type "aligned", trained without packing:
     targets  [class id] + zeros, as long as the inputs
 
 Mesh counts loss where targets are above 0, so the model answers at the first position, and can do
-nothing else there than read the whole text. The class token is the first sentinel of the
-vocabulary, <extra_id_0>, and the classes are the next ones: every vocabulary has them, each is one
-token, and no text does. A prediction is an id, the ids of a row, or the text of a sentinel.
+nothing else there than read the whole text. The class token is <extra_id_0>, the first sentinel,
+and the classes are the next ones, which every SentencePiece vocabulary of T5 has and no text. Among
+bytes, whose sentinels vanish from decoded text, the classes are the digits from 1.
 
 `synthesizer_*_text_v001` are the same data as text to text, for encoder-decoder models.
 """
 
 import dataclasses
 import functools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,26 +25,38 @@ import tensorflow as tf
 from mtf_synthesizer.data import classification as data
 from mtf_synthesizer.tasks import metrics, recipes, vocabularies
 
-_SENTINEL = re.compile(r"<extra_id_(\d+)>")
 
-
-def sentinel_id(vocabulary: seqio.Vocabulary, number: int) -> int:
-    """The id of <extra_id_number>.
+def class_token(vocabulary: seqio.Vocabulary) -> int:
+    """The id of <extra_id_0>, which stands before every text.
 
     Raises:
-      ValueError: the vocabulary has too few sentinels.
+      ValueError: the vocabulary has no sentinels.
     """
-    if number >= vocabulary.extra_ids:
-        raise ValueError(
-            f"the vocabulary has {vocabulary.extra_ids} sentinels, but <extra_id_{number}> is "
-            "needed for a class; T5's own has 100"
-        )
-    return vocabulary.vocab_size - 1 - number
+    if not vocabulary.extra_ids:
+        raise ValueError("the vocabulary has no sentinels, but <extra_id_0> is the class token")
+    return vocabulary.vocab_size - 1
 
 
 def class_ids(vocabulary: seqio.Vocabulary, labels: Sequence[str]) -> dict[str, int]:
-    """The token of each class: <extra_id_1> for the first label, and so on."""
-    return {label: sentinel_id(vocabulary, number) for number, label in enumerate(labels, start=1)}
+    """The token of each class: <extra_id_1> for the first label, and so on, or digits from 1.
+
+    Raises:
+      ValueError: the vocabulary has neither for so many classes.
+    """
+    ids = {label: _numbered(vocabulary, number) for number, label in enumerate(labels, start=1)}
+    if len(set(ids.values())) < len(labels):
+        raise ValueError(
+            f"the vocabulary has neither sentinels nor digits for the {len(labels)} classes "
+            f"{', '.join(labels)}; T5's own has 100 sentinels"
+        )
+    return ids
+
+
+def _numbered(vocabulary: seqio.Vocabulary, number: int) -> int:
+    sentinel = class_token(vocabulary) - number
+    if number < vocabulary.extra_ids and vocabulary.decode([sentinel]):
+        return sentinel
+    return vocabulary.encode(str(number))[-1]
 
 
 def aligned_classes(
@@ -69,7 +80,7 @@ def aligned_classes(
     def align(x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         text = x["inputs"][:room]
         return x | {
-            "inputs": tf.concat([[sentinel_id(vocabulary, 0)], text], axis=0),
+            "inputs": tf.concat([[class_token(vocabulary)], text], axis=0),
             "targets": tf.concat([[tf.gather(ids, x["label"])], tf.zeros_like(text)], axis=0),
         }
 
@@ -85,20 +96,20 @@ def class_label(
     """The label that a model's output means; the empty text if it is none.
 
     Args:
-      output: an id, ids of which the first counts, text with a sentinel, or a label itself.
+      output: an id, ids of which the first counts, decoded text that begins with the class, or a
+        label itself.
       labels: names of the classes.
       vocabulary: of the ids.
       unused: what else seqio passes to a postprocessor.
     """
+    if isinstance(output, str) and output in labels:
+        return output
+    ids = class_ids(vocabulary, labels)
     if isinstance(output, str):
-        return output if output in labels else _named_by_sentinel(output, labels)
-    by_id = {number: label for label, number in class_ids(vocabulary, labels).items()}
-    return by_id.get(int(np.ravel(output)[0]), "")
-
-
-def _named_by_sentinel(text: str, labels: Sequence[str]) -> str:
-    found = _SENTINEL.search(text)
-    return dict(enumerate(labels, start=1)).get(int(found[1]), "") if found else ""
+        found = (label for label, i in ids.items() if output.startswith(vocabulary.decode([i])))
+    else:
+        found = (label for label, i in ids.items() if i == np.ravel(output)[0])
+    return next(found, "")
 
 
 Example = dict[str, tf.Tensor]

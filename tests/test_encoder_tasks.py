@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import seqio
+import tensorflow as tf
 from small_files import write
 from task_rows import BYTES, prepare, rows, small_model, texts
 
@@ -102,9 +103,10 @@ def test_reviews_for_an_encoder(tmp_path, kind, length):
             "synthesizer_imdb_v001", "test", prepare(classification.IMDB, tmp_path), lengths
         )
         ids = classification_tasks.class_ids(vocabulary, ("neg", "pos"))
-        # The sentinels after the class token, from the end of the vocabulary.
+        # The sentinels after the class token, from the end of the vocabulary; among bytes digits.
         size = vocabulary.vocab_size
-        assert ids == {"neg": size - 2, "pos": size - 3}
+        pieces = {"neg": size - 2, "pos": size - 3}
+        assert ids == {"bytes": {"neg": 52, "pos": 53}, "sentencepiece": pieces}[kind]
         assert len(found) == 2
         for row in found:
             label = row["targets_pretokenized"].decode()
@@ -121,7 +123,7 @@ def test_news_for_an_encoder_and_in_words(tmp_path):
     folder = prepare(classification.AG_NEWS, tmp_path)
     [row] = rows("synthesizer_ag_news_v001", "test", folder)
     assert BYTES.decode(row["inputs"][1:].tolist()) == "Rocket Up, up"
-    assert row["targets"][0] == BYTES.vocab_size - 5
+    assert row["targets"][0] == ord("4") + 3
     assert row["targets_pretokenized"] == b"Sci/Tech"
     [row] = rows("synthesizer_ag_news_text_v001", "test", folder)
     assert texts(row) == ("ag news topic: Rocket Up, up", "Sci/Tech")
@@ -136,33 +138,63 @@ def test_reviews_in_words(tmp_path):
     }
 
 
-SIZE = BYTES.vocab_size
-
-
-@pytest.mark.parametrize(
-    ("output", "label"),
-    [
-        (SIZE - 3, "pos"),
-        (np.int32(SIZE - 2), "neg"),
-        (np.array([SIZE - 3, 7, 0]), "pos"),
-        ([SIZE - 2, SIZE - 3], "neg"),
-        ("<extra_id_2>", "pos"),
-        (" <extra_id_1> a film", "neg"),
-        ("pos", "pos"),  # as targets are given
-        (SIZE - 1, ""),
-        (SIZE - 4, ""),
-        (7, ""),
-        ("<extra_id_0>", ""),
-        ("<extra_id_3>", ""),
-        ("positive", ""),
+OUTPUTS = {
+    "bytes": [
+        (53, "pos"),
+        (np.int32(52), "neg"),
+        (np.array([53, 7, 0]), "pos"),
+        ([52, 53], "neg"),
+        ("2", "pos"),
+        ("1aaa2", "neg"),
+        (51, ""),
+        (54, ""),
+        ("3", ""),
     ],
-)
-def test_what_an_encoder_answers(output, label):
+    "sentencepiece": [
+        (-3, "pos"),
+        (-2, "neg"),
+        ("<extra_id_2>", "pos"),
+        ("<extra_id_1> a film", "neg"),
+        (-1, ""),
+        (-4, ""),
+        ("<extra_id_0>", ""),
+        ("<extra_id_10>", ""),
+        ("a <extra_id_1>", ""),
+    ],
+}
+EVERY = [("pos", "pos"), ("neg", "neg"), ("positive", ""), ("", "")]
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_what_an_encoder_answers(tmp_path, kind):
     task = seqio.get_mixture_or_task("synthesizer_imdb_v001")
-    assert task.postprocess_fn(output, example={}, is_target=False) == label
+    vocabularies.choose("bytes" if kind == "bytes" else str(small_model(tmp_path)))
+    try:
+        for output, label in [*OUTPUTS[kind], *EVERY]:
+            if isinstance(output, int) and output < 0:  # counted from the end
+                output += vocabularies.DEFAULT.vocab_size
+            assert task.postprocess_fn(output, example={}, is_target=False) == label, output
+    finally:
+        vocabularies.choose(vocabularies.BYTES)
 
 
-def test_classes_need_sentinels():
-    few = seqio.ByteVocabulary(2)
-    with pytest.raises(ValueError, match="2 sentinels, but <extra_id_2>"):
-        classification_tasks.class_ids(few, ("neg", "pos"))
+def test_what_is_decoded_in_the_graph_is_understood(tmp_path):
+    task = seqio.get_mixture_or_task("synthesizer_imdb_v001")
+    for choice in ("bytes", str(small_model(tmp_path))):
+        vocabularies.choose(choice)
+        try:
+            ids = classification_tasks.class_ids(vocabularies.DEFAULT, ("neg", "pos"))
+            for label, number in ids.items():
+                [text] = vocabularies.DEFAULT.decode_tf(tf.constant([[number, 1, 1]])).numpy()
+                assert task.postprocess_fn(text.decode(), example={}, is_target=False) == label
+        finally:
+            vocabularies.choose(vocabularies.BYTES)
+
+
+def test_classes_need_tokens(tmp_path):
+    with pytest.raises(ValueError, match="no sentinels"):
+        classification_tasks.class_token(seqio.ByteVocabulary())
+    # One sentinel, and no piece for digits: they all are unknown.
+    model = seqio.SentencePieceVocabulary(str(small_model(tmp_path)), extra_ids=1)
+    with pytest.raises(ValueError, match="neither sentinels nor digits for the 2 classes neg, pos"):
+        classification_tasks.class_ids(model, ("neg", "pos"))
