@@ -22,6 +22,8 @@ EXAMPLES = {
     "submit": "mtf_synthesizer submit --benchmark glue --predictions runs/glue_predictions \\\n"
     "    --output runs/glue.zip",
     "data": "mtf_synthesizer data prepare --benchmark glue --from glue_data --tfds_data_dir data",
+    "compare": "mtf_synthesizer compare --experiment tiny_shakespeare --rows v,r,d,rv \\\n"
+    "    --seeds 0,1,2 --vocabulary bytes --tfds_data_dir data --output runs/shakespeare",
     "demo": "mtf_synthesizer demo",
     "bench": "mtf_synthesizer bench --rows t5,r --steps 10",
     "list": "mtf_synthesizer list synthesizers",
@@ -45,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
     _add_predict(_add(commands, "predict", "decode a task, a mixture or a whole benchmark"))
     _add_submit(_add(commands, "submit", "make the zip that a leaderboard wants of predictions"))
     data_commands.add_arguments(_add(commands, "data", "prepare official files for training"))
+    _add_compare(
+        _add(commands, "compare", "train and evaluate several synthesizers with several seeds")
+    )
     demo = _add(commands, "demo", "train and compare V, R and R+V on real text, in minutes")
     demo.add_argument("--output", default="runs/demo", help="folder (default: %(default)s)")
     _add_verbose(demo)
@@ -71,14 +76,18 @@ def _add(
 def _add_train(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--model_dir", required=True, help="folder for checkpoints, summaries, configuration")
-    add("--task", required=True, help="seqio task or mixture (`mtf_synthesizer list tasks`)")
+    add("--task", help="seqio task or mixture (`mtf_synthesizer list tasks`)")
     add("--synthesizer", help=f"one of {' '.join(names.known('synthesizers'))}")
     add("--size", help=f"one of {' '.join(names.known('sizes'))}")
     add(
         "--run",
-        default="pretrain",
         help=f"schedule, lengths, batch and packing: one of {' '.join(names.known('runs'))} "
-        "(default: %(default)s)",
+        "(default: pretrain)",
+    )
+    add(
+        "--experiment",
+        help="instead of --run, --size and --task, all that a row of a table has in common with "
+        f"the others: one of {' '.join(names.known('experiments'))}",
     )
     add("--steps", type=_positive, help="training steps, counted from --init_checkpoint")
     add("--batch_size", type=_positive, help="sequences in a batch (default: the run's)")
@@ -169,6 +178,26 @@ def _add_submit(command: argparse.ArgumentParser) -> None:
     _add_verbose(command)
 
 
+def _add_compare(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    experiments = " ".join(names.known("experiments"))
+    add("--experiment", required=True, help=f"one of {experiments}")
+    add("--rows", required=True, type=_listed, help="synthesizers, e.g. v,r,d,rv")
+    add("--seeds", type=_numbers, default=[0], help="e.g. 0,1,2 (default: 0)")
+    add("--output", required=True, help="folder of models and results; run again, goes on there")
+    add("--steps", type=_positive, help="of training (default: the experiment's)")
+    add("--split", default="test", help="evaluated in the end (default: %(default)s)")
+    add("--init_from", help="folder of an earlier comparison, whose models are fine-tuned")
+    add(
+        "--evaluation_gin_file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="gin file for the evaluation alone, e.g. beam_search.gin",
+    )
+    _add_configuration(command)
+
+
 def _add_examples(command: argparse.ArgumentParser) -> None:
     command.add_argument("--examples", type=_positive, help="only the first so many of each task")
     command.add_argument("--batch_size", type=_positive, help="default: that of training")
@@ -230,6 +259,14 @@ def _add_verbose(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--verbose", action="store_true", help="all logs, and tracebacks of errors"
     )
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in _listed(text)]
 
 
 def _positive(text: str) -> int:

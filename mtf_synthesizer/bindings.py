@@ -107,6 +107,17 @@ def check(
             _check_names(statement, known, skipped, complete)
 
 
+def macro(name: str, files: Sequence[str], params: Sequence[str]) -> Any:
+    """The value that a macro has in the end; None if it is never set.
+
+    Raises:
+      names.UserError: for a missing file or a syntax error.
+    """
+    statements = [*_read_files(files), *(s for p in params for s in _read(p, f"{p!r}", False))]
+    values = [s.value for s in statements if not s.parameter and s.selector == name]
+    return values[-1] if values else None
+
+
 @functools.cache
 def _scanned() -> list[configurables.Configurable]:
     return configurables.scan(configurables.SCANNED)

@@ -59,43 +59,33 @@ def _t5(arguments: list[str]) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
-    start = configuration.start_checkpoint(args.init_checkpoint) if args.init_checkpoint else None
+    wanted = {
+        "task": args.task,
+        "synthesizer": args.synthesizer,
+        "size": args.size,
+        "run": args.run,
+        "experiment": args.experiment,
+        "steps": args.steps,
+        "batch_size": args.batch_size,
+        "gin_files": args.gin_file,
+        "gin_params": args.gin_param,
+        "modules": _modules(args),
+        "init_checkpoint": args.init_checkpoint,
+        "vocabulary": args.vocabulary,
+        "tfds_data_dir": args.tfds_data_dir,
+    }
     # Once without TensorFlow, so that a mistake is answered at once; train does the same again.
-    configuration.for_training(
-        args.task,
-        args.synthesizer,
-        args.size,
-        args.run,
-        args.steps,
-        args.batch_size,
-        args.gin_file,
-        args.gin_param,
-        _modules(args),
-        start,
-        args.vocabulary,
-        args.tfds_data_dir,
-    )
+    configuration.for_training(configuration.Request(**wanted))
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import runner
 
     result = runner.train(
         args.model_dir,
-        args.task,
-        synthesizer=args.synthesizer,
-        size=args.size,
-        run=args.run,
-        steps=args.steps,
-        batch_size=args.batch_size,
-        gin_files=args.gin_file,
-        gin_params=args.gin_param,
-        init_checkpoint=args.init_checkpoint,
         seed=args.seed,
-        modules=_modules(args),
-        vocabulary=args.vocabulary,
-        tfds_data_dir=args.tfds_data_dir,
         summary_steps=args.summary_steps,
         attention_summaries=args.attention_summaries,
         verbose=args.verbose,
+        **wanted,
     )
     loss = "" if result["loss"] is None else f", loss {result['loss']:.4f}"
     print(f"{args.model_dir}: step {result['step']}{loss}, {result['seconds']:.0f} s")
@@ -184,6 +174,32 @@ def _check_model(args: argparse.Namespace) -> None:
     )
 
 
+def _compare(args: argparse.Namespace) -> None:
+    wanted = {
+        "experiment": args.experiment,
+        "rows": args.rows,
+        "seeds": args.seeds,
+        "split": args.split,
+        "steps": args.steps,
+        "vocabulary": args.vocabulary,
+        "tfds_data_dir": args.tfds_data_dir,
+        "gin_files": args.gin_file,
+        "gin_params": args.gin_param,
+        "modules": _modules(args),
+        "init_from": args.init_from,
+        "evaluation_gin_files": args.evaluation_gin_file,
+    }
+    names.gin_file("experiments", args.experiment)
+    for row in args.rows:
+        names.gin_file("synthesizers", row)
+    quiet.load_tensorflow(args.verbose)
+    from mtf_synthesizer import comparison
+
+    summary = comparison.compare(args.output, comparison.Comparison(**wanted))
+    print(comparison.describe(summary))
+    print(f"written to {args.output}/{comparison.RESULTS}")
+
+
 def _demo(args: argparse.Namespace) -> None:
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import pipeline
@@ -224,6 +240,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "evaluate": _evaluate,
     "predict": _predict,
     "submit": _submit,
+    "compare": _compare,
     "demo": _demo,
     "bench": _bench,
     "list": _list,

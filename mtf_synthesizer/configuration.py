@@ -40,47 +40,79 @@ class Checkpoint:
     step: int
 
 
-def for_training(
-    task: str,
-    synthesizer: str | None,
-    size: str | None,
-    run: str,
-    steps: int | None,
-    batch_size: int | None,
-    gin_files: Sequence[str],
-    gin_params: Sequence[str],
-    modules: Sequence[str],
-    start: Checkpoint | None,
-    vocabulary: str | None = None,
-    tfds_data_dir: str | None = None,
-) -> Configuration:
-    """The configuration of a training run; the meaning of the arguments is that of runner.train.
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a training run is asked for; the meaning of the fields is that of runner.train."""
+
+    task: str | None = None
+    synthesizer: str | None = None
+    size: str | None = None
+    run: str | None = None
+    experiment: str | None = None
+    steps: int | None = None
+    batch_size: int | None = None
+    gin_files: Sequence[str] = ()
+    gin_params: Sequence[str] = ()
+    modules: Sequence[str] = TASK_MODULES
+    init_checkpoint: str | os.PathLike[str] | None = None
+    vocabulary: str | None = None
+    tfds_data_dir: str | None = None
+
+
+def for_training(request: Request) -> Configuration:
+    """The configuration of a training run.
 
     Raises:
-      names.UserError: an unknown name or file, a misspelt binding, or a model that is not said.
+      names.UserError: an unknown name or file, a misspelt binding, a model or task that is not
+        said, or no checkpoint to start from.
     """
+    start = start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None
+    _check_said(request, start)
+    files = [*_training_files(request, start), "local_cpu.gin", *request.gin_files]
+    params = [f"MIXTURE_NAME = {request.task!r}"] if request.task else []
+    if request.batch_size is not None:
+        params.append(f"utils.run.batch_size = {request.batch_size}")
+    if request.steps is not None or start:
+        steps = request.steps or bindings.macro("train_steps", files, request.gin_params)
+        if isinstance(steps, int):
+            params.append(f"utils.run.train_steps = {steps + (start.step if start else 0)}")
+    params += request.gin_params
+    vocabulary = request.vocabulary
     if start and vocabulary is None:
         vocabulary = vocabulary_record.chosen(pathlib.Path(start.path).parent)
-    files = []
-    if size or synthesizer:
-        files += [names.gin_file("sizes", size)] if size else []
-        files += [names.gin_file("synthesizers", synthesizer)] if synthesizer else []
-    elif start:
-        files.append(str(operative_config(pathlib.Path(start.path).parent)))
-    if not gin_files and not (start or (size and synthesizer)):
-        missing = "size" if synthesizer else "synthesizer"
+    return _checked(files, params, request.modules, vocabulary, request.tfds_data_dir)
+
+
+def _check_said(request: Request, start: Checkpoint | None) -> None:
+    """A task, a model, and not two schedules."""
+    if request.experiment and request.run:
+        raise names.UserError(
+            f"--experiment {request.experiment} brings its schedule: leave out --run {request.run}"
+        )
+    if not (request.task or request.experiment or request.gin_files):
+        raise names.UserError("no task given: --task (see `mtf_synthesizer list tasks`)")
+    sized = request.size or request.experiment
+    if not request.gin_files and not (start or (sized and request.synthesizer)):
+        missing = "size" if request.synthesizer else "synthesizer"
         raise names.UserError(
             f"no {missing} given. Known: {', '.join(names.known(missing + 's'))}. Only a run that "
             "starts from a checkpoint has its model from there"
         )
-    files += [names.gin_file("runs", run), "local_cpu.gin", *gin_files]
-    params = [f"MIXTURE_NAME = {task!r}"]
-    if steps is not None:
-        total = steps + (start.step if start else 0)
-        params.append(f"utils.run.train_steps = {total}")
-    if batch_size is not None:
-        params.append(f"utils.run.batch_size = {batch_size}")
-    return _checked(files, [*params, *gin_params], modules, vocabulary, tfds_data_dir)
+
+
+def _training_files(request: Request, start: Checkpoint | None) -> list[str]:
+    """The model's files, then the run's: an experiment settles what a synthesizer leaves open."""
+    if start and not (request.size or request.synthesizer):
+        files = [str(operative_config(pathlib.Path(start.path).parent))]
+    else:
+        files = [names.gin_file("synthesizers", request.synthesizer)] if request.synthesizer else []
+    if request.experiment:
+        files.append(names.gin_file("experiments", request.experiment))
+    if request.size:  # after an experiment, so that it wins over the size there
+        files.append(names.gin_file("sizes", request.size))
+    if not request.experiment:
+        files.append(names.gin_file("runs", request.run or "pretrain"))
+    return files
 
 
 def for_model(

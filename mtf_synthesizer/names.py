@@ -6,13 +6,19 @@ loads TensorFlow, so that a misspelt name is answered at once.
 
 import contextlib
 import difflib
+import hashlib
 import importlib.util
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
 
 # Folder of gin files -> what one of its files is called towards the user.
-KINDS = {"synthesizers": "synthesizer", "sizes": "size", "runs": "run"}
+KINDS = {
+    "synthesizers": "synthesizer",
+    "sizes": "size",
+    "runs": "run",
+    "experiments": "experiment",
+}
 _INCLUDE = re.compile(r"""^include ['"](.+)['"]""", re.MULTILINE)
 
 
@@ -34,6 +40,12 @@ def gin_folder() -> pathlib.Path:
         f"no gin files in {package / 'gin'} or {package.parent / 'gin'}: "
         "install mtf_synthesizer again, or run it from a complete checkout"
     )
+
+
+def gin_digest() -> str:
+    """Changes when any of this package's gin files does."""
+    files = sorted(gin_folder().rglob("*.gin"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def search_path() -> list[pathlib.Path]:

@@ -1,23 +1,17 @@
-"""The demo: pretrain, fine-tune, evaluate, predict and report, in steps that can be resumed.
-
-A finished step leaves a JSON file with its result, written under a temporary name and renamed.
-Run again, the demo reads those and goes on; an interrupted training goes on from its checkpoint.
-"""
+"""The demo: pretrain, fine-tune, evaluate, predict and report, in steps that can be resumed."""
 
 import dataclasses
-import json
 import os
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from mtf_synthesizer import (
     configuration,
-    decoding,
     embedded_submission,
     findings,
     maps,
@@ -25,8 +19,10 @@ from mtf_synthesizer import (
     predictions,
     report,
     runner,
+    saving,
     submission,
 )
+from mtf_synthesizer.steps import Steps, check_settings
 from mtf_synthesizer.tasks import embedded, features, mixtures, pretraining
 
 ATTENTION = "attention.npz"
@@ -61,32 +57,6 @@ class Settings:
     submitted: str = "rv"
 
 
-class Steps:
-    """Runs functions once: their results are kept as JSON files.
-
-    Args:
-      folder: where the files are.
-    """
-
-    def __init__(self, folder: pathlib.Path):
-        self._folder = folder
-
-    def run(self, name: str, function: Callable[[], Any]) -> Any:
-        """The result of `function`, from its file if it was run before.
-
-        The result has `seconds` added, the time of the run that finished the step.
-        """
-        path = self._folder / f"{name}.json"
-        if path.exists():
-            return json.loads(path.read_text("utf-8"))
-        print(f"{name} ...", flush=True)
-        began = time.monotonic()
-        result = function()
-        result["seconds"] = round(time.monotonic() - began, 1)
-        decoding.write_json(path, result)
-        return result
-
-
 def run_demo(
     output: str | os.PathLike[str] = "runs/demo", settings: Settings | None = None
 ) -> dict[str, Any]:
@@ -108,7 +78,7 @@ def run_demo(
     # A vocabulary of the demo's own, unless the user has chosen a place for vocabularies.
     os.environ.setdefault(features.CACHE_VARIABLE, str((folder / "vocabulary").resolve()))
     steps = Steps(folder / "steps")
-    check_settings(folder, settings)
+    check_settings(folder, dataclasses.asdict(settings) | {"gin_files": names.gin_digest()})
     began = time.monotonic()
     models = {}
     for synthesizer in settings.synthesizers:
@@ -128,24 +98,11 @@ def run_demo(
         "seconds_of_this_run": round(time.monotonic() - began),
         "seconds_of_all_steps": _seconds(models) + baselines["seconds"],
     }
-    decoding.write_json(folder / "results.json", results)
+    saving.write_json(folder / "results.json", results)
     report.write(folder / "index.html", results, _pictured(folder), _samples(folder, settings))
     print(report.table(results))
     print(f"\n{folder}/index.html, {folder}/results.json, {folder}/submission.zip")
     return results
-
-
-def check_settings(folder: pathlib.Path, settings: Settings) -> None:
-    """Writes the settings into a new folder, and raises a UserError if it has others."""
-    path = folder / "settings.json"
-    wanted = json.loads(json.dumps(dataclasses.asdict(settings)))
-    if path.exists() and (found := json.loads(path.read_text("utf-8"))) != wanted:
-        changed = [name for name in wanted if wanted[name] != found.get(name)]
-        raise names.UserError(
-            f"{folder} holds a demo with another {', '.join(changed)}; remove the folder or choose "
-            "another with --output"
-        )
-    decoding.write_json(path, wanted)
 
 
 def _model(

@@ -38,11 +38,12 @@ __all__ = [
 
 def train(
     model_dir: str | os.PathLike[str],
-    task: str,
+    task: str | None = None,
     *,
     synthesizer: str | None = None,
     size: str | None = None,
-    run: str = "pretrain",
+    run: str | None = None,
+    experiment: str | None = None,
     steps: int | None = None,
     batch_size: int | None = None,
     gin_files: Sequence[str] = (),
@@ -61,11 +62,12 @@ def train(
 
     Args:
       model_dir: folder for checkpoints, summaries, operative_config.gin and loss.jsonl.
-      task: a seqio task or mixture.
+      task: a seqio task or mixture; unless given, that of the experiment.
       synthesizer: a name of gin/synthesizers, e.g. "rv".
       size: a name of gin/sizes, e.g. "tiny". Without synthesizer and size the model is the one
         of init_checkpoint.
-      run: a name of gin/runs: schedule, lengths, batch and packing.
+      run: a name of gin/runs: schedule, lengths, batch and packing; "pretrain" unless given.
+      experiment: a name of gin/experiments, instead of run: these and the size and the task.
       steps: training steps, counted from init_checkpoint where there is one; unless given, the
         number in the run's file.
       batch_size: sequences in a batch; unless given, the number in the run's file.
@@ -93,22 +95,25 @@ def train(
       names.UserError: a name, file, binding or task is wrong, or the loss is not a number.
     """
     began = time.monotonic()
-    start = configuration.start_checkpoint(init_checkpoint) if init_checkpoint else None
-    wanted = configuration.for_training(
-        task,
-        synthesizer,
-        size,
-        run,
-        steps,
-        batch_size,
-        gin_files,
-        gin_params,
-        modules,
-        start,
-        vocabulary,
-        tfds_data_dir,
+    request = configuration.Request(
+        task=task,
+        synthesizer=synthesizer,
+        size=size,
+        run=run,
+        experiment=experiment,
+        steps=steps,
+        batch_size=batch_size,
+        gin_files=gin_files,
+        gin_params=gin_params,
+        modules=modules,
+        init_checkpoint=init_checkpoint,
+        vocabulary=vocabulary,
+        tfds_data_dir=tfds_data_dir,
     )
+    wanted = configuration.for_training(request)
+    start = configuration.start_checkpoint(init_checkpoint) if init_checkpoint else None
     with stock.configured(wanted, verbose):
+        task = task or stock.configured_task()
         stock.check_task(task)
         task_data.check(task)
         with gin.unlock_config():

@@ -148,6 +148,11 @@ def known_tasks() -> list[str]:
     return sorted({*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()})
 
 
+def configured_task() -> str:
+    """The task of a configuration, as T5 has it."""
+    return str(gin.query_parameter("%MIXTURE_NAME"))
+
+
 def check_task(task: str) -> None:
     """Raises a UserError with a suggestion unless the task is registered."""
     if task not in known_tasks():

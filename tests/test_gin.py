@@ -1,6 +1,7 @@
 """Every gin file parses and finalizes; every synthesizer builds and takes a step."""
 
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -11,14 +12,16 @@ import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer, utils
 
-from mtf_synthesizer import bindings, clipping, configuration, names, stock
+from mtf_synthesizer import bindings, clipping, configuration, names, paper, stock
 
 GIN = names.gin_folder()
 FILES = sorted(path.relative_to(GIN).as_posix() for path in GIN.rglob("*.gin"))
 # Files that only change others: what they need before them.
 BEFORE = {
     "clip_gradients.gin": ["runs/pretrain.gin"],
-    "experiments/table4_layers.gin": ["synthesizers/r.gin"],
+    "encoder_only.gin": ["sizes/tiny.gin"],
+    "short_run.gin": ["runs/pretrain.gin"],
+    "table4_layers.gin": ["synthesizers/r.gin"],
 }
 # A step in a second: one layer and a few numbers in each dimension.
 SMALLEST = (
@@ -29,6 +32,7 @@ SMALLEST = (
     "d_kv = 3",
     "max_length = 7",
 )
+KINDS = {"lm": "lm", "encoder": "aligned"}  # model types of sizes that end so
 SYNTHESIZERS = [f"synthesizers/{name}.gin" for name in names.known("synthesizers")]
 
 
@@ -63,8 +67,9 @@ def test_no_module_that_would_hide_gin_config():
 def test_every_synthesizer_is_explained():
     readme = (GIN / "README.md").read_text("utf-8").replace("`", " ").split()
     for folder in names.KINDS:
-        # The sizes for decoder-only models are explained by their ending.
-        missing = {n for n in names.known(folder) if not n.endswith("_lm")} - set(readme)
+        # Sizes of models with one stack are explained by their ending.
+        endings = ("_lm", "_encoder")
+        missing = {n for n in names.known(folder) if not n.endswith(endings)} - set(readme)
         assert not missing
 
 
@@ -72,23 +77,58 @@ def test_every_synthesizer_is_explained():
 def test_sizes_say_the_kind_of_model(size):
     with configured(f"sizes/{size}.gin"):
         kind = gin.get_bindings("run", resolve_references=False)["model_type"]
-    assert kind == ("lm" if size.endswith("_lm") else "bitransformer")
+    assert kind == KINDS.get(size.rpartition("_")[2], "bitransformer")
 
 
-@pytest.mark.parametrize("size", ["tiny", "tiny_lm"])
+@pytest.mark.parametrize("size", ["tiny", "tiny_lm", "tiny_encoder"])
 @pytest.mark.parametrize("file", SYNTHESIZERS)
 def test_takes_a_step(file, size):
     run = "runs/pretrain.gin"
     with configured(f"sizes/{size}.gin", file, run, "clip_gradients.gin", params=SMALLEST):
-        before, after, losses = _step("lm" if size.endswith("_lm") else "bitransformer")
+        before, after, losses = _step(KINDS.get(size.rpartition("_")[2], "bitransformer"))
     assert np.isfinite(losses).all()
     attention = {name for name in before if "/SyntheticAttention/" in name}
     assert attention
     for name in attention:
         changed = not np.array_equal(before[name], after[name])
         assert changed != ("fixed_random" in name), name
-    stacks = 1 if size.endswith("_lm") else 2
+    stacks = 2 if size == "tiny" else 1
     assert len({name.partition("/layer_")[0] for name in attention}) == stacks
+
+
+@pytest.mark.parametrize("experiment", names.known("experiments"))
+def test_every_row_of_an_experiment_finalizes(experiment):
+    columns = paper.columns(experiment)
+    rows = {row for column in columns for row in column.values} or {"v", "r"}
+    for row in sorted(rows):
+        request = configuration.Request(synthesizer=row, experiment=experiment)
+        with stock.configured(configuration.for_training(request), verbose=False):
+            assert gin.query_parameter("%MIXTURE_NAME")
+            longest = max(gin.query_parameter(f"%{n}_length") for n in ("inputs", "targets"))
+            assert gin.query_parameter("%max_length") >= longest
+
+
+def test_an_experiment_with_a_size_of_ones_own():
+    request = configuration.Request(synthesizer="r", experiment="table2_lm1b", size="tiny_lm")
+    with stock.configured(configuration.for_training(request), verbose=False):
+        assert gin.query_parameter("%d_model") == 64
+        assert gin.query_parameter("%train_steps") == 300000
+
+
+def test_an_experiment_excludes_a_run():
+    request = configuration.Request(synthesizer="r", experiment="table2_lm1b", run="finetune")
+    with pytest.raises(names.UserError, match="leave out --run finetune"):
+        configuration.for_training(request)
+
+
+def test_frozen_are_embedding_and_softmax():
+    request = configuration.Request(synthesizer="rv", experiment="table5_glue")
+    with stock.configured(configuration.for_training(request), verbose=False):
+        pattern = gin.query_parameter("utils.run.variable_filter")
+    frozen = ("shared/embedding", "decoder/logits/kernel")
+    trained = ("encoder/block_000/layer_000/SyntheticAttention/q", "decoder/final_layer_norm/scale")
+    assert not any(re.search(pattern, name) for name in frozen)
+    assert all(re.search(pattern, name) for name in trained)
 
 
 def _step(model_type):

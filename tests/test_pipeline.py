@@ -8,31 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from mtf_synthesizer import findings, maps, names, pipeline
-
-
-def test_a_finished_step_is_not_run_again(tmp_path):
-    steps = pipeline.Steps(tmp_path)
-    first = steps.run("one", lambda: {"value": 3})
-    assert first["value"] == 3
-    assert steps.run("one", lambda: pytest.fail("ran again")) == first
-
-
-def test_an_interrupted_step_is_run_again(tmp_path):
-    def interrupted():
-        raise KeyboardInterrupt
-
-    steps = pipeline.Steps(tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        steps.run("one", interrupted)
-    assert steps.run("one", lambda: {"value": 5})["value"] == 5
-
-
-def test_other_settings_are_refused(tmp_path):
-    pipeline.check_settings(tmp_path, pipeline.Settings())
-    pipeline.check_settings(tmp_path, pipeline.Settings())
-    with pytest.raises(names.UserError, match="another size, seed; remove the folder"):
-        pipeline.check_settings(tmp_path, pipeline.Settings(size="base", seed=3))
+from mtf_synthesizer import findings, maps, pipeline
 
 
 def test_cross_entropy_of_unigrams():

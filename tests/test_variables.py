@@ -63,7 +63,7 @@ def test_variables_are_those_of_the_golden_file():
 def test_parameters_of_table_4(row):
     files, exact, millions = TABLE_4[row]
     if files:
-        files = [*files, "experiments/table4_layers.gin"]
+        files = [*files, "table4_layers.gin"]
     wanted = configuration.Configuration(("sizes/base.gin", *files), (), ())
     with stock.configured(wanted, verbose=False), tf.Graph().as_default():
         mesh = mtf.Mesh(mtf.Graph(), "test")

@@ -1,0 +1,200 @@
+"""Rows of a table side by side: the same experiment for several synthesizers and seeds.
+
+Every run is a folder of its own; what is finished is not done again, and an interrupted training
+goes on from its checkpoint.
+"""
+
+import dataclasses
+import pathlib
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from mtf_synthesizer import bindings, configuration, names, paper, runner, saving
+from mtf_synthesizer.steps import Steps, check_settings
+
+RESULTS = "results.json"
+# The part of a run over which the validation loss must have stopped falling.
+LAST_PART = 0.2
+STILL_FALLING = 0.01  # nats a token
+VALIDATION_EXAMPLES = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What is compared.
+
+    Attributes:
+      experiment: a name of gin/experiments.
+      rows: names of gin/synthesizers.
+      seeds: of each row.
+      split: that the models are evaluated on in the end.
+      steps: of training; unless given, the experiment's.
+      vocabulary, tfds_data_dir, gin_files, gin_params, modules: as in runner.train.
+      init_from: folder of a comparison whose models (of the same row and seed) are fine-tuned.
+      evaluation_gin_files: for the evaluation alone, e.g. beam_search.gin.
+    """
+
+    experiment: str
+    rows: Sequence[str]
+    seeds: Sequence[int] = (0,)
+    split: str = "test"
+    steps: int | None = None
+    vocabulary: str | None = None
+    tfds_data_dir: str | None = None
+    gin_files: Sequence[str] = ()
+    gin_params: Sequence[str] = ()
+    modules: Sequence[str] = configuration.TASK_MODULES
+    init_from: str | None = None
+    evaluation_gin_files: Sequence[str] = ()
+
+
+def compare(output: str | pathlib.Path, wanted: Comparison) -> dict[str, Any]:
+    """Trains and evaluates every row with every seed.
+
+    Returns:
+      What it writes to output/results.json: experiment, split, and rows: name -> metrics (name ->
+      mean, spread (standard deviation over the seeds; None of one seed) and values) and
+      undertrained (in how many of the runs the validation loss still fell by more than
+      STILL_FALLING over the last fifth).
+
+    Raises:
+      names.UserError: a name, file or binding is wrong, or the folder holds another comparison.
+    """
+    folder = pathlib.Path(output)
+    for row in wanted.rows:  # every mistake before the first training
+        configuration.for_training(_request(wanted, row, wanted.seeds[0]))
+    # Further rows and seeds may be added to a folder.
+    settings = dataclasses.asdict(wanted) | {"gin_files_of_package": names.gin_digest()}
+    check_settings(folder, {k: v for k, v in settings.items() if k not in ("rows", "seeds")})
+    steps = Steps(folder / "steps")
+    found: dict[str, list[dict[str, Any]]] = {row: [] for row in wanted.rows}
+    for seed in wanted.seeds:
+        for row in wanted.rows:
+            found[row].append(_run(steps, folder / f"{row}_seed{seed}", wanted, row, seed))
+            summary = _summary(wanted, found)
+            saving.write_json(folder / RESULTS, summary)
+    return summary
+
+
+def _run(
+    steps: Steps, model_dir: pathlib.Path, wanted: Comparison, row: str, seed: int
+) -> dict[str, Any]:
+    """Trains and evaluates one model: its metrics, and how far its validation loss still fell."""
+    request = _request(wanted, row, seed)
+    trained = steps.run(
+        f"{model_dir.name}_train",
+        lambda: runner.train(
+            model_dir,
+            seed=seed,
+            attention_summaries=False,
+            **{field.name: getattr(request, field.name) for field in dataclasses.fields(request)},
+        ),
+    )
+    fell = steps.run(f"{model_dir.name}_validation", lambda: _fall(model_dir, wanted))
+    tested = steps.run(f"{model_dir.name}_{wanted.split}", lambda: _tested(model_dir, wanted))
+    return {"metrics": tested["metrics"], "fell": fell["fell"], "seconds": trained["seconds"]}
+
+
+def _request(wanted: Comparison, row: str, seed: int) -> configuration.Request:
+    start = None
+    if wanted.init_from is not None:
+        start = pathlib.Path(wanted.init_from) / f"{row}_seed{seed}"
+    return configuration.Request(
+        synthesizer=row,
+        experiment=wanted.experiment,
+        steps=wanted.steps,
+        gin_files=wanted.gin_files,
+        gin_params=wanted.gin_params,
+        modules=wanted.modules,
+        init_checkpoint=start,
+        vocabulary=wanted.vocabulary,
+        tfds_data_dir=wanted.tfds_data_dir,
+    )
+
+
+def _task(wanted: Comparison) -> str:
+    files = [names.gin_file("experiments", wanted.experiment), *wanted.gin_files]
+    return str(bindings.macro("MIXTURE_NAME", files, wanted.gin_params))
+
+
+def _fall(model_dir: pathlib.Path, wanted: Comparison) -> dict[str, Any]:
+    """By how many nats a token the validation loss fell over the last fifth of a run."""
+    found = configuration.checkpoints(model_dir)
+    first, last = found[0].step, found[-1].step
+    late = [c for c in found[:-1] if c.step <= last - LAST_PART * (last - first)][-1:]
+    losses = [
+        runner.evaluate(
+            model_dir,
+            _task(wanted),
+            split="validation",
+            checkpoints=checkpoint.step,
+            decode=False,
+            examples=VALIDATION_EXAMPLES,
+            modules=wanted.modules,
+            tfds_data_dir=wanted.tfds_data_dir,
+            output=model_dir / f"validation_{checkpoint.step}.json",
+        )["results"][0]["loss"]
+        for checkpoint in [*late, found[-1]]
+    ]
+    return {"fell": losses[0] - losses[-1], "losses": losses}
+
+
+def _tested(model_dir: pathlib.Path, wanted: Comparison) -> dict[str, Any]:
+    report = runner.evaluate(
+        model_dir,
+        _task(wanted),
+        split=wanted.split,
+        gin_files=wanted.evaluation_gin_files,
+        modules=wanted.modules,
+        tfds_data_dir=wanted.tfds_data_dir,
+    )
+    rows = report["results"]
+    metrics: dict[str, float] = {}
+    for row in rows:
+        prefix = f"{row['task']}/" if len(rows) > 1 else ""
+        metrics |= {prefix + name: value for name, value in row["metrics"].items()}
+    return {"metrics": metrics}
+
+
+def _summary(wanted: Comparison, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    rows = {}
+    for row, runs in found.items():
+        if runs:
+            rows[row] = {
+                "metrics": {
+                    name: _mean_and_spread([run["metrics"][name] for run in runs])
+                    for name in runs[0]["metrics"]
+                },
+                "runs": len(runs),
+                "undertrained": sum(run["fell"] > STILL_FALLING for run in runs),
+                "seconds": [run["seconds"] for run in runs],
+            }
+    return {"experiment": wanted.experiment, "split": wanted.split, "rows": rows}
+
+
+def _mean_and_spread(values: list[float]) -> dict[str, Any]:
+    spread = statistics.stdev(values) if len(values) > 1 else None
+    return {"mean": statistics.fmean(values), "spread": spread, "values": values}
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """A table in Markdown: ours, and the paper's values beside where it has any."""
+    reported = paper.columns(summary["experiment"])
+    metrics = sorted({name for row in summary["rows"].values() for name in row["metrics"]})
+    heads = [*metrics, *(f"paper: {column.metric}" for column in reported), "still falling"]
+    lines = [_line(["row", *heads]), _line(["---"] * (len(heads) + 1))]
+    for name, row in summary["rows"].items():
+        cells = [_cell(row["metrics"][metric]) for metric in metrics]
+        cells += [str(column.values.get(name, "")) for column in reported]
+        lines.append(_line([name, *cells, f"{row['undertrained']} of {row['runs']}"]))
+    return "\n".join(lines)
+
+
+def _cell(value: dict[str, Any]) -> str:
+    spread = "" if value["spread"] is None else f" ± {value['spread']:.2f}"
+    return f"{value['mean']:.2f}{spread}"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
