@@ -130,29 +130,31 @@ def _check_settings(folder: pathlib.Path, wanted: dict[str, Any]) -> None:
 
 
 def _check_data(tasks: Iterable[str], split: str) -> None:
-    """Raises a UserError that names every task whose split was not prepared."""
+    """Raises a UserError that names every task whose split is not in the folder of data.
+
+    Nothing is checked without a folder: tensorflow_datasets then downloads what it lacks.
+    """
     lacking = []
     for task in tasks:
         stock.check_task(task)
         source = seqio.TaskRegistry.get(task).source
-        if isinstance(source, seqio.TfdsDataSource) and not _is_prepared(source, split):
+        if isinstance(source, seqio.TfdsDataSource) and not _is_there(source.tfds_dataset, split):
             lacking.append(f"{task} ({source.tfds_dataset.name})")
     if lacking:
         raise names.UserError(
-            f"the split {split!r} of {len(lacking)} tasks was not prepared: {', '.join(lacking)}. "
-            "Prepare it with `data prepare` and give its folder as --tfds_data_dir, or choose "
-            "others with --tasks"
+            f"--tfds_data_dir has no split {split!r} for {len(lacking)} of the tasks: "
+            f"{', '.join(lacking)}. Add it with `mtf_synthesizer data prepare`, or choose others "
+            "with --tasks"
         )
 
 
-def _is_prepared(source: seqio.TfdsDataSource, split: str) -> bool:
-    """Whether the data is on disk; seqio itself would try to download it."""
-    loader = source.tfds_dataset
-    for folder in tfds.core.utils.file_utils.list_data_dirs(loader.data_dir):
-        directory = pathlib.Path(folder) / loader.name.replace(":", "/")
-        if (directory / "dataset_info.json").exists():
-            return split in tfds.builder_from_directory(directory).info.splits
-    return False
+def _is_there(loader: seqio.utils.LazyTfdsLoader, split: str) -> bool:
+    if loader.data_dir is None:
+        return True
+    directory = pathlib.Path(loader.data_dir, loader.name.replace(":", "/"))
+    if not (directory / "dataset_info.json").exists():
+        return False
+    return split in tfds.builder_from_directory(directory).info.splits
 
 
 def _check_identity(each: decoding.ExampleSet, file: File) -> None:

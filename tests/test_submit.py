@@ -1,0 +1,475 @@
+"""From a checkpoint to a zip: whole benchmarks decoded with identities, read again, submitted."""
+
+import contextlib
+import dataclasses
+import json
+import shutil
+import zipfile
+
+import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import benchmark_examples
+import full_predictions
+import pytest
+import seqio
+import submission_checker
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from absl import flags
+from absl.testing import flagsaver
+from hypothesis import given
+from hypothesis import strategies as st
+from tensorflow.python.eager import context
+from test_cli import run_all
+
+from mtf_synthesizer import (
+    cli,
+    configuration,
+    decoding,
+    leaderboards,
+    names,
+    predictions,
+    runner,
+    stock,
+    submission,
+)
+from mtf_synthesizer.answers import Text
+from mtf_synthesizer.benchmarks import Benchmark, File, Identities, tsv
+from mtf_synthesizer.configuration import TASK_MODULES
+from mtf_synthesizer.data import prepare
+
+SMALLEST = (
+    "d_model = 8",
+    "num_layers = 1",
+    "d_ff = 11",
+    "num_heads = 2",
+    "d_kv = 3",
+    "max_length = 67",
+    "inputs_length = 67",
+    "targets_length = 5",
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A few test examples of every task of both benchmarks."""
+    folder = tmp_path_factory.mktemp("data")
+    benchmark_examples.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, data):
+    """A checkpoint of three steps, which decodes nothing of sense."""
+    folder = tmp_path_factory.mktemp("model")
+    runner.train(
+        folder,
+        "glue_cola_v002",
+        synthesizer="r",
+        size="tiny",
+        run="finetune",
+        steps=3,
+        batch_size=2,
+        gin_params=SMALLEST,
+        vocabulary="bytes",
+        tfds_data_dir=str(data),
+        attention_summaries=False,
+        show_progress=False,
+    )
+    return folder
+
+
+def predict(model, data, benchmark, output, **options):
+    found = leaderboards.find(benchmark)
+    return runner.predict_benchmark(model, found, output=output, tfds_data_dir=str(data), **options)
+
+
+@pytest.fixture(scope="module")
+def predicted(tmp_path_factory, model, data):
+    """What the model decodes of three tasks."""
+    folder = tmp_path_factory.mktemp("predicted")
+    predict(model, data, "glue", folder, tasks=["CoLA", "WNLI", "AX"], batch_size=2)
+    return folder
+
+
+# What stands in the place of decoded texts, as the tiny model decodes nothing of sense.
+TEXTS = {
+    "glue_stsb_v002": ("0.0", "3.4", "5.0"),
+    "glue_wnli_v002_simple_eval": ("the worm", "fish"),
+    "super_glue_wsc_v102_simple_eval": ("Mitchell", "tom"),
+    "super_glue_record_v102": ("Ann", "Bob \u00e9"),
+}
+
+
+@contextlib.contextmanager
+def configured(model, data):
+    wanted = configuration.for_model(model, (), (), TASK_MODULES, tfds_data_dir=str(data))
+    with stock.configured(wanted, verbose=False):
+        yield
+
+
+@pytest.fixture(scope="module", params=["glue", "superglue"])
+def answered(request, tmp_path_factory, model, data):
+    """(benchmark with the counts of the small data, folder of answers for all of its tasks)."""
+    folder = tmp_path_factory.mktemp("answered")
+    (checkpoint,) = configuration.chosen_checkpoints(model, 3)
+    benchmark = leaderboards.find(request.param)
+    with configured(model, data):
+        trained = stock.build(model)
+        for file in benchmark.files:
+            task, answers = next(iter(file.tasks.items()))
+            texts = TEXTS.get(task) or tuple(answers.official)
+            (each,) = stock.example_sets(task, "test", trained, None)
+            outputs = [texts[i * 2 % 3 % len(texts)] for i in range(len(each.rows))]
+            records = decoding.records(each, outputs, "test", checkpoint)
+            decoding.write_lines(folder / f"{task}.jsonl", records)
+    return small(benchmark), folder
+
+
+def small(benchmark):
+    files = []
+    for file in benchmark.files:
+        groups = 2 if file.identities.groups else None
+        few = dataclasses.replace(file.identities, count=5, groups=groups)
+        files.append(dataclasses.replace(file, identities=few))
+    return Benchmark(benchmark.name, tuple(files))
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+# Predictions -----------------------------------------------------------------------------------
+
+
+def test_identities_are_those_of_the_data(answered, data):
+    """A prediction's `index` is the place in the split; TFDS itself says what stands there."""
+    benchmark, folder = answered
+    shuffled = False
+    for task in benchmark.tasks():
+        source = seqio.TaskRegistry.get(task).source.tfds_dataset.name.replace(":", "/")
+        with tf.Graph().as_default():
+            split = tfds.builder_from_directory(data / source).as_dataset(split="test")
+            there = [row["idx"] for row in tfds.as_numpy(split)]
+        rows = lines(folder / f"{task}.jsonl")
+        assert len(rows) == len(there) == 5
+        for row in rows:
+            identity = there[row["index"]]
+            if isinstance(identity, dict):
+                assert identity == {name: row[f"idx/{name}"] for name in identity}
+            else:
+                assert identity == row["idx"]
+        shuffled |= [row["index"] for row in rows] != [row.get("idx") for row in rows]
+        assert {(row["task"], row["split"], row["step"]) for row in rows} == {(task, "test", 3)}
+    assert shuffled  # or the test would not see what it is there for
+
+
+def test_predictions_are_of_the_examples_they_name(predicted, model, data):
+    for task in ("glue_cola_v002", "glue_wnli_v002_simple_eval", "glue_ax_v002"):
+        rows = lines(predicted / f"{task}.jsonl")
+        assert sorted(row["idx"] for row in rows) == list(range(5))
+        assert {(row["task"], row["split"], row["step"]) for row in rows} == {(task, "test", 3)}
+        assert len({row["checkpoint"] for row in rows}) == 1
+
+
+def test_goes_on_with_tasks_that_have_no_file(model, data, predicted, tmp_path, capsys):
+    folder = tmp_path / "glue"
+    shutil.copytree(predicted, folder)
+    (folder / "glue_cola_v002.jsonl").unlink()
+    (folder / "glue_ax_v002.jsonl").write_text("kept")
+    result = predict(model, data, "glue", folder, tasks=["cola", "glue_ax_v002"], batch_size=3)
+    assert result["examples"] == 5
+    assert (folder / "glue_ax_v002.jsonl").read_text() == "kept"
+    again = (folder / "glue_cola_v002.jsonl").read_bytes()
+    assert again == (predicted / "glue_cola_v002.jsonl").read_bytes()
+    assert "glue_ax_v002: kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"checkpoint": 0}, r"step 3, checkpoint"),
+        ({"examples": 2}, r"with examples None: choose another --output"),
+        ({"gin_params": ["num_layers = 1"]}, r"with gin_params \[\]"),
+    ],
+)
+def test_a_folder_is_of_one_checkpoint_and_settings(model, data, predicted, options, message):
+    before = sorted(path.name for path in predicted.iterdir())
+    with pytest.raises(names.UserError, match=message):
+        predict(model, data, "glue", predicted, **options)
+    assert sorted(path.name for path in predicted.iterdir()) == before
+
+
+def test_files_of_something_else_are_refused(model, data, tmp_path):
+    (tmp_path / "mine.jsonl").write_text("{}")
+    with pytest.raises(names.UserError, match=r"no settings\.json"):
+        predict(model, data, "glue", tmp_path)
+
+
+def test_all_that_is_missing_is_said_before_decoding(model, data, tmp_path):
+    shutil.copytree(data / "glue" / "cola", tmp_path / "data" / "glue" / "cola")
+    with pytest.raises(names.UserError, match="no split 'test' for 10 of the tasks") as caught:
+        predict(model, tmp_path / "data", "glue", tmp_path / "glue")
+    for name in ("ax", "mnli_matched", "wnli"):
+        assert f"glue/{name}:1.0.0" in str(caught.value)
+    assert "cola" not in str(caught.value)
+    assert not (tmp_path / "glue").exists()
+    with pytest.raises(names.UserError, match=r"split 'validation' for 1 of.*super_glue_cb_v102"):
+        predict(model, data, "superglue", tmp_path, tasks=["CB"], split="validation")
+
+
+def test_examples_without_identity_are_refused(model, data, tmp_path):
+    file = File("x.tsv", {"glue_cola_v002": Text()}, Identities(5, "guid"), tsv)
+    with pytest.raises(names.UserError, match=r"glue_cola_v002 gives examples without guid"):
+        runner.predict_benchmark(
+            model, Benchmark("b", (file,)), output=tmp_path, tfds_data_dir=str(data)
+        )
+
+
+# Submissions -----------------------------------------------------------------------------------
+
+T5_NAMES = {"glue_wnli_v002_simple_eval": "wnli", "super_glue_wsc_v102_simple_eval": "wsc"}
+
+
+def t5_file(folder, task, benchmark, model, data, target):
+    """What T5's own script makes of the same predictions, in the order of the data."""
+    from t5.scripts import prepare_glue_submission
+
+    rows = sorted(lines(folder / f"{task}.jsonl"), key=lambda row: row["index"])
+    is_record = task == "super_glue_record_v102"
+    given = [row["output"] if is_record else repr(row["prediction"]) for row in rows]
+    (target / "given.txt").write_text("\n".join(given) + "\n", "utf-8")
+    with flagsaver.flagsaver():
+        flags.FLAGS(
+            [
+                "prepare_glue_submission",
+                f"--predictions_file={target}/given.txt",
+                f"--task={task}",
+                f"--tfds_name={T5_NAMES.get(task) or task.rsplit('_', 1)[0].split('glue_')[1]}",
+                f"--out_dir={target}",
+                f"--super={benchmark == 'superglue'}",
+                "--cached=False",
+            ]
+        )
+        with configured(model, data), context.eager_mode():
+            prepare_glue_submission.main([])
+    (target / "given.txt").unlink()
+    (path,) = target.iterdir()
+    return path
+
+
+def content(name, data):
+    """A file of a submission without regard to its order."""
+    text = data.decode("utf-8").replace("\r\n", "\n")
+    if name.endswith(".tsv"):
+        header, *rows = (line.split("\t") for line in text.splitlines())
+        values = {row[0]: float(row[1]) if name == "STS-B.tsv" else row[1] for row in rows}
+        return header, values
+    if name != "MultiRC.jsonl":
+        return {row["idx"]: row["label"] for row in map(json.loads, text.splitlines())}
+    return {
+        (passage["idx"], question["idx"], answer["idx"]): answer["label"]
+        for passage in map(json.loads, text.splitlines())
+        for question in passage["passage"]["questions"]
+        for answer in question["answers"]
+    }
+
+
+def test_files_are_those_of_t5s_own_script(answered, model, data, tmp_path):
+    """Except for the order, and for AX, which it does not know."""
+    benchmark, folder = answered
+    submission.write(tmp_path / "s.zip", predictions.read([folder]), benchmark)
+    with zipfile.ZipFile(tmp_path / "s.zip") as archive:
+        assert archive.namelist() == [file.name for file in benchmark.files]
+        for file, task in zip(benchmark.files, benchmark.tasks(), strict=True):
+            if file.name == "AX.tsv":
+                continue
+            target = tmp_path / file.stem
+            target.mkdir()
+            wanted = t5_file(folder, task, benchmark.name, model, data, target)
+            assert wanted.name == file.name
+            found = content(file.name, archive.read(file.name))
+            assert found == content(file.name, wanted.read_bytes())
+            values = found[1] if file.name.endswith(".tsv") else found
+            assert len(values) == 5
+            assert len(set(values.values())) > 1
+
+
+def test_what_an_untrained_model_decodes_is_refused(predicted, tmp_path):
+    few = small(leaderboards.find("glue"))
+    read = predictions.read([predicted])
+    with pytest.raises(names.UserError, match=r"CoLA\.tsv.*5 of 5 decoded texts are no answer: ''"):
+        submission.write(tmp_path / "s.zip", read, few, partial=True)
+    invalid = ["neutral", "0"]
+    report = submission.write(tmp_path / "s.zip", read, few, partial=True, invalid=invalid)
+    assert {file.replaced for file in report.files} == {5}
+
+
+# The command line ------------------------------------------------------------------------------
+
+
+def full(folder, benchmark, *tasks):
+    """Files of full_predictions, one for each task."""
+    for task in tasks or getattr(full_predictions, benchmark.upper()):
+        decoding.write_lines(folder / f"{task}.jsonl", full_predictions.of(task))
+    return folder
+
+
+def test_submit_from_the_command_line(tmp_path, capsys):
+    folder = full(tmp_path / "p", "super_glue")
+    command = ["submit", "--benchmark", "super_glue", "--predictions", str(folder)]
+    command += ["--output", str(tmp_path / "s.zip")]
+    assert cli.main(command) == 0
+    assert "10 files" in capsys.readouterr().out
+    assert submission_checker.problems("superglue", tmp_path / "s.zip") == []
+    assert cli.main(command) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    first = (tmp_path / "s.zip").read_bytes()
+    assert cli.main([*command, "--overwrite"]) == 0
+    assert (tmp_path / "s.zip").read_bytes() == first
+
+
+def test_submit_answers_without_tensorflow(tmp_path):
+    folder = full(tmp_path / "p", "glue", "glue_wnli_v002_simple_eval", "glue_rte_v002")
+    submit = ["submit", "--benchmark", "glue", "--predictions", str(folder)]
+    submit += ["--output", str(tmp_path / "s.zip")]
+    done = run_all(
+        {
+            "partial": [*submit, "--partial"],
+            "missing": [*submit, "--overwrite"],
+            "invalid": [*submit, "--overwrite", "--partial", "--invalid", "entailed"],
+            "benchmark": ["submit", "--benchmark", "gluee", *submit[3:]],
+            "nothing": [*submit[:4], str(tmp_path), *submit[5:], "--overwrite"],
+            "task": ["predict", "--model_dir", "x", "--task", "t", "--output", "o", "--tasks", "a"],
+        }
+    )
+    assert not any(loaded for *_, loaded in done.values())
+    assert [done[name][0] for name in done] == [0, 2, 2, 2, 2, 2]
+    assert "left out: CoLA.tsv" in done["partial"][1]
+    assert "AX.tsv: no predictions of glue_ax_v002" in done["missing"][2]
+    assert "'entailed' is no answer" in done["invalid"][2]
+    assert "'gluee'. Did you mean 'glue'" in done["benchmark"][2]
+    assert "no .jsonl file in" in done["nothing"][2]
+
+
+def test_the_embedded_benchmark(tmp_path):
+    """Counts come from the tasks themselves."""
+    benchmark = leaderboards.find("embedded")
+    rows = [
+        {"task": task, "split": "test", "idx": idx, "output": "old"}
+        for file in benchmark.files
+        for task in file.tasks
+        for idx in range(file.identities.count)
+    ]
+    decoding.write_lines(tmp_path / "p.jsonl", rows)
+    command = ["submit", "--benchmark", "embedded", "--predictions", str(tmp_path / "p.jsonl")]
+    command += ["--output", str(tmp_path / "s.zip"), "--invalid", "other"]
+    assert cli.main(command) == 0
+    with zipfile.ZipFile(tmp_path / "s.zip") as archive:
+        assert len(archive.read("same_verse.tsv").splitlines()) > 100
+
+
+# Official test sets ----------------------------------------------------------------------------
+
+
+def test_official_winograd_schemas(model, shared_data, tmp_path, capsys):
+    """146 real examples each, from official files to zips, by the command line."""
+    data = tmp_path / "data"
+    absent = {"glue": submission_checker.GLUE, "superglue": submission_checker.SUPER_GLUE}
+    for benchmark, name, label in (("glue", "WNLI", "entailment"), ("superglue", "WSC", "True")):
+        prepare.run(benchmark, official(shared_data / benchmark, name, tmp_path), data)
+        output, path = tmp_path / benchmark, tmp_path / f"{benchmark}.zip"
+        command = ["predict", "--benchmark", benchmark, "--tasks", name, "--output", str(output)]
+        command += ["--model_dir", str(model), "--tfds_data_dir", str(data), "--batch_size", "73"]
+        assert cli.main(command) == 0
+        command = ["submit", "--benchmark", benchmark, "--predictions", str(output), "--partial"]
+        command += ["--output", str(path), "--invalid", label]
+        assert cli.main(command) == 0
+        others = set(absent[benchmark]) - {f"{name}.tsv", f"{name}.jsonl"} | {"MultiRC.jsonl"}
+        assert submission_checker.problems(benchmark, path, others) == []
+    assert "146 examples of super_glue_wsc_v102_simple_eval" in capsys.readouterr().out
+
+
+def official(source, name, target):
+    """A folder with the official files of one task."""
+    shutil.copytree(source / name, target / f"official_{source.name}" / name)
+    return target / f"official_{source.name}"
+
+
+# Files of predictions --------------------------------------------------------------------------
+
+
+def test_reads_files_and_folders(tmp_path):
+    rows = [{"task": "a", "split": "test", "output": "\u00e9\u2028x"}] * 3
+    decoding.write_lines(tmp_path / "b" / "2.jsonl", rows[:2])
+    decoding.write_lines(tmp_path / "b" / "1.jsonl", rows[:1])
+    decoding.write_json(tmp_path / "b" / "settings.json", {})
+    decoding.write_lines(tmp_path / "c", rows)
+    (tmp_path / "c").write_text("\n" + (tmp_path / "c").read_text("utf-8"), "utf-8")
+    read = predictions.read([tmp_path / "c", tmp_path / "b"])
+    assert [(each.file.name, each.line) for each in read] == [
+        *(("c", n) for n in (2, 3, 4)),
+        *(("1.jsonl", 1), ("2.jsonl", 1), ("2.jsonl", 2)),
+    ]
+    assert all(each.fields == rows[0] for each in read)
+
+
+GOOD = {"task": "a", "split": "test", "output": "x", "step": 3, "checkpoint": "c", "idx": 4}
+BROKEN = {
+    "cut off": ('{"task": "a", "spl', r"line 2: not JSON"),
+    "no object": ("[1]", r"line 2: a JSON object"),
+    "no task": ({"task": None}, r"line 2: task must be a text, not None"),
+    "task": ({"task": 5}, r"line 2: task must be a text, not 5"),
+    "split": ({"split": ["test"]}, r"line 2: split must be a text"),
+    "output": ({"output": None}, r"line 2: output must be a text"),
+    "step": ({"step": "3"}, r"line 2: step must be a whole number, not '3'"),
+    "truth": ({"step": True}, r"line 2: step must be a whole number, not True"),
+    "checkpoint": ({"checkpoint": {}}, r"line 2: checkpoint must be a text"),
+    "surrogate": ({"output": "\ud800"}, r"line 2: output holds half a character"),
+    "not UTF-8": (b'{"task": "\xff"}', r"line 2: not JSON"),
+    "deep": ("[" * 100_000, r"line 2: not JSON"),
+    "long number": ('{"idx": ' + "1" * 5000 + "}", r"line 2: not JSON"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_line_is_named(tmp_path, case):
+    line, message = BROKEN[case]
+    if isinstance(line, dict):
+        line = json.dumps(GOOD | line)
+    data = line if isinstance(line, bytes) else line.encode("utf-8")
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(json.dumps(GOOD).encode() + b"\n" + data + b"\n")
+    with pytest.raises(names.UserError, match=rf"p\.jsonl: {message}"):
+        predictions.read([path])
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(names.UserError, match=r"x\.jsonl can't be read: No such file"):
+        predictions.read([tmp_path / "x.jsonl"])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = ["task", "split", "output", "step", "checkpoint", "idx", "prediction"]
+LINES = (
+    st.binary(max_size=60)
+    | JSON.map(lambda value: json.dumps(value).encode())
+    | st.dictionaries(st.sampled_from(FIELDS), JSON).map(lambda d: json.dumps(GOOD | d).encode())
+)
+WORDS = leaderboards.find("glue").files[0]
+
+
+@given(st.lists(LINES, max_size=4))
+def test_whatever_a_file_holds_no_traceback(tmp_path_factory, rows):
+    """Either it is submitted, or one message says what is wrong."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    (folder / "p.jsonl").write_bytes(b"\n".join(rows))
+    few = dataclasses.replace(WORDS.identities, count=2)
+    file = dataclasses.replace(WORDS, identities=few, tasks={"a": WORDS.tasks["glue_cola_v002"]})
+    with contextlib.suppress(names.UserError):
+        read = predictions.read([folder / "p.jsonl"])
+        submission.write(folder / "s.zip", read, Benchmark("b", (file,)), invalid=["0"])
+        assert (folder / "s.zip").exists()
