@@ -1,6 +1,7 @@
 """The command line: parse, one call, print. Loads TensorFlow only once a command needs it."""
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -43,6 +44,8 @@ def _guarded(command: Callable[[], None], verbose: bool) -> int:
         message = str(error).partition("\n  In call to configurable")[0]  # added by gin
         print(f"mtf_synthesizer: {message}{more}", file=sys.stderr)
         return USER_ERROR
+    except BrokenPipeError:  # the reader of the output, `head` for one, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print(
             "mtf_synthesizer: stopped; the same command goes on from the last checkpoint",
