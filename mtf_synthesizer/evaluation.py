@@ -10,12 +10,14 @@ import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
 
 import gin
 import numpy as np
+import seqio
 from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer import (
     configuration,
     decoding,
     evaluation_report,
+    names,
     observing,
     prediction,
     scoring,
@@ -85,7 +87,8 @@ def evaluate(
       tokens.
 
     Raises:
-      names.UserError: a name, file, binding, split or checkpoint is wrong.
+      names.UserError: a name, file, binding, split or checkpoint is wrong, or there is no data.
+        Of a mixture the tasks without the split or without data are left out, and named.
     """
     wanted = configuration.for_model(
         model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir
@@ -95,8 +98,9 @@ def evaluate(
     before = evaluation_report.read(path, task, split, model_dir if output else None)
     rows: list[dict[str, Any]] = []
     with stock.configured(wanted, verbose):
+        stock.check_task(task)
         trained = stock.build(model_dir)
-        sets = stock.example_sets(task, split, trained, examples)
+        sets, left_out = _example_sets(task, split, trained, examples)
         for checkpoint in chosen:
             records: list[dict[str, Any]] = []
             for each in sets:
@@ -110,12 +114,30 @@ def evaluate(
                     row |= vars(decoding.metrics(each, outputs))
                     records += decoding.records(each, outputs, split, checkpoint)
                 rows.append(row)
-        header = _header(model_dir, task, split, sets[0])
+        header = _header(model_dir, task, split, sets[0]) | {"left_out": left_out}
     if predictions is not None:
         decoding.write_lines(predictions, records)
     report = evaluation_report.summed_up(header, rows)
     decoding.write_json(path, evaluation_report.merged(before, report))
     return report
+
+
+def _example_sets(
+    task: str, split: str, trained: stock.Model, limit: int | None
+) -> tuple[list[decoding.ExampleSet], dict[str, str]]:
+    """The examples of a task, or of each task of a mixture, and why which tasks are left out.
+
+    Raises:
+      names.UserError: all of them would be.
+    """
+    sets: list[decoding.ExampleSet] = []
+    left_out: dict[str, str] = {}
+    for each in seqio.get_subtasks(seqio.get_mixture_or_task(task)):
+        try:
+            sets += stock.example_sets(each.name, split, trained, limit)
+        except names.UserError as error:
+            left_out[each.name] = str(error)
+    return sets or stock.example_sets(task, split, trained, limit), left_out
 
 
 def _header(
@@ -156,10 +178,10 @@ def _decoding_settings(model_type: str) -> dict[str, Any]:
     """How text was decoded; empty for models whose output has only one reading."""
     if model_type not in _DECODERS:
         return {}
-    method, names = _DECODERS[model_type]
+    method, fields = _DECODERS[model_type]
     bound = gin.get_bindings(method.__qualname__)
     parameters = inspect.signature(method).parameters
-    return {name: bound.get(name, parameters[name].default) for name in names}
+    return {name: bound.get(name, parameters[name].default) for name in fields}
 
 
 def attention(

@@ -173,6 +173,7 @@ def describe(report: Report) -> str:
     signatures = (row.get("signatures", {}).items() for row in rows)
     lines += _once(f"{name}: {text}" for name, text in itertools.chain(*signatures))
     lines += _once(f"note: {row['task']}: {note}" for row in rows for note in row.get("notes", ()))
+    lines += [f"left out: {why}" for why in report.get("left_out", {}).values()]
     return "\n".join(lines)
 
 

@@ -10,6 +10,8 @@ VOCABULARY = seqio.ByteVocabulary()
 PAIRS = "synthesizer_test_pairs"
 CHAIN = "synthesizer_test_chain"
 BOTH = "synthesizer_test_both"
+WITHOUT_TEST = "synthesizer_test_without_test"
+SOME_WITH_TEST = "synthesizer_test_some_with_test"
 TEXT = "synthesizer_test_text"
 WORDS = ("red", "green", "blue", "grey", "black")
 
@@ -57,7 +59,15 @@ def register():
             metric_fns=metrics,
             postprocess_fn=label_length,
         )
+    seqio.TaskRegistry.add(
+        WITHOUT_TEST,
+        seqio.FunctionDataSource(pairs, splits=("train", "validation")),
+        preprocessors=steps,
+        output_features={key: feature() for key in ("inputs", "targets")},
+        metric_fns=[accuracy],
+    )
     seqio.MixtureRegistry.add(BOTH, [PAIRS, CHAIN], default_rate=1.0)
+    seqio.MixtureRegistry.add(SOME_WITH_TEST, [PAIRS, WITHOUT_TEST], default_rate=1.0)
 
 
 register()

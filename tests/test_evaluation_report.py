@@ -133,6 +133,7 @@ def test_text_for_a_terminal():
         cola(10, 20.0, loss=1.25),
         sst2(10, 80.0, notes=notes, signatures={"bleu": "nrefs:1"}),
         sst2(20, 80.5, notes=notes, signatures={"bleu": "nrefs:1"}),
+        left_out={"glue_ax_v002": "glue_ax_v002 has no validation split"},
     )
     assert evaluation_report.describe(made).splitlines() == [
         "    step  task           examples  metrics",
@@ -142,6 +143,7 @@ def test_text_for_a_terminal():
         "best of glue_sst2_v002: step 20, accuracy 80.5",
         "bleu: nrefs:1",
         "note: glue_sst2_v002: METEOR needs a Java runtime",
+        "left out: glue_ax_v002 has no validation split",
     ]
     averaged = report(cola(10, 20.0), sst2(10, 80.0))
     assert evaluation_report.describe(averaged).splitlines()[-1] == (

@@ -110,6 +110,13 @@ def test_bleu_of_its_published_example():
     assert text_metrics.bleu(*DOGS)["bleu"] == pytest.approx(48.530827)
 
 
+def test_bleu_with_more_references_for_some():
+    """The second example has its only reference, and is compared with nothing else."""
+    found = text_metrics.bleu([["a b c d", "e f g h"], "i j k l"], ["e f g h", "i j k x"])
+    expected = (7 / 8 * 5 / 6 * 3 / 4 * 1 / 2) ** 0.25
+    assert found["bleu"] == pytest.approx(100 * expected)
+
+
 def test_bleu_by_hand():
     """7 of 8 words, 5 of 7 pairs, 3 of 6 triples, 1 of 5 quadruples; one word too few."""
     target, prediction = "a b c d e f g h i", "a b c d x f g h"

@@ -10,7 +10,7 @@ import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import runner_tasks
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
-from runner_tasks import BOTH, CHAIN, PAIRS, TEXT
+from runner_tasks import BOTH, CHAIN, PAIRS, SOME_WITH_TEST, TEXT, WITHOUT_TEST
 
 from mtf_synthesizer import names, observing, progress, runner
 
@@ -154,6 +154,14 @@ def test_a_report_says_how_it_was_made(trained):
     assert (row["examples"], row["limit"], row["notes"], row["signatures"]) == (3, 3, [], {})
     assert report["vocabulary"]["kind"] == "bytes"
     assert {"python", "mtf_synthesizer", "tensorflow", "t5", "sacrebleu"} <= set(report["versions"])
+
+
+def test_tasks_without_the_split_are_named_and_left_out(trained):
+    report = runner.evaluate(trained[0], SOME_WITH_TEST, split="test", modules=MODULES)
+    (row,) = report["results"]
+    assert row["task"] == PAIRS
+    assert set(report["left_out"]) == {WITHOUT_TEST}
+    assert "'test'. Known: train, validation" in runner.describe(report)
 
 
 def test_a_report_keeps_what_was_evaluated_before(trained, tmp_path):
