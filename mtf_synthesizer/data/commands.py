@@ -10,6 +10,8 @@ _EXAMPLES = {
     "prepare": "mtf_synthesizer data prepare --benchmark glue --from glue_data \\\n"
     "    --tfds_data_dir data",
     "list": "mtf_synthesizer data list glue",
+    "vocabulary": "mtf_synthesizer data vocabulary --input train.en train.de --size 8000 \\\n"
+    "    --output multi30k.model",
 }
 
 
@@ -18,6 +20,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     commands = command.add_subparsers(dest="data_command", metavar="COMMAND", required=True)
     _add_prepare(_add(commands, "prepare", "check official files and prepare them for training"))
     _add_list(_add(commands, "list", "show the benchmarks and the files that prepare looks for"))
+    _add_vocabulary(_add(commands, "vocabulary", "train a SentencePiece vocabulary on text files"))
 
 
 def _add(
@@ -63,6 +66,31 @@ def _add_list(command: argparse.ArgumentParser) -> None:
     command.add_argument("benchmark", nargs="?", help="only this one")
 
 
+def _add_vocabulary(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add(
+        "--input",
+        nargs="+",
+        required=True,
+        type=pathlib.Path,
+        metavar="FILE",
+        help="text files in UTF-8, a sentence a line, plain or .gz",
+    )
+    add(
+        "--size",
+        required=True,
+        type=int,
+        help="number of pieces; with T5's 100 sentinels a multiple of 128 wastes nothing",
+    )
+    add(
+        "--output",
+        required=True,
+        type=pathlib.Path,
+        metavar="FILE",
+        help="the model, which train takes as --vocabulary",
+    )
+
+
 def run(args: argparse.Namespace) -> None:
     """Does what the arguments say."""
     _COMMANDS[args.data_command](args)
@@ -88,7 +116,15 @@ def _list(args: argparse.Namespace) -> None:
         print("\n".join(prepare.describe_files(benchmark)))
 
 
+def _vocabulary(args: argparse.Namespace) -> None:
+    from mtf_synthesizer.data import sentence_pieces
+
+    sentences = sentence_pieces.train_on_files(args.input, args.output, args.size)
+    print(f"{args.output}: {args.size} pieces from {sentences} lines")
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "prepare": _prepare,
     "list": _list,
+    "vocabulary": _vocabulary,
 }
