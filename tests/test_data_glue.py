@@ -36,12 +36,13 @@ STSB_TEST = (
     "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\n"
     "0\tmain-captions\tMSRvid\t2012test\t0024\tnone\tnone\tA girl is styling her hair.\tHair.\n"
 )
-# Lines 3 and 4 were one, 6 has an empty question (which counts), 7 no label (which doesn't).
+# Lines 3 and 4 were one, 5 is empty, 7 lacks a question (and counts), 8 a label (and doesn't).
 QQP_TRAIN = (
     "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
     '133273\t213221\t213222\tHow is the "life" of a math student?\tWhich level?\t0\n'
     "402555\t536040\t536041\tHow do I control it\n"
     "\tWas he real?\t0\n"
+    "\n"
     "360472\t364011\t490273\tWhat?\tWhat is it?\t1\n"
     "150662\t155721\t7256\t\tWhat can I do?\t1\n"
     "150663\t155722\t7257\tWho?\tMe?\t\n"

@@ -82,7 +82,7 @@ def wsc(text, span1, index1, span2, index2, idx=0, **more):
 WSC = [
     wsc("the dogs bark. She hears the Dogs.", "The dogs.", 0, "she", 3, idx=4, label=True),
     wsc("Kamenev met Zinoviev; they agreed.", "Kamenev and Zinoviev", 0, "they", 3, 5, label=False),
-    wsc("The man theyscold left.", "The man", 0, "Theyscold.", 2, 6, label=True),
+    wsc("The man theyscold left.", "The man", 0, "theyscold.", 2, 6, label=True),
     wsc("a black cat and it", "a black\ncat", 0, "it", 4, 7, label=False),
 ]
 CB = {"premise": 'It was a "complex" language.', "hypothesis": "Language.", "idx": 0}
@@ -159,6 +159,7 @@ FAULTS = {
     "no label": ("CB/val.jsonl", lines([CB]), ["line 1", "no field 'label'"]),
     "no answers": ("ReCoRD/val.jsonl", lines([RECORD_TEST]), ["line 1", "'answers'"]),
     "type": ("WiC/train.jsonl", lines([WIC | PLACES | {"start2": "0"}]), ["start2", "'0'"]),
+    "truth": ("CB/test.jsonl", lines([CB | {"idx": True}]), ["idx", "whole number", "True"]),
     "list": ("MultiRC/val.jsonl", lines([{"passage": [], "idx": 0}]), ["passage", "an object"]),
     "objects": (
         "MultiRC/val.jsonl",
