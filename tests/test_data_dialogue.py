@@ -78,4 +78,5 @@ def test_sample(shared_data):
         "validation": 100,
         "test": 100,
     }
+    assert {name: len(rows) for name, rows in small.items()} == published(PERSONACHAT_SMALL)
     assert sum(map(len, small.values())) == 7_801

@@ -105,8 +105,12 @@ PERSONACHAT = Dataset(
 PERSONACHAT_SMALL = Dataset(
     "synthesizer_personachat_small:1.0.0",
     tuple(
-        Split(name, (pattern.format("valid"),), functools.partial(tenths, kept=digits))
-        for name, digits in (("train", range(8)), ("validation", [8]), ("test", [9]))
+        Split(name, (pattern.format("valid"),), functools.partial(tenths, kept=digits), count)
+        for name, digits, count in (
+            ("train", range(8), 6_238),
+            ("validation", [8], 784),
+            ("test", [9], 779),
+        )
         for pattern in _NAMES
     ),
     _FEATURES,
