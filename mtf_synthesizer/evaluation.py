@@ -144,12 +144,13 @@ def _header(
     model_dir: str | os.PathLike[str], task: str, split: str, examples: decoding.ExampleSet
 ) -> dict[str, Any]:
     """What all rows of an evaluation share."""
-    vocabulary = examples.task.output_features["targets"].vocabulary
+    vocabulary = vocabularies.describe(examples.task.output_features["targets"].vocabulary)
+    vocabulary.pop("file", None)  # the same wherever it lies
     return {
         "model_dir": str(model_dir),
         "task": task,
         "split": split,
-        "vocabulary": vocabularies.describe(vocabulary),
+        "vocabulary": vocabulary,
         "versions": evaluation_report.versions(),
     }
 

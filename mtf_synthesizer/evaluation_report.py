@@ -179,7 +179,8 @@ def describe(report: Report) -> str:
 
 def _line(row: Row, width: int) -> str:
     shown = {**row["metrics"], **{k: row[k] for k in ("loss", "token_accuracy") if k in row}}
-    values = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+    # Some count a little for nothing: 5e-20.
+    values = "  ".join(f"{k} {v if abs(v) > 1e-4 else 0:.4g}" for k, v in shown.items())
     return f"{row['step']:>8}  {row['task']:<{width}} {row['examples']:>8}  {values}"
 
 

@@ -130,14 +130,14 @@ def test_versions_are_of_what_is_installed():
 def test_text_for_a_terminal():
     notes = ["METEOR needs a Java runtime"]
     made = report(
-        cola(10, 20.0, loss=1.25),
+        cola(10, 5e-20, loss=1.25),
         sst2(10, 80.0, notes=notes, signatures={"bleu": "nrefs:1"}),
         sst2(20, 80.5, notes=notes, signatures={"bleu": "nrefs:1"}),
         left_out={"glue_ax_v002": "glue_ax_v002 has no validation split"},
     )
     assert evaluation_report.describe(made).splitlines() == [
         "    step  task           examples  metrics",
-        "      10  glue_cola_v002        7  matthews_corrcoef 20  loss 1.25",
+        "      10  glue_cola_v002        7  matthews_corrcoef 0  loss 1.25",
         "      10  glue_sst2_v002        7  accuracy 80",
         "      20  glue_sst2_v002        7  accuracy 80.5",
         "best of glue_sst2_v002: step 20, accuracy 80.5",
