@@ -35,6 +35,10 @@ def numbered(*texts, **more):
     ]
 
 
+def acceptability(idx):
+    return ("acceptable", "unacceptable", "unacceptable")[idx % 3]
+
+
 def wnli():
     return [
         {
@@ -106,10 +110,10 @@ SUPERGLUE = {
 
 
 def write(folder):
-    """Writes the test splits; CoLA gets a training split of the same sentences."""
+    """Writes the test splits; CoLA gets a training split of the same sentences, with answers."""
     for benchmark, examples in (("glue", GLUE), ("superglue", SUPERGLUE)):
         for name, rows in examples.items():
             splits = {"test": rows()}
             if name == "cola":
-                splits["train"] = [row | {"label": "acceptable"} for row in rows()]
+                splits["train"] = [row | {"label": acceptability(row["idx"])} for row in rows()]
             prepared.write(dataset(benchmark, name), splits, folder)

@@ -37,16 +37,18 @@ from mtf_synthesizer.benchmarks import Benchmark, File, Identities, tsv
 from mtf_synthesizer.configuration import TASK_MODULES
 from mtf_synthesizer.data import prepare
 
-SMALLEST = (
-    "d_model = 8",
+SMALL = (
+    "d_model = 64",
     "num_layers = 1",
-    "d_ff = 11",
+    "d_ff = 64",
     "num_heads = 2",
-    "d_kv = 3",
-    "max_length = 67",
+    "d_kv = 32",
+    "dropout_rate = 0.0",
     "inputs_length = 67",
-    "targets_length = 5",
+    "targets_length = 17",
+    "utils.run.learning_rate_schedule = 0.01",
 )
+STEPS = 150
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +61,17 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, data):
-    """A checkpoint of three steps, which decodes nothing of sense."""
+    """A model that knows the five sentences of CoLA and nothing else."""
     folder = tmp_path_factory.mktemp("model")
     runner.train(
         folder,
         "glue_cola_v002",
-        synthesizer="r",
+        synthesizer="v",
         size="tiny",
         run="finetune",
-        steps=3,
-        batch_size=2,
-        gin_params=SMALLEST,
+        steps=STEPS,
+        batch_size=5,
+        gin_params=SMALL,
         vocabulary="bytes",
         tfds_data_dir=str(data),
         attention_summaries=False,
@@ -91,7 +93,7 @@ def predicted(tmp_path_factory, model, data):
     return folder
 
 
-# What stands in the place of decoded texts, as the tiny model decodes nothing of sense.
+# Answers to the tasks that the model knows nothing of.
 TEXTS = {
     "glue_stsb_v002": ("0.0", "3.4", "5.0"),
     "glue_wnli_v002_simple_eval": ("the worm", "fish"),
@@ -111,7 +113,7 @@ def configured(model, data):
 def answered(request, tmp_path_factory, model, data):
     """(benchmark with the counts of the small data, folder of answers for all of its tasks)."""
     folder = tmp_path_factory.mktemp("answered")
-    (checkpoint,) = configuration.chosen_checkpoints(model, 3)
+    (checkpoint,) = configuration.chosen_checkpoints(model, STEPS)
     benchmark = leaderboards.find(request.param)
     with configured(model, data):
         trained = stock.build(model)
@@ -159,16 +161,18 @@ def test_identities_are_those_of_the_data(answered, data):
             else:
                 assert identity == row["idx"]
         shuffled |= [row["index"] for row in rows] != [row.get("idx") for row in rows]
-        assert {(row["task"], row["split"], row["step"]) for row in rows} == {(task, "test", 3)}
+        assert {(row["task"], row["split"], row["step"]) for row in rows} == {(task, "test", STEPS)}
     assert shuffled  # or the test would not see what it is there for
 
 
-def test_predictions_are_of_the_examples_they_name(predicted, model, data):
+def test_predictions_are_of_the_examples_they_name(predicted):
     for task in ("glue_cola_v002", "glue_wnli_v002_simple_eval", "glue_ax_v002"):
         rows = lines(predicted / f"{task}.jsonl")
         assert sorted(row["idx"] for row in rows) == list(range(5))
-        assert {(row["task"], row["split"], row["step"]) for row in rows} == {(task, "test", 3)}
+        assert {(row["task"], row["split"], row["step"]) for row in rows} == {(task, "test", STEPS)}
         assert len({row["checkpoint"] for row in rows}) == 1
+    for row in lines(predicted / "glue_cola_v002.jsonl"):
+        assert row["output"] == benchmark_examples.acceptability(row["idx"])
 
 
 def test_goes_on_with_tasks_that_have_no_file(model, data, predicted, tmp_path, capsys):
@@ -187,7 +191,7 @@ def test_goes_on_with_tasks_that_have_no_file(model, data, predicted, tmp_path, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"checkpoint": 0}, r"step 3, checkpoint"),
+        ({"checkpoint": 0}, rf"step {STEPS}, checkpoint"),
         ({"examples": 2}, r"with examples None: choose another --output"),
         ({"gin_params": ["num_layers = 1"]}, r"with gin_params \[\]"),
     ],
@@ -294,14 +298,17 @@ def test_files_are_those_of_t5s_own_script(answered, model, data, tmp_path):
             assert len(set(values.values())) > 1
 
 
-def test_what_an_untrained_model_decodes_is_refused(predicted, tmp_path):
+def test_what_the_model_has_learnt_is_what_is_submitted(predicted, tmp_path):
     few = small(leaderboards.find("glue"))
     read = predictions.read([predicted])
-    with pytest.raises(names.UserError, match=r"CoLA\.tsv.*5 of 5 decoded texts are no answer: ''"):
+    with pytest.raises(names.UserError, match=r"AX\.tsv.*5 of 5 decoded texts are no answer: '"):
         submission.write(tmp_path / "s.zip", read, few, partial=True)
-    invalid = ["neutral", "0"]
+    invalid = ["neutral", "WNLI=0"]
     report = submission.write(tmp_path / "s.zip", read, few, partial=True, invalid=invalid)
-    assert {file.replaced for file in report.files} == {5}
+    assert [file.replaced for file in report.files if file.file.stem != "WNLI"] == [0, 5]
+    with zipfile.ZipFile(tmp_path / "s.zip") as archive:
+        _, table = content("CoLA.tsv", archive.read("CoLA.tsv"))
+    assert table == {"0": "1", "1": "0", "2": "0", "3": "1", "4": "0"}
 
 
 # The command line ------------------------------------------------------------------------------
