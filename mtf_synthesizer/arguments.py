@@ -187,6 +187,12 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     add("--output", required=True, help="folder of models and results; run again, goes on there")
     add("--steps", type=_positive, help="of training (default: the experiment's)")
     add("--split", default="test", help="evaluated in the end (default: %(default)s)")
+    add(
+        "--validation_split",
+        default="validation",
+        help="that tells whether the loss still falls (default: %(default)s; IMDB and AG News have "
+        "none: give test)",
+    )
     add("--init_from", help="folder of an earlier comparison, whose models are fine-tuned")
     add(
         "--evaluation_gin_file",

@@ -183,6 +183,7 @@ def _compare(args: argparse.Namespace) -> None:
         "rows": args.rows,
         "seeds": args.seeds,
         "split": args.split,
+        "validation_split": args.validation_split,
         "steps": args.steps,
         "vocabulary": args.vocabulary,
         "tfds_data_dir": args.tfds_data_dir,

@@ -29,6 +29,7 @@ class Comparison:
       rows: names of gin/synthesizers.
       seeds: of each row.
       split: that the models are evaluated on in the end.
+      validation_split: on which it is seen whether the loss still falls.
       steps: of training; unless given, the experiment's.
       vocabulary, tfds_data_dir, gin_files, gin_params, modules: as in runner.train.
       init_from: folder of a comparison whose models (of the same row and seed) are fine-tuned.
@@ -39,6 +40,7 @@ class Comparison:
     rows: Sequence[str]
     seeds: Sequence[int] = (0,)
     split: str = "test"
+    validation_split: str = "validation"
     steps: int | None = None
     vocabulary: str | None = None
     tfds_data_dir: str | None = None
@@ -127,7 +129,7 @@ def _fall(model_dir: pathlib.Path, wanted: Comparison) -> dict[str, Any]:
         runner.evaluate(
             model_dir,
             _task(wanted),
-            split="validation",
+            split=wanted.validation_split,
             checkpoints=checkpoint.step,
             decode=False,
             examples=VALIDATION_EXAMPLES,

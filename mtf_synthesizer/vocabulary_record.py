@@ -63,7 +63,9 @@ def check(model_dir: str | os.PathLike[str], used: Described) -> None:
       names.UserError: they differ.
     """
     record = read(model_dir)
-    for feature in FEATURES if record else ():
+    if record is None:
+        return
+    for feature in FEATURES:
         wanted, found = record[feature], used[feature]
         for field in _COMPARED:
             if wanted.get(field) != found.get(field):
