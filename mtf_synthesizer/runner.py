@@ -115,7 +115,7 @@ def train(
     with stock.configured(wanted, verbose):
         task = task or stock.configured_task()
         stock.check_task(task)
-        task_data.check(task)
+        task_data.check(task, "train")
         with gin.unlock_config():
             # T5's input pipeline is not part of a checkpoint: a run that goes on shuffles anew
             # instead of beginning with the same examples again.

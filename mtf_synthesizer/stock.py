@@ -207,14 +207,11 @@ def example_sets(
     task: str, split: str, model: Model, limit: int | None
 ) -> list[decoding.ExampleSet]:
     check_task(task)
-    task_data.check(task)
+    task_data.check(task, split)
     check_vocabulary(task, model.estimator.model_dir)
-    tasks = seqio.get_subtasks(seqio.get_mixture_or_task(task))
-    splits = sorted({name for each in tasks for name in each.splits})
-    names.check(f"split of {task}", split, splits)
     return [
         decoding.load(each, split, model.sequence_length, limit)
-        for each in tasks
+        for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))
         if split in each.splits
     ]
 

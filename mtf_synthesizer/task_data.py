@@ -25,12 +25,13 @@ def read_from(folder: str | None) -> None:
             source.tfds_dataset.override_data_dir(folder)
 
 
-def check(task: str) -> None:
-    """Raises a UserError unless the folder has all data sets of a task or mixture.
+def check(task: str, split: str) -> None:
+    """Raises a UserError unless a task or mixture has a split and the folder has its data sets.
 
-    Nothing is checked without a folder: tensorflow_datasets then downloads what it lacks.
+    Without a folder data is not looked for: tensorflow_datasets downloads what it lacks.
     """
-    found = [each.source for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))]
+    tasks = seqio.get_subtasks(seqio.get_mixture_or_task(task))
+    found = [each.source for each in tasks]
     loaders = [each.tfds_dataset for each in found if isinstance(each, seqio.TfdsDataSource)]
     lacking = sorted(
         {each.name for each in loaders if each.data_dir and not _is_there(each.data_dir, each.name)}
@@ -40,6 +41,8 @@ def check(task: str) -> None:
             f"{task} needs data that is not in --tfds_data_dir {loaders[0].data_dir}: "
             f"{', '.join(lacking)}. Add it with `mtf_synthesizer data prepare`"
         )
+    splits = sorted({name for each in tasks for name in each.splits})
+    names.check(f"split of {task}", split, splits)
 
 
 def _is_there(folder: str, tfds_name: str) -> bool:

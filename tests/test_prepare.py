@@ -3,7 +3,9 @@
 import json
 import os
 import pathlib
+import re
 import resource
+import shlex
 import subprocess
 import sys
 
@@ -17,7 +19,7 @@ from tensorflow_datasets.core import shuffle
 from tensorflow_datasets.core.utils import gcs_utils
 from tensorflow_datasets.text.glue import Glue
 
-from mtf_synthesizer import cli, names, task_data
+from mtf_synthesizer import arguments, cli, names, task_data
 from mtf_synthesizer.data import catalogue, prepare, prepared
 from mtf_synthesizer.data.spec import DataError, Dataset, Split
 
@@ -291,6 +293,22 @@ def test_the_list_shows_every_file(capsys):
     assert "CoLA" not in capsys.readouterr().out
 
 
+def test_the_commands_of_the_guide_are_known():
+    guide = (pathlib.Path(__file__).parent.parent / "docs/data.md").read_text("utf-8")
+    found = re.findall(r"^    mtf_synthesizer (.+)$", guide, re.MULTILINE)
+    assert len(found) >= 4
+    for each in found:
+        arguments.parser().parse_args(shlex.split(each))
+
+
+def test_the_guides_data_of_ones_own(tmp_path, monkeypatch):
+    guide = (pathlib.Path(__file__).parent.parent / "docs/data.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    assert read("mine:1.0.0", tmp_path / "data", "train") == [{"text": "Is it?", "label": 1}]
+
+
 # Training from prepared data --------------------------------------------------------------------
 
 
@@ -393,14 +411,18 @@ def test_stock_tasks_read_prepared_data_offline(name, offline):
 def test_data_that_is_not_there_is_named(offline, tmp_path):
     task_data.read_from(str(tmp_path))
     with pytest.raises(names.UserError, match=r"glue/cola:1\.0\.0.*data prepare"):
-        task_data.check("glue_cola_v002")
-    task_data.read_from(None)
-    task_data.check("glue_cola_v002")  # tensorflow_datasets would download it
+        task_data.check("glue_cola_v002", "train")
+
+
+def test_a_split_that_is_not_there_is_named(offline):
+    task_data.check("glue_qnli_v002", "validation")
+    with pytest.raises(names.UserError, match=r"split of glue_qnli_v002 'train'.*validation"):
+        task_data.check("glue_qnli_v002", "train")
 
 
 def test_a_mixture_names_all_that_it_lacks(offline):
     with pytest.raises(names.UserError) as error:
-        task_data.check("glue_v002_proportional")
+        task_data.check("glue_v002_proportional", "train")
     lacking = {"glue/mnli:1.0.0", "glue/qqp:1.0.0", "glue/stsb:1.0.0"}
     assert all(name in str(error.value) for name in lacking)
     assert "cola" not in str(error.value)
