@@ -4,6 +4,7 @@ import gzip
 import pathlib
 import shutil
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from mtf_synthesizer.data import catalogue, prepare
@@ -69,3 +70,27 @@ def _encoded(row, label):
     if label is None:
         return {**row, "label": float(row["label"])}
     return {**row, "label": label.encode_example(row["label"])}
+
+
+def read(name, folder, split):
+    """A prepared split as seqio asks for it."""
+    loaded = tfds.load(name, split=split, data_dir=str(folder), download=True, try_gcs=True)
+    return [plain(row) for row in tfds.as_numpy(loaded)]
+
+
+def plain(value):
+    """NumPy's values as the readers give them."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray):
+        return [plain(each) for each in value]
+    return value.decode() if isinstance(value, bytes) else value.item()
+
+
+def contents(folder):
+    """Path and bytes of every file in a folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in pathlib.Path(folder).rglob("*")
+        if path.is_file()
+    }
