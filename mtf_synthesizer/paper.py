@@ -58,7 +58,9 @@ COLUMNS = (
         3, "table3_cnn_dailymail", "rougeL", _column(_TABLE_3, 35.77, 33.10, 33.70, 36.02, 35.95)
     ),
     Column(3, "table3_personachat", "bleu_4", _column(_TABLE_3, 3.20, 2.25, 4.02, 3.57, 2.28)),
-    Column(3, "table3_personachat", "rouge_l", _column(_TABLE_3, 13.38, 15.00, 15.22, 14.22, 14.79)),
+    Column(
+        3, "table3_personachat", "rouge_l", _column(_TABLE_3, 13.38, 15.00, 15.22, 14.22, 14.79)
+    ),
     Column(3, "table3_personachat", "meteor", _column(_TABLE_3, 5.89, 6.42, 6.61, 6.32, 6.39)),
     Column(3, "table3_personachat", "cider", _column(_TABLE_3, 18.94, 19.57, 20.54, 18.87, 19.09)),
     Column(

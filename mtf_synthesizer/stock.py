@@ -23,7 +23,7 @@ from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import bindings, decoding, names, quiet, task_data, vocabulary_record
 from mtf_synthesizer.configuration import Configuration
-from mtf_synthesizer.tasks import vocabularies
+from mtf_synthesizer.tasks import recipes, vocabularies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,15 +161,26 @@ def check_task(task: str) -> None:
 
 
 def check_features(task: str, model: Model) -> None:
+    """Raises a UserError if a model of this kind can't be trained on the task."""
     features = seqio.get_mixture_or_task(task).output_features
+    tasks = {each.name for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))}
+    is_encoder = model.model_type == "aligned"
     if (model.model_type == "lm") == ("inputs" in features):
         advice = {
             "lm": "choose a size without _lm, or --gin_param=\"run.model_type = 'delimited_lm'\"",
         }.get(model.model_type, "choose a size ending in _lm")
-        raise names.UserError(
-            f"the task {task} has the features {', '.join(features)}, which a model of type "
-            f"{model.model_type!r} can't be trained on: {advice}"
-        )
+        what = f"the features {', '.join(features)}"
+    elif not is_encoder and tasks & recipes.ALIGNED:
+        what, advice = "one target for each input token", "choose a size ending in _encoder"
+    elif is_encoder and any(feature.add_eos for feature in features.values()):
+        what = "inputs and targets that end with EOS each"
+        advice = "choose a size without _encoder, or a task with one target for each input token"
+    else:
+        return
+    raise names.UserError(
+        f"the task {task} has {what}, which a model of type {model.model_type!r} can't be trained "
+        f"on: {advice}"
+    )
 
 
 def check_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:

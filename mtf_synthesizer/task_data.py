@@ -1,5 +1,7 @@
 """Where tasks read their data: the folder of --tfds_data_dir, or that of tensorflow_datasets."""
 
+from collections.abc import Sequence
+
 import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before seqio
 
 import seqio
@@ -41,8 +43,18 @@ def check(task: str, split: str) -> None:
             f"{task} needs data that is not in --tfds_data_dir {loaders[0].data_dir}: "
             f"{', '.join(lacking)}. Add it with `mtf_synthesizer data prepare`"
         )
-    splits = sorted({name for each in tasks for name in each.splits})
+    splits = sorted({name for each in tasks for name in _splits(each)})
     names.check(f"split of {task}", split, splits)
+
+
+def _splits(task: seqio.Task) -> Sequence[str]:
+    try:
+        return task.splits
+    except ValueError as error:  # a data set that tensorflow_datasets can't download by itself
+        raise names.UserError(
+            f"{task.name}: nothing is known of its data ({error}). Give the folder where `data "
+            "prepare` has put it: --tfds_data_dir"
+        ) from error
 
 
 def _is_there(folder: str, tfds_name: str) -> bool:

@@ -171,6 +171,7 @@ DATASETS = (
 SPLITS = ("train", "test")  # IMDB has one without labels too
 
 for _each in DATASETS:
+    recipes.ALIGNED.add(f"synthesizer_{_each.name}_v001")
     seqio.TaskRegistry.add(
         f"synthesizer_{_each.name}_v001",
         source=seqio.TfdsDataSource(tfds_name=_each.tfds_name, splits=SPLITS),

@@ -45,6 +45,7 @@ def split_to_inputs(dataset: tf.data.Dataset, sequence_length: dict[str, int]) -
     return preprocessors.split_tokens(dataset, max_tokens_per_segment=sequence_length["inputs"])
 
 
+recipes.ALIGNED.add("synthesizer_c4_mlm_v001")
 seqio.TaskRegistry.add(
     "synthesizer_c4_mlm_v001",
     source=seqio.TfdsDataSource(tfds_name="c4/en:2.2.0"),

@@ -51,6 +51,10 @@ def without_eos(*names: str) -> dict[str, seqio.Feature]:
     return {name: dataclasses.replace(feature, add_eos=False) for name, feature in features.items()}
 
 
+# Tasks with one target for each input token, which only an encoder without a decoder can learn.
+ALIGNED: set[str] = set()
+
+
 def text_as_targets() -> Step:
     """Renames `text` to `targets`, as objectives without inputs want it."""
     return functools.partial(seqio.preprocessors.rekey, key_map={"targets": "text"})

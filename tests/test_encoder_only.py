@@ -14,7 +14,7 @@ from mesh_tensorflow.transformer import transformer
 from test_runner import SMALLEST
 from variants import VARIANTS
 
-from mtf_synthesizer import encoder_only, runner
+from mtf_synthesizer import encoder_only, names, runner
 from mtf_synthesizer.attention import SyntheticAttention
 
 TASK = "synthesizer_test_classes"
@@ -156,3 +156,18 @@ def test_classes_are_predicted(trained, tmp_path):
     runner.predict(trained, TASK, output=tmp_path / "p.jsonl", modules=())
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     assert [line["output"] for line in lines] == ["u", "v"] * 3
+
+
+@pytest.mark.parametrize(
+    ("task", "size", "advice"),
+    [
+        ("synthesizer_imdb_v001", "tiny", "choose a size ending in _encoder"),
+        ("synthesizer_imdb_v001", "tiny_lm", "choose a size without _lm"),
+        ("synthesizer_c4_mlm_v001", "tiny_encoder", "nothing is known of its data"),
+        (runner_tasks.PAIRS, "tiny_encoder", "choose a size without _encoder"),
+    ],
+)
+def test_a_task_for_another_kind_of_model_is_refused(tmp_path, task, size, advice):
+    runner_tasks.register()
+    with pytest.raises(names.UserError, match=advice):
+        runner.train(tmp_path / "m", task, synthesizer="r", size=size, steps=1, vocabulary="bytes")
