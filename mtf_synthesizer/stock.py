@@ -21,7 +21,15 @@ import t5.models.mesh_transformer
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import bindings, decoding, names, quiet, task_data, vocabulary_record
+from mtf_synthesizer import (
+    bindings,
+    decoding,
+    names,
+    quiet,
+    task_caches,
+    task_data,
+    vocabulary_record,
+)
 from mtf_synthesizer.configuration import Configuration
 from mtf_synthesizer.tasks import recipes, vocabularies
 
@@ -44,14 +52,20 @@ def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
     """A fresh gin configuration inside, none outside."""
     quiet.set_log_levels(verbose)
     tf.disable_v2_behavior()
-    vocabularies.choose(wanted.vocabulary)
-    import_modules(wanted.modules)
-    task_data.read_from(wanted.tfds_data_dir)
     gin.clear_config()
     for folder in names.search_path():
         if not any(str(folder) == known for known in _search_path):
             gin.add_config_file_search_path(str(folder))
             _search_path.append(str(folder))
+    try:
+        with with_tasks(wanted):
+            _parse(wanted, verbose)
+            yield
+    finally:
+        gin.clear_config()
+
+
+def _parse(wanted: Configuration, verbose: bool) -> None:
     try:
         with quiet.without_messages(not verbose):
             gin.parse_config_files_and_bindings(
@@ -63,12 +77,21 @@ def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
         gin.finalize()
     except (ValueError, ImportError, SyntaxError, OSError) as error:
         raise names.UserError(f"gin configuration: {error}") from error
+
+
+@contextlib.contextmanager
+def with_tasks(wanted: Configuration) -> Iterator[None]:
+    """Inside, tasks have the vocabulary and read the data of a configuration."""
+    vocabularies.choose(wanted.vocabulary)
+    import_modules(wanted.modules)
+    task_data.read_from(wanted.tfds_data_dir)
+    task_caches.read_from(wanted.task_cache_dirs)
     try:
         yield
     finally:
-        gin.clear_config()
         vocabularies.choose(None)
         task_data.read_from(None)
+        task_caches.read_from(())
 
 
 # T5's entry point binds the same where there is no TPU: processors are slow with bfloat16.
@@ -183,6 +206,18 @@ def check_features(task: str, model: Model) -> None:
     )
 
 
+def check_data(task: str) -> None:
+    """Raises a UserError unless what a task is trained from is there, its data or its caches."""
+    if _trains_from_caches():
+        task_caches.check(task, _described(task))
+    else:
+        task_data.check(task)
+
+
+def _trains_from_caches() -> bool:
+    return bool(gin.get_bindings("mesh_train_dataset_fn").get("use_cached"))
+
+
 def check_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:
     """Raises a UserError if the task's vocabularies are not those of the model's folder."""
     vocabulary_record.check(model_dir, _described(task))
@@ -190,16 +225,22 @@ def check_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:
 
 def remember_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:
     """Writes what `check_vocabulary` compares with into the model's folder."""
-    vocabulary = _vocabularies(task)["targets"]
-    is_chosen = isinstance(vocabulary, vocabularies.ChosenVocabulary)
+    chosen = [
+        (feature, vocabulary)
+        for feature, vocabulary in _vocabularies(task).items()
+        if isinstance(vocabulary, vocabularies.ChosenVocabulary)
+    ]
+    feature, vocabulary = chosen[0] if chosen else (None, None)
     described = _described(task)
-    keep = is_chosen and described["targets"]["kind"] == "sentencepiece"
+    keep = feature is not None and described[feature]["kind"] == "sentencepiece"
     vocabulary_record.remember(
-        model_dir,
-        described,
-        is_chosen,
-        vocabularies.model_bytes(vocabulary) if keep else None,
+        model_dir, described, feature, vocabularies.model_bytes(vocabulary) if keep else None
     )
+
+
+def remember_cache(task: str, cache: str) -> None:
+    """Writes what `check_data` compares with into the folder of a task's cache."""
+    task_caches.remember(cache, _described(task))
 
 
 def _vocabularies(task: str) -> dict[str, seqio.Vocabulary]:
@@ -230,5 +271,7 @@ def example_sets(
 def probe_features(task: str, model: Model) -> dict[str, np.ndarray]:
     """A few examples to look at the attention with, of the validation split where there is one."""
     first = seqio.get_subtasks(seqio.get_mixture_or_task(task))[0]
-    split = "validation" if "validation" in first.splits else "train"
-    return decoding.load(first, split, model.sequence_length, 4).arrays()
+    cached = _trains_from_caches() and first.supports_caching
+    splits = task_caches.splits(first) if cached else first.splits
+    split = "validation" if "validation" in splits else "train"
+    return decoding.load(first, split, model.sequence_length, 4, cached).arrays()

@@ -48,12 +48,13 @@ def read(model_dir: str | os.PathLike[str]) -> dict[str, Any] | None:
 def chosen(model_dir: str | os.PathLike[str]) -> str | None:
     """The --vocabulary a model was trained with; None where its task has one of its own."""
     record = read(model_dir)
-    if record is None or not record.get("chosen"):
+    if record is None or record.get("chosen") not in FEATURES:
         return None
-    if record["targets"]["kind"] == BYTES:
+    vocabulary = record[record["chosen"]]
+    if vocabulary["kind"] == BYTES:
         return BYTES
     copy = pathlib.Path(model_dir) / COPY
-    return str(copy) if copy.exists() else record["targets"].get("file")
+    return str(copy) if copy.exists() else vocabulary.get("file")
 
 
 def check(model_dir: str | os.PathLike[str], used: Described) -> None:
@@ -63,29 +64,42 @@ def check(model_dir: str | os.PathLike[str], used: Described) -> None:
       names.UserError: they differ.
     """
     record = read(model_dir)
-    if record is None:
-        return
+    if record is not None:
+        compare(record, used, f"the model in {model_dir}")
+
+
+def compare(record: Mapping[str, Any], used: Described, made: str) -> None:
+    """Compares the vocabularies of a task with a record.
+
+    Args:
+      record: of a model or a cache.
+      used: the vocabularies of the task.
+      made: what was made with those of the record.
+
+    Raises:
+      names.UserError: they differ.
+    """
     for feature in FEATURES:
         wanted, found = record[feature], used[feature]
         for field in _COMPARED:
             if wanted.get(field) != found.get(field):
                 raise names.UserError(
-                    f"the {feature} of the task have another vocabulary than the model in "
-                    f"{model_dir} was trained with: {field} {found.get(field)} instead of "
-                    f"{wanted.get(field)} ({wanted.get('file', wanted['kind'])}; see {RECORD} "
-                    "there). Choose a task with the same vocabulary, or give it with --vocabulary"
+                    f"the {feature} of the task have another vocabulary than {made} was made "
+                    f"with: {field} {found.get(field)} instead of {wanted.get(field)} "
+                    f"({wanted.get('file', wanted['kind'])}; see {RECORD} there). Choose a task "
+                    "with the same vocabulary, or give it with --vocabulary"
                 )
 
 
 def remember(
-    model_dir: str | os.PathLike[str], used: Described, is_chosen: bool, model: bytes | None
+    model_dir: str | os.PathLike[str], used: Described, chosen_for: str | None, model: bytes | None
 ) -> None:
     """Writes the record of a new model; one that is there is compared and left alone.
 
     Args:
       model_dir: the folder.
       used: the vocabularies it is trained with.
-      is_chosen: whether --vocabulary decides them, not the task.
+      chosen_for: the feature whose vocabulary --vocabulary decides; None if the task does.
       model: the SentencePiece model to keep a copy of.
 
     Raises:
@@ -97,5 +111,5 @@ def remember(
         return
     if model is not None:
         saving.write_bytes(folder / COPY, model)
-    record = {"package_version": __version__, "chosen": is_chosen}
+    record = {"package_version": __version__, "chosen": chosen_for}
     saving.write_json(folder / RECORD, record | {name: dict(used[name]) for name in FEATURES})

@@ -3,12 +3,13 @@
 For models of Mesh's type "aligned", trained without packing:
 
     inputs   [class token] + tokens of the text, cut to the length of the inputs; no EOS
-    targets  [class id] + zeros, as long as the inputs
+    targets  [class] + zeros, as long as the inputs
 
 Mesh counts loss where targets are above 0, so the model answers at the first position, and can do
-nothing else there than read the whole text. The class token is <extra_id_0>, the first sentinel,
-and the classes are the next ones, which every SentencePiece vocabulary of T5 has and no text. Among
-bytes, whose sentinels vanish from decoded text, the classes are the digits from 1.
+nothing else there than read the whole text. The class token is <extra_id_0>, the first sentinel of
+the inputs' vocabulary. Targets have a vocabulary of their own, bytes, in which the classes are the
+digits from 1: with that of the inputs the model would compute thousands of useless logits at every
+position.
 
 `synthesizer_*_text_v001` are the same data as text to text, for encoder-decoder models.
 """
@@ -18,12 +19,13 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import seqio
 import tensorflow as tf
 
 from mtf_synthesizer.data import classification as data
 from mtf_synthesizer.tasks import metrics, recipes, vocabularies
+
+CLASSES = seqio.ByteVocabulary()
 
 
 def class_token(vocabulary: seqio.Vocabulary) -> int:
@@ -37,79 +39,45 @@ def class_token(vocabulary: seqio.Vocabulary) -> int:
     return vocabulary.vocab_size - 1
 
 
-def class_ids(vocabulary: seqio.Vocabulary, labels: Sequence[str]) -> dict[str, int]:
-    """The token of each class: <extra_id_1> for the first label, and so on, or digits from 1.
-
-    Raises:
-      ValueError: the vocabulary has neither for so many classes.
-    """
-    ids = {label: _numbered(vocabulary, number) for number, label in enumerate(labels, start=1)}
-    if len(set(ids.values())) < len(labels):
-        raise ValueError(
-            f"the vocabulary has neither sentinels nor digits for the {len(labels)} classes "
-            f"{', '.join(labels)}; T5's own has 100 sentinels"
-        )
-    return ids
-
-
-def _numbered(vocabulary: seqio.Vocabulary, number: int) -> int:
-    sentinel = class_token(vocabulary) - number
-    if number < vocabulary.extra_ids and vocabulary.decode([sentinel]):
-        return sentinel
-    return vocabulary.encode(str(number))[-1]
-
-
 def aligned_classes(
     dataset: tf.data.Dataset,
-    labels: Sequence[str],
     output_features: Mapping[str, seqio.Feature],
     sequence_length: Mapping[str, int],
 ) -> tf.data.Dataset:
     """Class token before the inputs, and targets of the same length: see the module's docstring.
 
     Args:
-      dataset: tokenized `inputs`, and `label`, the number of one of the labels.
-      labels: names of the classes.
+      dataset: tokenized `inputs`, and `label`, the number of the class from 0.
       output_features, sequence_length: of the task.
     """
     vocabulary = output_features["inputs"].vocabulary
-    ids = list(class_ids(vocabulary, labels).values())
+    [first_class] = CLASSES.encode("1")
     room = sequence_length["inputs"] - 1
 
     @seqio.map_over_dataset
     def align(x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         text = x["inputs"][:room]
+        answer = first_class + tf.cast(x["label"], tf.int32)
         return x | {
             "inputs": tf.concat([[class_token(vocabulary)], text], axis=0),
-            "targets": tf.concat([[tf.gather(ids, x["label"])], tf.zeros_like(text)], axis=0),
+            "targets": tf.concat([[answer], tf.zeros_like(text)], axis=0),
         }
 
     return align(dataset)
 
 
-def class_label(
-    output: str | int | Sequence[int],
-    labels: Sequence[str],
-    vocabulary: seqio.Vocabulary = vocabularies.DEFAULT,
-    **unused: Any,
-) -> str:
+def class_label(output: str, labels: Sequence[str], **unused: Any) -> str:
     """The label that a model's output means; the empty text if it is none.
 
     Args:
-      output: an id, ids of which the first counts, decoded text that begins with the class, or a
-        label itself.
-      labels: names of the classes.
-      vocabulary: of the ids.
+      output: decoded text that begins with the digit of a class, or a label itself.
+      labels: names of the classes, at most nine.
       unused: what else seqio passes to a postprocessor.
     """
-    if isinstance(output, str) and output in labels:
+    if output in labels:
         return output
-    ids = class_ids(vocabulary, labels)
-    if isinstance(output, str):
-        found = (label for label, i in ids.items() if output.startswith(vocabulary.decode([i])))
-    else:
-        found = (label for label, i in ids.items() if i == np.ravel(output)[0])
-    return next(found, "")
+    digits = {str(number): label for number, label in enumerate(labels, start=1)}
+    return digits.get(output[:1], "")
 
 
 Example = dict[str, tf.Tensor]
@@ -179,9 +147,12 @@ for _each in DATASETS:
             seqio.map_over_dataset(_each.for_encoder),
             seqio.preprocessors.tokenize,
             seqio.CacheDatasetPlaceholder(),
-            functools.partial(aligned_classes, labels=_each.labels),
+            aligned_classes,
         ],
-        output_features=recipes.without_eos("inputs", "targets"),
+        output_features={
+            "inputs": seqio.Feature(vocabularies.DEFAULT, add_eos=False),
+            "targets": seqio.Feature(CLASSES, add_eos=False),
+        },
         postprocess_fn=functools.partial(class_label, labels=_each.labels),
         metric_fns=[metrics.accuracy],
     )
