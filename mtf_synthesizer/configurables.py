@@ -47,10 +47,18 @@ def scan(modules: Iterable[str]) -> list[Configurable]:
     return [
         Configurable(selector, _parameters(node, classes))
         for module, tree in trees
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        for node in _definitions(tree)
         for selector in _selectors(module, node)
     ]
+
+
+def _definitions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.ClassDef]:
+    """Functions, classes and methods: Mesh has methods that gin configures, as decode."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node
+        if isinstance(node, ast.ClassDef):
+            yield from (method for method in node.body if isinstance(method, ast.FunctionDef))
 
 
 def source_of(module: str) -> pathlib.Path | None:

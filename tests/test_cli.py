@@ -160,6 +160,9 @@ def test_configurables_are_what_gin_registers():
 
     for found in configurables.scan(["mtf_synthesizer", "mesh_tensorflow.optimize"]):
         assert gin.get_configurable(found.selector)
+    methods = configurables.scan(["mesh_tensorflow.transformer.transformer"])
+    assert "Bitransformer.decode" in {found.selector for found in methods}
+    assert all(gin.get_configurable(found.selector) for found in methods)
     selectors = {found.selector for found in configurables.scan(["mtf_synthesizer"])}
     assert "mtf_synthesizer.synthesizers.Random" in selectors
     assert "mtf_synthesizer.mixture.Mixture" in selectors
