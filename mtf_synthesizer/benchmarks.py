@@ -119,10 +119,10 @@ def nested_json_lines(rows: Sequence[Row]) -> str:
         answers.append({"idx": row.idx, "label": row.value})
     lines = (
         {"idx": passage, "passage": {"questions": _questions(questions)}}
-        for passage, questions in sorted(passages.items())
+        for passage, questions in passages.items()
     )
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
 def _questions(questions: Mapping[int, list[dict[str, Value]]]) -> list[dict[str, object]]:
-    return [{"idx": idx, "answers": answers} for idx, answers in sorted(questions.items())]
+    return [{"idx": idx, "answers": answers} for idx, answers in questions.items()]

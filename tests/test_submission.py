@@ -9,6 +9,7 @@ import pytest
 import submission_checker
 
 from mtf_synthesizer import names, submission
+from mtf_synthesizer.data import catalogue
 from mtf_synthesizer.embedded_submission import embedded
 from mtf_synthesizer.glue_submission import GLUE
 from mtf_synthesizer.predictions import Prediction
@@ -176,10 +177,16 @@ def test_tasks_and_labels_are_those_of_t5(benchmark):
         "glue": tfds.text.glue.Glue.builder_configs,
         "superglue": tfds.text.super_glue.SuperGlue.builder_configs,
     }[benchmark.name]
+    published = {
+        each.tfds_name: split.published
+        for each in catalogue.datasets(benchmark.name)
+        for split in each.splits
+        if split.name == "test"
+    }
     for file in benchmark.files:
         for name, answers in file.tasks.items():
-            task = seqio.TaskRegistry.get(name)
-            data_set = task.source.tfds_dataset.name
+            data_set = seqio.TaskRegistry.get(name).source.tfds_dataset.name
+            assert file.identities.count == published[data_set]
             assert data_set.split("/")[0].replace("_", "") == benchmark.name
             if name not in (STSB, WSC, "super_glue_record_v102"):
                 config = data_set.split("/")[1].split(":")[0]

@@ -3,6 +3,9 @@
 import contextlib
 import dataclasses
 import json
+import pathlib
+import re
+import shlex
 import shutil
 import zipfile
 
@@ -22,6 +25,7 @@ from tensorflow.python.eager import context
 from test_cli import run_all
 
 from mtf_synthesizer import (
+    arguments,
     cli,
     configuration,
     decoding,
@@ -373,6 +377,28 @@ def test_the_embedded_benchmark(tmp_path):
     assert cli.main(command) == 0
     with zipfile.ZipFile(tmp_path / "s.zip") as archive:
         assert len(archive.read("same_verse.tsv").splitlines()) > 100
+
+
+DOCS = (pathlib.Path(__file__).resolve().parent.parent / "docs/submissions.md").read_text("utf-8")
+
+
+def test_the_documented_files_are_the_submitted_ones():
+    documented = re.findall(r"^\| `(\S+)` \| ([\d,]+) \| `(\w+)` \|", DOCS, re.MULTILINE)
+    assert documented == [
+        (file.name, f"{file.identities.count:,}", task)
+        for name in ("glue", "superglue")
+        for file, task in zip(
+            leaderboards.find(name).files, leaderboards.find(name).tasks(), strict=True
+        )
+    ]
+
+
+def test_the_documented_commands_are_known():
+    commands = re.findall(r"^    mtf_synthesizer (.+)$", DOCS, re.MULTILINE)
+    assert [arguments.parser().parse_args(shlex.split(each)).command for each in commands] == [
+        "predict",
+        "submit",
+    ]
 
 
 # Official test sets ----------------------------------------------------------------------------
