@@ -3,6 +3,8 @@
 import pathlib
 import re
 import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -40,6 +42,31 @@ def test_commands_are_known(command):
     for option, folder in (("synthesizer", "synthesizers"), ("size", "sizes"), ("run", "runs")):
         if words[0] == "train" and args.get(option):
             names.check(option, args[option], names.known(folder))
+
+
+# A model of a few numbers, and one step.
+SMALLER = (
+    "d_model = 8",
+    "num_layers = 1",
+    "d_ff = 11",
+    "num_heads = 2",
+    "d_kv = 3",
+    "utils.run.sequence_length = {'inputs': 13, 'targets': 7}",
+    "utils.run.batch_size = 2",
+    "utils.run.train_steps = 1",
+)
+
+
+def test_the_command_of_t5_trains(tmp_path):
+    (command,) = (c for c in COMMANDS if c.startswith("mtf_synthesizer t5 "))
+    words = shlex.split(command)[1:]
+    words[1] = f"--model_dir={tmp_path}"
+    words += [f"--gin_param={param}" for param in SMALLER]
+    done = subprocess.run(
+        [sys.executable, "-m", "mtf_synthesizer", *words], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "model.ckpt-1.index").exists()
 
 
 def test_files_named_in_the_map_exist():
