@@ -12,8 +12,11 @@ export MPLCONFIGDIR ?= $(CURDIR)/runs/cache/matplotlib
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+  --no-emit-package tensorflow-datasets --no-annotate --custom-compile-command "make lock"
+
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format types unit lock check-stacks clean
+.PHONY: help install demo test lint format types unit lock check-stacks check-cache clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -39,14 +42,16 @@ types: install  ## check type hints
 unit: install  ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-lock:  ## choose the newest releases that fit setup.py again and write requirements.lock (needs uv)
+lock:  ## choose the newest releases that fit setup.py again and write the lock files (needs uv)
 	@command -v uv > /dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev --extra dialogue \
-	  --no-emit-package tensorflow-datasets --no-annotate --custom-compile-command "make lock" \
-	  --output-file requirements.lock setup.py
+	$(COMPILE) --extra dialogue --output-file requirements.lock setup.py
+	$(COMPILE) --extra beam --output-file requirements-beam.lock setup.py
 
 check-stacks: install  ## the same scores on TensorFlow 2.15; T5's own script on TensorFlow 2.12
 	$(BIN)/python checks/stacks.py
+
+check-cache: install  ## offline caches made with Apache Beam hold what is read without, and train
+	$(BIN)/python checks/cache.py
 
 clean:  ## remove the environments and what tools left; keeps runs/
 	rm -rf $(VENV) .stacks build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

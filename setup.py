@@ -39,6 +39,10 @@ REQUIREMENTS = [
 # BLEU-1 to 4, METEOR and CIDEr of dialogue: 100 MB, most of them METEOR's paraphrases.
 DIALOGUE = ["pycocoevalcap>=1.2"]
 
+# The command `cache`. Beam wants protobuf 6, which sentencepiece 0.2.3 refuses without saying so in
+# its requirements: requirements-beam.lock has what fits.
+BEAM = ["apache-beam>=2.77", "google-crc32c", "sentencepiece<0.2.3"]
+
 DEVELOPMENT = [
     "hypothesis",
     "mypy",
@@ -68,6 +72,6 @@ setup(
         "mtf_synthesizer.gin": ["*.gin", "**/*.gin", "*.md"],
     },
     install_requires=REQUIREMENTS,
-    extras_require={"dev": DEVELOPMENT, "dialogue": DIALOGUE},
+    extras_require={"beam": BEAM, "dev": DEVELOPMENT, "dialogue": DIALOGUE},
     entry_points={"console_scripts": ["mtf_synthesizer = mtf_synthesizer.cli:main"]},
 )

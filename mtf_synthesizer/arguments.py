@@ -1,6 +1,7 @@
 """The sub-commands' options, with an example for each."""
 
 import argparse
+import shlex
 
 from mtf_synthesizer import __version__, benchmark, leaderboards, names
 from mtf_synthesizer.data import commands as data_commands
@@ -22,6 +23,10 @@ EXAMPLES = {
     "submit": "mtf_synthesizer submit --benchmark glue --predictions runs/glue_predictions \\\n"
     "    --output runs/glue.zip",
     "data": "mtf_synthesizer data prepare --benchmark glue --from glue_data --tfds_data_dir data",
+    "cache": "mtf_synthesizer cache --task c4_v220_span_corruption --tfds_data_dir data \\\n"
+    "    --output_cache_dir caches\n"
+    "  mtf_synthesizer cache --task c4_v220_span_corruption --tfds_data_dir gs://me/data \\\n"
+    '    --output_cache_dir gs://me/caches --pipeline_options="--runner=DataflowRunner ..."',
     "compare": "mtf_synthesizer compare --experiment tiny_shakespeare --rows v,r,d,rv \\\n"
     "    --seeds 0,1,2 --vocabulary bytes --tfds_data_dir data --output runs/shakespeare",
     "demo": "mtf_synthesizer demo",
@@ -47,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     _add_predict(_add(commands, "predict", "decode a task, a mixture or a whole benchmark"))
     _add_submit(_add(commands, "submit", "make the zip that a leaderboard wants of predictions"))
     data_commands.add_arguments(_add(commands, "data", "prepare official files for training"))
+    _add_cache(_add(commands, "cache", "tokenize large tasks once, by Apache Beam"))
     _add_compare(
         _add(commands, "compare", "train and evaluate several synthesizers with several seeds")
     )
@@ -98,6 +104,13 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     )
     add("--seed", type=int, default=0, help="of initial values, dropout and order of examples")
     add("--summary_steps", type=_positive, help="steps between summaries (default: by length)")
+    add(
+        "--additional_task_cache_dirs",
+        type=_listed,
+        default=[],
+        metavar="DIR,DIR",
+        help="read what `cache` has written to these folders instead of the data itself",
+    )
     add(
         "--no_attention_summaries",
         dest="attention_summaries",
@@ -175,6 +188,41 @@ def _add_submit(command: argparse.ArgumentParser) -> None:
         help="take predictions of several checkpoints, where tasks have models of their own",
     )
     add("--overwrite", action="store_true", help="replace a zip that is there")
+    _add_verbose(command)
+
+
+def _add_cache(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add(
+        "--task",
+        action="append",
+        required=True,
+        help="seqio task or mixture; may be given several times",
+    )
+    add(
+        "--output_cache_dir",
+        required=True,
+        metavar="DIR",
+        help="folder to write to, which train takes as --additional_task_cache_dirs",
+    )
+    add(
+        "--min_shards",
+        type=_positive,
+        default=64,
+        help="files of each split, at least: the more, the better they are mixed in training "
+        "(default: %(default)s)",
+    )
+    add(
+        "--pipeline_options",
+        type=shlex.split,
+        default=[],
+        metavar="OPTIONS",
+        help='Beam\'s own, as in --pipeline_options="--runner=FlinkRunner ..." (docs/caching.md; '
+        "default: this process does it all)",
+    )
+    add("--overwrite", action="store_true", help="replace caches that are there")
+    _add_data(command)
+    _add_modules(command)
     _add_verbose(command)
 
 

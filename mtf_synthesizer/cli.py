@@ -76,6 +76,7 @@ def _train(args: argparse.Namespace) -> None:
         "init_checkpoint": args.init_checkpoint,
         "vocabulary": args.vocabulary,
         "tfds_data_dir": args.tfds_data_dir,
+        "additional_task_cache_dirs": args.additional_task_cache_dirs,
     }
     # Once without TensorFlow, so that a mistake is answered at once; train does the same again.
     configuration.for_training(configuration.Request(**wanted))
@@ -177,6 +178,24 @@ def _check_model(args: argparse.Namespace) -> None:
     )
 
 
+def _cache(args: argparse.Namespace) -> None:
+    wanted = configuration.for_caching(_modules(args), args.vocabulary, args.tfds_data_dir)
+    quiet.load_tensorflow(args.verbose)
+    with quiet.without_messages(not args.verbose):  # Beam warns of what it is not asked for
+        from mtf_synthesizer import caching
+
+    made = caching.make(
+        args.task,
+        args.output_cache_dir,
+        wanted,
+        pipeline_options=args.pipeline_options,
+        min_shards=args.min_shards,
+        overwrite=args.overwrite,
+        verbose=args.verbose,
+    )
+    print("\n".join(caching.describe(folder) for folder in made))
+
+
 def _compare(args: argparse.Namespace) -> None:
     wanted = {
         "experiment": args.experiment,
@@ -244,6 +263,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "evaluate": _evaluate,
     "predict": _predict,
     "submit": _submit,
+    "cache": _cache,
     "compare": _compare,
     "demo": _demo,
     "bench": _bench,

@@ -1,6 +1,7 @@
 """Which gin files and bindings a command stands for, checked without loading TensorFlow."""
 
 import dataclasses
+import importlib.util
 import os
 import pathlib
 import re
@@ -23,6 +24,7 @@ class Configuration:
       modules: imported first, for the tasks and configurables they define.
       vocabulary: as `--vocabulary`; None for the default.
       tfds_data_dir: as `--tfds_data_dir`; None for that of tensorflow_datasets.
+      task_cache_dirs: as `--additional_task_cache_dirs`.
     """
 
     files: tuple[str, ...]
@@ -30,6 +32,7 @@ class Configuration:
     modules: tuple[str, ...]
     vocabulary: str | None = None
     tfds_data_dir: str | None = None
+    task_cache_dirs: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Request:
     init_checkpoint: str | os.PathLike[str] | None = None
     vocabulary: str | None = None
     tfds_data_dir: str | None = None
+    additional_task_cache_dirs: Sequence[str] = ()
 
 
 def for_training(request: Request) -> Configuration:
@@ -76,11 +80,17 @@ def for_training(request: Request) -> Configuration:
         steps = request.steps or bindings.macro("train_steps", files, request.gin_params)
         if isinstance(steps, int):
             params.append(f"utils.run.train_steps = {steps + (start.step if start else 0)}")
+    caches = tuple(request.additional_task_cache_dirs)
+    if caches or start:  # where it starts from there may have been caches
+        params.append(f"mesh_train_dataset_fn.use_cached = {bool(caches)}")
     params += request.gin_params
     vocabulary = request.vocabulary
     if start and vocabulary is None:
         vocabulary = vocabulary_record.chosen(pathlib.Path(start.path).parent)
-    return _checked(files, params, request.modules, vocabulary, request.tfds_data_dir)
+    checked = _checked(files, params, request.modules, vocabulary, request.tfds_data_dir)
+    for folder in caches:
+        _check_exists("--additional_task_cache_dirs", folder, "what `cache` has written to")
+    return dataclasses.replace(checked, task_cache_dirs=caches)
 
 
 def _check_said(request: Request, start: Checkpoint | None) -> None:
@@ -134,6 +144,23 @@ def for_model(
     if vocabulary is None:
         vocabulary = vocabulary_record.chosen(model_dir)
     return _checked(files, gin_params, modules, vocabulary, tfds_data_dir)
+
+
+def for_caching(
+    modules: Sequence[str], vocabulary: str | None, tfds_data_dir: str | None
+) -> Configuration:
+    """What a cache is made with; nothing of a model.
+
+    Raises:
+      names.UserError: Apache Beam is not installed, or a file or folder is not there.
+    """
+    if importlib.util.find_spec("apache_beam") is None:
+        raise names.UserError(
+            "caching needs Apache Beam, which is not installed. It wants an environment of its "
+            "own (docs/caching.md): pip install 'mtf_synthesizer[beam]', or in a checkout pip "
+            "install --no-deps -r requirements-beam.lock"
+        )
+    return _checked((), (), modules, vocabulary, tfds_data_dir)
 
 
 def _checked(

@@ -57,7 +57,11 @@ def _fitted(ids: np.ndarray, length: int) -> np.ndarray:
 
 
 def load(
-    task: seqio.Task, split: str, sequence_length: Mapping[str, int], limit: int | None
+    task: seqio.Task,
+    split: str,
+    sequence_length: Mapping[str, int],
+    limit: int | None,
+    use_cached: bool = False,
 ) -> ExampleSet:
     """Reads a split, always in the same order and with the same noise.
 
@@ -66,9 +70,12 @@ def load(
       split: one of its splits.
       sequence_length: the longest length of each feature.
       limit: read only so many examples.
+      use_cached: whether they are read from the task's cache.
     """
     with tf.Graph().as_default():
-        dataset = task.get_dataset(dict(sequence_length), split=split, shuffle=False, seed=0)
+        dataset = task.get_dataset(
+            dict(sequence_length), split=split, use_cached=use_cached, shuffle=False, seed=0
+        )
         rows = list(tfds.as_numpy(dataset if limit is None else dataset.take(limit)))
     features = [name for name in task.output_features if rows and name in rows[0]]
     lengths = {

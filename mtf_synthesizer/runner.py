@@ -17,7 +17,7 @@ import gin
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import configuration, names, observing, progress, stock, task_data
+from mtf_synthesizer import configuration, names, observing, progress, stock
 from mtf_synthesizer.benchmark_prediction import predict_benchmark
 from mtf_synthesizer.configuration import TASK_MODULES
 from mtf_synthesizer.evaluation import attention, describe, evaluate, report_path
@@ -53,6 +53,7 @@ def train(
     modules: Sequence[str] = TASK_MODULES,
     vocabulary: str | None = None,
     tfds_data_dir: str | None = None,
+    additional_task_cache_dirs: Sequence[str] = (),
     summary_steps: int | None = None,
     attention_summaries: bool = True,
     show_progress: bool = True,
@@ -81,6 +82,8 @@ def train(
       vocabulary: a SentencePiece model or "bytes", for tasks that have no vocabulary of their own;
         unless given, that of init_checkpoint, else T5's.
       tfds_data_dir: folder that `data prepare` has written.
+      additional_task_cache_dirs: folders that `caching.make` has written to, read instead of the
+        data itself.
       summary_steps: steps between summaries and between lines of loss.jsonl.
       attention_summaries: whether α and the entropy of the attention are written with every
         checkpoint.
@@ -109,13 +112,14 @@ def train(
         init_checkpoint=init_checkpoint,
         vocabulary=vocabulary,
         tfds_data_dir=tfds_data_dir,
+        additional_task_cache_dirs=additional_task_cache_dirs,
     )
     wanted = configuration.for_training(request)
     start = configuration.start_checkpoint(init_checkpoint) if init_checkpoint else None
     with stock.configured(wanted, verbose):
         task = task or stock.configured_task()
         stock.check_task(task)
-        task_data.check(task, "train")
+        stock.check_data(task)
         with gin.unlock_config():
             # T5's input pipeline is not part of a checkpoint: a run that goes on shuffles anew
             # instead of beginning with the same examples again.

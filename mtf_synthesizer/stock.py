@@ -211,7 +211,7 @@ def check_data(task: str) -> None:
     if _trains_from_caches():
         task_caches.check(task, _described(task))
     else:
-        task_data.check(task)
+        task_data.check(task, "train")
 
 
 def _trains_from_caches() -> bool:

@@ -28,9 +28,17 @@ def read_from(folder: str | None) -> None:
 
 
 def check(task: str, split: str) -> None:
-    """Raises a UserError unless a task or mixture has a split and the folder has its data sets.
+    """Raises a UserError unless a task or mixture has a split and the folder has its data sets."""
+    names.check(f"split of {task}", split, splits(task))
+
+
+def splits(task: str) -> list[str]:
+    """The splits of a task or mixture.
 
     Without a folder data is not looked for: tensorflow_datasets downloads what it lacks.
+
+    Raises:
+      names.UserError: the folder lacks a data set.
     """
     tasks = seqio.get_subtasks(seqio.get_mixture_or_task(task))
     found = [each.source for each in tasks]
@@ -43,8 +51,7 @@ def check(task: str, split: str) -> None:
             f"{task} needs data that is not in --tfds_data_dir {loaders[0].data_dir}: "
             f"{', '.join(lacking)}. Add it with `mtf_synthesizer data prepare`"
         )
-    splits = sorted({name for each in tasks for name in _splits(each)})
-    names.check(f"split of {task}", split, splits)
+    return sorted({name for each in tasks for name in _splits(each)})
 
 
 def _splits(task: seqio.Task) -> Sequence[str]:

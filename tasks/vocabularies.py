@@ -8,7 +8,7 @@ with any SentencePiece model.
 import functools
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import seqio
@@ -36,10 +36,9 @@ def choose(vocabulary: str | None) -> None:
     Raises:
       names.UserError: the file can't be read, or it is not a model that T5 can use.
     """
-    _chosen.clear()
     if vocabulary is not None:  # otherwise it is looked at when it is needed
         load(vocabulary)
-        _chosen.append(vocabulary)
+    _chosen[:] = [] if vocabulary is None else [vocabulary]  # at once: threads look at it
 
 
 def choice() -> str:
@@ -135,6 +134,10 @@ class ChosenVocabulary(seqio.Vocabulary):
 
     def __hash__(self) -> int:
         return hash(ChosenVocabulary)
+
+    def __reduce__(self) -> tuple[Callable[[str], seqio.Vocabulary], tuple[str]]:
+        """Another process, where nothing was chosen, gets what is chosen here."""
+        return load, (choice(),)
 
 
 DEFAULT = ChosenVocabulary()
