@@ -133,6 +133,7 @@ MIXTURES = """\
 | `synthesizer_en_mix_no_squad_v001` | the same without SQuAD |
 | `synthesizer_en_mix_no_c4_v001` | the same without C4 |
 | `synthesizer_en_mix_no_squad_no_c4_v001` | the same without either |
+| `synthesizer_glue_small_v001` | CoLA, SST-2, MRPC and RTE, as many times as they have examples |
 | `glue_v002_proportional`, `super_glue_v102_proportional` | T5's own |
 
 Rates are T5's functions: a task counts as many times as it has examples

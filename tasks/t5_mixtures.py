@@ -30,4 +30,11 @@ for _suffix, _without in _LEFT_OUT.items():
         [(name, rate) for name, rate in _RATES.items() if name not in _without],
     )
 
-__all__ = ["C4", "GLUE", "SQUAD", "SUPER_GLUE", "vocabularies"]
+# Four tasks that are small enough to learn on a laptop, in proportion to their examples.
+GLUE_SMALL = ("glue_cola_v002", "glue_sst2_v002", "glue_mrpc_v002", "glue_rte_v002")
+seqio.MixtureRegistry.add(
+    "synthesizer_glue_small_v001",
+    [(name, t5.data.get_glue_weight_mapping()[name]) for name in GLUE_SMALL],
+)
+
+__all__ = ["C4", "GLUE", "GLUE_SMALL", "SQUAD", "SUPER_GLUE", "vocabularies"]
