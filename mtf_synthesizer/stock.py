@@ -122,6 +122,7 @@ def import_modules(modules: Sequence[str]) -> None:
 
 def build(model_dir: str | os.PathLike[str], **overrides: Any) -> Model:
     """Lets Mesh's `run` resolve the configuration, and takes what it would train with."""
+    check_task(configured_task())  # its vocabulary is looked up there
     built: list[Model] = []
 
     def take(
