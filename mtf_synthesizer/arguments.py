@@ -3,7 +3,7 @@
 import argparse
 import shlex
 
-from mtf_synthesizer import __version__, benchmark, leaderboards, names
+from mtf_synthesizer import __version__, benchmark, leaderboards, names, subcommands
 from mtf_synthesizer.data import commands as data_commands
 
 EXAMPLES = {
@@ -70,13 +70,7 @@ def parser() -> argparse.ArgumentParser:
 def _add(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, purpose: str
 ) -> argparse.ArgumentParser:
-    return commands.add_parser(
-        name,
-        help=purpose,
-        description=f"{purpose[0].upper()}{purpose[1:]}.",
-        epilog=f"example:\n  {EXAMPLES[name]}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    return subcommands.add(commands, name, purpose, EXAMPLES[name])
 
 
 def _add_train(command: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ import argparse
 import pathlib
 from collections.abc import Callable
 
+from mtf_synthesizer import subcommands
 from mtf_synthesizer.data import catalogue
 
 _EXAMPLES = {
@@ -26,13 +27,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def _add(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, purpose: str
 ) -> argparse.ArgumentParser:
-    return commands.add_parser(
-        name,
-        help=purpose,
-        description=f"{purpose[0].upper()}{purpose[1:]}.",
-        epilog=f"example:\n  {_EXAMPLES[name]}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    return subcommands.add(commands, name, purpose, _EXAMPLES[name])
 
 
 def _add_prepare(command: argparse.ArgumentParser) -> None:
