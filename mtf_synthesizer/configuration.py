@@ -81,8 +81,8 @@ def for_training(request: Request) -> Configuration:
         if isinstance(steps, int):
             params.append(f"utils.run.train_steps = {steps + (start.step if start else 0)}")
     caches = tuple(request.additional_task_cache_dirs)
-    if caches or start:  # where it starts from there may have been caches
-        params.append(f"mesh_train_dataset_fn.use_cached = {bool(caches)}")
+    if caches:  # without it is False: runs/plumbing.gin includes T5's dataset.gin
+        params.append("mesh_train_dataset_fn.use_cached = True")
     params += request.gin_params
     vocabulary = request.vocabulary
     if start and vocabulary is None:
