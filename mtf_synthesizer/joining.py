@@ -10,6 +10,7 @@ from mtf_synthesizer.predictions import Prediction
 
 SPLIT = "test"
 _SHOWN = 3  # offenders in a message
+_SHOWN_LETTERS = 30  # of a decoded text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,12 +146,16 @@ def _check_groups(file: File, task: str, predictions: Iterable[Prediction]) -> N
 
 
 def _no_answers(file: File, task: str, unread: Sequence[Prediction]) -> names.UserError:
-    shown = _first([f"{each.fields['output']!r:.60} ({each.place})" for each in unread])
+    shown = _first([f"{_short(each.fields['output'])} ({each.place})" for each in unread])
     return names.UserError(
         f"{file.name} from {task}: {len(unread)} of {file.identities.count} decoded texts are no "
         f"answer: {shown}; allowed: {file.tasks[task].allowed}. Train longer, or name the answer "
         f"to put in their place, for example --invalid {file.stem}=..."
     )
+
+
+def _short(text: str) -> str:
+    return repr(text) if len(text) <= _SHOWN_LETTERS else f"{text[:_SHOWN_LETTERS]!r}..."
 
 
 def _row(file: File, prediction: Prediction, answer: Answer) -> Row:

@@ -233,6 +233,11 @@ REFUSED = {
         r"CoLA.*1 of 1063 decoded texts are no answer: 'accept' \(p\.jsonl: line \d+\); "
         r"allowed: unacceptable, acceptable.*--invalid CoLA=",
     ),
+    "long text": (
+        COLA,
+        lambda: changed(COLA, 8, output="x" * 31),
+        rf"no answer: '{'x' * 30}'\.\.\. \(p\.jsonl: line \d+\); ",
+    ),
     "number as label": (COLA, lambda: changed(COLA, 8, output="1"), r"no answer: '1'"),
     "no number": (STSB, lambda: changed(STSB, 8, output="3,4"), r"no answer: '3,4'.*0 to 5"),
     "not a number": (STSB, lambda: changed(STSB, 8, output="nan"), r"no answer: 'nan'"),
