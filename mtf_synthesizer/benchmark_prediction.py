@@ -12,8 +12,8 @@ import seqio
 import tensorflow_datasets as tfds
 
 from mtf_synthesizer import configuration, decoding, names, prediction, saving, stock
-from mtf_synthesizer.benchmarks import Benchmark, File
 from mtf_synthesizer.configuration import TASK_MODULES
+from mtf_synthesizer.submission_layout import Benchmark, File
 
 SETTINGS = "settings.json"
 

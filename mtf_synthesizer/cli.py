@@ -11,7 +11,7 @@ from mtf_synthesizer import (
     configuration,
     leaderboards,
     names,
-    predictions,
+    prediction_files,
     quiet,
     submission,
 )
@@ -156,7 +156,7 @@ def _submit(args: argparse.Namespace) -> None:
     benchmark = leaderboards.find(args.benchmark)
     report = submission.write(
         args.output,
-        predictions.read(args.predictions),
+        prediction_files.read(args.predictions),
         benchmark,
         invalid=args.invalid,
         partial=args.partial,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from mtf_synthesizer.answers import Answers, Labels, Text
-from mtf_synthesizer.benchmarks import Benchmark, File, Identities, tsv
+from mtf_synthesizer.submission_layout import Benchmark, File, Identities, tsv
 
 _FILES: Mapping[str, tuple[str, Answers]] = {
     "synthesizer_testament_v001": ("testament.tsv", Labels({"old": "old", "new": "new"})),

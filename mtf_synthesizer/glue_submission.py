@@ -12,7 +12,7 @@ task that is predicted here. A model that was trained on WNLI's labels can be su
 """
 
 from mtf_synthesizer.answers import Answers, Labels, Number, Referents, Value
-from mtf_synthesizer.benchmarks import Benchmark, File, Identities, tsv
+from mtf_synthesizer.submission_layout import Benchmark, File, Identities, tsv
 
 
 def _file(name: str, count: int, tasks: dict[str, Answers]) -> File:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mtf_synthesizer import names
 from mtf_synthesizer.answers import Answer, Value
-from mtf_synthesizer.benchmarks import Benchmark, File, Row
-from mtf_synthesizer.predictions import Prediction
+from mtf_synthesizer.prediction_files import Prediction
+from mtf_synthesizer.submission_layout import Benchmark, File, Row
 
 SPLIT = "test"
 _SHOWN = 3  # offenders in a message

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from mtf_synthesizer import embedded_submission, names, quiet
-from mtf_synthesizer.benchmarks import Benchmark
 from mtf_synthesizer.glue_submission import GLUE
+from mtf_synthesizer.submission_layout import Benchmark
 from mtf_synthesizer.super_glue_submission import SUPER_GLUE
 
 

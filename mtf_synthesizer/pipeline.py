@@ -16,7 +16,7 @@ from mtf_synthesizer import (
     findings,
     maps,
     names,
-    predictions,
+    prediction_files,
     report,
     runner,
     saving,
@@ -211,7 +211,7 @@ def _samples(folder: pathlib.Path, settings: Settings, count: int = 5) -> list[d
     outputs = {
         name: [
             each.fields["output"]
-            for each in predictions.read([folder / name / PREDICTIONS])
+            for each in prediction_files.read([folder / name / PREDICTIONS])
             if each.fields["task"] == task
         ]
         for name in settings.synthesizers
@@ -237,7 +237,7 @@ def _submit(folder: pathlib.Path, settings: Settings) -> dict[str, Any]:
     for synthesizer in settings.synthesizers:
         written = submission.write(
             folder / synthesizer / "submission.zip",
-            predictions.read([folder / synthesizer / PREDICTIONS]),
+            prediction_files.read([folder / synthesizer / PREDICTIONS]),
             embedded_submission.embedded(counts),
             # A model that was trained for minutes may decode something that is no label.
             invalid=[f"{task}={label}" for task, label in findings.FALLBACK_LABELS.items()],

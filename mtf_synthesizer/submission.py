@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mtf_synthesizer import joining, names, saving
 from mtf_synthesizer.answers import Value
-from mtf_synthesizer.benchmarks import Benchmark
-from mtf_synthesizer.predictions import Prediction
+from mtf_synthesizer.prediction_files import Prediction
+from mtf_synthesizer.submission_layout import Benchmark
 
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
 _UNIX = 3

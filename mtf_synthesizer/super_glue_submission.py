@@ -11,7 +11,13 @@ For WSC, T5 decodes what the pronoun refers to, and compares that with the noun 
 """
 
 from mtf_synthesizer.answers import Answers, Labels, Referents, Text, Value
-from mtf_synthesizer.benchmarks import Benchmark, File, Identities, json_lines, nested_json_lines
+from mtf_synthesizer.submission_layout import (
+    Benchmark,
+    File,
+    Identities,
+    json_lines,
+    nested_json_lines,
+)
 
 
 def _file(name: str, count: int, task: str, answers: Answers) -> File:

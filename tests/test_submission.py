@@ -12,7 +12,7 @@ from mtf_synthesizer import names, submission
 from mtf_synthesizer.data import catalogue
 from mtf_synthesizer.embedded_submission import embedded
 from mtf_synthesizer.glue_submission import GLUE
-from mtf_synthesizer.predictions import Prediction
+from mtf_synthesizer.prediction_files import Prediction
 from mtf_synthesizer.super_glue_submission import SUPER_GLUE
 
 COLA, STSB, WNLI = "glue_cola_v002", "glue_stsb_v002", "glue_wnli_v002_simple_eval"

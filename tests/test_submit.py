@@ -19,8 +19,6 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import flags
 from absl.testing import flagsaver
-from hypothesis import given
-from hypothesis import strategies as st
 from tensorflow.python.eager import context
 from test_cli import run_all
 
@@ -31,15 +29,15 @@ from mtf_synthesizer import (
     decoding,
     leaderboards,
     names,
-    predictions,
+    prediction_files,
     runner,
     stock,
     submission,
 )
 from mtf_synthesizer.answers import Text
-from mtf_synthesizer.benchmarks import Benchmark, File, Identities, tsv
 from mtf_synthesizer.configuration import TASK_MODULES
 from mtf_synthesizer.data import prepare
+from mtf_synthesizer.submission_layout import Benchmark, File, Identities, tsv
 
 SMALL = (
     "d_model = 64",
@@ -285,7 +283,7 @@ def content(name, data):
 def test_files_are_those_of_t5s_own_script(answered, model, data, tmp_path):
     """Except for the order, and for AX, which it does not know."""
     benchmark, folder = answered
-    submission.write(tmp_path / "s.zip", predictions.read([folder]), benchmark)
+    submission.write(tmp_path / "s.zip", prediction_files.read([folder]), benchmark)
     with zipfile.ZipFile(tmp_path / "s.zip") as archive:
         assert archive.namelist() == [file.name for file in benchmark.files]
         for file, task in zip(benchmark.files, benchmark.tasks(), strict=True):
@@ -304,7 +302,7 @@ def test_files_are_those_of_t5s_own_script(answered, model, data, tmp_path):
 
 def test_what_the_model_has_learnt_is_what_is_submitted(predicted, tmp_path):
     few = small(leaderboards.find("glue"))
-    read = predictions.read([predicted])
+    read = prediction_files.read([predicted])
     with pytest.raises(names.UserError, match=r"AX\.tsv.*5 of 5 decoded texts are no answer: '"):
         submission.write(tmp_path / "s.zip", read, few, partial=True)
     invalid = ["neutral", "WNLI=0"]
@@ -426,83 +424,3 @@ def official(source, name, target):
     """A folder with the official files of one task."""
     shutil.copytree(source / name, target / f"official_{source.name}" / name)
     return target / f"official_{source.name}"
-
-
-# Files of predictions --------------------------------------------------------------------------
-
-
-def test_reads_files_and_folders(tmp_path):
-    rows = [{"task": "a", "split": "test", "output": "\u00e9\u2028x"}] * 3
-    decoding.write_lines(tmp_path / "b" / "2.jsonl", rows[:2])
-    decoding.write_lines(tmp_path / "b" / "1.jsonl", rows[:1])
-    decoding.write_json(tmp_path / "b" / "settings.json", {})
-    decoding.write_lines(tmp_path / "c", rows)
-    (tmp_path / "c").write_text("\n" + (tmp_path / "c").read_text("utf-8"), "utf-8")
-    read = predictions.read([tmp_path / "c", tmp_path / "b"])
-    assert [(each.file.name, each.line) for each in read] == [
-        *(("c", n) for n in (2, 3, 4)),
-        *(("1.jsonl", 1), ("2.jsonl", 1), ("2.jsonl", 2)),
-    ]
-    assert all(each.fields == rows[0] for each in read)
-
-
-GOOD = {"task": "a", "split": "test", "output": "x", "step": 3, "checkpoint": "c", "idx": 4}
-BROKEN = {
-    "cut off": ('{"task": "a", "spl', r"line 2: not JSON"),
-    "no object": ("[1]", r"line 2: a JSON object"),
-    "no task": ({"task": None}, r"line 2: task must be a text, not None"),
-    "task": ({"task": 5}, r"line 2: task must be a text, not 5"),
-    "split": ({"split": ["test"]}, r"line 2: split must be a text"),
-    "output": ({"output": None}, r"line 2: output must be a text"),
-    "step": ({"step": "3"}, r"line 2: step must be a whole number, not '3'"),
-    "truth": ({"step": True}, r"line 2: step must be a whole number, not True"),
-    "checkpoint": ({"checkpoint": {}}, r"line 2: checkpoint must be a text"),
-    "surrogate": ({"output": "\ud800"}, r"line 2: output holds half a character"),
-    "not UTF-8": (b'{"task": "\xff"}', r"line 2: not JSON"),
-    "deep": ("[" * 100_000, r"line 2: not JSON"),
-    "long number": ('{"idx": ' + "1" * 5000 + "}", r"line 2: not JSON"),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_line_is_named(tmp_path, case):
-    line, message = BROKEN[case]
-    if isinstance(line, dict):
-        line = json.dumps(GOOD | line)
-    data = line if isinstance(line, bytes) else line.encode("utf-8")
-    path = tmp_path / "p.jsonl"
-    path.write_bytes(json.dumps(GOOD).encode() + b"\n" + data + b"\n")
-    with pytest.raises(names.UserError, match=rf"p\.jsonl: {message}"):
-        predictions.read([path])
-
-
-def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(names.UserError, match=r"x\.jsonl can't be read: No such file"):
-        predictions.read([tmp_path / "x.jsonl"])
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-FIELDS = ["task", "split", "output", "step", "checkpoint", "idx", "prediction"]
-LINES = (
-    st.binary(max_size=60)
-    | JSON.map(lambda value: json.dumps(value).encode())
-    | st.dictionaries(st.sampled_from(FIELDS), JSON).map(lambda d: json.dumps(GOOD | d).encode())
-)
-WORDS = leaderboards.find("glue").files[0]
-
-
-@given(st.lists(LINES, max_size=4))
-def test_whatever_a_file_holds_no_traceback(tmp_path_factory, rows):
-    """Either it is submitted, or one message says what is wrong."""
-    folder = tmp_path_factory.mktemp("fuzz")
-    (folder / "p.jsonl").write_bytes(b"\n".join(rows))
-    few = dataclasses.replace(WORDS.identities, count=2)
-    file = dataclasses.replace(WORDS, identities=few, tasks={"a": WORDS.tasks["glue_cola_v002"]})
-    with contextlib.suppress(names.UserError):
-        read = predictions.read([folder / "p.jsonl"])
-        submission.write(folder / "s.zip", read, Benchmark("b", (file,)), invalid=["0"])
-        assert (folder / "s.zip").exists()
