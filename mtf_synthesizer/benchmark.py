@@ -71,6 +71,7 @@ def measure(
     packed: int = 0,
     dropout: float = 0.1,
     threads: int = 0,
+    gathered: bool = False,
 ) -> list[Result]:
     """Runs `steps` training steps of every row, in turns.
 
@@ -81,6 +82,8 @@ def measure(
       packed: sequences packed into each row of the batch; 0 for rows that are not packed.
       dropout: dropout rate wherever T5 has dropout.
       threads: processor threads that TensorFlow may use; 0 for all.
+      gathered: whether embeddings are looked up, as local_cpu.gin has it, or multiplied by
+        one-hot rows, as Mesh has it.
 
     Returns:
       One result for each row, in the order given.
@@ -97,12 +100,16 @@ def measure(
         )
     if not 0 <= dropout < 1:
         raise UserError(f"--dropout is {dropout}; it must be at least 0 and below 1")
+    from mesh_tensorflow.transformer.transformer import VocabEmbedding
+
     from mtf_synthesizer.benchmark_rows import TrainingStep, layers
+    from mtf_synthesizer.embedding import GatheredEmbedding
 
     known = layers()
     for row in rows:
         check("row", row, known)
-    models = [TrainingStep(known[row], size, packed, dropout, threads) for row in rows]
+    embedding = GatheredEmbedding if gathered else VocabEmbedding
+    models = [TrainingStep(known[row], size, packed, dropout, threads, embedding) for row in rows]
     results = [Result(row, m.parameters) for row, m in zip(rows, models, strict=True)]
     for step in range(steps + 1):
         for model, result in zip(models, results, strict=True):
@@ -147,6 +154,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dropout", type=float, default=0.1, help="dropout rate (default: 0.1, as T5)"
     )
     parser.add_argument("--threads", type=int, default=0, help="threads (default: all)")
+    parser.add_argument(
+        "--gathered_embedding",
+        action="store_true",
+        help="look embeddings up, as local_cpu.gin does (default: as Mesh, a product with one-hot "
+        "rows)",
+    )
     parser.add_argument("--format", default="table", choices=["table", "json"])
 
 
@@ -159,9 +172,15 @@ def main(args: argparse.Namespace) -> int:
         packed=args.packed,
         dropout=args.dropout,
         threads=args.threads,
+        gathered=args.gathered_embedding,
     )
     rows = [result.summary() for result in results]
-    flags = {"packed": args.packed, "dropout": args.dropout, "threads": args.threads}
+    flags = {
+        "packed": args.packed,
+        "dropout": args.dropout,
+        "threads": args.threads,
+        "gathered_embedding": args.gathered_embedding,
+    }
     if args.format == "json":
         print(
             json.dumps(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import gin
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer, transformer_layers
@@ -103,6 +105,7 @@ class TrainingStep:
       packed: sequences packed into each row; 0 for rows that are not packed.
       dropout: dropout rate wherever T5 has dropout.
       threads: threads of the session; 0 for all.
+      embedding: how ids become vectors, for all layers the same; Mesh's own unless given.
     """
 
     def __init__(
@@ -112,12 +115,13 @@ class TrainingStep:
         packed: int = 0,
         dropout: float = 0.0,
         threads: int = 0,
+        embedding: type[transformer.VocabEmbedding] = transformer.VocabEmbedding,
     ):
         self._graph = tf.Graph()
         config = tf.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
         )
-        with self._graph.as_default():
+        with self._graph.as_default(), _embedding(embedding):
             graph = mtf.Graph()
             mesh = mtf.Mesh(graph, "benchmark")
             loss = _loss(mesh, _model(make_layer, size, dropout), size, packed)
@@ -139,6 +143,17 @@ class TrainingStep:
     def run(self) -> float:
         """One training step; returns its loss."""
         return self._session.run([self._loss, self._step])[0]
+
+
+@contextlib.contextmanager
+def _embedding(cls: type[transformer.VocabEmbedding]) -> Iterator[None]:
+    """Models made inside have this embedding: gin alone can tell Mesh."""
+    with gin.unlock_config():
+        gin.bind_parameter("get_vocab_embedding_cls.cls", cls)
+        try:
+            yield
+        finally:
+            gin.bind_parameter("get_vocab_embedding_cls.cls", transformer.VocabEmbedding)
 
 
 def _model(make_layer: MakeLayer, size: Size, dropout: float) -> transformer.Bitransformer:

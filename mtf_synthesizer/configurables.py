@@ -122,7 +122,7 @@ def _parameters(
         if arguments.kwarg:
             return None
         named = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
-        return frozenset(argument.arg for argument in named) - {"self", "cls"}
+        return frozenset(argument.arg for argument in named) - {"self"}
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             return _parameters(statement, classes)

@@ -54,7 +54,8 @@ class _Take(mtf.Operation):
     def lower(self, lowering: mtf.Lowering) -> None:
         mesh_impl = lowering.mesh_impl(self)
         x, indices = self.inputs
-        if mesh_impl.tensor_dimension_to_mesh_axis(self.dim) is not None:
+        axis = mesh_impl.tensor_dimension_to_mesh_axis(self.dim)
+        if axis is not None and mesh_impl.shape[axis].size > 1:
             raise ValueError(
                 f"the layout splits {self.dim}, along which a table is looked up; "
                 f"take {self.dim.name} out of the layout rules (utils.run.layout_rules)"

@@ -38,6 +38,7 @@ def test_json(capsys):
             "0.2",
             "--threads",
             "1",
+            "--gathered_embedding",
             "--format",
             "json",
         ]
@@ -53,7 +54,12 @@ def test_json(capsys):
     queries_and_keys = 2 * 2 * size.d_model * size.num_heads * size.d_kv
     difference = size.num_layers * (tables - queries_and_keys) - 2 * size.num_heads * 32
     assert rows[1]["parameters"] - rows[0]["parameters"] == difference
-    assert document["flags"] == {"packed": 0, "dropout": 0.2, "threads": 1}
+    assert document["flags"] == {
+        "packed": 0,
+        "dropout": 0.2,
+        "threads": 1,
+        "gathered_embedding": True,
+    }
     assert document["machine"]["tensorflow"]
 
 

@@ -156,7 +156,7 @@ def test_configurables_are_what_gin_registers():
     import gin
     import mesh_tensorflow.transformer.utils  # noqa: F401
 
-    from mtf_synthesizer import attention, clipping, encoder_only  # noqa: F401
+    from mtf_synthesizer import attention, clipping, embedding, encoder_only  # noqa: F401
 
     for found in configurables.scan(["mtf_synthesizer", "mesh_tensorflow.optimize"]):
         assert gin.get_configurable(found.selector)
