@@ -13,6 +13,7 @@ import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 
+from mtf_synthesizer.cost import Cost, NoFormula, Sizes
 from mtf_synthesizer.positions import Looked, Positions, Range, within_sequences
 from mtf_synthesizer.projections import Projections
 
@@ -41,6 +42,14 @@ class SynthesizingFunction(abc.ABC):
           and with the batch dimensions exactly if the logits depend on the example: a layer
           whose logits have no batch dimension never builds an attention matrix per example.
         """
+
+    def cost(self, sizes: Sizes) -> Cost:
+        """Parameters of one layer and FLOPs of `logits`, without the layer's own q and k.
+
+        Raises:
+          NoFormula: the class does not say; its cost can still be counted from the graph.
+        """
+        raise NoFormula(self)
 
 
 class View:

@@ -10,6 +10,7 @@ import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 
+from mtf_synthesizer.cost import Cost, Sizes, weights
 from mtf_synthesizer.interface import SynthesizingFunction, View
 
 
@@ -41,13 +42,16 @@ class Mixture(SynthesizingFunction):
                 initializer=tf.ones_initializer(),
                 dtype=context.variable_dtype,
             )
-        weights = mtf.unstack(mtf.softmax(mtf.cast(alpha, tf.float32), terms), terms)
+        alphas = mtf.unstack(mtf.softmax(mtf.cast(alpha, tf.float32), terms), terms)
         return _added(
             [
-                mtf.cast(function.logits(context, x, view), tf.float32) * weight
-                for function, weight in zip(self.functions, weights, strict=True)
+                mtf.cast(function.logits(context, x, view), tf.float32) * alpha_n
+                for function, alpha_n in zip(self.functions, alphas, strict=True)
             ]
         )
+
+    def cost(self, sizes: Sizes) -> Cost:
+        return _costs_of(self.functions, sizes) + weights(sizes.heads, len(self.functions))
 
 
 @gin.configurable
@@ -65,6 +69,9 @@ class Sum(SynthesizingFunction):
 
     def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
         return _added([mtf.cast(f.logits(context, x, view), tf.float32) for f in self.functions])
+
+    def cost(self, sizes: Sizes) -> Cost:
+        return _costs_of(self.functions, sizes)
 
 
 def _checked(
@@ -91,3 +98,7 @@ def _added(terms: Sequence[mtf.Tensor]) -> mtf.Tensor:
     for term in terms[1:]:
         total += term
     return total
+
+
+def _costs_of(functions: Sequence[SynthesizingFunction], sizes: Sizes) -> Cost:
+    return sum((function.cost(sizes) for function in functions), Cost())

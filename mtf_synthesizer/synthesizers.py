@@ -17,6 +17,7 @@ import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 
+from mtf_synthesizer.cost import Cost, NoFormula, Sizes, product, projection, weights
 from mtf_synthesizer.interface import LengthPolicy, Refuse, SynthesizingFunction, View
 from mtf_synthesizer.positions import Positions
 
@@ -37,6 +38,10 @@ class DotProduct(SynthesizingFunction):
         return mtf.layers.us_einsum(
             [mtf.cast(query, tf.float32), mtf.cast(key, tf.float32)], reduced_dims=[view.kv]
         )
+
+    def cost(self, sizes: Sizes) -> Cost:
+        pairs = product(sizes.batch, sizes.heads, sizes.length, sizes.length, sizes.d_kv)
+        return pairs + Cost(dot_products=1, depends_on_example=True)
 
 
 @gin.configurable
@@ -68,6 +73,10 @@ class Random(SynthesizingFunction):
             table = _square_table(view, self.max_length, self.initial_scale, trainable=True)
             return _pairs(table, view, self)
 
+    def cost(self, sizes: Sizes) -> Cost:
+        table = weights(sizes.heads, self.max_length, self.max_length)
+        return table + Cost(depends_on_example=sizes.packed)
+
 
 @gin.configurable
 class FixedRandom(SynthesizingFunction):
@@ -97,6 +106,10 @@ class FixedRandom(SynthesizingFunction):
         with view.variable_scope(self.scope):
             table = _square_table(view, self.max_length, self.initial_scale, trainable=False)
             return _pairs(table, view, self)
+
+    def cost(self, sizes: Sizes) -> Cost:
+        table = weights(sizes.heads, self.max_length, self.max_length, trainable=False)
+        return table + Cost(depends_on_example=sizes.packed)
 
 
 @gin.configurable
@@ -139,6 +152,12 @@ class FactorizedRandom(SynthesizingFunction):
             r2 = _positions(view, view.keys, self).rows(r2, keys)
             return mtf.einsum([r1, r2], reduced_dims=[rank])
 
+    def cost(self, sizes: Sizes) -> Cost:
+        factors = weights(2, sizes.heads, self.max_length, self.rank)
+        tables = sizes.batch if sizes.packed else 1
+        pairs = product(tables, sizes.heads, sizes.length, sizes.length, self.rank)
+        return factors + pairs + Cost(depends_on_example=sizes.packed)
+
 
 class HiddenProjection(abc.ABC):
     """The first projection of a dense function, W1."""
@@ -146,6 +165,10 @@ class HiddenProjection(abc.ABC):
     @abc.abstractmethod
     def project(self, x: mtf.Tensor, view: View) -> mtf.Tensor:
         """W1 x, [batch, heads, length, d_kv] in some order."""
+
+    def cost(self, sizes: Sizes) -> Cost:
+        """Parameters and FLOPs; raises NoFormula where a class does not say."""
+        raise NoFormula(self)
 
 
 @gin.configurable
@@ -160,6 +183,9 @@ class OwnProjection(HiddenProjection):
         w1 = _weight(view, "w1", [width, *view.heads, view.kv], width.size**-0.5)
         return mtf.einsum([x, w1], reduced_dims=[width])
 
+    def cost(self, sizes: Sizes) -> Cost:
+        return projection(sizes.batch * sizes.length, sizes.d_model, sizes.heads, sizes.d_kv)
+
 
 @gin.configurable
 class QueryProjection(HiddenProjection):
@@ -167,6 +193,9 @@ class QueryProjection(HiddenProjection):
 
     def project(self, x: mtf.Tensor, view: View) -> mtf.Tensor:
         return view.query()
+
+    def cost(self, sizes: Sizes) -> Cost:
+        return Cost(takes_query=True)
 
 
 @gin.configurable
@@ -205,6 +234,12 @@ class Dense(SynthesizingFunction):
             hidden = mtf.relu(self.hidden.project(x, view))
         positions = _positions(view, view.keys, self)
         return _looked_up_last(hidden, w2, keys, positions, view)
+
+    def cost(self, sizes: Sizes) -> Cost:
+        w2 = weights(1 if self.shared_heads else sizes.heads, sizes.d_kv, self.max_length)
+        keys = min(self.max_length, sizes.length)
+        rows = product(sizes.batch, sizes.length, sizes.heads, sizes.d_kv, keys)
+        return self.hidden.cost(sizes) + w2 + rows + Cost(depends_on_example=True)
 
 
 @gin.configurable
@@ -258,10 +293,17 @@ class FactorizedDense(SynthesizingFunction):
         factor_a = mtf.einsum([hidden, wa], reduced_dims=[view.kv])
         factor_b = mtf.einsum([hidden, wb], reduced_dims=[view.kv])
         shape = factor_b.shape.dims + [tiled]
-        product = mtf.multiply(factor_b, factor_a, output_shape=mtf.Shape(shape))
+        outer = mtf.multiply(factor_b, factor_a, output_shape=mtf.Shape(shape))
         keys = mtf.Dimension("key_position", needed.size * self.a)
-        product = mtf.replace_dimensions(product, [needed, tiled], keys)
-        return positions.rows(product, keys)
+        outer = mtf.replace_dimensions(outer, [needed, tiled], keys)
+        return positions.rows(outer, keys)
+
+    def cost(self, sizes: Sizes) -> Cost:
+        repeated = self.max_length // self.a
+        factors = weights(sizes.heads, sizes.d_kv, self.a + repeated)
+        needed = -(-min(self.max_length, sizes.length) // self.a)
+        rows = product(sizes.batch, sizes.length, sizes.heads, sizes.d_kv, self.a + needed)
+        return self.hidden.cost(sizes) + factors + rows + Cost(depends_on_example=True)
 
 
 def largest_divisor(number: int) -> int:

@@ -1,0 +1,154 @@
+"""Parameters and FLOPs: by formula, from the graph, by hand, and those of the paper."""
+
+import collections
+
+import harness
+import pytest
+from mesh_tensorflow.transformer import transformer_layers
+from variants import TILED, VARIANTS, N
+
+from mtf_synthesizer import graph_cost, model_cost
+from mtf_synthesizer.attention import SyntheticAttention
+from mtf_synthesizer.cost import Cost, NoFormula, Sizes
+from mtf_synthesizer.interface import SynthesizingFunction
+from mtf_synthesizer.model_cost import Batch
+
+BATCH, INPUTS, TARGETS = 2, 11, 7
+BOTH = Batch(BATCH, (INPUTS, TARGETS))
+ONE = Batch(BATCH, (INPUTS,))
+SIZES = Sizes(BATCH, INPUTS, harness.D_MODEL, harness.D_KV, harness.HEADS, harness.HEADS)
+
+
+def attention(name, functions=VARIANTS, **options):
+    options = {"num_heads": harness.HEADS, "key_value_size": harness.D_KV} | options
+    return lambda: SyntheticAttention(functions[name](), **options)
+
+
+def decoder(layers, **options):
+    return harness.unitransformer(layers, name="decoder", **options)
+
+
+def numbers(cost):
+    return (
+        cost.parameters,
+        cost.trainable_parameters,
+        cost.forward_flops,
+        cost.training_flops,
+    )
+
+
+def check(model, batch):
+    """Formula and graph agree for each component; returns the total."""
+    by_formula = collections.defaultdict(Cost)
+    for part in model_cost.of_model(model, batch):
+        by_formula[part.component] += part.cost
+    by_formula = {name: numbers(cost) for name, cost in by_formula.items() if any(numbers(cost))}
+    counted = {name: numbers(cost) for name, cost in graph_cost.of_model(model, batch).items()}
+    assert by_formula == counted
+    return Cost(*map(sum, zip(*counted.values(), strict=True)))
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["whole", "packed"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_encoder_and_decoder(name, packed):
+    model = harness.bitransformer(attention(name))
+    check(model, Batch(BATCH, (INPUTS, TARGETS), packed))
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["whole", "packed"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_decoder_only(name, packed):
+    check(decoder([attention(name)()]), Batch(BATCH, (INPUTS,), packed))
+
+
+HEADS = {
+    "one": {"num_heads": 1},
+    "multi-query": {"num_memory_heads": 1},
+    "grouped": {"num_heads": 6, "num_memory_heads": 3},
+}
+
+
+@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_heads(name, heads):
+    check(decoder([attention(name, **HEADS[heads])()]), ONE)
+
+
+OPTIONS = HEADS | {
+    "shared kv": {"shared_kv": True},
+    "bias": {"relative_attention_type": "bias"},
+    "shared bias": {"relative_attention_type": "bias_shared"},
+    "contextual bias": {"relative_attention_type": "contextual"},
+    "extra logit": {"extra_logit": 0.0},
+    "dropout": {"dropout_rate": 0.1},
+    "multi-query, dropout": {"num_memory_heads": 1, "dropout_rate": 0.1},
+    "separate dimensions": {"combine_dims": False, "fold_scaling_into_initializer": False},
+}
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option not in HEADS])
+@pytest.mark.parametrize("name", ["r", "fix", "twice", "d_plus_v"])
+def test_options_of_the_layer(name, option):
+    layer = attention(name, **OPTIONS[option])
+    check(decoder([layer(), layer()]), ONE)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["whole", "packed"])
+@pytest.mark.parametrize("name", TILED)
+def test_tables_shorter_than_rows(name, packed):
+    check(decoder([attention(name, TILED)()]), Batch(BATCH, (INPUTS,), packed))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_softmax(tied):
+    layers = [attention("r")(), harness.feed_forward()]
+    total = check(decoder(layers, shared_embedding_and_softmax_weights=tied), ONE)
+    width, heads, d_kv = harness.D_MODEL, harness.HEADS, harness.D_KV
+    attended = heads * (N * N + 2 * width * d_kv)
+    embeddings = (1 if tied else 2) * harness.VOCAB * width
+    assert total.parameters == attended + 2 * width * harness.D_FF + 3 * width + embeddings
+    matrices = 2 * width * heads * d_kv + 2 * width * harness.D_FF + harness.VOCAB * width
+    mixing = BATCH * heads * INPUTS * INPUTS * d_kv
+    assert total.forward_flops == 2 * (BATCH * INPUTS * matrices + mixing)
+
+
+def test_prefix_language_model():
+    check(decoder([attention("r")()], input_full_attention=True), ONE)
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o != "extra logit"])
+def test_stock_layer(option):
+    options = {"num_heads": 3, "key_value_size": harness.D_KV} | OPTIONS[option]
+    model = harness.bitransformer(lambda: transformer_layers.SelfAttention(**options), layers=2)
+    check(model, BOTH)
+
+
+@pytest.mark.parametrize("activation", ["relu", ["gelu", "linear"]])
+@pytest.mark.parametrize("bias", [False, True])
+def test_feed_forward(activation, bias):
+    layer = transformer_layers.DenseReluDense(
+        harness.D_FF, dropout_rate=0.1, activation=activation, use_bias=bias
+    )
+    check(harness.unitransformer([attention("d")(), layer]), ONE)
+
+
+def test_a_fixed_table_is_stored_and_not_trained():
+    fixed = VARIANTS["fix"]().cost(SIZES)
+    assert (fixed.parameters, fixed.trainable_parameters) == (SIZES.heads * N * N, 0)
+
+
+def test_every_function_has_a_formula():
+    for function in SynthesizingFunction.__subclasses__():
+        if function.__module__.startswith("mtf_synthesizer"):
+            assert "cost" in vars(function), function
+
+
+def test_a_function_without_a_formula_is_named():
+    class Silent(SynthesizingFunction):
+        def logits(self, context, x, view):
+            return VARIANTS["r"]().logits(context, x, view)
+
+    model = decoder([SyntheticAttention(Silent(), num_heads=3, key_value_size=5)])
+    with pytest.raises(NoFormula, match="Silent has no formula"):
+        model_cost.of_model(model, ONE)
+    assert numbers(graph_cost.of_model(model, ONE)["decoder SyntheticAttention"])
