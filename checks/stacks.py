@@ -102,9 +102,15 @@ def check_stock_script() -> bool:
     return bool(tables)
 
 
-def build(name: str, *more: str) -> pathlib.Path:
-    """Makes .stacks/NAME from checks/NAME.txt unless it is there; returns its bin folder."""
-    environment, requirements = STACKS / name, ROOT / "checks" / f"{name}.txt"
+def build(name: str, *more: str, lock: pathlib.Path | None = None) -> pathlib.Path:
+    """Makes .stacks/NAME unless it is there; returns its bin folder.
+
+    Args:
+      name: of the environment, and of checks/NAME.txt with what is in it.
+      more: requirements installed afterwards.
+      lock: another file with what is in it.
+    """
+    environment, requirements = STACKS / name, lock or ROOT / "checks" / f"{name}.txt"
     stamp = environment / "requirements.txt"
     wanted = requirements.read_text("utf-8") + "".join(more)
     bin = environment / "bin"

@@ -5,6 +5,7 @@ data, mostly token ids. Only this module uses Beam, which is not installed by de
 """
 
 import contextlib
+import dataclasses
 import functools
 import io
 import json
@@ -62,6 +63,12 @@ def make(
         is wrong. Nothing was changed then.
     """
     quiet.set_log_levels(verbose)
+    output_cache_dir = _from_anywhere(output_cache_dir)
+    wanted = dataclasses.replace(
+        wanted,
+        vocabulary=wanted.vocabulary and _from_anywhere(wanted.vocabulary),
+        tfds_data_dir=wanted.tfds_data_dir and _from_anywhere(wanted.tfds_data_dir),
+    )
     with quiet.without_messages(not verbose), stock.with_tasks(wanted):
         chosen = list({task.name: task for name in tasks for task in _cacheable(name)}.values())
         folders = {task.name: task_caches.folder(output_cache_dir, task) for task in chosen}
@@ -82,6 +89,11 @@ def make(
                 modules_to_import=modules,
             )
     return list(folders.values())
+
+
+def _from_anywhere(path: str) -> str:
+    """The path that means the same to a worker in another working directory."""
+    return path if path == vocabularies.BYTES or "://" in path else os.path.abspath(path)
 
 
 def _cacheable(name: str) -> list[seqio.Task]:
