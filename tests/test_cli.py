@@ -93,7 +93,7 @@ def test_a_mistake_is_answered_without_tensorflow(mistakes, name):
     assert not loaded
 
 
-COMMANDS = ["train", "evaluate", "predict", "submit", "demo", "bench", "list", "gin-path"]
+COMMANDS = ["train", "evaluate", "predict", "submit", "cache", "demo", "bench", "list", "gin-path"]
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,13 @@ def test_configurables_are_what_gin_registers():
     import gin
     import mesh_tensorflow.transformer.utils  # noqa: F401
 
-    from mtf_synthesizer import attention, clipping, embedding, encoder_only  # noqa: F401
+    from mtf_synthesizer import (  # noqa: F401
+        attention,
+        baselines,
+        clipping,
+        embedding,
+        encoder_only,
+    )
 
     for found in configurables.scan(["mtf_synthesizer", "mesh_tensorflow.optimize"]):
         assert gin.get_configurable(found.selector)
