@@ -85,4 +85,4 @@ def test_flags_reach_the_measurement(monkeypatch):
     monkeypatch.setattr(benchmark, "measure", lambda *args, **kwargs: seen.update(kwargs) or [])
     monkeypatch.setattr(benchmark, "print_table", lambda *args: None)
     benchmark.main(parser.parse_args(["--packed", "3", "--dropout", "0.3", "--threads", "2"]))
-    assert seen == {"packed": 3, "dropout": 0.3, "threads": 2}
+    assert seen == {"packed": 3, "dropout": 0.3, "threads": 2, "gathered": False}
