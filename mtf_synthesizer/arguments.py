@@ -3,7 +3,14 @@
 import argparse
 import shlex
 
-from mtf_synthesizer import __version__, benchmark, leaderboards, names, subcommands
+from mtf_synthesizer import (
+    __version__,
+    benchmark,
+    cost_report,
+    leaderboards,
+    names,
+    subcommands,
+)
 from mtf_synthesizer.data import commands as data_commands
 
 EXAMPLES = {
@@ -31,6 +38,8 @@ EXAMPLES = {
     "    --seeds 0,1,2 --vocabulary bytes --tfds_data_dir data --output runs/shakespeare",
     "demo": "mtf_synthesizer demo",
     "bench": "mtf_synthesizer bench --rows t5,r --steps 10",
+    "cost": "mtf_synthesizer cost --synthesizer rv --size base\n"
+    "  mtf_synthesizer cost --table 4 --format csv",
     "list": "mtf_synthesizer list synthesizers",
     "gin-path": "t5_mesh_transformer --gin_location_prefix=$(mtf_synthesizer gin-path) \\\n"
     "    --module_import=mtf_synthesizer.tasks --gin_file=synthesizers/rv.gin ...",
@@ -62,6 +71,11 @@ def parser() -> argparse.ArgumentParser:
     bench = _add(commands, "bench", "measure the speed of training steps, rows side by side")
     benchmark.add_arguments(bench)
     _add_verbose(bench)
+    cost = _add(commands, "cost", "count parameters and FLOPs of a model, by formula and graph")
+    cost_report.add_arguments(cost)
+    _add_gin(cost)
+    _add_modules(cost)
+    _add_verbose(cost)
     _add_list(_add(commands, "list", "show the known synthesizers, sizes, runs or tasks"))
     _add(commands, "gin-path", "print the folder of the gin files, for --gin_location_prefix")
     return top
@@ -259,6 +273,13 @@ def _add_list(command: argparse.ArgumentParser) -> None:
 
 
 def _add_configuration(command: argparse.ArgumentParser) -> None:
+    _add_gin(command)
+    _add_data(command)
+    _add_modules(command)
+    _add_verbose(command)
+
+
+def _add_gin(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--gin_file",
         action="append",
@@ -273,9 +294,6 @@ def _add_configuration(command: argparse.ArgumentParser) -> None:
         metavar="BINDING",
         help='binding, e.g. "num_layers = 4"; may be given several times',
     )
-    _add_data(command)
-    _add_modules(command)
-    _add_verbose(command)
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:

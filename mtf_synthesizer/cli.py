@@ -9,6 +9,7 @@ from typing import Any
 
 from mtf_synthesizer import (
     configuration,
+    cost_report,
     leaderboards,
     names,
     prediction_files,
@@ -237,6 +238,12 @@ def _bench(args: argparse.Namespace) -> None:
     benchmark.main(args)
 
 
+def _cost(args: argparse.Namespace) -> None:
+    cost_report.check(args)
+    quiet.load_tensorflow(args.verbose)
+    cost_report.main(args)
+
+
 def _list(args: argparse.Namespace) -> None:
     for folder in names.KINDS if args.what == "all" else [args.what]:
         if folder in names.KINDS:
@@ -267,6 +274,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "compare": _compare,
     "demo": _demo,
     "bench": _bench,
+    "cost": _cost,
     "list": _list,
     "gin-path": _gin_path,
 }
