@@ -91,7 +91,11 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--model_dir", required=True, help="folder for checkpoints, summaries, configuration")
     add("--task", help="seqio task or mixture (`mtf_synthesizer list tasks`)")
-    add("--synthesizer", help=f"one of {' '.join(names.known('synthesizers'))}")
+    add(
+        "--synthesizer",
+        help=f"one of {' '.join(names.known('synthesizers'))}, or one of the baselines "
+        f"{' '.join(names.known('baselines'))}",
+    )
     add("--size", help=f"one of {' '.join(names.known('sizes'))}")
     add(
         "--run",
@@ -238,7 +242,9 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     experiments = " ".join(names.known("experiments"))
     add("--experiment", required=True, help=f"one of {experiments}")
-    add("--rows", required=True, type=_listed, help="synthesizers, e.g. v,r,d,rv")
+    add(
+        "--rows", required=True, type=_listed, help="synthesizers and baselines, e.g. v,r,lightconv"
+    )
     add("--seeds", type=_numbers, default=[0], help="e.g. 0,1,2 (default: 0)")
     add("--output", required=True, help="folder of models and results; run again, goes on there")
     add("--steps", type=_positive, help="of training (default: the experiment's)")

@@ -15,10 +15,13 @@ from collections.abc import Iterable, Iterator
 # Folder of gin files -> what one of its files is called towards the user.
 KINDS = {
     "synthesizers": "synthesizer",
+    "baselines": "baseline",
     "sizes": "size",
     "runs": "run",
     "experiments": "experiment",
 }
+# What stands in the same place of a command line: --synthesizer takes a baseline, too.
+_BESIDE = {"synthesizers": ("baselines",)}
 _INCLUDE = re.compile(r"""^include ['"](.+)['"]""", re.MULTILINE)
 
 
@@ -94,11 +97,16 @@ def known(folder: str) -> list[str]:
 def gin_file(folder: str, name: str) -> str:
     """The relative path of a name's gin file, e.g. ("synthesizers", "rv") -> synthesizers/rv.gin.
 
+    A baseline is found under the synthesizers, too: ("synthesizers", "lightconv") ->
+    baselines/lightconv.gin.
+
     Raises:
       UserError: for an unknown name, with a suggestion and the list of known ones.
     """
-    check(KINDS[folder], name, known(folder))
-    return f"{folder}/{name}.gin"
+    places = (folder, *_BESIDE.get(folder, ()))
+    found = {stem: place for place in places for stem in known(place)}
+    check(KINDS[folder], name, found)
+    return f"{found[name]}/{name}.gin"
 
 
 def check(what: str, name: str, allowed: Iterable[str]) -> None:

@@ -18,6 +18,7 @@ GIN = names.gin_folder()
 FILES = sorted(path.relative_to(GIN).as_posix() for path in GIN.rglob("*.gin"))
 # Files that only change others: what they need before them.
 BEFORE = {
+    "baseline_layers.gin": ["sizes/tiny.gin", "baselines/lightconv.gin"],
     "clip_gradients.gin": ["runs/pretrain.gin"],
     "encoder_only.gin": ["sizes/tiny.gin"],
     "short_run.gin": ["runs/pretrain.gin"],
@@ -34,6 +35,8 @@ SMALLEST = (
 )
 KINDS = {"lm": "lm", "encoder": "aligned"}  # model types of sizes that end so
 SYNTHESIZERS = [f"synthesizers/{name}.gin" for name in names.known("synthesizers")]
+# Baselines with the layer that each puts into a model.
+BASELINES = {"lightconv": "LightConv", "dynconv": "DynamicConv", "linformer": "Linformer"}
 
 
 def configured(*files, params=()):
@@ -45,7 +48,9 @@ def test_parses_and_finalizes(file):
     files = [*BEFORE.get(file, []), file]
     if file.startswith("runs/") and pathlib.Path(file).stem not in names.known("runs"):
         files.insert(0, "runs/pretrain.gin")  # a part of others, which set its macros
-    if "synthesizers" in file and "num_heads" not in (GIN / file).read_text():
+    if file.startswith("baselines/") or (
+        "synthesizers" in file and "num_heads" not in (GIN / file).read_text()
+    ):
         files.insert(0, "sizes/tiny.gin")
     bindings.check(files, ())
     with configured(*files):
@@ -94,6 +99,28 @@ def test_takes_a_step(file, size):
         assert changed != ("fixed_random" in name), name
     stacks = 2 if size == "tiny" else 1
     assert len({name.partition("/layer_")[0] for name in attention}) == stacks
+
+
+@pytest.mark.parametrize("size", ["tiny", "tiny_lm", "tiny_encoder"])
+@pytest.mark.parametrize("name", names.known("baselines"))
+def test_a_baseline_takes_a_step(name, size):
+    if (name, size) == ("linformer", "tiny_lm"):
+        pytest.skip("no Linformer decodes: test_baselines.py has the error")
+    files = (f"sizes/{size}.gin", f"baselines/{name}.gin", "runs/pretrain.gin")
+    with configured(*files, "clip_gradients.gin", params=SMALLEST):
+        before, after, losses = _step(KINDS.get(size.rpartition("_")[2], "bitransformer"))
+    assert np.isfinite(losses).all()
+    own = {variable for variable in before if f"/{BASELINES[name]}/" in variable}
+    assert all(not np.array_equal(before[variable], after[variable]) for variable in own)
+    both = size == "tiny" and name != "linformer"
+    assert len({variable.partition("/layer_")[0] for variable in own}) == 1 + both
+
+
+def test_a_baseline_is_named_like_a_synthesizer():
+    assert names.gin_file("synthesizers", "lightconv") == "baselines/lightconv.gin"
+    assert not set(names.known("baselines")) & set(names.known("synthesizers"))
+    with pytest.raises(names.UserError, match="Did you mean 'lightconv'"):
+        names.gin_file("synthesizers", "lightconf")
 
 
 @pytest.mark.parametrize("experiment", names.known("experiments"))
