@@ -139,9 +139,17 @@ def of_row(row: Row) -> Report:
     whole |= {"packed": row.batch.packed, "components": lines}
     lengths = " + ".join(map(str, row.batch.lengths))
     packed = ", packed" if row.batch.packed else ""
-    title = f"{row.name}: batch of {row.batch.rows} x ({lengths}) tokens{packed}"
-    notes = (f"{row.why_no_formula}: all numbers are the graph's",) if row.why_no_formula else ()
-    return Report(title, lines, [whole], notes)
+    title = f"{row.name}: batch of {row.batch.rows} x {lengths} tokens{packed}"
+    return Report(title, lines, [whole], _notes(row))
+
+
+def _notes(row: Row) -> tuple[str, ...]:
+    notes = []
+    if row.why_no_formula:
+        notes.append(f"{row.why_no_formula}: all numbers are the graph's")
+    if row.freezes:
+        notes.append("run.variable_filter is set: what it freezes is counted as trained")
+    return tuple(notes)
 
 
 def _component(row: Row, name: str) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ class Row:
       parts: by formula; without any where a layer has no formula.
       counted: from the graph: component -> cost.
       why_no_formula: which layer has none, or nothing.
+      freezes: whether training leaves some variables as they are.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Row:
     parts: tuple[Part, ...]
     counted: dict[str, Cost]
     why_no_formula: str = ""
+    freezes: bool = False
 
     @property
     def total(self) -> Cost:
@@ -82,10 +84,12 @@ def measure(
     """
     with built(wanted, batch_size, vocabulary_size, verbose) as (model, batch):
         counted = graph_cost.of_model(model, batch)
+        freezes = bool(_bound("run.variable_filter", None))
         try:
-            return Row(name, batch, tuple(model_cost.of_model(model, batch)), counted)
+            parts, why = tuple(model_cost.of_model(model, batch)), ""
         except NoFormula as error:
-            return Row(name, batch, (), counted, str(error))
+            parts, why = (), str(error)
+        return Row(name, batch, parts, counted, why, freezes)
 
 
 @contextlib.contextmanager

@@ -219,7 +219,7 @@ def table_2(verbose: bool = False) -> Report:
         lines.append({"row": name} | cost_rows.numbers(row.total) | _verdict(row))
         first = lines[0]["trainable_parameters"]
         more = (row.total.trainable_parameters - first) / 1e6
-        lines[-1]["millions_more_than_v"] = round(more, 2)
+        lines[-1]["millions_more_than_v"] = round(more, 2) + 0.0  # never -0
         lines[-1]["paper_millions"] = millions
         lines[-1]["paper_more_than_v"] = millions - TRANSLATION["v"]
     return Report(

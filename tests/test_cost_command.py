@@ -119,6 +119,12 @@ def test_batch_and_lengths(capsys):
     assert row["formula_equals_graph"] is True
 
 
+def test_frozen_variables_are_told(capsys):
+    frozen = ("--experiment", "table5_glue", "--gin_param", "num_layers = 1")
+    assert "run.variable_filter is set" in printed(capsys, *frozen)
+    assert "run.variable_filter" not in printed(capsys)
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
