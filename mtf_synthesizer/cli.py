@@ -20,6 +20,7 @@ from mtf_synthesizer.arguments import parser
 from mtf_synthesizer.data import commands as data_commands
 
 USER_ERROR = 2  # exit status, as argparse's own
+_RESUMABLE = ("compare", "demo", "predict", "t5", "train")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,12 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["t5"]:  # its flags are T5's own, so nothing of them is parsed here
-        return _guarded(lambda: _t5(arguments[1:]), verbose=False)
+        return _guarded(lambda: _t5(arguments[1:]), "t5", verbose=False)
     args = parser().parse_args(arguments)
-    return _guarded(lambda: _COMMANDS[args.command](args), getattr(args, "verbose", False))
+    verbose = getattr(args, "verbose", False)
+    return _guarded(lambda: _COMMANDS[args.command](args), args.command, verbose)
 
 
-def _guarded(command: Callable[[], None], verbose: bool) -> int:
+def _guarded(command: Callable[[], None], name: str, verbose: bool) -> int:
     try:
         command()
     except ValueError as error:  # a UserError, or what a layer says about its parameters
@@ -48,10 +50,8 @@ def _guarded(command: Callable[[], None], verbose: bool) -> int:
     except BrokenPipeError:  # the reader of the output, `head` for one, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print(
-            "mtf_synthesizer: stopped; the same command goes on from the last checkpoint",
-            file=sys.stderr,
-        )
+        more = "; the same command goes on where it was" if name in _RESUMABLE else ""
+        print(f"mtf_synthesizer: stopped{more}", file=sys.stderr)
         return 130
     return 0
 
