@@ -131,6 +131,8 @@ MODELS = (
     Model("d", "d", _LAYERS, (), 224, 3.80),
     Model("d_plus_v", "d_plus_v", _LAYERS, (), 243, 4.20),
     Model("fr", "fr", _LAYERS, (), 207, None),
+    Model("lightconv", "lightconv", _STOCK, (), 224, 3.50),
+    Model("dynconv", "dynconv", _STOCK, (), 257, 3.93),
     Model(
         "mesh-lightconv",
         None,
@@ -176,8 +178,9 @@ def table_4(verbose: bool = False) -> Report:
         (
             "fr has rank 16 and is a row of Narang et al. 2021; the last row has DyConv in the "
             "encoder only.",
-            "The public convolutions multiply and add their kernels element by element, which is "
-            "not counted: their FLOPs here are too low, but for DyConv's kernels.",
+            "lightconv and dynconv are ours, of width 9; mesh-* are the public layers.",
+            "Kernels of convolutions are multiplied and added element by element, which is not "
+            "counted; predicting them is.",
             "DyConv's 257M come from no reading of its definition: they are 2.4 d² a layer above "
             "T5, where a kernel of width 9 that is predicted from the token takes 9 d².",
         ),

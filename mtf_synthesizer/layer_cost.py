@@ -1,7 +1,6 @@
-"""Parameters and FLOPs of a layer by formula.
+"""Parameters and FLOPs of a layer by formula: ours, and T5's around it.
 
-`LAYERS` has one formula for each class of layer. A model with other layers can only be counted
-from its graph (`graph_cost`).
+`LAYERS` has one formula for each class of layer.
 """
 
 from __future__ import annotations
@@ -124,24 +123,22 @@ def feed_forward(layer: transformer_layers.DenseReluDense, stack: Stack) -> Part
     return {"": total}
 
 
-LAYERS: dict[str, Callable[[Any, Stack], Parts]] = {
-    "mtf_synthesizer.attention.SyntheticAttention": synthetic_attention,
-    "mesh_tensorflow.transformer.transformer_layers.SelfAttention": self_attention,
-    "mesh_tensorflow.transformer.transformer_layers.EncDecAttention": attention_over_encoder,
-    "mesh_tensorflow.transformer.transformer_layers.DenseReluDense": feed_forward,
-}
+def kind(layer: type) -> str:
+    """What a class of layers is called in tables of formulas.
 
-
-def of_layer(layer: transformer.TransformerLayer, stack: Stack) -> Parts:
-    """The parts of one layer.
-
-    Raises:
-      NoFormula: for a class that is not in `LAYERS`, or with options of it without a formula.
+    Not the class itself: gin may have put a subclass of the same name in its place.
     """
-    kind = f"{type(layer).__module__}.{type(layer).__qualname__}"
-    if kind not in LAYERS:
-        raise NoFormula(layer)
-    return LAYERS[kind](layer, stack)
+    return f"{layer.__module__}.{layer.__qualname__}"
+
+
+Formulas = dict[str, Callable[[Any, Stack], Parts]]
+
+LAYERS: Formulas = {
+    kind(SyntheticAttention): synthetic_attention,
+    kind(transformer_layers.SelfAttention): self_attention,
+    kind(transformer_layers.EncDecAttention): attention_over_encoder,
+    kind(transformer_layers.DenseReluDense): feed_forward,
+}
 
 
 def _sizes(layer: transformer_layers.SelfAttention, stack: Stack) -> Sizes:

@@ -1,4 +1,7 @@
-"""Parameters and FLOPs of a model by formula: the layers of its stacks, embedding and softmax."""
+"""Parameters and FLOPs of a model by formula: the layers of its stacks, embedding and softmax.
+
+A model with layers that are not in `LAYERS` can only be counted from its graph (`graph_cost`).
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from typing import Any, TypeAlias
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
 from mesh_tensorflow.transformer import transformer
 
-from mtf_synthesizer import layer_cost
+from mtf_synthesizer import baseline_cost, layer_cost
 from mtf_synthesizer.cost import Cost, NoFormula, product, weights
-from mtf_synthesizer.layer_cost import Stack
+from mtf_synthesizer.layer_cost import Formulas, Parts, Stack, kind
 
 Model: TypeAlias = "transformer.Unitransformer | transformer.Bitransformer"
 
@@ -45,6 +48,8 @@ class Part:
     what: str
     cost: Cost
 
+
+LAYERS: Formulas = layer_cost.LAYERS | baseline_cost.LAYERS
 
 # Functions between the layers -> whether they have a scale for each dimension of the model.
 SUBLAYERS = {
@@ -95,13 +100,20 @@ def _layers(stack: Stack) -> dict[tuple[str, str], Cost]:
     total: dict[tuple[str, str], Cost] = {}
     bias_is_there = False
     for layer in layers.layers:
-        for what, cost in layer_cost.of_layer(layer, stack).items():
+        for what, cost in _layer(layer, stack).items():
             if what == layer_cost.BIAS and layer.relative_attention_type == "bias_shared":
                 cost = Cost() if bias_is_there else cost
                 bias_is_there = True
             key = (type(layer).__name__, what)
             total[key] = total.get(key, Cost()) + cost
     return total | {("norms", ""): _norms(layers, stack)}
+
+
+def _layer(layer: transformer.TransformerLayer, stack: Stack) -> Parts:
+    name = kind(type(layer))
+    if name not in LAYERS:
+        raise NoFormula(layer)
+    return LAYERS[name](layer, stack)
 
 
 def _norms(layers: transformer.LayerStack, stack: Stack) -> Cost:

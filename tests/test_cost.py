@@ -4,11 +4,12 @@ import collections
 
 import harness
 import pytest
-from mesh_tensorflow.transformer import transformer_layers
+from mesh_tensorflow.transformer import transformer, transformer_layers
 from variants import TILED, VARIANTS, N
 
 from mtf_synthesizer import graph_cost, model_cost
 from mtf_synthesizer.attention import SyntheticAttention
+from mtf_synthesizer.baselines import DynamicConv, LightConv, Linformer
 from mtf_synthesizer.cost import Cost, NoFormula, Sizes
 from mtf_synthesizer.interface import SynthesizingFunction
 from mtf_synthesizer.model_cost import Batch
@@ -130,6 +131,25 @@ def test_feed_forward(activation, bias):
         harness.D_FF, dropout_rate=0.1, activation=activation, use_bias=bias
     )
     check(harness.unitransformer([attention("d")(), layer]), ONE)
+
+
+BASELINES = {
+    "lightconv": lambda: LightConv(harness.HEADS, harness.D_KV, kernel_width=5),
+    "dynconv": lambda: DynamicConv(harness.HEADS, harness.D_KV, kernel_width=5),
+    "dynconv, one head": lambda: DynamicConv(1, harness.D_KV, kernel_width=4, dropout_rate=0.1),
+    "linformer": lambda: Linformer(N, 2, num_heads=harness.HEADS, key_value_size=harness.D_KV),
+    "linformer, shared": lambda: Linformer(N, 2, True, harness.HEADS, harness.D_KV, 0.1),
+    "linformer, one head": lambda: Linformer(N, 2, num_heads=1, key_value_size=harness.D_KV),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["whole", "packed"])
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines(name, packed):
+    encoder = harness.unitransformer([BASELINES[name]()], autoregressive=False, name="encoder")
+    decoder = harness.unitransformer([harness.cross_attention(3)], name="decoder")
+    model = transformer.Bitransformer(encoder, decoder)
+    check(model, Batch(BATCH, (INPUTS, TARGETS), packed))
 
 
 def test_a_fixed_table_is_stored_and_not_trained():
