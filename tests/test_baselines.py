@@ -19,7 +19,7 @@ from harness import (
     unitransformer,
     unpacked_ids,
 )
-from mesh_tensorflow.transformer import transformer
+from mesh_tensorflow.transformer import transformer, transformer_layers, universal_transformer
 from test_decoding import incremental
 
 from mtf_synthesizer.baselines import DynamicConv, LightConv, Linformer
@@ -271,6 +271,45 @@ def test_greedy_language_model_is_the_best_of_the_full_pass(name):
     best = np.argmax(result["logits"], axis=-1)
     decoded_here = prefix == 0
     np.testing.assert_array_equal(result["ids"][decoded_here], best[decoded_here])
+
+
+def test_universal_transformer_of_mesh_decodes_what_the_full_pass_says():
+    """The numbers of baselines/universal.gin with fewer steps: positions halt one by one."""
+    prefix = np.array([[3, 5, 4, 0, 0, 0, 0], [7, 2, 0, 0, 0, 0, 0]])
+
+    def build(mesh):
+        layers = [transformer_layers.SelfAttention(HEADS, key_value_size=D_KV), feed_forward()]
+        for number, part in enumerate(layers):
+            part.set_name(f"layer_{number:03d}")
+        model = unitransformer([], name="lm")
+        unused = dict.fromkeys(("gates_inputs", "gate_ffn_layer", "gating_type"))
+        model.layer_stack = universal_transformer.UTLayerStack(
+            layers,
+            recurrence_type="act",
+            act_type="basic",
+            act_max_steps=3,
+            act_epsilon=0.5,
+            num_rec_steps=3,
+            num_inrecurrence_layers=1,
+            position_start_index=None,
+            add_or_concat_timing_signal="add",
+            step_timing_signal_type="learned",
+            add_position_timing_signal=False,
+            add_step_timing_signal=True,
+            mix_with_transformer_before_ut=False,
+            mix_with_transformer_after_ut=False,
+            use_gated_transformer=False,
+            **unused,
+        )
+        partial = constant(mesh, prefix, ["batch", "length"])
+        ids = model.sample_autoregressive(partial, never_end=True)
+        logits, _ = model.call_simple(transformer.autoregressive_inputs(ids), ids, False)
+        return {"ids": ids, "logits": logits}
+
+    result = run(build, scale=0.7)
+    result["logits"][:, :, END] = -np.inf
+    best = np.argmax(result["logits"], axis=-1)
+    np.testing.assert_array_equal(result["ids"][prefix == 0], best[prefix == 0])
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)

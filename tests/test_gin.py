@@ -36,7 +36,12 @@ SMALLEST = (
 KINDS = {"lm": "lm", "encoder": "aligned"}  # model types of sizes that end so
 SYNTHESIZERS = [f"synthesizers/{name}.gin" for name in names.known("synthesizers")]
 # Baselines with the layer that each puts into a model.
-BASELINES = {"lightconv": "LightConv", "dynconv": "DynamicConv", "linformer": "Linformer"}
+BASELINES = {
+    "lightconv": "LightConv",
+    "dynconv": "DynamicConv",
+    "linformer": "Linformer",
+    "universal": "SelfAttention",
+}
 
 
 def configured(*files, params=()):
@@ -107,13 +112,22 @@ def test_a_baseline_takes_a_step(name, size):
     if (name, size) == ("linformer", "tiny_lm"):
         pytest.skip("no Linformer decodes: test_baselines.py has the error")
     files = (f"sizes/{size}.gin", f"baselines/{name}.gin", "runs/pretrain.gin")
-    with configured(*files, "clip_gradients.gin", params=SMALLEST):
+    params = [*SMALLEST, *(["UTLayerStack.act_max_steps = 2"] if name == "universal" else [])]
+    with configured(*files, "clip_gradients.gin", params=params):
         before, after, losses = _step(KINDS.get(size.rpartition("_")[2], "bitransformer"))
     assert np.isfinite(losses).all()
     own = {variable for variable in before if f"/{BASELINES[name]}/" in variable}
     assert all(not np.array_equal(before[variable], after[variable]) for variable in own)
     both = size == "tiny" and name != "linformer"
     assert len({variable.partition("/layer_")[0] for variable in own}) == 1 + both
+
+
+def test_base_plus_has_ten_million_parameters_more():
+    with configured("sizes/base_plus.gin"):
+        d_model, d_ff, layers = (
+            gin.query_parameter(f"%{macro}") for macro in ("d_model", "d_ff", "num_layers")
+        )
+    assert (d_ff - 4 * d_model) * 2 * d_model * 2 * layers == 10_027_008
 
 
 def test_a_baseline_is_named_like_a_synthesizer():
