@@ -410,3 +410,29 @@ def test_linformer_refuses_decoders_and_long_rows():
 def test_numbers_out_of_range_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("name", [*CONVOLUTIONS, "linformer"])
+def test_recomputed_layers_have_the_same_gradients(name):
+    """`LayerStack.recompute_grads` on packed rows, whose masks the layers share."""
+    ids = np.repeat([1, 2, 0], (4, 5, 2))[None]
+    tokens = np.random.RandomState(4).randint(2, VOCAB, size=(1, LENGTH)) * (ids > 0)
+
+    def gradients(recompute):
+        def build(mesh):
+            model = unitransformer(
+                [layer(name), feed_forward(), layer(name)], False, name="encoder"
+            )
+            model.layer_stack._recompute_grads = recompute
+            segments = constant(mesh, ids, ["batch", "length"])
+            inputs = constant(mesh, tokens, ["batch", "length"])
+            output = model.call_simple(inputs, None, False, sequence_id=segments, mode="train")[0]
+            weight = constant(mesh, COTANGENT[0, 0].astype("f"), ["d_model"])
+            return {"loss": mtf.reduce_sum(output * weight)}
+
+        return run(build, gradients_of="loss")
+
+    plain, recomputed = gradients(False), gradients(True)
+    assert set(plain) == set(recomputed)
+    for key in plain:
+        np.testing.assert_allclose(recomputed[key], plain[key], rtol=1e-4, atol=1e-5, err_msg=key)
