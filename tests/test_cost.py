@@ -3,6 +3,7 @@
 import collections
 
 import harness
+import mesh_tensorflow as mtf
 import pytest
 from mesh_tensorflow.transformer import transformer, transformer_layers
 from variants import TILED, VARIANTS, N
@@ -10,7 +11,7 @@ from variants import TILED, VARIANTS, N
 from mtf_synthesizer import graph_cost, model_cost
 from mtf_synthesizer.attention import SyntheticAttention
 from mtf_synthesizer.baselines import DynamicConv, LightConv, Linformer
-from mtf_synthesizer.cost import Cost, NoFormula, Sizes
+from mtf_synthesizer.cost import Cost, NoFormula, Sizes, weights
 from mtf_synthesizer.interface import SynthesizingFunction
 from mtf_synthesizer.model_cost import Batch
 
@@ -113,8 +114,38 @@ def test_softmax(tied):
     assert total.forward_flops == 2 * (BATCH * INPUTS * matrices + mixing)
 
 
-def test_prefix_language_model():
-    check(decoder([attention("r")()], input_full_attention=True), ONE)
+def encoder_and_decoder(encoding, decoding, **options):
+    encoder = harness.unitransformer([encoding], autoregressive=False, name="encoder")
+    decoding = [*decoding, harness.cross_attention(harness.HEADS)]
+    return transformer.Bitransformer(encoder, decoder(decoding, **options))
+
+
+def test_what_needs_the_general_path():
+    extra = attention("r", extra_logit=0.0)()
+    plain = attention("r")()
+    check(encoder_and_decoder(extra, [plain]), BOTH)
+    check(encoder_and_decoder(plain, [plain], input_full_attention=True), BOTH)
+
+
+class Offsets(SynthesizingFunction):
+    """S[h, i, j] = w[h, j]: the same for all rows, packed or not."""
+
+    scope = "offsets"
+
+    def logits(self, context, x, view):
+        shape = mtf.Shape([*view.heads, view.memory_length])
+        w = mtf.get_variable(context.mesh, "w", shape, dtype=context.variable_dtype)
+        return mtf.broadcast(w, shape + view.length)
+
+    def cost(self, sizes):
+        return weights(sizes.heads, sizes.length)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["whole", "packed"])
+def test_a_formula_of_ones_own(packed):
+    layer = SyntheticAttention(Offsets(), num_heads=3, key_value_size=harness.D_KV)
+    model = encoder_and_decoder(layer, [])
+    check(model, Batch(BATCH, (INPUTS, TARGETS), packed))
 
 
 @pytest.mark.parametrize("option", [o for o in OPTIONS if o != "extra logit"])
@@ -146,9 +177,7 @@ BASELINES = {
 @pytest.mark.parametrize("packed", [False, True], ids=["whole", "packed"])
 @pytest.mark.parametrize("name", BASELINES)
 def test_baselines(name, packed):
-    encoder = harness.unitransformer([BASELINES[name]()], autoregressive=False, name="encoder")
-    decoder = harness.unitransformer([harness.cross_attention(3)], name="decoder")
-    model = transformer.Bitransformer(encoder, decoder)
+    model = encoder_and_decoder(BASELINES[name](), [])
     check(model, Batch(BATCH, (INPUTS, TARGETS), packed))
 
 
