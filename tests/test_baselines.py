@@ -436,3 +436,29 @@ def test_recomputed_layers_have_the_same_gradients(name):
     assert set(plain) == set(recomputed)
     for key in plain:
         np.testing.assert_allclose(recomputed[key], plain[key], rtol=1e-4, atol=1e-5, err_msg=key)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_microbatches_add_up(name):
+    """Inside Mesh's loop, whose body has the convolution's gradient too."""
+    tokens = np.random.RandomState(5).randint(1, VOCAB, size=(4, 7))
+
+    def loss(given):
+        ids, microbatches = given["ids"], 4 // given["ids"].shape.dims[0].size
+        model = bitransformer(lambda: layer(name))
+        options = {"num_microbatches": microbatches}
+        return {"loss": model.call_simple(ids, ids, True, **options)[1]}
+
+    def build(mesh):
+        features = {"ids": constant(mesh, tokens, ["batch", "length"])}
+        grads, outputs = mtf.serialize_training_step(features, loss, mtf.Dimension("batch", 4), 2)
+        named = zip(mesh.graph.trainable_variables, grads, strict=True)
+        return {"loss": outputs["loss"], **{f"grad/{v.name}": g for v, g in named}}
+
+    def whole(mesh):
+        return loss({"ids": constant(mesh, tokens, ["batch", "length"])})
+
+    parts, plain = run(build), run(whole, gradients_of="loss")
+    assert set(parts) == set(plain)
+    for key in plain:
+        np.testing.assert_allclose(parts[key], plain[key], rtol=1e-4, atol=2e-5, err_msg=key)
