@@ -40,7 +40,7 @@ def padding(context: transformer.Context, memory_length: mtf.Dimension) -> mtf.T
     def present() -> mtf.Tensor:
         return mtf.replace_dimensions(mtf.not_equal(ids, 0), context.length_dim, memory_length)
 
-    return cached(context, ("present", ids), present)
+    return cached(context, ("present", ids, memory_length), present)
 
 
 def is_padding_mask(ids: mtf.Tensor) -> bool:
