@@ -118,9 +118,9 @@ def test_news(rows):
     lengths = {"inputs": 128, "targets": 128}
     found = rows("ag_news", "classification/ag_news", "synthesizer_ag_news_v001", "test", lengths)
     classes = np.array([row["targets"][0] for row in found])
-    # 1,900 of each class, whose tokens are <extra_id_1> to <extra_id_4>.
+    # 1,900 of each class, whose tokens are the bytes "1" to "4".
     assert {int(c): int((classes == c).sum()) for c in np.unique(classes)} == dict.fromkeys(
-        range(32_095, 32_099), 1_900
+        range(52, 56), 1_900
     )
     assert {int(row["inputs"][0]) for row in found} == {32_099}
     assert all(len(row["inputs"]) == len(row["targets"]) for row in found)

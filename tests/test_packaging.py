@@ -6,6 +6,7 @@ Needs no network: the wheel is built with the setuptools that is installed.
 import importlib.metadata
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -117,14 +118,20 @@ cli.main(["gin-path"])
         assert pathlib.Path(gin_path) == ROOT / "gin"
 
 
-def test_requirements_meet_in_the_lock():
-    """Every requirement of setup.py is in the lock, except the folder's second distribution."""
-    lock = (ROOT / "requirements.lock").read_text("utf-8")
-    locked = {line.split("==")[0].lower() for line in lock.splitlines() if "==" in line}
-    required = importlib.metadata.requires("mtf_synthesizer") or []
-    names = {requirement.split(";")[0].strip().lower() for requirement in required}
-    for cut in "<>=!~ [":
-        names = {name.split(cut)[0] for name in names}
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-beam.lock"])
+def test_requirements_meet_in_the_locks(lock):
+    """Every requirement of setup.py is in its lock, except the folder's second distribution."""
+    is_beams = "beam" in lock
+    lines = (ROOT / lock).read_text("utf-8").splitlines()
+    locked = {line.split("==")[0].lower() for line in lines if "==" in line}
+    extras = {"beam"} if is_beams else {"dev", "dialogue"}
+    names = set()
+    for requirement in importlib.metadata.requires("mtf_synthesizer") or []:
+        name, _, marker = requirement.partition(";")
+        extra = re.search(r"extra == ['\"](\w+)", marker)
+        if extra is None or extra[1] in extras:
+            names.add(re.split(r"[<>=!~ \[]", name.strip().lower())[0])
+    assert {"t5", *(["apache-beam"] if is_beams else ["pytest"])} <= names
     assert names - locked == {"tensorflow-datasets"}
 
 
