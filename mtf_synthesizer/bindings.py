@@ -217,7 +217,7 @@ def _check_scopes(statements: list[Statement]) -> None:
     of_run = [s for s in statements if s.trusted and _OPERATIVE in s.origin and s.parameter]
     bound = {(s.scope, s.selector.rpartition(".")[2], s.parameter) for s in of_run}
     for s in statements:
-        if s.trusted or s.scope or not s.parameter:
+        if s.trusted or s.scope or not s.parameter or _is_of_package(s.origin):
             continue
         name = s.selector.rpartition(".")[2]
         scopes = sorted(scope for scope, *rest in bound if scope and rest == [name, s.parameter])
@@ -227,6 +227,11 @@ def _check_scopes(statements: list[Statement]) -> None:
                 f"{s.origin}: {name}.{s.parameter} has no effect, because the run that it changes "
                 f"binds it in scopes: bind {wanted} instead"
             )
+
+
+def _is_of_package(origin: str) -> bool:
+    """Whether a statement stands in a file of this package: it does not mean to change a run."""
+    return (names.gin_folder() / origin.partition(":")[0]).is_file()
 
 
 def _check_names(

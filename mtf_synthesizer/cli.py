@@ -47,6 +47,11 @@ def _guarded(command: Callable[[], None], name: str, verbose: bool) -> int:
         message = str(error).partition("\n  In call to configurable")[0]  # added by gin
         print(f"mtf_synthesizer: {message}{more}", file=sys.stderr)
         return USER_ERROR
+    except (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        if verbose:
+            traceback.print_exc()
+        print(f"mtf_synthesizer: {error.filename}: {error.strerror}", file=sys.stderr)
+        return USER_ERROR
     except BrokenPipeError:  # the reader of the output, `head` for one, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:

@@ -184,7 +184,11 @@ def describe(summary: dict[str, Any]) -> str:
     """A table in Markdown: ours, and the paper's values beside where it has any."""
     reported = paper.columns(summary["experiment"])
     metrics = sorted({name for row in summary["rows"].values() for name in row["metrics"]})
-    heads = [*metrics, *(f"paper: {column.metric}" for column in reported), "still falling"]
+    heads = [
+        *metrics,
+        *(f"paper's {column.experiment}: {column.metric}" for column in reported),
+        "still falling",
+    ]
     lines = [_line(["row", *heads]), _line(["---"] * (len(heads) + 1))]
     for name, row in summary["rows"].items():
         cells = [_cell(row["metrics"][metric]) for metric in metrics]

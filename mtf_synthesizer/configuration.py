@@ -101,6 +101,11 @@ def _check_said(request: Request, start: Checkpoint | None) -> None:
         )
     if not (request.task or request.experiment or request.gin_files):
         raise names.UserError("no task given: --task (see `mtf_synthesizer list tasks`)")
+    if start and not request.experiment and bool(request.size) != bool(request.synthesizer):
+        raise names.UserError(
+            "only one of --synthesizer and --size given: give both, or neither for the model of "
+            f"{request.init_checkpoint}"
+        )
     sized = request.size or request.experiment
     if not request.gin_files and not (start or (sized and request.synthesizer)):
         missing = "size" if request.synthesizer else "synthesizer"

@@ -20,6 +20,7 @@ from mtf_synthesizer import (
     names,
     observing,
     prediction,
+    saving,
     scoring,
     stock,
 )
@@ -90,6 +91,9 @@ def evaluate(
       names.UserError: a name, file, binding, split or checkpoint is wrong, or there is no data.
         Of a mixture the tasks without the split or without data are left out, and named.
     """
+    for path in (output, predictions):
+        if path is not None:
+            saving.check_file(path)
     wanted = configuration.for_model(
         model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir
     )

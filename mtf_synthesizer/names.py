@@ -125,7 +125,7 @@ def suggestion(name: str, allowed: Iterable[str]) -> str:
 def _listed(allowed: list[str]) -> str:
     """The known names; only their number where there are too many to read."""
     if len(allowed) > 60:
-        return f" {len(allowed)} are known: `mtf_synthesizer list` shows them."
+        return f" {len(allowed)} are known: `mtf_synthesizer list tasks` shows them."
     return f" Known: {', '.join(allowed) or 'none'}."
 
 

@@ -10,7 +10,7 @@ import gin
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import configuration, decoding, names, stock
+from mtf_synthesizer import configuration, decoding, names, saving, stock
 from mtf_synthesizer.configuration import TASK_MODULES, Checkpoint
 
 
@@ -45,6 +45,7 @@ def predict(
     Raises:
       names.UserError: a name, file, binding, split or checkpoint is wrong.
     """
+    saving.check_file(output)
     wanted = configuration.for_model(
         model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir
     )

@@ -17,7 +17,14 @@ import gin
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import configuration, names, observing, progress, stock
+from mtf_synthesizer import (
+    configuration,
+    names,
+    observing,
+    progress,
+    stock,
+    vocabulary_record,
+)
 from mtf_synthesizer.benchmark_prediction import predict_benchmark
 from mtf_synthesizer.configuration import TASK_MODULES
 from mtf_synthesizer.evaluation import attention, describe, evaluate, report_path
@@ -98,6 +105,8 @@ def train(
       names.UserError: a name, file, binding or task is wrong, or the loss is not a number.
     """
     began = time.monotonic()
+    if vocabulary is None:
+        vocabulary = vocabulary_record.chosen(model_dir)
     request = configuration.Request(
         task=task,
         synthesizer=synthesizer,

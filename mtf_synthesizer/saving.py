@@ -5,6 +5,20 @@ import os
 import pathlib
 from typing import Any
 
+from mtf_synthesizer import names
+
+
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Raises a UserError unless a file can be written there; before the work, not after it."""
+    target = pathlib.Path(path)
+    if target.is_dir():
+        raise names.UserError(f"{path} is a folder: give the name of a file")
+    nearest = next(parent for parent in target.absolute().parents if parent.exists())
+    if not nearest.is_dir():
+        raise names.UserError(f"{path} can't be written: {nearest} is no folder")
+    if not os.access(nearest, os.W_OK):
+        raise names.UserError(f"{path} can't be written: no permission to write in {nearest}")
+
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a file under a temporary name, then renames it; makes its folder."""

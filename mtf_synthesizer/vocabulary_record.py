@@ -106,7 +106,7 @@ def remember(
       names.UserError: the folder's model was trained with other vocabularies.
     """
     folder = pathlib.Path(model_dir)
-    if (folder / RECORD).exists():
+    if (folder / RECORD).exists() and any(folder.glob("model.ckpt-*.index")):
         check(model_dir, used)
         return
     if model is not None:

@@ -91,6 +91,6 @@ def test_mistakes_come_before_the_first_training(wanted, tmp_path):
 
 def test_the_paper_stands_beside(compared):
     table = comparison.describe(compared[1]).splitlines()
-    assert "paper: perplexity" in table[0]
+    assert "paper's table2_lm1b: perplexity" in table[0]
     assert table[2].startswith("| r | ") and "| 40.6 | 2 of 2 |" in table[2]
     assert "±" in table[2]

@@ -204,3 +204,35 @@ def _step(model_type):
         session.run(save)
         after, second = session.run([masters, tf_loss])
     return before, after, [first, second]
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """The folder of a run as Mesh leaves it: what it binds, it binds in scopes."""
+    (tmp_path / "operative_config.gin").write_text(
+        "include 'sizes/tiny.gin'\ninclude 'synthesizers/rv.gin'\n"
+        "encoder/Unitransformer.positional_embedding = True\n"
+        "decoder/Unitransformer.positional_embedding = True\n"
+    )
+    (tmp_path / "model.ckpt-5.index").touch()
+    return tmp_path
+
+
+def test_a_run_of_ours_follows_a_finished_one(finished):
+    request = configuration.Request(task="t", run="demo_finetune", init_checkpoint=finished)
+    with stock.configured(configuration.for_training(request), verbose=False):
+        assert gin.query_parameter("utils.run.train_steps") == 800 + 5
+
+
+def test_a_change_without_effect_is_refused(finished):
+    param = "Unitransformer.positional_embedding = False"
+    request = configuration.Request(task="t", init_checkpoint=finished, gin_params=[param])
+    with pytest.raises(names.UserError, match="has no effect"):
+        configuration.for_training(request)
+
+
+@pytest.mark.parametrize("half", [{"size": "tiny"}, {"synthesizer": "rv"}])
+def test_half_a_model_is_refused(finished, half):
+    request = configuration.Request(task="t", init_checkpoint=finished, **half)
+    with pytest.raises(names.UserError, match="give both, or neither"):
+        configuration.for_training(request)

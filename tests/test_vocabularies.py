@@ -165,6 +165,22 @@ def test_evaluation_and_further_training_need_no_flag(trained, tmp_path):
     assert before == pytest.approx(evaluate(trained)["results"][0]["loss"])
 
 
+def test_the_same_command_goes_on_without_the_flag(trained):
+    assert train(trained)["step"] == 1
+
+
+def test_a_record_without_a_model_binds_nobody(tmp_path):
+    bytes_ = {"kind": "bytes", "size": 384, "sentinels": 125}
+    other = {"kind": "bytes", "size": 259, "sentinels": 0}
+    for described in (bytes_, other):
+        used = {"inputs": described, "targets": described}
+        vocabulary_record.remember(tmp_path, used, None, None)
+        assert vocabulary_record.read(tmp_path)["targets"] == described
+    (tmp_path / "model.ckpt-0.index").touch()
+    with pytest.raises(names.UserError, match="another vocabulary"):
+        vocabulary_record.remember(tmp_path, {"inputs": bytes_, "targets": bytes_}, None, None)
+
+
 def test_another_vocabulary_is_refused(trained, models, tmp_path):
     with pytest.raises(names.UserError, match="another vocabulary than the model"):
         evaluate(trained, vocabulary=models[1])

@@ -1,0 +1,32 @@
+"""Files that can't be written are told before the work."""
+
+import pytest
+
+from mtf_synthesizer import cli, names, saving
+
+
+def test_files_are_replaced_whole(tmp_path):
+    path = tmp_path / "new" / "x.json"
+    saving.write_json(path, {"a": "é"})
+    saving.write_json(path, {"b": 1})
+    assert path.read_text("utf-8") == '{\n  "b": 1\n}\n'
+    assert [p.name for p in path.parent.iterdir()] == ["x.json"]
+
+
+def test_what_can_be_written(tmp_path):
+    saving.check_file(tmp_path / "new" / "folder" / "x")
+    with pytest.raises(names.UserError, match="is a folder"):
+        saving.check_file(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(names.UserError, match=r"file is no folder"):
+        saving.check_file(tmp_path / "file" / "x")
+
+
+def test_the_command_line_names_what_it_could_not_write(tmp_path, capsys):
+
+    (tmp_path / "file").touch()
+    status = cli._guarded(lambda: saving.write_text(tmp_path / "file" / "x", ""), "bench", False)
+    assert status == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mtf_synthesizer: ") and "file: " in error
+    assert "Traceback" not in error
