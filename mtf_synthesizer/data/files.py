@@ -1,12 +1,11 @@
 """Opens official text files, plain or compressed, and finds them in a folder."""
 
 import gzip
-import io
 import json
 import pathlib
 import zlib
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any, BinaryIO, cast
 
 from mtf_synthesizer.data.spec import DataError
 
@@ -49,12 +48,13 @@ def lines(path: pathlib.Path) -> Iterator[str]:
     number = 0
     try:
         with _open(path) as file:
-            for line in file:
+            for line in file:  # only \n ends one: text may hold \x85, \u2028 or a lone \r
                 number += 1
-                yield line.removesuffix("\n").removesuffix("\r")
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: after line {number}: not UTF-8 ({error.reason}). Convert the file, for "
+            f"{path}: line {number}: not UTF-8 ({error.reason}). Convert the file, for "
             "example with iconv, or download it again"
         ) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -64,11 +64,10 @@ def lines(path: pathlib.Path) -> Iterator[str]:
         ) from error
 
 
-def _open(path: pathlib.Path) -> TextIO:
-    # Only \n ends a line: text may hold \x85, \u2028 and the like, and a lone \r.
+def _open(path: pathlib.Path) -> BinaryIO:
     if path.suffix.lower() == _COMPRESSED:
-        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig", newline="\n")
-    return open(path, encoding="utf-8-sig", newline="\n")
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    return open(path, "rb")
 
 
 def json_lines(path: pathlib.Path) -> Iterator[tuple[int, dict[str, Any]]]:
