@@ -1,6 +1,7 @@
 """Decodes with a checkpoint of a trained model, and writes what it decoded."""
 
 import os
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,6 +47,7 @@ def predict(
       names.UserError: a name, file, binding, split or checkpoint is wrong.
     """
     saving.check_file(output)
+    _check_replaceable(pathlib.Path(output))
     wanted = configuration.for_model(
         model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir
     )
@@ -66,6 +68,18 @@ def predict(
         "output": str(output),
         "examples": len(records),
     }
+
+
+def _check_replaceable(output: pathlib.Path) -> None:
+    """Predictions may be made anew; any other file is somebody's."""
+    if not output.exists():
+        return
+    with open(output, "rb") as file:
+        first = file.readline()
+    if first.strip() and not (first.startswith(b"{") and b'"prediction"' in first):
+        raise names.UserError(
+            f"--output {output} is there and holds no predictions: choose another file"
+        )
 
 
 def chosen_checkpoint(model_dir: str | os.PathLike[str], choice: str | int) -> Checkpoint:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtf_synthesizer import cli, names, saving
+from mtf_synthesizer import cli, names, prediction, saving
 
 
 def test_files_are_replaced_whole(tmp_path):
@@ -30,3 +30,13 @@ def test_the_command_line_names_what_it_could_not_write(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.startswith("mtf_synthesizer: ") and "file: " in error
     assert "Traceback" not in error
+
+
+def test_predictions_replace_nothing_but_predictions(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("mine\n")
+    with pytest.raises(names.UserError, match="holds no predictions"):
+        prediction._check_replaceable(path)
+    path.write_text('{"task": "t", "prediction": "x"}\n')
+    prediction._check_replaceable(path)
+    prediction._check_replaceable(tmp_path / "absent")
