@@ -191,8 +191,9 @@ class SyntheticAttention(transformer_layers.SelfAttention):
             weights, outputs = weighting.general_path(
                 logits, values, present, view, self.extra_logit
             )
+            present = None  # it is in the weights
         for recorded in _recordings:
-            recorded.append(Recorded(tf.get_variable_scope().name, weights()))
+            recorded.append(Recorded(tf.get_variable_scope().name, weights(), present))
         return outputs
 
 
@@ -204,10 +205,13 @@ class Recorded:
       layer: the layer's variable scope.
       weights: softmax(S(X)), float32 [(batch,) heads, length, memory_length] in some order;
         without batch where all examples have the same (padding is then not masked).
+      present: bool [batch, memory_length], the keys that the layer takes of weights without batch,
+        which then add to 1 among themselves; None where it takes all.
     """
 
     layer: str
     weights: mtf.Tensor
+    present: mtf.Tensor | None = None
 
 
 _recordings: list[list[Recorded]] = []

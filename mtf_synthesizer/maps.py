@@ -1,134 +1,259 @@
-"""Attention maps of checkpoints: learned tables as arrays, how far they moved, heat maps."""
+"""The command `maps`: what it asks for, and the files it writes."""
 
-import io
-import os
+from __future__ import annotations
+
+import argparse
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from mtf_synthesizer import configuration, names, saving
 
-_TABLE = "/random/table"
+if TYPE_CHECKING:
+    from mtf_synthesizer.attention_maps import Maps, Reader
 
-
-def random_tables(checkpoint: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The trainable tables R of a checkpoint: layer scope -> [heads, N, N], in order of scopes."""
-    import tensorflow.compat.v1 as tf
-
-    reader = tf.train.load_checkpoint(str(checkpoint))
-    names = [name for name in reader.get_variable_to_shape_map() if name.endswith(_TABLE)]
-    tables = {name.removesuffix(_TABLE): reader.get_tensor(name) for name in sorted(names)}
-    # With one head there is no dimension for it.
-    return {name: t[np.newaxis] if t.ndim == 2 else t for name, t in tables.items()}
+ARRAYS, INITIAL_ARRAYS = "attention.npz", "attention_start.npz"
+PAGE, DESCRIPTION = "maps.html", "maps.json"
+# The paper's, of six; models of fewer than five show all.
+_LAYERS = (1, 3, 5)
 
 
-def attention_of(logits: np.ndarray, length: int, causal: bool) -> np.ndarray:
-    """softmax over keys of the first `length` positions of a table.
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the options of `maps`, but for those of configurations that all commands share."""
+    add = command.add_argument
+    add(
+        "--model_dir",
+        required=True,
+        nargs="+",
+        action="extend",
+        metavar="DIR",
+        help="folders of trained models, shown side by side",
+    )
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", help="seqio task whose examples the models read")
+    what.add_argument("--text", help="a text that they read instead")
+    add(
+        "--target",
+        help="with --text: what an encoder-decoder is to write (default: what it does write)",
+    )
+    add("--split", default="validation", help="of the task (default: %(default)s)")
+    add(
+        "--examples",
+        type=_number,
+        default=4,
+        help="of the task; the first one is pictured (default: %(default)s)",
+    )
+    add("--checkpoint", default="latest", help="latest or a step (default: %(default)s)")
+    add(
+        "--layers",
+        type=_numbers,
+        metavar="1,2,...",
+        help="that are pictured, counted from 1 (default: 1,3,5 as in the paper; all of a model "
+        "with fewer than five)",
+    )
+    add("--output", required=True, help="folder for arrays, pictures and maps.html")
 
-    Args:
-      logits: [heads, N, N].
-      length: positions of a sequence, at most N.
-      causal: whether a query sees only keys up to its own position.
 
-    Returns:
-      float64 [heads, length, length].
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
+    return int(text)
+
+
+def _numbers(text: str) -> list[int]:
+    return [_number(part.strip()) for part in text.split(",")]
+
+
+def check(args: argparse.Namespace) -> None:
+    """Answers mistakes without TensorFlow.
+
+    Raises:
+      names.UserError: no model or checkpoint, a target without a text, or no folder to write to.
     """
-    part = logits[:, :length, :length].astype(np.float64)
-    if causal:
-        part = np.where(np.tri(length, dtype=bool), part, -np.inf)
-    exponentials = np.exp(part - part.max(-1, keepdims=True))
-    return exponentials / exponentials.sum(-1, keepdims=True)
+    if args.target is not None and args.text is None:
+        raise names.UserError("--target belongs to --text: a task has targets of its own")
+    if args.checkpoint == "all":
+        raise names.UserError("maps shows one checkpoint: choose latest or a step, not all")
+    saving.check_file(pathlib.Path(args.output) / PAGE)
+    for model_dir in dict.fromkeys(args.model_dir):
+        _configuration(args, model_dir)
+        configuration.chosen_checkpoints(model_dir, args.checkpoint)
 
 
-def random_attention(
-    checkpoint: str | os.PathLike[str], lengths: Mapping[str, int]
-) -> dict[str, np.ndarray]:
-    """softmax(R) of every table of a checkpoint, without relative position bias.
+def _configuration(args: argparse.Namespace, model_dir: str) -> configuration.Configuration:
+    return configuration.for_model(
+        model_dir,
+        args.gin_file,
+        args.gin_param,
+        [*configuration.TASK_MODULES, *args.module_import],
+        args.vocabulary,
+        args.tfds_data_dir,
+    )
 
-    Args:
-      checkpoint: path of a checkpoint.
-      lengths: layer scope -> length of a sequence.
 
-    Returns:
-      layer scope -> [heads, length, length]; causal in decoders.
-    """
+def main(args: argparse.Namespace) -> None:
+    """Writes everything and prints what. To be called with TensorFlow loaded."""
+    from mtf_synthesizer import attention_maps, maps_page
+
+    found = [
+        attention_maps.of_model(
+            model_dir,
+            _configuration(args, model_dir),
+            configuration.chosen_checkpoints(model_dir, args.checkpoint)[0],
+            _reader(args),
+            args.verbose,
+        )
+        for model_dir in dict.fromkeys(args.model_dir)
+    ]
+    models = titled(found)
+    blocks = _blocks(found, args.layers)
+    folder = pathlib.Path(args.output)
+    arrays = _write_arrays(folder, models)
+    sections = _sections(models, blocks)
+    for section in sections:
+        for picture in section["pictures"]:
+            saving.write_bytes(folder / picture["file"], picture["png"])
+    described = [attention_maps.described(maps) for maps in found]
+    saving.write_json(folder / DESCRIPTION, {"read": _subject(args), "models": described})
+    saving.write_text(folder / PAGE, maps_page.html(models, _subject(args), sections, arrays))
+    print(_summary(models, folder))
+
+
+def _reader(args: argparse.Namespace) -> Reader:
+    from mtf_synthesizer import map_examples
+
+    if args.text is None:
+        return lambda subject: map_examples.of_task(subject, args.task, args.split, args.examples)
+    text = map_examples.Text(args.text, args.target)
+    return lambda subject: map_examples.of_text(subject, text)
+
+
+def _subject(args: argparse.Namespace) -> str:
+    if args.text is None:
+        return f"{args.task}, {args.split} split; pictured is the first of its examples."
+    return f"The text {args.text!r}."
+
+
+def titled(found: Sequence[Maps]) -> dict[str, Maps]:
+    """Title -> maps; models of the same kind are told apart by their folders."""
+    titles = [maps.title for maps in found]
     return {
-        layer: attention_of(table, lengths[layer], causal=layer.startswith("decoder"))
-        for layer, table in random_tables(checkpoint).items()
+        maps.title if titles.count(maps.title) == 1 else f"{maps.title} ({maps.model_dir})": maps
+        for maps in found
     }
 
 
-def total_variation(before: np.ndarray, after: np.ndarray) -> float:
-    """Mean over heads and queries of the attention that lies on other keys: 0 same, 1 disjoint."""
-    return float(np.abs(after - before).sum(-1).mean() / 2)
+def _blocks(found: Sequence[Maps], wanted: Sequence[int] | None) -> list[int]:
+    """The layers that are pictured.
 
-
-def movement(
-    start: str | os.PathLike[str], end: str | os.PathLike[str], lengths: Mapping[str, int]
-) -> dict[str, dict[str, float]]:
-    """How far each table R has moved between two checkpoints.
-
-    Args:
-      start, end: checkpoints.
-      lengths: layer scope -> length of the sequences that attention is compared for.
-
-    Returns:
-      layer scope -> total_variation of the attention, and relative_change of the logits: root mean
-      square of the change, over the standard deviation at the start.
+    Raises:
+      names.UserError: no model has one of them.
     """
-    before, after = random_tables(start), random_tables(end)
-    old, new = random_attention(start, lengths), random_attention(end, lengths)
-    result = {}
-    for layer, table in before.items():
-        seen = np.s_[:, : lengths[layer], : lengths[layer]]
-        change = after[layer][seen] - table[seen]
-        result[layer] = {
-            "total_variation": total_variation(old[layer], new[layer]),
-            "relative_change": float(np.sqrt(np.mean(change**2)) / table[seen].std()),
-        }
-    return result
+    there = sorted({layer.block for maps in found for layer in maps.layers.values()})
+    if wanted is None:
+        wanted = _LAYERS if there[-1] >= _LAYERS[-1] else there
+    chosen = [block for block in dict.fromkeys(wanted) if block in there]
+    if not chosen:
+        raise names.UserError(
+            f"--layers {','.join(map(str, wanted))}: the models have attention weights in layers "
+            f"{', '.join(map(str, there))}"
+        )
+    return chosen
 
 
-def save(path: str | os.PathLike[str], weights: Mapping[str, np.ndarray]) -> None:
-    """Writes layer scope -> weights as an .npz file, replacing it only once it is complete."""
-    target = pathlib.Path(path)
-    temporary = target.with_name("tmp_" + target.name)
-    arrays = {layer.replace("/", "|"): w for layer, w in weights.items()}
-    np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]  # not its other parameters
-    temporary.replace(target)
+def _write_arrays(folder: pathlib.Path, models: Mapping[str, Maps]) -> list[str]:
+    """One model's arrays lie in the folder itself, those of several in one each."""
+    from mtf_synthesizer import attention_maps
+
+    places = [""] if len(models) == 1 else [f"{n}_{_slug(t)}/" for n, t in enumerate(models, 1)]
+    written = []
+    for place, maps in zip(places, models.values(), strict=True):
+        for file, weights in ((ARRAYS, maps.weights), (INITIAL_ARRAYS, maps.initial)):
+            attention_maps.save(folder / (place + file), maps, weights)
+            written.append(place + file)
+    return written
 
 
-def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """What `save` wrote."""
-    with np.load(path) as file:
-        return {name.replace("|", "/"): file[name] for name in file.files}
+def _slug(title: str) -> str:
+    """r+v of R+V (runs/rv)."""
+    return "".join(c if c.isalnum() or c in "+-" else "_" for c in title.split(" (")[0].lower())
 
 
-def heat_maps(groups: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
-    """A picture of attention maps: a row for each layer, a block of columns for each group.
+def _sections(models: Mapping[str, Maps], blocks: Sequence[int]) -> list[dict[str, Any]]:
+    """Titles, texts and pictures of the page."""
+    sections = [_histograms(models, blocks), *_heat_maps(models, blocks), _alphas(models)]
+    return [section for section in sections if section["pictures"]]
 
-    Args:
-      groups: title -> name of a layer -> weights [heads, length, memory_length].
 
-    Returns:
-      A PNG file.
-    """
-    from matplotlib.figure import Figure
+def _histograms(models: Mapping[str, Maps], blocks: Sequence[int]) -> dict[str, Any]:
+    from mtf_synthesizer import map_pictures
 
-    layers = list(dict.fromkeys(layer for group in groups.values() for layer in group))
-    figure = Figure(figsize=(5 * len(groups), 1.6 * len(layers)), layout="constrained")
-    blocks = figure.subfigures(1, len(groups), squeeze=False, wspace=0.03)[0]
-    for block, (title, group) in zip(blocks, groups.items(), strict=True):
-        block.suptitle(title)
-        heads = max(len(weights) for weights in group.values())
-        grid = block.subplots(len(layers), heads, squeeze=False)
-        for axes, layer in zip(grid, layers, strict=True):
-            axes[0].set_ylabel(layer, fontsize=9)
-            for head, axis in enumerate(axes):
-                axis.set(xticks=[], yticks=[])
-                if layer in group and head < len(group[layer]):
-                    # The square root shows weak attention too.
-                    axis.imshow(np.sqrt(group[layer][head]), cmap="magma", vmin=0, vmax=1)
-                    axis.set_title(f"head {head}", fontsize=7)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=90)
-    return file.getvalue()
+    layers = [(s, b) for s in _stacks(models) for b in blocks if _has(models, s, b)]
+    pictures = []
+    if layers:
+        png = map_pictures.histograms(models, layers)
+        pictures.append(_picture("histograms.png", "self-attention", png))
+    return {
+        "title": "Histograms (the paper's Figures 2 and 3)",
+        "text": "How the weights of all heads and examples are distributed, before any training "
+        "and after, on a logarithmic scale. Padding, masked keys and queries that see one key "
+        "alone are left out.",
+        "pictures": pictures,
+    }
+
+
+def _heat_maps(models: Mapping[str, Maps], blocks: Sequence[int]) -> list[dict[str, Any]]:
+    from mtf_synthesizer import map_pictures
+
+    sections = []
+    for stack in _stacks(models):
+        for over_encoder, what in ((False, "self-attention"), (True, "attention to the encoder")):
+            pictures = []
+            for state, suffix in (("trained", ""), ("at the start", "_start")):
+                png = map_pictures.heat_maps(models, blocks, stack, over_encoder, state)
+                if png:
+                    name = f"{stack}_{what.replace(' ', '_').replace('-', '_')}{suffix}.png"
+                    pictures.append(_picture(name, state, png))
+            sections.append(
+                {
+                    "title": f"{stack.capitalize()}: {what} (Figures 4 to 7)",
+                    "text": "Rows are queries, columns keys; the brighter, the more attention "
+                    "(square root of the weight).",
+                    "pictures": pictures,
+                }
+            )
+    return sections
+
+
+def _alphas(models: Mapping[str, Maps]) -> dict[str, Any]:
+    from mtf_synthesizer import map_pictures
+
+    pictures = []
+    for number, (title, maps) in enumerate(models.items(), 1):
+        for kind, png in enumerate(map_pictures.alphas(maps), 1):
+            pictures.append(_picture(f"alpha_{number}_{kind}.png", title, png))
+    return {
+        "title": "α of mixtures",
+        "text": "The weight that each head gives to each function; all start even.",
+        "pictures": pictures,
+    }
+
+
+def _picture(file: str, caption: str, png: bytes) -> dict[str, Any]:
+    return {"file": file, "caption": caption, "png": png}
+
+
+def _stacks(models: Mapping[str, Maps]) -> list[str]:
+    return list(dict.fromkeys(stack for maps in models.values() for stack in maps.positions))
+
+
+def _has(models: Mapping[str, Maps], stack: str, block: int) -> bool:
+    return any(maps.place(stack, block) is not None for maps in models.values())
+
+
+def _summary(models: Mapping[str, Maps], folder: pathlib.Path) -> str:
+    lines = []
+    for title, maps in models.items():
+        lines.append(f"{title}: step {maps.step}, {len(maps.layers)} layers of {maps.model_dir}")
+        lines += [f"  left out {place}: {why}" for place, why in maps.left_out.items()]
+    return "\n".join([*lines, f"written to {folder / PAGE}"])

@@ -14,10 +14,10 @@ import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
 import mesh_tensorflow as mtf
 import numpy as np
 import tensorflow.compat.v1 as tf
-from mesh_tensorflow.transformer import transformer, utils
 from tensorflow.compat.v1 import estimator as tf_estimator
 
-from mtf_synthesizer import attention, names
+from mtf_synthesizer import attention, evaluation_graph, names
+from mtf_synthesizer.evaluation_graph import in_order
 
 _ALPHA = "mixture/alpha"
 
@@ -190,9 +190,10 @@ class Probe:
         with self._graph.as_default(), contextlib.ExitStack() as stack:
             recorded = stack.enter_context(attention.recording())
             mesh = mtf.Mesh(mtf.Graph(), "probe")
-            tensors = _call_model(mesh, features, model_type, vocabulary)
+            model = evaluation_graph.build(model_type, vocabulary)
+            tensors = evaluation_graph.call(model, mesh, features, model_type)
             entropies = {r.layer: _entropy(r, tensors) for r in recorded}
-            weights = {r.layer: mtf.anonymize(_in_order(r.weights)) for r in recorded}
+            weights = {r.layer: mtf.anonymize(in_order(r.weights)) for r in recorded}
             implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
             lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
             self._entropies = {k: lowering.export_to_tf_tensor(v) for k, v in entropies.items()}
@@ -223,50 +224,9 @@ class Probe:
         return self._session.run(tensors)
 
 
-def _call_model(
-    mesh: mtf.Mesh, features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any
-) -> dict[str, mtf.Tensor]:
-    """Builds the model in evaluation mode on constant features, and returns these."""
-    model = utils.build_model(
-        model_type=model_type,
-        input_vocab_size=utils.inputs_vocabulary(vocabulary).vocab_size,
-        output_vocab_size=utils.targets_vocabulary(vocabulary).vocab_size,
-        layout_rules="",
-        mesh_shape="",
-    )
-    tensors = {}
-    for name, array in features.items():
-        dims = [mtf.Dimension("batch", array.shape[0]), mtf.Dimension("length", array.shape[1])]
-        tensors[name] = mtf.import_tf_tensor(mesh, tf.constant(array, tf.int32), mtf.Shape(dims))
-    if model_type in ("lm", "delimited_lm"):
-        if model_type == "delimited_lm":
-            tensors = utils._dynamic_text2self(tensors)  # the only place that has it
-        inputs = transformer.autoregressive_inputs(tensors["targets"])
-    else:
-        inputs = tensors["inputs"]
-    model.call_simple(
-        inputs=inputs,
-        targets=tensors["targets"],
-        compute_loss=False,
-        mode=tf_estimator.ModeKeys.EVAL,
-        variable_dtype=utils.get_variable_dtype(),
-    )
-    return tensors
-
-
-def _in_order(weights: mtf.Tensor) -> mtf.Tensor:
-    """[(batch,) heads, length, memory_length], with a heads dimension of 1 where there is none."""
-    dims = {dim.name: dim for dim in weights.shape.dims}
-    last = [dims.pop("length"), dims.pop("memory_length")]
-    first = [dims.pop("batch")] if "batch" in dims else []
-    heads = mtf.Dimension("heads", int(np.prod([dim.size for dim in dims.values()])))
-    named = mtf.transpose(weights, mtf.Shape([*first, *dims.values(), *last]))
-    return mtf.reshape(named, mtf.Shape([*first, heads, *last]))
-
-
 def _entropy(recorded: attention.Recorded, features: Mapping[str, mtf.Tensor]) -> mtf.Tensor:
     """-Σ w log w over keys, mean over examples and queries that are not padding: [heads]."""
-    weights = _in_order(recorded.weights)
+    weights = in_order(recorded.weights)
     *others, _, memory_length = weights.shape.dims
     heads = mtf.Shape([dim for dim in others if dim.name == "heads"])
     logs = mtf.log(mtf.maximum(weights, 1e-30))

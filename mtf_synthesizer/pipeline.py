@@ -12,12 +12,12 @@ import numpy as np
 
 from mtf_synthesizer import (
     configuration,
+    demo_page,
     embedded_submission,
     findings,
-    maps,
     names,
     prediction_files,
-    report,
+    random_maps,
     runner,
     saving,
     submission,
@@ -99,8 +99,8 @@ def run_demo(
         "seconds_of_all_steps": _seconds(models) + baselines["seconds"],
     }
     saving.write_json(folder / "results.json", results)
-    report.write(folder / "index.html", results, _pictured(folder), _samples(folder, settings))
-    print(report.table(results))
+    demo_page.write(folder / "index.html", results, _pictured(folder), _samples(folder, settings))
+    print(demo_page.table(results))
     print(f"\n{folder}/index.html, {folder}/results.json, {folder}/submission.zip")
     return results
 
@@ -175,13 +175,14 @@ def _attention(
     """Saves the attention on one verse, and says how far R has moved and what α is."""
     weights = runner.attention(finetuned, findings.MODERN_ENGLISH, split="test", examples=1)
     # One example: V's maps lose their batch dimension, R's never had one.
-    maps.save(folder / ATTENTION, {k: w[0] if w.ndim == 4 else w for k, w in weights.items()})
+    of_verse = {layer: w[0] if w.ndim == 4 else w for layer, w in weights.items()}
+    random_maps.save(folder / ATTENTION, of_verse)
     start, end = _first_and_last(pretrained, finetuned)
     lengths = {layer: w.shape[-1] for layer, w in weights.items()}
     alphas = runner.alphas(finetuned)
     return {
         "alphas": {layer: alpha.tolist() for layer, alpha in alphas.items()},
-        "movement": maps.movement(start, end, lengths),
+        "movement": random_maps.movement(start, end, lengths),
     }
 
 
@@ -195,13 +196,13 @@ def _first_and_last(pretrained: pathlib.Path, finetuned: pathlib.Path) -> tuple[
 
 def _pictured(folder: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
     """What the page shows: V's attention on a verse, and R's tables before and after."""
-    dot_product = maps.load(folder / "v" / ATTENTION)
+    dot_product = random_maps.load(folder / "v" / ATTENTION)
     start, end = _first_and_last(folder / "r" / "pretrain", folder / "r" / "finetune")
     lengths = {layer: weights.shape[-1] for layer, weights in dot_product.items()}
     return {
         "V": dot_product,
-        "R at the start": maps.random_attention(start, lengths),
-        "R trained": maps.random_attention(end, lengths),
+        "R at the start": random_maps.random_attention(start, lengths),
+        "R trained": random_maps.random_attention(end, lengths),
     }
 
 

@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from mtf_synthesizer import findings, maps, pipeline
+from mtf_synthesizer import findings, pipeline, random_maps
 
 
 def test_cross_entropy_of_unigrams():
@@ -43,24 +43,24 @@ def test_two_standard_errors_decide(accuracy, holds):
 
 def test_attention_of_a_table():
     table = np.log(np.array([[[1.0, 2, 5], [3, 1, 9], [7, 7, 7]]]))
-    free = maps.attention_of(table, 2, causal=False)
+    free = random_maps.attention_of(table, 2, causal=False)
     assert np.allclose(free, [[[1 / 3, 2 / 3], [3 / 4, 1 / 4]]])
-    causal = maps.attention_of(table, 3, causal=True)
+    causal = random_maps.attention_of(table, 3, causal=True)
     assert np.allclose(causal, [[[1, 0, 0], [3 / 4, 1 / 4, 0], [1 / 3, 1 / 3, 1 / 3]]])
 
 
 def test_total_variation():
     before = np.array([[[1.0, 0, 0], [0.5, 0.5, 0]]])
     after = np.array([[[0, 0, 1.0], [0.5, 0, 0.5]]])
-    assert maps.total_variation(before, before) == 0
-    assert maps.total_variation(before, after) == pytest.approx(0.75)
+    assert random_maps.total_variation(before, before) == 0
+    assert random_maps.total_variation(before, after) == pytest.approx(0.75)
 
 
 def test_maps_are_saved_whole(tmp_path):
     weights = {"encoder/block_000/layer_000/SyntheticAttention": np.ones([2, 3, 5])}
-    maps.save(tmp_path / "maps.npz", weights)
+    random_maps.save(tmp_path / "maps.npz", weights)
     assert [path.name for path in tmp_path.iterdir()] == ["maps.npz"]
-    (layer,) = maps.load(tmp_path / "maps.npz").items()
+    (layer,) = random_maps.load(tmp_path / "maps.npz").items()
     assert layer[0] in weights
     assert layer[1].shape == (2, 3, 5)
 

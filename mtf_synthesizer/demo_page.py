@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mtf_synthesizer import maps
+from mtf_synthesizer import random_maps
 
 _TITLES = {"v": "V (dot product)", "r": "R (random)", "rv": "R+V (mixture)"}
 _COLORS = {"v": "#1f5fa8", "r": "#c8501e", "rv": "#3a8a3a"}
@@ -259,7 +259,7 @@ def _attention(attention: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
         chosen = [layer for layer in layers if layer.startswith("encoder")]
         chosen += [layer for layer in layers if layer.startswith("decoder")][:1]
         groups[name] = {_short(layer): layers[layer] for layer in chosen}
-    return maps.heat_maps(groups)
+    return random_maps.heat_maps(groups)
 
 
 def _short(layer: str) -> str:

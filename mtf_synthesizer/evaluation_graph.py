@@ -1,0 +1,86 @@
+"""A model built for evaluation, outside T5's and Mesh's training and evaluation loops.
+
+Everything here needs the gin configuration of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
+
+import mesh_tensorflow as mtf
+import numpy as np
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import transformer, utils
+from tensorflow.compat.v1 import estimator as tf_estimator
+
+Model: TypeAlias = "transformer.Unitransformer | transformer.Bitransformer"
+
+
+def build(model_type: str, vocabulary: Any) -> Model:
+    """The model, without any variable yet.
+
+    Args:
+      model_type: as for Mesh's `run`.
+      vocabulary: likewise.
+    """
+    return utils.build_model(
+        model_type=model_type,
+        input_vocab_size=utils.inputs_vocabulary(vocabulary).vocab_size,
+        output_vocab_size=utils.targets_vocabulary(vocabulary).vocab_size,
+        layout_rules="",
+        mesh_shape="",
+    )
+
+
+def call(
+    model: Model, mesh: mtf.Mesh, features: Mapping[str, np.ndarray], model_type: str
+) -> dict[str, mtf.Tensor]:
+    """Calls the model in evaluation mode on constant features.
+
+    Args:
+      model: what `build` made.
+      mesh: where its variables are made.
+      features: int32 [batch, length] for each of inputs and targets.
+      model_type: as for `build`.
+
+    Returns:
+      The features as the model has them: of a "delimited_lm" inputs and targets are one text.
+    """
+    tensors = {}
+    for name, array in features.items():
+        dims = [mtf.Dimension("batch", array.shape[0]), mtf.Dimension("length", array.shape[1])]
+        tensors[name] = mtf.import_tf_tensor(mesh, tf.constant(array, tf.int32), mtf.Shape(dims))
+    if model_type in ("lm", "delimited_lm"):
+        if model_type == "delimited_lm":
+            tensors = utils._dynamic_text2self(tensors)  # the only place that has it
+        inputs = transformer.autoregressive_inputs(tensors["targets"])
+    else:
+        inputs = tensors["inputs"]
+    model.call_simple(
+        inputs=inputs,
+        targets=tensors["targets"],
+        compute_loss=False,
+        mode=tf_estimator.ModeKeys.EVAL,
+        variable_dtype=utils.get_variable_dtype(),
+    )
+    return tensors
+
+
+def stacks(model: Model) -> Iterable[transformer.Unitransformer]:
+    """Encoder and decoder, or the only stack; `name` is the variable scope of each."""
+    if isinstance(model, transformer.Bitransformer):
+        return (model.encoder, model.decoder)
+    return (model,)
+
+
+def in_order(weights: mtf.Tensor) -> mtf.Tensor:
+    """[(batch,) heads, length, memory_length], with a heads dimension of 1 where there is none."""
+    dims = {dim.name: dim for dim in weights.shape.dims}
+    last = [dims.pop("length"), dims.pop("memory_length")]
+    first = [dims.pop("batch")] if "batch" in dims else []
+    heads = mtf.Dimension("heads", int(np.prod([dim.size for dim in dims.values()])))
+    named = mtf.transpose(weights, mtf.Shape([*first, *dims.values(), *last]))
+    return mtf.reshape(named, mtf.Shape([*first, heads, *last]))
