@@ -63,7 +63,7 @@ def predict_benchmark(
     settings = {
         "benchmark": benchmark.name,
         "step": chosen.step,
-        "checkpoint": decoding.fingerprint(chosen),
+        "checkpoint": chosen.fingerprint,
         "split": split,
         "examples": examples,
         "gin_files": [str(file) for file in gin_files],

@@ -13,7 +13,7 @@ from typing import Any
 
 from gin import config_parser
 
-from mtf_synthesizer import configurables, names
+from mtf_synthesizer import binding_values, configurables, names
 
 # What T5's entry point skips because files of the first T5 releases still bind it.
 DEPRECATED = frozenset(
@@ -105,6 +105,7 @@ def check(
     for statement in statements:
         if not statement.trusted and not statement.is_import:
             _check_names(statement, known, skipped, complete)
+            _check_value(statement)
 
 
 def macro(name: str, files: Sequence[str], params: Sequence[str]) -> Any:
@@ -133,7 +134,14 @@ def _read_files(files: Iterable[str]) -> Iterator[Statement]:
         path = names.find_gin_file(name)
         # What a run has written was parsed and checked by gin before.
         trusted = path.name == _OPERATIVE or any(library in path.parents for library in libraries)
-        yield from _read(path.read_text("utf-8"), _shown(path), trusted)
+        yield from _read(_text(path), _shown(path), trusted)
+
+
+def _text(path: pathlib.Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise names.UserError(f"gin file {path}: not UTF-8 text ({error.reason})") from error
 
 
 def _shown(path: pathlib.Path) -> str:
@@ -234,6 +242,16 @@ def _is_of_package(origin: str) -> bool:
     return (names.gin_folder() / origin.partition(":")[0]).is_file()
 
 
+def _check_value(statement: Statement) -> None:
+    """A literal must be of the right kind; a user's own functions may want others."""
+    if any(isinstance(value, Reference | Macro) for value in _values(statement.value)):
+        return
+    if not statement.parameter:
+        binding_values.check(statement.origin, statement.selector, statement.value)
+    elif any(c.matches(statement.selector) for c in _scanned()):
+        binding_values.check(statement.origin, statement.parameter, statement.value)
+
+
 def _check_names(
     statement: Statement,
     known: list[configurables.Configurable],
@@ -251,7 +269,8 @@ def _check_names(
         if complete and not any(c.matches(selector) for c in known):
             raise names.UserError(
                 f"{statement.origin}: unknown configurable {selector!r}."
-                f"{names.suggestion(name, {c.name for c in known})}"
+                f"{names.suggestion(name, {c.name for c in known})} One of your own: "
+                "--module_import the module that defines it"
             )
     if not statement.parameter:
         return

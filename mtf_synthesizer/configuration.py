@@ -4,14 +4,32 @@ import dataclasses
 import importlib.util
 import os
 import pathlib
-import re
 from collections.abc import Sequence
 
 from mtf_synthesizer import bindings, names, vocabulary_record
+from mtf_synthesizer.checkpoints import (
+    Checkpoint,
+    checkpoints,
+    chosen_checkpoints,
+    operative_config,
+    start_checkpoint,
+)
+
+__all__ = [
+    "TASK_MODULES",
+    "Checkpoint",
+    "Configuration",
+    "Request",
+    "checkpoints",
+    "chosen_checkpoints",
+    "for_caching",
+    "for_model",
+    "for_training",
+    "operative_config",
+    "start_checkpoint",
+]
 
 TASK_MODULES = ("mtf_synthesizer.tasks",)
-OPERATIVE_CONFIG = "operative_config.gin"
-_CHECKPOINT = re.compile(r"model\.ckpt-(\d+)(\.index)?$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,14 +54,6 @@ class Configuration:
 
 
 @dataclasses.dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint `folder/model.ckpt-<step>`."""
-
-    path: str
-    step: int
-
-
-@dataclasses.dataclass(frozen=True)
 class Request:
     """What a training run is asked for; the meaning of the fields is that of runner.train."""
 
@@ -58,6 +68,7 @@ class Request:
     gin_params: Sequence[str] = ()
     modules: Sequence[str] = TASK_MODULES
     init_checkpoint: str | os.PathLike[str] | None = None
+    partial_init: bool = False
     vocabulary: str | None = None
     tfds_data_dir: str | None = None
     additional_task_cache_dirs: Sequence[str] = ()
@@ -109,9 +120,10 @@ def _check_said(request: Request, start: Checkpoint | None) -> None:
     sized = request.size or request.experiment
     if not request.gin_files and not (start or (sized and request.synthesizer)):
         missing = "size" if request.synthesizer else "synthesizer"
+        known = ", ".join(names.choices(f"{missing}s"))
         raise names.UserError(
-            f"no {missing} given. Known: {', '.join(names.known(missing + 's'))}. Only a run that "
-            "starts from a checkpoint has its model from there"
+            f"no {missing} given. Known: {known}. Only a run that starts from a checkpoint has its "
+            "model from there"
         )
 
 
@@ -187,68 +199,3 @@ def _check_exists(flag: str, path: str | None, wanted: str) -> None:
         return
     if not pathlib.Path(str(path)).exists():
         raise names.UserError(f"{flag} {path}: no such file or folder. Give {wanted}")
-
-
-def operative_config(model_dir: pathlib.Path) -> pathlib.Path:
-    """The configuration file in a model directory.
-
-    Raises:
-      names.UserError: if there is none.
-    """
-    path = model_dir / OPERATIVE_CONFIG
-    if not path.is_file():
-        raise names.UserError(
-            f"{model_dir} is not the folder of a trained model: it has no {OPERATIVE_CONFIG}. "
-            "Give the --model_dir of a `mtf_synthesizer train` that has begun training"
-        )
-    return path
-
-
-def checkpoints(model_dir: str | os.PathLike[str]) -> list[Checkpoint]:
-    """Every complete checkpoint of a folder, earliest first."""
-    found = []
-    for path in pathlib.Path(model_dir).glob("model.ckpt-*.index"):
-        match = _CHECKPOINT.search(path.name)
-        if match:
-            found.append(Checkpoint(str(path.with_suffix("")), int(match[1])))
-    return sorted(found, key=lambda checkpoint: checkpoint.step)
-
-
-def chosen_checkpoints(model_dir: str | os.PathLike[str], choice: str | int) -> list[Checkpoint]:
-    """The checkpoints meant by "latest", "all" or a step.
-
-    Raises:
-      names.UserError: there is none, or none of that step.
-    """
-    found = checkpoints(model_dir)
-    if not found:
-        raise names.UserError(f"no checkpoint (model.ckpt-<step>.index) in {model_dir}")
-    if choice == "all":
-        return found
-    if choice == "latest":
-        return found[-1:]
-    of_step = [checkpoint for checkpoint in found if str(checkpoint.step) == str(choice)]
-    if not of_step:
-        steps = ", ".join(str(checkpoint.step) for checkpoint in found)
-        raise names.UserError(
-            f"no checkpoint {choice!r} in {model_dir}: choose latest, all or one of {steps}"
-        )
-    return of_step
-
-
-def start_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """The checkpoint to start from: a folder means its latest, else model.ckpt-<step>.
-
-    Raises:
-      names.UserError: if there is none.
-    """
-    if pathlib.Path(path).is_dir():
-        return chosen_checkpoints(path, "latest")[0]
-    match = _CHECKPOINT.search(str(path))
-    prefix = str(path).removesuffix(".index")
-    if not match or not pathlib.Path(prefix + ".index").is_file():
-        raise names.UserError(
-            f"no checkpoint at {str(path)!r}: give a folder with checkpoints or a path like "
-            "folder/model.ckpt-1000"
-        )
-    return Checkpoint(prefix, int(match[1]))

@@ -1,7 +1,6 @@
 """Examples of a task as arrays, and decoded text as records that keep each example's identity."""
 
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -126,7 +125,7 @@ def records(
     examples: ExampleSet, outputs: list[str], split: str, checkpoint: Checkpoint
 ) -> list[dict[str, Any]]:
     """One dictionary for each example: see `runner.predict`."""
-    made_by = {"step": checkpoint.step, "checkpoint": fingerprint(checkpoint)}
+    made_by = {"step": checkpoint.step, "checkpoint": checkpoint.fingerprint}
     predictions = _postprocessed(examples, outputs)
     targets = _targets(examples)
     found = []
@@ -140,13 +139,6 @@ def records(
             record["target"] = _plain(targets[index])
         found.append(record)
     return found
-
-
-def fingerprint(checkpoint: Checkpoint) -> str:
-    """Twelve hexadecimal digits that differ for checkpoints with different values."""
-    # The index holds names, shapes and check sums of all values.
-    index = pathlib.Path(checkpoint.path + ".index").read_bytes()
-    return hashlib.sha256(index).hexdigest()[:12]
 
 
 def _postprocessed(examples: ExampleSet, outputs: list[str]) -> list[Any]:

@@ -168,7 +168,7 @@ def _made_by(
         "task": examples.task.name,
         "examples": len(examples.rows),
         "limit": limit,
-        "checkpoint": decoding.fingerprint(checkpoint),
+        "checkpoint": checkpoint.fingerprint,
         "decoding": None,
         **vars(scoring.Scores()),
     }

@@ -103,10 +103,15 @@ def gin_file(folder: str, name: str) -> str:
     Raises:
       UserError: for an unknown name, with a suggestion and the list of known ones.
     """
-    places = (folder, *_BESIDE.get(folder, ()))
-    found = {stem: place for place in places for stem in known(place)}
+    found = choices(folder)
     check(KINDS[folder], name, found)
     return f"{found[name]}/{name}.gin"
+
+
+def choices(folder: str) -> dict[str, str]:
+    """All that may stand in the place of a name -> the folder where its file lies."""
+    places = (folder, *_BESIDE.get(folder, ()))
+    return {stem: place for place in places for stem in known(place)}
 
 
 def check(what: str, name: str, allowed: Iterable[str]) -> None:

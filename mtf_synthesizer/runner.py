@@ -22,6 +22,8 @@ from mtf_synthesizer import (
     names,
     observing,
     progress,
+    run_record,
+    starting,
     stock,
     vocabulary_record,
 )
@@ -56,6 +58,7 @@ def train(
     gin_files: Sequence[str] = (),
     gin_params: Sequence[str] = (),
     init_checkpoint: str | os.PathLike[str] | None = None,
+    partial_init: bool = False,
     seed: int = 0,
     modules: Sequence[str] = TASK_MODULES,
     vocabulary: str | None = None,
@@ -81,8 +84,8 @@ def train(
       batch_size: sequences in a batch; unless given, the number in the run's file.
       gin_files: further gin files, parsed after the named ones.
       gin_params: bindings, parsed last.
-      init_checkpoint: a model folder or a checkpoint to start from. Variables it does not have
-        start afresh.
+      init_checkpoint: a model folder or a checkpoint to start from.
+      partial_init: whether that may lack variables, which then start afresh, or have more.
       seed: of initial values, the order of examples and dropout. The dropout is the same in
         another process only with the same PYTHONHASHSEED: Mesh seeds it by hashes of strings.
       modules: imported for the tasks they register.
@@ -98,11 +101,13 @@ def train(
       verbose: whether T5, Mesh and TensorFlow log.
 
     Returns:
-      model_dir, step (the last one), seconds, loss (last mean; None if there is none) and losses
-      (the lines of loss.jsonl since the run first began: step, loss, seconds, steps_per_second).
+      model_dir, step (the last one), end (the step at which training ends), trained (how many
+      steps this call made), seconds, loss (last mean; None if there is none) and losses (the lines
+      of loss.jsonl since the run first began: step, loss, seconds, steps_per_second).
 
     Raises:
-      names.UserError: a name, file, binding or task is wrong, or the loss is not a number.
+      names.UserError: a name, file, binding or task is wrong, the folder holds another run, or the
+        loss is not a number.
     """
     began = time.monotonic()
     if vocabulary is None:
@@ -119,12 +124,17 @@ def train(
         gin_params=gin_params,
         modules=modules,
         init_checkpoint=init_checkpoint,
+        partial_init=partial_init,
         vocabulary=vocabulary,
         tfds_data_dir=tfds_data_dir,
         additional_task_cache_dirs=additional_task_cache_dirs,
     )
+    request = run_record.resumed(model_dir, request, seed)
     wanted = configuration.for_training(request)
-    start = configuration.start_checkpoint(init_checkpoint) if init_checkpoint else None
+    start = None
+    if request.init_checkpoint:
+        start = configuration.start_checkpoint(request.init_checkpoint)
+    before = configuration.checkpoints(model_dir)
     with stock.configured(wanted, verbose):
         task = task or stock.configured_task()
         stock.check_task(task)
@@ -132,37 +142,46 @@ def train(
         with gin.unlock_config():
             # T5's input pipeline is not part of a checkpoint: a run that goes on shuffles anew
             # instead of beginning with the same examples again.
-            seed += max((c.step for c in configuration.checkpoints(model_dir)), default=0)
-            gin.bind_parameter("mesh_train_dataset_fn.seed", seed)
+            seed_now = seed + max((c.step for c in before), default=0)
+            gin.bind_parameter("mesh_train_dataset_fn.seed", seed_now)
         overrides = {"init_checkpoint": start.path} if start else {}
         model = stock.build(model_dir, **overrides)
         stock.check_features(task, model)
         if start:
             stock.check_vocabulary(task, pathlib.Path(start.path).parent)
         stock.remember_vocabulary(task, model_dir)
+        run_record.remember(model_dir, request, seed, start)
         title = pathlib.Path(model_dir).name or str(model_dir)
         log = progress.LossLog(model_dir)
         every = summary_steps or max(1, min(100, model.train_steps // 50))
         observed = observing.ObservedEstimator(
-            model.estimator,
-            seed=seed,
+            _starting(model, start, partial_init) if start and not before else model.estimator,
+            seed=seed_now,
             summary_steps=every,
             hook=lambda loss: progress.training_hook(
                 log, title, model.train_steps, every, show_progress, loss
             ),
             make_probe=(lambda: _probe(task, model)) if attention_summaries else None,
         )
-        random.seed(seed)  # Mesh draws the seeds of its dropout from here
+        random.seed(seed_now)  # Mesh draws the seeds of its dropout from here
         _train(observed, model)
     rows = log.read()
     done = configuration.chosen_checkpoints(model_dir, "latest")[0]
     return {
         "model_dir": str(model_dir),
         "step": done.step,
+        "end": model.train_steps,
+        "trained": done.step - max([c.step for c in before] or [start.step if start else 0]),
         "seconds": time.monotonic() - began,
         "loss": rows[-1]["loss"] if rows else None,
         "losses": rows,
     }
+
+
+def _starting(
+    model: stock.Model, start: configuration.Checkpoint, partial_init: bool
+) -> starting.StartingEstimator:
+    return starting.StartingEstimator(model.estimator, start.path, partial_init)
 
 
 def _probe(task: str, model: stock.Model) -> observing.Probe:

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 from runner_tasks import BOTH, CHAIN, PAIRS, SOME_WITH_TEST, TEXT, WITHOUT_TEST
 
-from mtf_synthesizer import names, observing, progress, runner
+from mtf_synthesizer import names, observing, progress, run_record, runner
 
 SMALLEST = (
     "d_model = 8",
@@ -60,9 +61,10 @@ def test_goes_on_where_it_stopped(trained):
 
 def test_a_finished_run_has_nothing_to_do(trained):
     folder, _, second = trained
-    again = train(folder, steps=5)
+    again = train(folder, steps=2)
     assert again["losses"] == second["losses"]
-    assert again["step"] == 5
+    assert (again["step"], again["end"], again["trained"]) == (5, 2, 0)
+    assert (second["end"], second["trained"]) == (5, 2)
 
 
 def test_writes_no_graph_files(trained):
@@ -235,7 +237,7 @@ def test_mistakes_name_what_is_known(trained, tmp_path):
         train(tmp_path, PAIRS + "x")
     with pytest.raises(names.UserError, match=r"unknown split .*'vaildation'.*'validation'"):
         runner.evaluate(folder, PAIRS, split="vaildation", modules=MODULES)
-    with pytest.raises(names.UserError, match="latest, all or one of 0, 3, 5"):
+    with pytest.raises(names.UserError, match="latest, all, best or one of 0, 3, 5"):
         runner.evaluate(folder, PAIRS, checkpoints="4", modules=MODULES)
     with pytest.raises(names.UserError, match="one checkpoint"):
         runner.predict(folder, PAIRS, output="x", checkpoint="all", modules=MODULES)
@@ -247,9 +249,13 @@ def test_mistakes_name_what_is_known(trained, tmp_path):
         train(tmp_path, PAIRS, size="tiny_lm")
 
 
-def test_another_model_in_the_same_folder_is_refused(trained):
-    with pytest.raises(names.UserError, match="another model"):
+def test_another_model_in_the_same_folder_is_refused(trained, tmp_path):
+    with pytest.raises(names.UserError, match="another run: --synthesizer rv, not --synthesizer r"):
         train(trained[0], synthesizer="r", steps=9)
+    shutil.copytree(trained[0], tmp_path / "m")
+    (tmp_path / "m" / run_record.RECORD).unlink()  # as of a model that T5 has trained
+    with pytest.raises(names.UserError, match="another model"):
+        train(tmp_path / "m", synthesizer="r", steps=9)
 
 
 def test_a_loss_that_is_no_number(tmp_path, monkeypatch):

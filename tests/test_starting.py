@@ -1,0 +1,66 @@
+"""Starting from a checkpoint of another run: what is taken over, and what is refused."""
+
+import pytest
+from test_runner import SMALLEST, train
+
+from mtf_synthesizer import names, runner, starting
+
+COMMON = {"encoder/q": [7, 3], "encoder/v": [7, 5]}
+TABLE = "encoder/block_000/layer_000/SyntheticAttention/random/table"
+
+
+def test_equal_models_need_no_word():
+    starting.Comparison(COMMON, COMMON).check("ckpt", partial=False)
+
+
+def test_the_first_other_shape_is_named_before_what_is_absent():
+    saved = {**COMMON, "a": [2], "encoder/v": [7, 11], "z": [3]}
+    with pytest.raises(names.UserError) as error:
+        starting.Comparison(saved, {**COMMON, "b": [3], "z": [5]}).check("ckpt", partial=True)
+    message = str(error.value)
+    assert "the variable encoder/v is [7, 11] there and [7, 5] in this model" in message
+    for part in ("another shape: encoder/v, z;", "only there: a;", "only in this model: b."):
+        assert part in message
+
+
+def test_variables_of_one_side_need_leave():
+    found = starting.Comparison({**COMMON, "a": [2]}, {**COMMON, "b": [3]})
+    with pytest.raises(names.UserError, match=r"variable a is \[2\] there and absent.*--partial"):
+        found.check("ckpt", partial=False)
+    found.check("ckpt", partial=True)
+    assert str(found) == "2 variables taken over; only there: a; only in this model: b"
+
+
+def test_long_lists_are_cut():
+    found = starting.Comparison({f"v{i}": [1] for i in range(9)}, {})
+    assert str(found).endswith("only there: v0, v1, v2, v3, v4, v5 and 3 more")
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("start") / "rv"
+    train(folder, steps=2, attention_summaries=False)
+    return folder
+
+
+def follow(folder, start, **changes):
+    options = {"steps": 2, "init_checkpoint": start, "attention_summaries": False} | changes
+    return train(folder, **options)
+
+
+def test_another_synthesizer_is_refused_unless_told(pretrained, tmp_path, capsys):
+    with pytest.raises(names.UserError, match=rf"mixture/alpha is .* there and absent.*{TABLE}"):
+        follow(tmp_path / "v", pretrained, synthesizer="v")
+    assert not list((tmp_path / "v").glob("model.ckpt-*"))
+    result = follow(tmp_path / "v", pretrained, synthesizer="v", partial_init=True)
+    assert (result["step"], result["trained"]) == (4, 2)
+    assert "variables taken over; only there: " in capsys.readouterr().err
+    assert not runner.alphas(tmp_path / "v")
+    # A run that is under way is compared with its own checkpoints only.
+    assert follow(tmp_path / "v", pretrained, synthesizer="v")["trained"] == 0
+
+
+def test_another_length_is_refused_with_both_shapes(pretrained, tmp_path):
+    params = [*SMALLEST, "max_length = 19"]
+    with pytest.raises(names.UserError, match=r"\[2, 17, 17\] there and \[2, 19, 19\] in this"):
+        follow(tmp_path / "longer", pretrained, params=params, partial_init=True)
