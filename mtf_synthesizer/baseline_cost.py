@@ -6,10 +6,12 @@ import math
 
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
 
+from mtf_synthesizer.baseline_layer import BaselineLayer
 from mtf_synthesizer.convolutions import Convolution, DynamicConv, LightConv
 from mtf_synthesizer.cost import Cost, product, projection, weights
 from mtf_synthesizer.layer_cost import Formulas, Parts, Stack, kind
 from mtf_synthesizer.linformer import Linformer
+from mtf_synthesizer.token_mixing import TokenMixing
 
 
 def light_conv(layer: LightConv, stack: Stack) -> Parts:
@@ -20,8 +22,7 @@ def light_conv(layer: LightConv, stack: Stack) -> Parts:
 
 def dynamic_conv(layer: DynamicConv, stack: Stack) -> Parts:
     """A kernel for each head that all channels of the token predict."""
-    inner = _heads(layer) * layer.channels.size
-    kernel = projection(stack.tokens, inner, _heads(layer), layer.width.size)
+    kernel = projection(stack.tokens, _inner(layer), _heads(layer), layer.width.size)
     return {"kernel": kernel, "values, gate and output": _gated(layer, stack)}
 
 
@@ -37,8 +38,8 @@ def linformer(layer: Linformer, stack: Stack) -> Parts:
     else:
         pairs = product(own, stack.length, kv, rank)
         projected = product(own, stack.length, kv, rank)
-    inward = projection(stack.tokens, stack.width, heads * kv)
-    outward = projection(stack.tokens, heads * kv, stack.width)
+    inward = projection(stack.tokens, stack.width, _inner(layer))
+    outward = projection(stack.tokens, _inner(layer), stack.width)
     return {
         "dot product": inward + inward + pairs,
         "projection of the length": tables + projected + projected,
@@ -47,18 +48,34 @@ def linformer(layer: Linformer, stack: Stack) -> Parts:
     }
 
 
-def _gated(layer: Convolution, stack: Stack) -> Cost:
-    inner = _heads(layer) * layer.channels.size
+def token_mixing(layer: TokenMixing, stack: Stack) -> Parts:
+    """A table for each head and its product with the values."""
+    inner = _inner(layer)
     inward = projection(stack.tokens, stack.width, inner)
-    return inward + inward + projection(stack.tokens, inner, stack.width)
+    pairs = product(stack.batch, _heads(layer), stack.length, stack.length, layer.kv.size)
+    return {
+        "table": weights(_heads(layer), layer.max_length, layer.max_length),
+        "values and output": inward + projection(stack.tokens, inner, stack.width),
+        "weighting of values": pairs,
+    }
 
 
-def _heads(layer: Convolution | Linformer) -> int:
+def _gated(layer: Convolution, stack: Stack) -> Cost:
+    inward = projection(stack.tokens, stack.width, _inner(layer))
+    return inward + inward + projection(stack.tokens, _inner(layer), stack.width)
+
+
+def _heads(layer: BaselineLayer) -> int:
     return math.prod(dim.size for dim in layer.heads)
+
+
+def _inner(layer: BaselineLayer) -> int:
+    return _heads(layer) * layer.kv.size
 
 
 LAYERS: Formulas = {
     kind(LightConv): light_conv,
     kind(DynamicConv): dynamic_conv,
     kind(Linformer): linformer,
+    kind(TokenMixing): token_mixing,
 }

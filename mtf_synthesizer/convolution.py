@@ -8,6 +8,7 @@ block of positions. Gradients are summed over every mesh axis that splits what i
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import mesh_tensorflow as mtf
@@ -16,15 +17,25 @@ import tensorflow.compat.v1 as tf
 _BLOCK = 32  # positions of one banded matrix; 16 and 64 are slower on a CPU
 
 
-def convolve(
-    x: mtf.Tensor,
-    kernel: mtf.Tensor,
-    length: mtf.Dimension,
-    heads: list[mtf.Dimension],
-    channels: mtf.Dimension,
-    width: mtf.Dimension,
-    before: int,
-) -> mtf.Tensor:
+class Window(NamedTuple):
+    """What a convolution goes along.
+
+    Attributes:
+      length: the dimension to convolve along; it can't be split over devices.
+      heads: the dimensions of heads, or [].
+      channels: the dimension of x whose members share a kernel.
+      width: the kernel's own dimension; it can't be split over devices.
+      before: how many positions before its own the window of an output begins.
+    """
+
+    length: mtf.Dimension
+    heads: list[mtf.Dimension]
+    channels: mtf.Dimension
+    width: mtf.Dimension
+    before: int
+
+
+def convolve(x: mtf.Tensor, kernel: mtf.Tensor, window: Window) -> mtf.Tensor:
     """y[b, i, h, c] = sum_o kernel[b, i, h, o] x[b, i + o - before, h, c].
 
     Positions outside of x count as zeros.
@@ -32,11 +43,7 @@ def convolve(
     Args:
       x: [batch, length, heads, channels] in some order.
       kernel: [heads, width], or [batch, length, heads, width] in some order.
-      length: the dimension to convolve along; it can't be split over devices.
-      heads: the dimensions of heads, or [].
-      channels: the dimension of x whose members share a kernel.
-      width: the kernel's own dimension; it can't be split over devices.
-      before: how many positions before its own the window of an output begins.
+      window: names these dimensions, and says where windows begin.
 
     Returns:
       A tensor of x's shape.
@@ -44,20 +51,12 @@ def convolve(
     Raises:
       ValueError: (when lowered) the layout splits `length` or `width`.
     """
-    return _Convolution(x, kernel, length, heads, channels, width, before).outputs[0]
+    return _Convolution(x, kernel, window).outputs[0]
 
 
 class _Convolution(mtf.Operation):
-    def __init__(
-        self,
-        x: mtf.Tensor,
-        kernel: mtf.Tensor,
-        length: mtf.Dimension,
-        heads: list[mtf.Dimension],
-        channels: mtf.Dimension,
-        width: mtf.Dimension,
-        before: int,
-    ):
+    def __init__(self, x: mtf.Tensor, kernel: mtf.Tensor, window: Window):
+        length, heads, channels, width, before = window
         super().__init__([x, kernel], name="convolution")
         self.whole = [length, width]
         self._before = before

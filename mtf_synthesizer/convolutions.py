@@ -14,13 +14,15 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer import masks
-from mtf_synthesizer.convolution import convolve
+from mtf_synthesizer.baseline_layer import BaselineLayer
+from mtf_synthesizer.convolution import Window, convolve
 from mtf_synthesizer.interface import cached
 from mtf_synthesizer.lookup import take
-from mtf_synthesizer.projections import Projections, head_dims
+from mtf_synthesizer.options import at_least
+from mtf_synthesizer.projections import Projections
 
 
-class Convolution(transformer.TransformerLayer, abc.ABC):
+class Convolution(BaselineLayer):
     """Y_i = W_O sum_o softmax(kernel)[h, o] G_{i + o - before}, with G = (W_V X) sigmoid(W_G X).
 
     A kernel of `kernel_width` weights, normalised by a softmax over them, is shared by the
@@ -50,22 +52,10 @@ class Convolution(transformer.TransformerLayer, abc.ABC):
         kernel_width: int = 9,
         dropout_rate: float = 0.0,
     ):
-        name = type(self).__name__
-        if num_heads < 1:
-            raise ValueError(f"{name}.num_heads is {num_heads}; it must be at least 1")
-        if kernel_width < 2:
-            raise ValueError(
-                f"{name}.kernel_width is {kernel_width}; it must be at least 2, as 1 mixes no "
-                "positions"
-            )
-        if not 0 <= dropout_rate < 1:
-            raise ValueError(
-                f"{name}.dropout_rate is {dropout_rate}; it must be at least 0 and below 1"
-            )
-        self.heads, _ = head_dims(num_heads, 0)
-        self.channels = mtf.Dimension("d_kv", key_value_size)
+        super().__init__(num_heads, key_value_size, dropout_rate)
+        binding = f"{type(self).__name__}.kernel_width"
+        at_least(2, binding, kernel_width, why=", as 1 mixes no positions")
         self.width = mtf.Dimension("kernel_width", kernel_width)
-        self.dropout_rate = dropout_rate
 
     @abc.abstractmethod
     def logits(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
@@ -79,54 +69,26 @@ class Convolution(transformer.TransformerLayer, abc.ABC):
           [heads, width], or one kernel for each position: [batch, length, heads, width].
         """
 
-    def call(
-        self, context: transformer.Context, x: mtf.Tensor, losses: list[mtf.Tensor] | None = None
-    ) -> mtf.Tensor:
-        """The layer's output.
-
-        Args:
-          context: Mesh's context.
-          x: [batch, length, d_model], without length while decoding.
-          losses: unused, as in `SelfAttention`.
-
-        Returns:
-          A tensor of x's shape.
-        """
-        self._check(context)
-        projections = self._projections(context)
-        gated = projections.compute_gated(x)
-        kernel = self._kernel(context, gated)
-        if context.mode == "incremental":
-            window = self._window(context, gated)
-            y = mtf.einsum([window, kernel], gated.shape)
-        else:
-            y = self._convolved(context, gated, kernel)
-        return projections.compute_output(y, output_shape=x.shape)
-
-    def _check(self, context: transformer.Context) -> None:
-        name = type(self).__name__
-        if context.model.ensemble_dims:
-            raise ValueError(
-                f"{name} does not offer ensembles: leave Unitransformer.ensemble unset"
-            )
+    def check(self, context: transformer.Context) -> None:
+        """Refuses ensembles and prefix language models."""
+        super().check(context)
         if context.model.input_full_attention:
             raise ValueError(
-                f"{name} has one window for all positions and can't be centred in the inputs of a "
-                "prefix language model alone: leave Unitransformer.input_full_attention False"
+                f"{type(self).__name__} has one window for all positions and can't be centred in "
+                "the inputs of a prefix language model alone: leave "
+                "Unitransformer.input_full_attention False"
             )
 
-    def _projections(self, context: transformer.Context) -> _Gated:
-        return _Gated(
-            context.mesh,
-            query_input_dim=context.model.model_dim,
-            memory_input_dim=context.model.model_dim,
-            output_dim=context.model.model_dim,
-            key_dim=self.channels,
-            value_dim=self.channels,
-            query_heads_dims=self.heads,
-            memory_heads_dims=self.heads,
-            variable_dtype=context.variable_dtype,
-        )
+    def mixed(
+        self, context: transformer.Context, x: mtf.Tensor, projections: Projections
+    ) -> mtf.Tensor:
+        """The gated values, convolved."""
+        gate = _Gate.of_layer(context, self.heads, self.kv).compute_v(x)
+        gated = projections.compute_v(x) * mtf.sigmoid(gate)
+        kernel = self._kernel(context, gated)
+        if context.mode == "incremental":
+            return mtf.einsum([self._window(context, gated), kernel], gated.shape)
+        return self._convolved(context, gated, kernel)
 
     def _kernel(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
         logits = mtf.cast(self.logits(context, gated), tf.float32)
@@ -149,7 +111,7 @@ class Convolution(transformer.TransformerLayer, abc.ABC):
             gated *= mtf.cast(present, gated.dtype)
         if context.mode == "first_part":
             context.record_new_states([self._last(context, gated)])
-        return convolve(gated, kernel, length, self.heads, self.channels, self.width, before)
+        return convolve(gated, kernel, Window(length, self.heads, self.kv, self.width, before))
 
     def _visible(
         self, context: transformer.Context, sequences: mtf.Tensor, before: int
@@ -182,13 +144,13 @@ class Convolution(transformer.TransformerLayer, abc.ABC):
         (earlier,) = context.get_states(1)
         here = mtf.Dimension(self._earlier.name, 1)
         now = mtf.transpose(gated, self._state_shape(context) - self._earlier)
-        now = mtf.reshape(now, mtf.Shape([*context.batch_dims, here, *self.heads, self.channels]))
+        now = mtf.reshape(now, mtf.Shape([*context.batch_dims, here, *self.heads, self.kv]))
         window = mtf.concat([earlier, now], here.name)
         context.record_new_states([mtf.slice(window, 1, self._earlier.size, here.name)])
         return mtf.rename_dimension(window, here.name, self.width.name)
 
     def _state_shape(self, context: transformer.Context) -> mtf.Shape:
-        return mtf.Shape([*context.batch_dims, self._earlier, *self.heads, self.channels])
+        return mtf.Shape([*context.batch_dims, self._earlier, *self.heads, self.kv])
 
 
 @gin.configurable
@@ -200,15 +162,10 @@ class LightConv(Convolution):
 
     def logits(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
         """Learned numbers."""
-        shape = mtf.Shape([*self.heads, self.width])
-        limit = (6 / (self.width.size + shape.size)) ** 0.5
-        return mtf.get_variable(
-            context.mesh,
-            "kernel",
-            shape,
-            initializer=tf.random_uniform_initializer(-limit, limit),
-            dtype=context.variable_dtype,
-        )
+        dims = [*self.heads, self.width]
+        limit = (6 / (self.width.size + mtf.Shape(dims).size)) ** 0.5
+        drawn = tf.random_uniform_initializer(-limit, limit)
+        return self.variable(context, "kernel", dims, drawn)
 
 
 @gin.configurable
@@ -221,27 +178,19 @@ class DynamicConv(Convolution):
 
     def logits(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
         """W G_i."""
-        inputs = [*self.heads, self.channels]
+        inputs = [*self.heads, self.kv]
         outputs = [mtf.Dimension(f"kernel_{d.name}", d.size) for d in self.heads]
-        weight = mtf.get_variable(
-            context.mesh,
-            "kernel",
-            mtf.Shape([*inputs, *outputs, self.width]),
-            initializer=tf.random_normal_initializer(stddev=mtf.Shape(inputs).size ** -0.5),
-            dtype=context.variable_dtype,
-        )
+        drawn = tf.random_normal_initializer(stddev=mtf.Shape(inputs).size ** -0.5)
+        weight = self.variable(context, "kernel", [*inputs, *outputs, self.width], drawn)
         logits = mtf.einsum([gated, weight], reduced_dims=inputs)
         for own, heads in zip(outputs, self.heads, strict=True):
             logits = mtf.rename_dimension(logits, own.name, heads.name)
         return logits
 
 
-class _Gated(Projections):
-    """T5's projections of values and outputs, and a gate of the values' shape."""
+class _Gate(Projections):
+    """A projection like that of the values, called gate."""
 
-    def compute_gated(self, x: mtf.Tensor) -> mtf.Tensor:
-        """The gated linear unit (W_V x) sigmoid(W_G x), [batch, length, heads, d_kv]."""
-        weight = self._weight("gate", self.v_shape, self.memory_input_dim.size)
-        gate = mtf.layers.us_einsum([x, weight], reduced_dims=[self.memory_input_dim])
-        gate = mtf.replace_dimensions(gate, gate.shape.dims[-1], self.v_dims)
-        return self.compute_v(x) * mtf.sigmoid(gate)
+    @property
+    def wv(self) -> mtf.Tensor:
+        return self._weight("gate", self.v_shape, self.memory_input_dim.size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import gin
 import mesh_tensorflow as mtf
@@ -9,13 +11,14 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer import masks
-from mtf_synthesizer.interface import cached
-from mtf_synthesizer.positions import Looked, Range, within_sequences
-from mtf_synthesizer.projections import Projections, head_dims
+from mtf_synthesizer.baseline_layer import BaselineLayer
+from mtf_synthesizer.interface import View
+from mtf_synthesizer.options import at_least, no_decoder
+from mtf_synthesizer.projections import Projections
 
 
 @gin.configurable
-class Linformer(transformer.TransformerLayer):
+class Linformer(BaselineLayer):
     """Y = softmax(Q (E K)^T) F V: keys and values projected from the length to a rank.
 
     Equation 7 of the paper; 1/sqrt(d_k) is in the initializer of W_Q, as in T5. E and F are
@@ -53,56 +56,19 @@ class Linformer(transformer.TransformerLayer):
         key_value_size: int = 128,
         dropout_rate: float = 0.0,
     ):
-        for name, value in (("max_length", max_length), ("rank", rank), ("num_heads", num_heads)):
-            if value < 1:
-                raise ValueError(f"Linformer.{name} is {value}; it must be at least 1")
-        if not 0 <= dropout_rate < 1:
-            raise ValueError(
-                f"Linformer.dropout_rate is {dropout_rate}; it must be at least 0 and below 1"
-            )
-        self.max_length = max_length
-        self.rank = mtf.Dimension("rank", rank)
+        super().__init__(num_heads, key_value_size, dropout_rate)
+        self.max_length = at_least(1, "Linformer.max_length", max_length)
+        self.rank = mtf.Dimension("rank", at_least(1, "Linformer.rank", rank))
         self.shared_heads = shared_heads
-        self.heads, _ = head_dims(num_heads, 0)
-        self.kv = mtf.Dimension("d_kv", key_value_size)
-        self.dropout_rate = dropout_rate
 
-    def call(
-        self, context: transformer.Context, x: mtf.Tensor, losses: list[mtf.Tensor] | None = None
-    ) -> mtf.Tensor:
-        """The layer's output.
-
-        Args:
-          context: Mesh's context.
-          x: [batch, length, d_model].
-          losses: unused, as in `SelfAttention`.
-
-        Returns:
-          A tensor of x's shape.
-        """
-        self._check(context)
-        projections = self._projections(context)
-        memory = mtf.Dimension("memory_length", context.length_dim.size)
-        antecedent = mtf.replace_dimensions(x, context.length_dim, memory)
-        query = projections.compute_q(x)
-        key, value = projections.compute_k(antecedent), projections.compute_v(antecedent)
-        with tf.variable_scope("linformer"):
-            tables = self._table(context, "e"), self._table(context, "f")
-        attend = self._together if masks.sequences(context) is None else self._packed
-        outputs = attend(context, query, key, value, *tables)
-        return projections.compute_output(outputs, output_shape=x.shape)
-
-    def _check(self, context: transformer.Context) -> None:
-        if context.model.ensemble_dims:
-            raise ValueError(
-                "Linformer does not offer ensembles: leave Unitransformer.ensemble unset"
-            )
-        if context.model.autoregressive:
-            raise ValueError(
-                f"{tf.get_variable_scope().name}: Linformer is for encoders: its projected keys "
-                "mix all positions, so a decoder would see the future; choose another layer in "
-                "decoder/transformer.make_layer_stack.layers, or a size that ends in _encoder"
-            )
+    def check(self, context: transformer.Context) -> None:
+        """Refuses ensembles, decoders and rows longer than the tables."""
+        super().check(context)
+        no_decoder(
+            "Linformer",
+            context,
+            "its projected keys mix all positions, so a decoder would see the future",
+        )
         length = context.length_dim.size
         if length > self.max_length:
             raise ValueError(
@@ -111,18 +77,20 @@ class Linformer(transformer.TransformerLayer):
                 "inputs_length)"
             )
 
-    def _projections(self, context: transformer.Context) -> Projections:
-        return Projections(
-            context.mesh,
-            query_input_dim=context.model.model_dim,
-            memory_input_dim=context.model.model_dim,
-            output_dim=context.model.model_dim,
-            key_dim=self.kv,
-            value_dim=self.kv,
-            query_heads_dims=self.heads,
-            memory_heads_dims=self.heads,
-            variable_dtype=context.variable_dtype,
-        )
+    def mixed(
+        self, context: transformer.Context, x: mtf.Tensor, projections: Projections
+    ) -> mtf.Tensor:
+        """Attention over the projected keys."""
+        memory = mtf.Dimension("memory_length", context.length_dim.size)
+        view = View(context, x, memory, projections, masks.sequences(context))
+        query, key = view.query_and_key()
+        with tf.variable_scope("linformer"):
+            e, f = (view.keys.rows(self._table(context, name), self._rows) for name in "ef")
+        operands = _Operands(query, key, view.value(), e, f)
+        same = masks.same_sequence(context, memory)
+        if same is None:
+            return self._together(context, view, operands)
+        return self._packed(context, view, operands, mtf.cast(same, query.dtype))
 
     @property
     def _rows(self) -> mtf.Dimension:
@@ -130,69 +98,36 @@ class Linformer(transformer.TransformerLayer):
 
     def _table(self, context: transformer.Context, name: str) -> mtf.Tensor:
         # A projected key is then about as large as a key of a full row.
-        return mtf.get_variable(
-            context.mesh,
-            name,
-            mtf.Shape([*([] if self.shared_heads else self.heads), self._rows, self.rank]),
-            initializer=tf.random_normal_initializer(stddev=self.max_length**-0.5),
-            dtype=context.variable_dtype,
-        )
+        drawn = tf.random_normal_initializer(stddev=self.max_length**-0.5)
+        heads = [] if self.shared_heads else self.heads
+        return self.variable(context, name, [*heads, self._rows, self.rank], drawn)
 
-    def _together(
-        self,
-        context: transformer.Context,
-        query: mtf.Tensor,
-        key: mtf.Tensor,
-        value: mtf.Tensor,
-        e: mtf.Tensor,
-        f: mtf.Tensor,
-    ) -> mtf.Tensor:
+    def _together(self, context: transformer.Context, view: View, given: _Operands) -> mtf.Tensor:
         """Rows that hold one sequence each: keys and values projected once for all queries."""
-        memory = mtf.Dimension("memory_length", context.length_dim.size)
-        e, f = (Range(memory).rows(table, self._rows) for table in (e, f))
-        present = masks.padding(context, memory)
+        key, value = given.key, given.value
+        present = masks.padding(context, view.memory_length)
         if present is not None:
             key, value = (x * mtf.cast(present, x.dtype) for x in (key, value))
         projected = mtf.Shape([*context.batch_dims, *self.heads, self.rank, self.kv])
-        key, value = mtf.einsum([e, key], projected), mtf.einsum([f, value], projected)
-        logits = mtf.einsum([query, key], self._weights_shape(context))
-        return mtf.einsum([self._weights(context, logits), value], query.shape)
+        key, value = mtf.einsum([given.e, key], projected), mtf.einsum([given.f, value], projected)
+        weights = self._weights(context, [given.query, key])
+        return mtf.einsum([weights, value], given.query.shape)
 
     def _packed(
-        self,
-        context: transformer.Context,
-        query: mtf.Tensor,
-        key: mtf.Tensor,
-        value: mtf.Tensor,
-        e: mtf.Tensor,
-        f: mtf.Tensor,
+        self, context: transformer.Context, view: View, given: _Operands, same: mtf.Tensor
     ) -> mtf.Tensor:
         """The same for packed rows: Q (E K)^T as (Q K^T) E^T, masked in between."""
-        memory = mtf.Dimension("memory_length", context.length_dim.size)
-        same, positions = self._layout(context, memory)
-        e, f = (Looked(positions, memory.size).rows(table, self._rows) for table in (e, f))
-        matrix = mtf.Shape([*context.batch_dims, *self.heads, context.length_dim, memory])
-        products = mtf.einsum([query, key], matrix) * mtf.cast(same, query.dtype)
-        logits = mtf.einsum([products, e], self._weights_shape(context))
-        mixed = mtf.einsum([self._weights(context, logits), f], matrix)
-        return mtf.einsum([mixed * mtf.cast(same, query.dtype), value], query.shape)
+        matrix = mtf.Shape([*context.batch_dims, *self.heads, view.length, view.memory_length])
+        products = mtf.einsum([given.query, given.key], matrix) * same
+        weights = self._weights(context, [products, given.e])
+        mixed = mtf.einsum([weights, given.f], matrix) * same
+        return mtf.einsum([mixed, given.value], given.query.shape)
 
-    def _layout(
-        self, context: transformer.Context, memory: mtf.Dimension
-    ) -> tuple[mtf.Tensor, mtf.Tensor]:
-        """Which pairs of positions are of one sequence, and the keys' positions within theirs."""
-        ids = masks.sequences(context)
-
-        def layout() -> tuple[mtf.Tensor, mtf.Tensor]:
-            keys = mtf.replace_dimensions(ids, context.length_dim, memory)
-            return mtf.equal(ids, keys), within_sequences(keys, memory)
-
-        return cached(context, ("linformer", ids), layout)
-
-    def _weights_shape(self, context: transformer.Context) -> mtf.Shape:
-        return mtf.Shape([*context.batch_dims, *self.heads, context.length_dim, self.rank])
-
-    def _weights(self, context: transformer.Context, logits: mtf.Tensor) -> mtf.Tensor:
+    def _weights(self, context: transformer.Context, factors: list[mtf.Tensor]) -> mtf.Tensor:
+        """The softmax of a product over the rank, [batch, heads, length, rank]."""
+        logits = mtf.einsum(
+            factors, mtf.Shape([*context.batch_dims, *self.heads, context.length_dim, self.rank])
+        )
         weights = mtf.softmax(mtf.cast(logits, tf.float32), self.rank)
         return mtf.dropout(
             mtf.cast(weights, logits.dtype),
@@ -200,3 +135,13 @@ class Linformer(transformer.TransformerLayer):
             rate=self.dropout_rate,
             noise_shape=weights.shape - context.length_dim,
         )
+
+
+class _Operands(NamedTuple):
+    """The dot product's, and the tables looked up at the keys' positions."""
+
+    query: mtf.Tensor
+    key: mtf.Tensor
+    value: mtf.Tensor
+    e: mtf.Tensor
+    f: mtf.Tensor

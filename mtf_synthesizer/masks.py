@@ -57,30 +57,52 @@ def is_padding_mask(ids: mtf.Tensor) -> bool:
     return operation._tf_fn is mtf.ops.tf.minimum and any(_constant(t) == 1 for t in limits)
 
 
+def causal(context: transformer.Context, memory_length: mtf.Dimension) -> mtf.Tensor | None:
+    """Which keys are not in the future (or in the prefix of a prefix-LM).
+
+    Returns:
+      A bool tensor [(batch,) length, memory_length], or None where all are visible.
+    """
+    if context.read_priority is None:
+        return None
+
+    def visible() -> mtf.Tensor:
+        write = mtf.replace_dimensions(context.write_priority, context.length_dim, memory_length)
+        return mtf.greater_equal(context.read_priority, write)
+
+    return cached(context, ("causal", context.read_priority, memory_length), visible)
+
+
+def same_sequence(context: transformer.Context, memory_length: mtf.Dimension) -> mtf.Tensor | None:
+    """Which keys are of the query's own sequence.
+
+    Returns:
+      A bool tensor [batch, length, memory_length], or None where rows hold one sequence each.
+    """
+    ids = sequences(context)
+    if ids is None:
+        return None
+
+    def same() -> mtf.Tensor:
+        return mtf.equal(ids, mtf.replace_dimensions(ids, context.length_dim, memory_length))
+
+    return cached(context, ("same", ids, memory_length), same)
+
+
 def position_biases(context: transformer.Context, memory_length: mtf.Dimension) -> list[mtf.Tensor]:
     """The causal (or prefix-LM) mask, [(batch,) length, memory_length], as a bias."""
-    if context.read_priority is None:
-        return []
-
-    def bias() -> mtf.Tensor:
-        write = mtf.replace_dimensions(context.write_priority, context.length_dim, memory_length)
-        return as_bias(mtf.greater_equal(context.read_priority, write))
-
-    return [cached(context, ("causal", context.read_priority), bias)]
+    return _as_biases(context, causal(context, memory_length))
 
 
 def sequence_biases(context: transformer.Context, memory_length: mtf.Dimension) -> list[mtf.Tensor]:
     """A bias [batch, length, memory_length] that keeps packed sequences apart."""
-    ids = sequences(context)
-    if ids is None:
+    return _as_biases(context, same_sequence(context, memory_length))
+
+
+def _as_biases(context: transformer.Context, visible: mtf.Tensor | None) -> list[mtf.Tensor]:
+    if visible is None:
         return []
-
-    def bias() -> mtf.Tensor:
-        return as_bias(
-            mtf.equal(ids, mtf.replace_dimensions(ids, context.length_dim, memory_length))
-        )
-
-    return [cached(context, ("packed", ids), bias)]
+    return [cached(context, ("bias", visible), lambda: as_bias(visible))]
 
 
 def _ids(context: transformer.Context) -> mtf.Tensor | None:

@@ -6,10 +6,12 @@ directly under the layer's scope (kv for a shared k and v).
 
 from __future__ import annotations
 
+from typing import Self
+
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
-from mesh_tensorflow.transformer import attention
+from mesh_tensorflow.transformer import attention, transformer
 
 
 class Projections(attention.AttentionParams):
@@ -18,6 +20,24 @@ class Projections(attention.AttentionParams):
     The public class can't make v without k: a layer without dot product would carry a W_K that
     nothing reads.
     """
+
+    @classmethod
+    def of_layer(
+        cls, context: transformer.Context, heads: list[mtf.Dimension], width: mtf.Dimension
+    ) -> Self:
+        """Those of a layer with as many memory heads as heads, all of the same width."""
+        model_dim = context.model.model_dim
+        return cls(
+            context.mesh,
+            query_input_dim=model_dim,
+            memory_input_dim=model_dim,
+            output_dim=model_dim,
+            key_dim=width,
+            value_dim=width,
+            query_heads_dims=heads,
+            memory_heads_dims=heads,
+            variable_dtype=context.variable_dtype,
+        )
 
     def init_weights(self) -> None:
         """Makes no variable yet: `compute_q` and its kind do."""

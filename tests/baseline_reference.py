@@ -72,6 +72,56 @@ def linformer(weights: Weights, x: np.ndarray, heads: int, rank: int):
     return y
 
 
+def token_mixing(weights: Weights, x: np.ndarray, heads: int, causal: bool):
+    """A linear map of the positions for each head, between the values and the output."""
+    length, width = x.shape
+    v = weights["v"].reshape(width, heads, -1)
+    o = weights["o"].reshape(heads, v.shape[2], width)
+    table = weights["token_mixing/table"]
+    table = table.reshape(heads, *table.shape[-2:])
+    y = np.zeros((length, width))
+    for h in range(heads):
+        for i in range(length):
+            for j in range(i + 1 if causal else length):
+                y[i] += table[h, i, j] * (x[j] @ v[:, h]) @ o[h]
+    return y
+
+
+def patterns(length: int) -> np.ndarray:
+    """Raganato et al. 2020: the weights of the seven fixed heads, [7, query, key].
+
+    The token, the one before, the one behind; (j + 1)^3 for j up to i - 2 and the same seen from
+    the end; (j + 1)^3 for all j, and the same seen from the end.
+    """
+    weights = np.zeros((7, length, length))
+    for i in range(length):
+        weights[0, i, i] = 1
+        if i > 0:
+            weights[1, i, i - 1] = 1
+        if i + 1 < length:
+            weights[2, i, i + 1] = 1
+        for j in range(length):
+            if j <= i - 2:
+                weights[3, i, j] = (j + 1) ** 3
+            weights[5, i, j] = (j + 1) ** 3
+    weights[4], weights[6] = weights[3, ::-1, ::-1], weights[5, ::-1, ::-1]
+    for head in weights:
+        for i in range(length):
+            if not head[i].any():
+                head[i, i] = 1
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def fixed_patterns(weights: Weights, x: np.ndarray):
+    """Seven fixed heads, and a last one with a dot product."""
+    length, width = x.shape
+    v = weights["v"].reshape(width, 8, -1)
+    o = weights["o"].reshape(8, v.shape[2], width)
+    q, k = (x @ weights[f"fixed_patterns/{name}"] for name in "qk")
+    mixing = [*patterns(length), softmax(q @ k.T)]
+    return sum(mixing[h] @ (x @ v[:, h]) @ o[h] for h in range(8))
+
+
 def softmax(x: np.ndarray) -> np.ndarray:
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)

@@ -69,6 +69,27 @@ def run(
         return result
 
 
+def weights_of(result: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weights in what `run` returns, by variable."""
+    return {k.removeprefix("weight/"): v for k, v in result.items() if k.startswith("weight/")}
+
+
+def assert_bfloat16_is_near(
+    call: Callable[..., Mapping[str, np.ndarray]], real: np.ndarray
+) -> None:
+    """Values and gradients of `call` with bfloat16 activations are near those with float32.
+
+    Args:
+      call: `call_layer` with all but the activations' type.
+      real: [batch, length, 1], 0 for padding, whose values say nothing.
+    """
+    exact, rough = (call(activation_dtype=dtype) for dtype in (tf.float32, tf.bfloat16))
+    for key in exact:
+        if key == "y" or key.startswith("grad/"):
+            a, b = (r[key] * (real if key in ("y", "grad/x") else 1) for r in (exact, rough))
+            assert np.linalg.norm(a - b) < 0.06 * np.linalg.norm(a) + 1e-6, key
+
+
 def _value(variable: tf.Variable, weights: Mapping[str, np.ndarray], scale: float) -> np.ndarray:
     shape = variable.shape.as_list()
     if variable.op.name in weights:

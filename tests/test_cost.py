@@ -10,7 +10,13 @@ from variants import TILED, VARIANTS, N
 
 from mtf_synthesizer import graph_cost, model_cost
 from mtf_synthesizer.attention import SyntheticAttention
-from mtf_synthesizer.baselines import DynamicConv, LightConv, Linformer
+from mtf_synthesizer.baselines import (
+    DynamicConv,
+    FixedPatterns,
+    LightConv,
+    Linformer,
+    TokenMixing,
+)
 from mtf_synthesizer.cost import Cost, NoFormula, Sizes, weights
 from mtf_synthesizer.interface import SynthesizingFunction
 from mtf_synthesizer.model_cost import Batch
@@ -171,6 +177,11 @@ BASELINES = {
     "linformer": lambda: Linformer(N, 2, num_heads=harness.HEADS, key_value_size=harness.D_KV),
     "linformer, shared": lambda: Linformer(N, 2, True, harness.HEADS, harness.D_KV, 0.1),
     "linformer, one head": lambda: Linformer(N, 2, num_heads=1, key_value_size=harness.D_KV),
+    "mixer": lambda: TokenMixing(N, num_heads=harness.HEADS, key_value_size=harness.D_KV),
+    "mixer, one head": lambda: TokenMixing(N, None, 1, harness.D_KV, 0.1),
+    "raganato": lambda: SyntheticAttention(
+        FixedPatterns(), num_heads=8, key_value_size=harness.D_KV
+    ),
 }
 
 

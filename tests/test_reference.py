@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from harness import D_KV, D_MODEL, HEADS, call_layer
+from harness import D_KV, D_MODEL, HEADS, call_layer, weights_of
 from variants import TILED, VARIANTS
 
 from mtf_synthesizer import mixture, synthesizers
@@ -17,10 +17,6 @@ COTANGENT = np.random.RandomState(1).normal(size=X.shape)
 
 def layer(function, heads=HEADS):
     return SyntheticAttention(function, num_heads=heads, key_value_size=D_KV)
-
-
-def weights_of(result):
-    return {k.removeprefix("weight/"): v for k, v in result.items() if k.startswith("weight/")}
 
 
 def expected(function, weights, heads, causal):
