@@ -74,9 +74,16 @@ def _parse(wanted: Configuration, verbose: bool) -> None:
                 finalize_config=False,
                 skip_unknown=_DEPRECATED,
             )
+            _bind_vocabulary()
         gin.finalize()
     except (ValueError, ImportError, SyntaxError, OSError) as error:
         raise names.UserError(f"gin configuration: {error}") from error
+
+
+def _bind_vocabulary() -> None:
+    """As T5's entry point, which binds an object that the configuration of a run can't hold."""
+    if "vocabulary" not in gin.get_bindings("run", resolve_references=False):
+        gin.parse_config("run.vocabulary = @t5.models.mesh_transformer.get_vocabulary()")
 
 
 @contextlib.contextmanager
@@ -173,8 +180,20 @@ def known_tasks() -> list[str]:
 
 
 def configured_task() -> str:
-    """The task of a configuration, as T5 has it."""
-    return str(gin.query_parameter("%MIXTURE_NAME"))
+    """The task of a configuration: T5's macro, else what the training data is bound to.
+
+    Raises:
+      names.UserError: it has none.
+    """
+    try:
+        return str(gin.query_parameter("%MIXTURE_NAME"))
+    except ValueError as error:
+        bound = gin.get_bindings("mesh_train_dataset_fn").get("mixture_or_task_name")
+        if bound is None:
+            raise names.UserError(
+                "the configuration names no task: bind MIXTURE_NAME = '...'"
+            ) from error
+        return str(bound)
 
 
 def check_task(task: str) -> None:

@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 from runner_tasks import BOTH, CHAIN, PAIRS, SOME_WITH_TEST, TEXT, WITHOUT_TEST
 
-from mtf_synthesizer import names, observing, progress, run_record, runner
+from mtf_synthesizer import names, observing, progress, run_record, runner, vocabulary_record
 
 SMALLEST = (
     "d_model = 8",
@@ -156,6 +156,22 @@ def test_a_report_says_how_it_was_made(trained):
     assert (row["examples"], row["limit"], row["notes"], row["signatures"]) == (3, 3, [], {})
     assert report["vocabulary"]["kind"] == "bytes"
     assert {"python", "mtf_synthesizer", "tensorflow", "t5", "sacrebleu"} <= set(report["versions"])
+
+
+def test_the_folder_of_t5s_own_command(trained, tmp_path):
+    """T5 binds the vocabulary as an object, which operative_config.gin can't hold, and no records."""
+    folder = tmp_path / "m"
+    shutil.copytree(trained[0], folder)
+    for record in (run_record.RECORD, vocabulary_record.RECORD):
+        (folder / record).unlink()
+    config = folder / "operative_config.gin"
+    lines = config.read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(("run.vocabulary", "MIXTURE_NAME"))]
+    assert len(kept) == len(lines) - 2
+    config.write_text("\n".join(kept).replace("%MIXTURE_NAME", repr(PAIRS)))
+    given = {"modules": MODULES, "checkpoints": 5, "examples": 2, "decode": False}
+    ours, theirs = (runner.evaluate(path, CHAIN, **given) for path in (trained[0], folder))
+    assert theirs["results"] == ours["results"]
 
 
 def test_tasks_without_the_split_are_named_and_left_out(trained):
