@@ -110,14 +110,14 @@ def average(benchmark: Benchmark, scores: Mapping[str, Metrics]) -> dict[str, An
 def _score(benchmark: Benchmark, column: Column, scores: Mapping[str, Metrics]) -> float | None:
     """The mean over the column's tasks and metrics; None if one of them is missing."""
     parts = [
-        _metrics(f"{benchmark.prefix}_{task}", column.metrics, scores) for task in column.tasks
+        metrics_of(f"{benchmark.prefix}_{task}", column.metrics, scores) for task in column.tasks
     ]
     if not all(parts):
         return None
     return statistics.mean(value for part in parts for value in part)
 
 
-def _metrics(task: str, metrics: Sequence[str], scores: Mapping[str, Metrics]) -> list[float]:
+def metrics_of(task: str, metrics: Sequence[str], scores: Mapping[str, Metrics]) -> list[float]:
     """The metrics of the first task of that name, whatever its version, that has all of them."""
     name = re.compile(rf"(synthesizer_)?{task}_v\d+(_.*)?")
     for found, values in scores.items():

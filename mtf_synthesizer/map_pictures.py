@@ -36,7 +36,10 @@ def histograms(models: Mapping[str, Maps], layers: Sequence[tuple[str, int]]) ->
                     values = maps.visible(STATES[state](maps), place)
                     shares = np.histogram(values, _BINS)[0] / max(1, len(values))
                     axis.stairs(shares, _BINS, label=title, color=f"C{number}", linewidth=1.4)
-            axis.set(yscale="log", title=f"{_short(stack)} L{block}, {state}")
+            axis.set_title(f"{_short(stack)} L{block}, {state}", fontsize=9, pad=3)
+            axis.set_yscale("log")
+            axis.minorticks_off()
+            axis.tick_params(labelsize=8)
             axis.grid(alpha=0.25)
         axes[0].set_ylabel("share of weights", fontsize=8)
     grid[0][0].legend(fontsize=8)
@@ -133,9 +136,9 @@ def alphas(maps: Maps) -> list[bytes]:
       A PNG file for each kind of mixture; none for a model without mixtures.
     """
     kinds: dict[tuple[Any, ...], list[str]] = {}
-    for place, alpha in maps.alphas.items():
-        if place in maps.layers and maps.layers[place].terms:
-            kind = (maps.layers[place].terms, np.atleast_2d(alpha).shape)
+    for place, layer in maps.layers.items():
+        if place in maps.alphas and layer.terms:
+            kind = (layer.terms, np.atleast_2d(maps.alphas[place]).shape)
             kinds.setdefault(kind, []).append(place)
     return [_alphas(maps, places) for places in kinds.values()]
 
@@ -154,7 +157,8 @@ def _alphas(maps: Maps, places: Sequence[str]) -> bytes:
     ):
         axis.imshow(image, aspect="auto", **colors)
         for (row, head), value in np.ndenumerate(image):
-            axis.text(head, row, f"{value:.3f}", ha="center", va="center", fontsize=7)
+            color = "white" if abs(value - even) > reach / 2 else "black"
+            axis.text(head, row, f"{value:.3f}", ha="center", va="center", fontsize=7, color=color)
         axis.set(title=f"α of {term}", xlabel="head", xticks=range(heads))
     layers = [maps.layers[place] for place in places]
     grid[0].set_yticks(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mtf_synthesizer import configuration, names, saving
 
@@ -43,7 +43,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default=4,
         help="of the task; the first one is pictured (default: %(default)s)",
     )
-    add("--checkpoint", default="latest", help="latest or a step (default: %(default)s)")
+    add("--checkpoint", default="latest", help="latest, best or a step (default: %(default)s)")
     add(
         "--layers",
         type=_numbers,
@@ -73,11 +73,11 @@ def check(args: argparse.Namespace) -> None:
     if args.target is not None and args.text is None:
         raise names.UserError("--target belongs to --text: a task has targets of its own")
     if args.checkpoint == "all":
-        raise names.UserError("maps shows one checkpoint: choose latest or a step, not all")
+        raise names.UserError("maps shows one checkpoint: choose latest, best or a step, not all")
     saving.check_file(pathlib.Path(args.output) / PAGE)
     for model_dir in dict.fromkeys(args.model_dir):
         _configuration(args, model_dir)
-        configuration.chosen_checkpoints(model_dir, args.checkpoint)
+        configuration.chosen_checkpoints(model_dir, args.checkpoint, args.task)
 
 
 def _configuration(args: argparse.Namespace, model_dir: str) -> configuration.Configuration:
@@ -93,13 +93,13 @@ def _configuration(args: argparse.Namespace, model_dir: str) -> configuration.Co
 
 def main(args: argparse.Namespace) -> None:
     """Writes everything and prints what. To be called with TensorFlow loaded."""
-    from mtf_synthesizer import attention_maps, maps_page
+    from mtf_synthesizer import attention_maps, map_sections, maps_page
 
     found = [
         attention_maps.of_model(
             model_dir,
             _configuration(args, model_dir),
-            configuration.chosen_checkpoints(model_dir, args.checkpoint)[0],
+            configuration.chosen_checkpoints(model_dir, args.checkpoint, args.task)[0],
             _reader(args),
             args.verbose,
         )
@@ -109,10 +109,9 @@ def main(args: argparse.Namespace) -> None:
     blocks = _blocks(found, args.layers)
     folder = pathlib.Path(args.output)
     arrays = _write_arrays(folder, models)
-    sections = _sections(models, blocks)
-    for section in sections:
-        for picture in section["pictures"]:
-            saving.write_bytes(folder / picture["file"], picture["png"])
+    sections = map_sections.of_models(models, blocks)
+    for picture in (each for section in sections for each in section.pictures):
+        saving.write_bytes(folder / picture.file, picture.png)
     described = [attention_maps.described(maps) for maps in found]
     saving.write_json(folder / DESCRIPTION, {"read": _subject(args), "models": described})
     saving.write_text(folder / PAGE, maps_page.html(models, _subject(args), sections, arrays))
@@ -177,78 +176,6 @@ def _write_arrays(folder: pathlib.Path, models: Mapping[str, Maps]) -> list[str]
 def _slug(title: str) -> str:
     """r+v of R+V (runs/rv)."""
     return "".join(c if c.isalnum() or c in "+-" else "_" for c in title.split(" (")[0].lower())
-
-
-def _sections(models: Mapping[str, Maps], blocks: Sequence[int]) -> list[dict[str, Any]]:
-    """Titles, texts and pictures of the page."""
-    sections = [_histograms(models, blocks), *_heat_maps(models, blocks), _alphas(models)]
-    return [section for section in sections if section["pictures"]]
-
-
-def _histograms(models: Mapping[str, Maps], blocks: Sequence[int]) -> dict[str, Any]:
-    from mtf_synthesizer import map_pictures
-
-    layers = [(s, b) for s in _stacks(models) for b in blocks if _has(models, s, b)]
-    pictures = []
-    if layers:
-        png = map_pictures.histograms(models, layers)
-        pictures.append(_picture("histograms.png", "self-attention", png))
-    return {
-        "title": "Histograms (the paper's Figures 2 and 3)",
-        "text": "How the weights of all heads and examples are distributed, before any training "
-        "and after, on a logarithmic scale. Padding, masked keys and queries that see one key "
-        "alone are left out.",
-        "pictures": pictures,
-    }
-
-
-def _heat_maps(models: Mapping[str, Maps], blocks: Sequence[int]) -> list[dict[str, Any]]:
-    from mtf_synthesizer import map_pictures
-
-    sections = []
-    for stack in _stacks(models):
-        for over_encoder, what in ((False, "self-attention"), (True, "attention to the encoder")):
-            pictures = []
-            for state, suffix in (("trained", ""), ("at the start", "_start")):
-                png = map_pictures.heat_maps(models, blocks, stack, over_encoder, state)
-                if png:
-                    name = f"{stack}_{what.replace(' ', '_').replace('-', '_')}{suffix}.png"
-                    pictures.append(_picture(name, state, png))
-            sections.append(
-                {
-                    "title": f"{stack.capitalize()}: {what} (Figures 4 to 7)",
-                    "text": "Rows are queries, columns keys; the brighter, the more attention "
-                    "(square root of the weight).",
-                    "pictures": pictures,
-                }
-            )
-    return sections
-
-
-def _alphas(models: Mapping[str, Maps]) -> dict[str, Any]:
-    from mtf_synthesizer import map_pictures
-
-    pictures = []
-    for number, (title, maps) in enumerate(models.items(), 1):
-        for kind, png in enumerate(map_pictures.alphas(maps), 1):
-            pictures.append(_picture(f"alpha_{number}_{kind}.png", title, png))
-    return {
-        "title": "α of mixtures",
-        "text": "The weight that each head gives to each function; all start even.",
-        "pictures": pictures,
-    }
-
-
-def _picture(file: str, caption: str, png: bytes) -> dict[str, Any]:
-    return {"file": file, "caption": caption, "png": png}
-
-
-def _stacks(models: Mapping[str, Maps]) -> list[str]:
-    return list(dict.fromkeys(stack for maps in models.values() for stack in maps.positions))
-
-
-def _has(models: Mapping[str, Maps], stack: str, block: int) -> bool:
-    return any(maps.place(stack, block) is not None for maps in models.values())
 
 
 def _summary(models: Mapping[str, Maps], folder: pathlib.Path) -> str:

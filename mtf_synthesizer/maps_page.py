@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mtf_synthesizer.attention_maps import Maps
+    from mtf_synthesizer.map_sections import Picture, Section
 
 _TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
@@ -19,7 +20,7 @@ _TEMPLATE = """<!DOCTYPE html>
   h1, h2 { font-weight: normal; line-height: 1.2 }
   table { border-collapse: collapse; margin: 1em 0; font: 14px/1.4 sans-serif }
   th, td { padding: .35em .9em; border-bottom: 1px solid #ccc; text-align: left }
-  img { max-width: 100% }
+  .wide { overflow-x: auto }
   .note { color: #666; font-size: 14px } .tokens { font: 14px/1.6 monospace }
 </style>
 </head>
@@ -35,14 +36,15 @@ folder has no checkpoint of step 0{% endif %}</td>
 {% endfor %}</td></tr>
 {% endfor %}</table>
 <p>{{ subject }}</p>
-{% for title, maps in models.items() %}{% for stack, examples in maps.tokens.items() %}
-<p class="tokens">{{ title }}, {{ stack }}: {{ examples[0] | join(" ") }}</p>
-{% endfor %}{% endfor %}
+{% for text, readers in read.items() %}
+<p class="tokens">{{ readers | join("; ") }}: {{ text }}</p>
+{% endfor %}
 
 {% for section in sections %}<h2>{{ section.title }}</h2>
 <p>{{ section.text }}</p>
-{% for picture in section.pictures %}<p><img alt="{{ picture.file }}" src="{{ picture.uri }}"><br>
-<span class="note">{{ picture.caption }} ({{ picture.file }})</span></p>
+{% for picture in section.pictures %}<div class="wide">
+<img alt="{{ picture.file }}" src="{{ uri(picture) }}"></div>
+<p class="note">{{ picture.caption }} ({{ picture.file }})</p>
 {% endfor %}{% endfor %}
 <p class="note">Layers are counted from 1. All weights, of every layer, head and example:
 {{ arrays | join(", ") }}.</p>
@@ -54,7 +56,7 @@ folder has no checkpoint of step 0{% endif %}</td>
 def html(
     models: Mapping[str, Maps],
     subject: str,
-    sections: Sequence[Mapping[str, Any]],
+    sections: Sequence[Section],
     arrays: Sequence[str],
 ) -> str:
     """The page.
@@ -62,7 +64,7 @@ def html(
     Args:
       models: title -> maps.
       subject: a sentence that says what the models read.
-      sections: title, text and pictures, each with file, caption and png.
+      sections: what is shown.
       arrays: names of the files with all weights.
     """
     import jinja2
@@ -72,14 +74,21 @@ def html(
         models=models,
         titles=", ".join(models),
         subject=subject,
-        sections=[_inlined(section) for section in sections],
+        read=_read(models),
+        sections=sections,
         arrays=arrays,
+        uri=_uri,
     )
 
 
-def _inlined(section: Mapping[str, Any]) -> dict[str, Any]:
-    pictures = [
-        picture | {"uri": "data:image/png;base64," + base64.b64encode(picture["png"]).decode()}
-        for picture in section["pictures"]
-    ]
-    return {**section, "pictures": pictures}
+def _read(models: Mapping[str, Maps]) -> dict[str, list[str]]:
+    """The tokens of the first example -> which stacks of which models read them."""
+    read: dict[str, list[str]] = {}
+    for title, maps in models.items():
+        for stack, examples in maps.tokens.items():
+            read.setdefault(" ".join(examples[0]), []).append(f"{title}, {stack}")
+    return read
+
+
+def _uri(picture: Picture) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.png).decode("ascii")
