@@ -12,6 +12,8 @@ that over a split
 compares vocabularies, and compares with word-level models, which predict the ends too.
 """
 
+from collections.abc import Callable, Sequence
+
 import seqio
 import tensorflow as tf
 from t5.data import preprocessors
@@ -75,36 +77,27 @@ def sum_words(x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     return x | {"words": tf.reduce_sum(x["words"])}
 
 
-seqio.TaskRegistry.add(
-    "synthesizer_lm1b_v001",
-    source=seqio.TfdsDataSource(tfds_name="lm1b:1.1.0"),
-    preprocessors=[
-        with_word_count,
-        seqio.preprocessors.tokenize,
-        seqio.CacheDatasetPlaceholder(),
-        end_with_eos,
-        split_long,
-        sum_words,
-    ],
-    output_features=recipes.without_eos("targets"),
-    metric_fns=[],
-)
+def _add_words(name: str, tfds_name: str, texts: Sequence[Callable], rows: Callable) -> None:
+    """Registers a task of the words of `texts`, cut into rows by `rows`."""
+    seqio.TaskRegistry.add(
+        name,
+        source=seqio.TfdsDataSource(tfds_name=tfds_name),
+        preprocessors=[
+            *texts,
+            with_word_count,
+            seqio.preprocessors.tokenize,
+            seqio.CacheDatasetPlaceholder(),
+            end_with_eos,
+            rows,
+            sum_words,
+        ],
+        output_features=recipes.without_eos("targets"),
+        metric_fns=[],
+    )
 
-seqio.TaskRegistry.add(
-    "synthesizer_wikitext2_v001",
-    source=seqio.TfdsDataSource(tfds_name="wikitext/wikitext-2-v1:1.0.0"),
-    preprocessors=[
-        lines,
-        with_word_count,
-        seqio.preprocessors.tokenize,
-        seqio.CacheDatasetPlaceholder(),
-        end_with_eos,
-        running_rows,
-        sum_words,
-    ],
-    output_features=recipes.without_eos("targets"),
-    metric_fns=[],
-)
+
+_add_words("synthesizer_lm1b_v001", "lm1b:1.1.0", [], split_long)
+_add_words("synthesizer_wikitext2_v001", "wikitext/wikitext-2-v1:1.0.0", [lines], running_rows)
 
 # Characters are bytes here, so the loss is that of character-level models. A vocabulary of words
 # would lose the ends of lines.

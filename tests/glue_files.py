@@ -5,9 +5,11 @@ import pathlib
 import shutil
 
 import numpy as np
+import pytest
 import tensorflow_datasets as tfds
 
 from mtf_synthesizer.data import catalogue, prepare
+from mtf_synthesizer.data.spec import DataError
 
 
 def dataset(benchmark, configuration):
@@ -34,6 +36,15 @@ def written(path, text):
     data = text.encode("utf-8")
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
     return path
+
+
+def assert_fault_is_named(benchmark, folder, file, text, said):
+    """Our reader refuses a file with this text, and says where it is and `said`."""
+    path = written(folder / file, text)
+    with pytest.raises(DataError) as error:
+        prepare.check(prepare.survey(benchmark, folder), allow_partial=True)
+    for part in (str(path), *said):
+        assert part in str(error.value)
 
 
 def unpacked(source, folder):

@@ -3,12 +3,19 @@
 import gzip
 
 import pytest
-from glue_files import dataset, encoded, rows, tfds_builder, unpacked, written
+from glue_files import (
+    assert_fault_is_named,
+    dataset,
+    encoded,
+    rows,
+    tfds_builder,
+    unpacked,
+    written,
+)
 from tensorflow_datasets.text.glue import Glue
 
 from mtf_synthesizer.data import glue, prepare
 from mtf_synthesizer.data.records import Record
-from mtf_synthesizer.data.spec import DataError
 
 MNLI_DEV = (
     "index\tpromptID\tpairID\tgenre\tsentence1_binary_parse\tsentence2_binary_parse\t"
@@ -169,12 +176,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("case", FAULTS)
 def test_a_fault_is_named_with_file_and_line(case, tmp_path):
-    file, text, said = FAULTS[case]
-    path = written(tmp_path / file, text)
-    with pytest.raises(DataError) as error:
-        prepare.check(prepare.survey("glue", tmp_path), allow_partial=True)
-    for part in (str(path), *said):
-        assert part in str(error.value)
+    assert_fault_is_named("glue", tmp_path, *FAULTS[case])
 
 
 def test_bytes_that_are_not_utf8_and_a_cut_archive(tmp_path):

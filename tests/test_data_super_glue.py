@@ -3,11 +3,16 @@
 import json
 
 import pytest
-from glue_files import dataset, encoded, rows, tfds_builder, unpacked, written
+from glue_files import (
+    assert_fault_is_named,
+    dataset,
+    encoded,
+    rows,
+    tfds_builder,
+    unpacked,
+    written,
+)
 from tensorflow_datasets.text.super_glue import SuperGlue
-
-from mtf_synthesizer.data import prepare
-from mtf_synthesizer.data.spec import DataError
 
 PASSAGE = {
     "text": "Ann met Bob in Oslo. Bob was late.",
@@ -175,12 +180,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("case", FAULTS)
 def test_a_fault_is_named_with_file_and_line(case, tmp_path):
-    file, text, said = FAULTS[case]
-    path = written(tmp_path / file, text)
-    with pytest.raises(DataError) as error:
-        prepare.check(prepare.survey("superglue", tmp_path), allow_partial=True)
-    for part in (str(path), *said):
-        assert part in str(error.value)
+    assert_fault_is_named("superglue", tmp_path, *FAULTS[case])
 
 
 FOLDERS = {

@@ -3,26 +3,19 @@
 import contextlib
 import dataclasses
 import json
-import pathlib
-import re
-import shlex
 import shutil
-import subprocess
-import sys
 import zipfile
 
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import benchmark_examples
-import full_predictions
 import pytest
 import seqio
 import submission_checker
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from test_cli import run_all
+from submitted_files import content, t5_files
 
 from mtf_synthesizer import (
-    arguments,
     cli,
     configuration,
     decoding,
@@ -233,31 +226,6 @@ def test_examples_without_identity_are_refused(model, data, tmp_path):
 # Submissions -----------------------------------------------------------------------------------
 
 
-def t5_files(folder, benchmark, model, data, target):
-    """What T5's own script makes of the same predictions, in the order of the data."""
-    script = pathlib.Path(__file__).with_name("t5_submission.py")
-    command = [sys.executable, script, benchmark, model, data, folder, target]
-    subprocess.run(list(map(str, command)), check=True)
-    return target
-
-
-def content(name, data):
-    """A file of a submission without regard to its order."""
-    text = data.decode("utf-8").replace("\r\n", "\n")
-    if name.endswith(".tsv"):
-        header, *rows = (line.split("\t") for line in text.splitlines())
-        values = {row[0]: float(row[1]) if name == "STS-B.tsv" else row[1] for row in rows}
-        return header, values
-    if name != "MultiRC.jsonl":
-        return {row["idx"]: row["label"] for row in map(json.loads, text.splitlines())}
-    return {
-        (passage["idx"], question["idx"], answer["idx"]): answer["label"]
-        for passage in map(json.loads, text.splitlines())
-        for question in passage["passage"]["questions"]
-        for answer in question["answers"]
-    }
-
-
 def test_files_are_those_of_t5s_own_script(answered, model, data, tmp_path):
     """Except for the order, and for AX, which it does not know."""
     benchmark, folder = answered
@@ -288,92 +256,6 @@ def test_what_the_model_has_learnt_is_what_is_submitted(predicted, tmp_path):
     with zipfile.ZipFile(tmp_path / "s.zip") as archive:
         _, table = content("CoLA.tsv", archive.read("CoLA.tsv"))
     assert table == {"0": "1", "1": "0", "2": "0", "3": "1", "4": "0"}
-
-
-# The command line ------------------------------------------------------------------------------
-
-
-def full(folder, benchmark, *tasks):
-    """Files of full_predictions, one for each task."""
-    for task in tasks or getattr(full_predictions, benchmark.upper()):
-        decoding.write_lines(folder / f"{task}.jsonl", full_predictions.of(task))
-    return folder
-
-
-def test_submit_from_the_command_line(tmp_path, capsys):
-    folder = full(tmp_path / "p", "super_glue")
-    command = ["submit", "--benchmark", "super_glue", "--predictions", str(folder)]
-    command += ["--output", str(tmp_path / "s.zip")]
-    assert cli.main(command) == 0
-    assert "10 files" in capsys.readouterr().out
-    assert submission_checker.problems("superglue", tmp_path / "s.zip") == []
-    assert cli.main(command) == 2
-    assert "--overwrite" in capsys.readouterr().err
-    first = (tmp_path / "s.zip").read_bytes()
-    assert cli.main([*command, "--overwrite"]) == 0
-    assert (tmp_path / "s.zip").read_bytes() == first
-
-
-def test_submit_answers_without_tensorflow(tmp_path):
-    folder = full(tmp_path / "p", "glue", "glue_wnli_v002_simple_eval", "glue_rte_v002")
-    submit = ["submit", "--benchmark", "glue", "--predictions", str(folder)]
-    submit += ["--output", str(tmp_path / "s.zip")]
-    done = run_all(
-        {
-            "partial": [*submit, "--partial"],
-            "missing": [*submit, "--overwrite"],
-            "invalid": [*submit, "--overwrite", "--partial", "--invalid", "entailed"],
-            "benchmark": ["submit", "--benchmark", "gluee", *submit[3:]],
-            "nothing": [*submit[:4], str(tmp_path), *submit[5:], "--overwrite"],
-            "task": ["predict", "--model_dir", "x", "--task", "t", "--output", "o", "--tasks", "a"],
-        }
-    )
-    assert not any(loaded for *_, loaded in done.values())
-    assert [done[name][0] for name in done] == [0, 2, 2, 2, 2, 2]
-    assert "left out: CoLA.tsv" in done["partial"][1]
-    assert "AX.tsv: no predictions of glue_ax_v002" in done["missing"][2]
-    assert "'entailed' is no answer" in done["invalid"][2]
-    assert "'gluee'. Did you mean 'glue'" in done["benchmark"][2]
-    assert "no .jsonl file in" in done["nothing"][2]
-
-
-def test_the_embedded_benchmark(tmp_path):
-    """Counts come from the tasks themselves."""
-    benchmark = leaderboards.find("embedded")
-    rows = [
-        {"task": task, "split": "test", "idx": idx, "output": "old"}
-        for file in benchmark.files
-        for task in file.tasks
-        for idx in range(file.identities.count)
-    ]
-    decoding.write_lines(tmp_path / "p.jsonl", rows)
-    command = ["submit", "--benchmark", "embedded", "--predictions", str(tmp_path / "p.jsonl")]
-    command += ["--output", str(tmp_path / "s.zip"), "--invalid", "other"]
-    assert cli.main(command) == 0
-    with zipfile.ZipFile(tmp_path / "s.zip") as archive:
-        assert len(archive.read("same_verse.tsv").splitlines()) > 100
-
-
-DOCS = (pathlib.Path(__file__).resolve().parent.parent / "docs/submissions.md").read_text("utf-8")
-
-
-def test_the_documented_files_are_the_submitted_ones():
-    documented = re.findall(r"^\| `(\S+)` \| ([\d,]+) \| `(\w+)` \|", DOCS, re.MULTILINE)
-    assert documented == [
-        (file.name, f"{file.identities.count:,}", task)
-        for name in ("glue", "superglue")
-        for file, task in zip(
-            leaderboards.find(name).files, leaderboards.find(name).tasks(), strict=True
-        )
-    ]
-
-
-def test_the_documented_commands_are_known():
-    commands = re.findall(r"^    mtf_synthesizer (.+)$", DOCS, re.MULTILINE)
-    assert [arguments.parser().parse_args(shlex.split(each)).command for each in commands] == [
-        "predict",
-        "submit",
-    ]
 
 
 # Official test sets ----------------------------------------------------------------------------
