@@ -10,10 +10,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from mtf_synthesizer import configuration, names
+from mtf_synthesizer import configuration, device_report, names
 
 if TYPE_CHECKING:
     from mtf_synthesizer.cost_rows import Row
+    from mtf_synthesizer.device_cost import DeviceCost
 
 _NO_TASK = "none"  # a model costs the same whatever it is trained on
 _VOCABULARY = 32_128  # T5's, as Mesh rounds it up
@@ -28,12 +29,16 @@ class Report:
       lines: column -> value, the same columns in each.
       rows: what JSON has instead of the lines.
       notes: what to know of the numbers.
+      below: a second table under the first.
+      columns: what CSV adds to the last line.
     """
 
     title: str
     lines: list[dict[str, Any]]
     rows: list[dict[str, Any]]
     notes: tuple[str, ...] = ()
+    below: Report | None = None
+    columns: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -46,8 +51,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add(
         "--batch_size",
         type=_positive,
-        default=1,
-        help="rows that FLOPs are counted for (default: %(default)s)",
+        help="rows that FLOPs are counted for (default: 1; with a mesh the configuration's batch)",
     )
     add(
         "--vocabulary_size",
@@ -62,6 +66,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="instead of a configuration, what a table of the paper says of parameters and FLOPs, "
         "beside ours",
     )
+    device_report.add_arguments(command)
     add("--format", default="table", choices=list(_FORMATS))
 
 
@@ -83,9 +88,11 @@ def check(args: argparse.Namespace) -> None:
         args.size,
         args.run,
         args.experiment,
+        args.mesh_shape,
         *args.gin_file,
         *args.gin_param,
     ]
+    device_report.check(args)
     if args.table and any(asked):
         raise names.UserError(
             f"--table {args.table} brings its configurations: leave out all others"
@@ -117,11 +124,27 @@ def main(args: argparse.Namespace) -> None:
     if args.table:
         report = cost_tables.TABLES[args.table](args.verbose)
     else:
-        row = cost_rows.measure(
-            _name(args), wanted(args), args.batch_size, args.vocabulary_size, args.verbose
-        )
-        report = of_row(row)
+        device = _on_mesh(args)
+        rows = device.rows if device else args.batch_size or 1
+        row = cost_rows.measure(_name(args), wanted(args), rows, args.vocabulary_size, args.verbose)
+        report = of_row(row, device)
     print(_FORMATS[args.format](report))
+
+
+def _on_mesh(args: argparse.Namespace) -> DeviceCost | None:
+    """What each device has to do, where a mesh is asked for."""
+    if args.mesh_shape is None:
+        return None
+    from mtf_synthesizer import device_cost
+
+    return device_cost.measure(
+        wanted(args),
+        args.mesh_shape,
+        args.layout,
+        args.batch_size,
+        args.vocabulary_size,
+        args.verbose,
+    )
 
 
 def _name(args: argparse.Namespace) -> str:
@@ -129,7 +152,7 @@ def _name(args: argparse.Namespace) -> str:
     return " ".join(part for part in said if part)
 
 
-def of_row(row: Row) -> Report:
+def of_row(row: Row, device: DeviceCost | None = None) -> Report:
     """A line for each component and its parts, with what the graph says beside the formula."""
     lines = [line for name in row.counted for line in _component(row, name)]
     lines.append(_line("total", "", row.total, _verdict(row, row.differing())))
@@ -140,7 +163,13 @@ def of_row(row: Row) -> Report:
     lengths = " + ".join(map(str, row.batch.lengths))
     packed = ", packed" if row.batch.packed else ""
     title = f"{row.name}: batch of {row.batch.rows} x {lengths} tokens{packed}"
-    return Report(title, lines, [whole], _notes(row))
+    if device is None:
+        return Report(title, lines, [whole], _notes(row))
+    whole["device"] = device_report.as_json(device)
+    below = Report(
+        device_report.title(device), device_report.lines(device), [], device_report.notes(device)
+    )
+    return Report(title, lines, [whole], _notes(row), below, device_report.as_columns(device))
 
 
 def _notes(row: Row) -> tuple[str, ...]:
@@ -180,8 +209,9 @@ def _as_table(report: Report) -> str:
     from rich.table import Table
 
     table = Table(title=report.title, title_justify="left")
-    for column, value in report.lines[0].items():
-        justify: Literal["left", "right"] = "right" if isinstance(value, int | float) else "left"
+    for column in report.lines[0]:
+        is_number = any(isinstance(line[column], int | float) for line in report.lines)
+        justify: Literal["left", "right"] = "right" if is_number else "left"
         table.add_column(column.replace("_", " "), justify=justify)
     above = None
     for line in report.lines:
@@ -193,7 +223,8 @@ def _as_table(report: Report) -> str:
     console.print(table, highlight=False)
     for note in report.notes:
         console.print(note, highlight=False, markup=False)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+    text = "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+    return text if report.below is None else f"{text}\n\n{_as_table(report.below)}"
 
 
 def _shown(value: Any) -> str:
@@ -210,9 +241,10 @@ def _as_json(report: Report) -> str:
 
 def _as_csv(report: Report) -> str:
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(report.lines[0]), lineterminator="\n")
+    lines = [*report.lines[:-1], report.lines[-1] | report.columns]
+    writer = csv.DictWriter(stream, fieldnames=list(lines[-1]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(report.lines)
+    writer.writerows(lines)
     return stream.getvalue().rstrip("\n")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import gin
+import mesh_tensorflow as mtf
 from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import graph_cost, model_cost, names, stock
@@ -84,7 +85,7 @@ def measure(
     """
     with built(wanted, batch_size, vocabulary_size, verbose) as (model, batch):
         counted = graph_cost.of_model(model, batch)
-        freezes = bool(_bound("run.variable_filter", None))
+        freezes = bool(bound("run.variable_filter", None))
         try:
             parts, why = tuple(model_cost.of_model(model, batch)), ""
         except NoFormula as error:
@@ -102,17 +103,41 @@ def built(
       names.UserError: a kind of model whose rows have no known length.
     """
     with stock.configured(wanted, verbose):
-        model_type = _bound("run.model_type", "bitransformer")
-        names.check("model type", model_type, _LENGTHS)
-        model = utils.build_model(
-            model_type=model_type,
-            input_vocab_size=vocabulary_size,
-            output_vocab_size=vocabulary_size,
-            layout_rules="",
-            mesh_shape="",
-        )
-        lengths = _LENGTHS[model_type](_bound("run.sequence_length", {}))
-        yield model, Batch(batch_size, lengths, _bound("mesh_train_dataset_fn.pack", True))
+        kind = model_type()
+        lengths = _LENGTHS[kind](bound("run.sequence_length", {}))
+        yield model(kind, vocabulary_size), Batch(batch_size, lengths, is_packed())
+
+
+def model_type() -> str:
+    """The configured type of model, as Mesh calls it.
+
+    Raises:
+      names.UserError: a kind of model whose rows have no known length.
+    """
+    kind: str = bound("run.model_type", "bitransformer")
+    names.check("model type", kind, _LENGTHS)
+    return kind
+
+
+def model(
+    kind: str,
+    vocabulary_size: int,
+    layout_rules: mtf.LayoutRules | str = "",
+    mesh_shape: mtf.Shape | str = "",
+) -> Model:
+    """The configured model; some layers ask it for layout and mesh."""
+    return utils.build_model(
+        model_type=kind,
+        input_vocab_size=vocabulary_size,
+        output_vocab_size=vocabulary_size,
+        layout_rules=layout_rules,
+        mesh_shape=mesh_shape,
+    )
+
+
+def is_packed() -> bool:
+    """Whether rows are configured to hold several sequences."""
+    return bool(bound("mesh_train_dataset_fn.pack", True))
 
 
 # Model type -> the length of a row in each stack.
@@ -124,7 +149,7 @@ _LENGTHS: dict[str, Callable[[dict[str, int]], tuple[int, ...]]] = {
 }
 
 
-def _bound(parameter: str, default: Any) -> Any:
+def bound(parameter: str, default: Any) -> Any:
     """The value of a binding, its macros resolved."""
     try:
         return copy.deepcopy(gin.query_parameter(parameter))  # gin resolves what is copied

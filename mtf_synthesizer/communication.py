@@ -1,0 +1,69 @@
+"""What a device exchanges with others in a step; no TensorFlow.
+
+`KINDS` says what each kind is and which of its bytes are counted. They are counted as Mesh moves
+them on TPUs (`SimdMeshImpl`).
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterable
+
+KINDS = {
+    "all_reduce": "sums over devices: the bytes of the tensor that each device adds to the sum",
+    "all_reduce_max": "maxima over devices, each of which gets what all have: the bytes of that",
+    "all_gather": "concatenations of what devices have: the bytes of the whole result",
+    "all_to_all": "another dimension is split than before: the bytes of a device's part",
+    "permute": "a device gets what another one has: the bytes of a device's part",
+    "random_numbers": "made equal on devices that don't split them: the bytes of a device's part",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+    """One exchange between devices.
+
+    Attributes:
+      kind: one of KINDS.
+      axes: over which axes of the mesh.
+      bytes: for each device, as KINDS says.
+      times: how often in a step.
+    """
+
+    kind: str
+    axes: tuple[str, ...]
+    bytes: int
+    times: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Traffic:
+    """All exchanges of one kind over the same axes: how many in a step, and their bytes."""
+
+    kind: str
+    axes: tuple[str, ...]
+    operations: int
+    bytes: int
+
+
+def traffic(collectives: Iterable[Collective]) -> tuple[Traffic, ...]:
+    """Adds up, in the order of KINDS."""
+    operations: dict[tuple[str, tuple[str, ...]], int] = collections.Counter()
+    volume: dict[tuple[str, tuple[str, ...]], int] = collections.Counter()
+    for each in collectives:
+        operations[each.kind, each.axes] += each.times
+        volume[each.kind, each.axes] += each.times * each.bytes
+    order = list(KINDS)
+    return tuple(
+        Traffic(kind, axes, operations[kind, axes], volume[kind, axes])
+        for kind, axes in sorted(volume, key=lambda key: (order.index(key[0]), key[1]))
+    )
+
+
+def bytes_by_kind(all_traffic: Iterable[Traffic]) -> dict[str, int]:
+    """Kind -> bytes, for every kind there is."""
+    total = dict.fromkeys(KINDS, 0)
+    for each in all_traffic:
+        total[each.kind] += each.bytes
+    return total
