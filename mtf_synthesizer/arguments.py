@@ -8,7 +8,9 @@ from mtf_synthesizer import (
     benchmark,
     cost_report,
     leaderboards,
+    maps,
     names,
+    report,
     subcommands,
 )
 from mtf_synthesizer.data import commands as data_commands
@@ -37,9 +39,16 @@ EXAMPLES = {
     "compare": "mtf_synthesizer compare --experiment tiny_shakespeare --rows v,r,d,rv \\\n"
     "    --seeds 0,1,2 --vocabulary bytes --tfds_data_dir data --output runs/shakespeare",
     "demo": "mtf_synthesizer demo",
-    "bench": "mtf_synthesizer bench --rows t5,r --steps 10",
+    "bench": "mtf_synthesizer bench --rows t5,r --steps 10\n"
+    "  mtf_synthesizer bench --rows t5,r --mode greedy --format json\n"
+    "  mtf_synthesizer bench --sweep",
     "cost": "mtf_synthesizer cost --synthesizer rv --size base\n"
     "  mtf_synthesizer cost --table 4 --format csv",
+    "maps": "mtf_synthesizer maps --model_dir runs/v runs/r --output runs/maps \\\n"
+    "    --task synthesizer_verses_v001\n"
+    "  mtf_synthesizer maps --model_dir runs/rv --output runs/maps_of_text \\\n"
+    '    --text "modern: In the beginning God created the heaven and the earth."',
+    "report": "mtf_synthesizer report runs --output runs/report.md --output runs/report.html",
     "list": "mtf_synthesizer list synthesizers",
     "gin-path": "t5_mesh_transformer --gin_location_prefix=$(mtf_synthesizer gin-path) \\\n"
     "    --module_import=mtf_synthesizer.tasks --gin_file=synthesizers/rv.gin ...",
@@ -48,7 +57,7 @@ EXAMPLES = {
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line; `command` of the result is the name of the sub-command."""
-    top = argparse.ArgumentParser(
+    top = subcommands.Parser(
         prog="mtf_synthesizer",
         description="Synthesizer attention for Mesh-TensorFlow and T5.",
         epilog="`mtf_synthesizer COMMAND --help` shows the options of a command and an example.",
@@ -68,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     demo = _add(commands, "demo", "train and compare V, R and R+V on real text, in minutes")
     demo.add_argument("--output", default="runs/demo", help="folder (default: %(default)s)")
     _add_verbose(demo)
-    bench = _add(commands, "bench", "measure the speed of training steps, rows side by side")
+    bench = _add(commands, "bench", "measure time and memory of steps, rows side by side")
     benchmark.add_arguments(bench)
     _add_verbose(bench)
     cost = _add(commands, "cost", "count parameters and FLOPs of a model, by formula and graph")
@@ -76,6 +85,10 @@ def parser() -> argparse.ArgumentParser:
     _add_gin(cost)
     _add_modules(cost)
     _add_verbose(cost)
+    looked = _add(commands, "maps", "show what the attention of trained models looks like")
+    maps.add_arguments(looked)
+    _add_configuration(looked)
+    report.add_arguments(_add(commands, "report", "put results beside the paper's, in its tables"))
     _add_list(_add(commands, "list", "show the known synthesizers, sizes, runs or tasks"))
     _add(commands, "gin-path", "print the folder of the gin files, for --gin_location_prefix")
     return top
@@ -114,15 +127,15 @@ def _add_train(command: argparse.ArgumentParser) -> None:
         help="model folder or checkpoint to start from; without --synthesizer and --size the "
         "model is the one found there",
     )
+    add(
+        "--partial_init",
+        action="store_true",
+        help="start from --init_checkpoint though it lacks variables of this model, which then "
+        "start afresh, or has more",
+    )
     add("--seed", type=int, default=0, help="of initial values, dropout and order of examples")
     add("--summary_steps", type=_positive, help="steps between summaries (default: by length)")
-    add(
-        "--additional_task_cache_dirs",
-        type=_listed,
-        default=[],
-        metavar="DIR,DIR",
-        help="read what `cache` has written to these folders instead of the data itself",
-    )
+    _add_caches(command)
     add(
         "--no_attention_summaries",
         dest="attention_summaries",
@@ -137,7 +150,12 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     add("--model_dir", required=True, help="folder of a trained model")
     add("--task", required=True, help="seqio task or mixture")
     add("--split", default="validation", help="default: %(default)s")
-    add("--checkpoints", default="latest", help="latest, all or a step (default: %(default)s)")
+    add(
+        "--checkpoints",
+        default="latest",
+        help="latest, all, a step, or best: by the task's first metric in the report that "
+        "`evaluate --split validation --checkpoints all` has written (default: %(default)s)",
+    )
     add("--output", help="JSON file (default: eval_<task>_<split>.json in the model folder)")
     add(
         "--no_decode",
@@ -169,7 +187,11 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
         help="file, one JSON object per example; of a benchmark a folder with a file for each "
         "task, in which the same command goes on with the tasks that have none",
     )
-    add("--checkpoint", default="latest", help="latest or a step (default: %(default)s)")
+    add(
+        "--checkpoint",
+        default="latest",
+        help="latest, a step, or best, as of `evaluate` (default: %(default)s)",
+    )
     _add_examples(command)
     _add_configuration(command)
 
@@ -256,6 +278,7 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
         "none: give test)",
     )
     add("--init_from", help="folder of an earlier comparison, whose models are fine-tuned")
+    _add_caches(command)
     add(
         "--evaluation_gin_file",
         action="append",
@@ -264,6 +287,16 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
         help="gin file for the evaluation alone, e.g. beam_search.gin",
     )
     _add_configuration(command)
+
+
+def _add_caches(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--additional_task_cache_dirs",
+        type=_listed,
+        default=[],
+        metavar="DIR,DIR",
+        help="read what `cache` has written to these folders instead of the data itself",
+    )
 
 
 def _add_examples(command: argparse.ArgumentParser) -> None:

@@ -4,16 +4,19 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mtf_synthesizer import (
     configuration,
     cost_report,
     leaderboards,
+    maps,
     names,
     prediction_files,
     quiet,
+    report,
+    run_record,
     submission,
 )
 from mtf_synthesizer.arguments import parser
@@ -80,12 +83,14 @@ def _train(args: argparse.Namespace) -> None:
         "gin_params": args.gin_param,
         "modules": _modules(args),
         "init_checkpoint": args.init_checkpoint,
+        "partial_init": args.partial_init,
         "vocabulary": args.vocabulary,
         "tfds_data_dir": args.tfds_data_dir,
         "additional_task_cache_dirs": args.additional_task_cache_dirs,
     }
     # Once without TensorFlow, so that a mistake is answered at once; train does the same again.
-    configuration.for_training(configuration.Request(**wanted))
+    request = configuration.Request(**wanted)
+    configuration.for_training(run_record.resumed(args.model_dir, request, args.seed))
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import runner
 
@@ -97,13 +102,23 @@ def _train(args: argparse.Namespace) -> None:
         verbose=args.verbose,
         **wanted,
     )
+    print(_trained(args.model_dir, result))
+
+
+def _trained(model_dir: str, result: Mapping[str, Any]) -> str:
+    """What `train` has done."""
     loss = "" if result["loss"] is None else f", loss {result['loss']:.4f}"
-    print(f"{args.model_dir}: step {result['step']}{loss}, {result['seconds']:.0f} s")
+    if not result["trained"]:
+        return (
+            f"{model_dir}: nothing was done: it is at step {result['step']}{loss}, and training "
+            f"ends at step {result['end']}. --steps sets another end"
+        )
+    return f"{model_dir}: step {result['step']}{loss}, {result['seconds']:.0f} s"
 
 
 def _evaluate(args: argparse.Namespace) -> None:
     _check_model(args)
-    configuration.chosen_checkpoints(args.model_dir, args.checkpoints)
+    configuration.chosen_checkpoints(args.model_dir, args.checkpoints, args.task)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import runner
 
@@ -129,7 +144,7 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 def _predict(args: argparse.Namespace) -> None:
     _check_model(args)
-    configuration.chosen_checkpoints(args.model_dir, args.checkpoint)
+    configuration.chosen_checkpoints(args.model_dir, args.checkpoint, args.task)
     if args.tasks and not args.benchmark:
         raise names.UserError("--tasks chooses from a benchmark: give --benchmark, or one --task")
     benchmark = leaderboards.find(args.benchmark) if args.benchmark else None
@@ -212,6 +227,7 @@ def _compare(args: argparse.Namespace) -> None:
         "steps": args.steps,
         "vocabulary": args.vocabulary,
         "tfds_data_dir": args.tfds_data_dir,
+        "additional_task_cache_dirs": args.additional_task_cache_dirs,
         "gin_files": args.gin_file,
         "gin_params": args.gin_param,
         "modules": _modules(args),
@@ -237,9 +253,10 @@ def _demo(args: argparse.Namespace) -> None:
 
 
 def _bench(args: argparse.Namespace) -> None:
-    quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import benchmark
 
+    benchmark.check(args)
+    quiet.load_tensorflow(args.verbose)
     benchmark.main(args)
 
 
@@ -249,10 +266,15 @@ def _cost(args: argparse.Namespace) -> None:
     cost_report.main(args)
 
 
+def _maps(args: argparse.Namespace) -> None:
+    maps.check(args)
+    quiet.load_tensorflow(args.verbose)
+    maps.main(args)
+
+
 def _list(args: argparse.Namespace) -> None:
-    for folder in names.KINDS if args.what == "all" else [args.what]:
-        if folder in names.KINDS:
-            print(f"{folder}: {' '.join(names.known(folder))}")
+    for folder in names.beside(args.what):
+        print(f"{folder}: {' '.join(names.known(folder))}")
     if args.what == "tasks":
         quiet.load_tensorflow(args.verbose)
         from mtf_synthesizer import stock
@@ -280,6 +302,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "demo": _demo,
     "bench": _bench,
     "cost": _cost,
+    "maps": _maps,
+    "report": report.run,
     "list": _list,
     "gin-path": _gin_path,
 }

@@ -26,12 +26,13 @@ class Comparison:
 
     Attributes:
       experiment: a name of gin/experiments.
-      rows: names of gin/synthesizers.
+      rows: names of gin/synthesizers and gin/baselines.
       seeds: of each row.
       split: that the models are evaluated on in the end.
       validation_split: on which it is seen whether the loss still falls.
       steps: of training; unless given, the experiment's.
-      vocabulary, tfds_data_dir, gin_files, gin_params, modules: as in runner.train.
+      vocabulary, tfds_data_dir, additional_task_cache_dirs, gin_files, gin_params, modules: as in
+        runner.train.
       init_from: folder of a comparison whose models (of the same row and seed) are fine-tuned.
       evaluation_gin_files: for the evaluation alone, e.g. beam_search.gin.
     """
@@ -44,6 +45,7 @@ class Comparison:
     steps: int | None = None
     vocabulary: str | None = None
     tfds_data_dir: str | None = None
+    additional_task_cache_dirs: Sequence[str] = ()
     gin_files: Sequence[str] = ()
     gin_params: Sequence[str] = ()
     modules: Sequence[str] = configuration.TASK_MODULES
@@ -112,6 +114,7 @@ def _request(wanted: Comparison, row: str, seed: int) -> configuration.Request:
         init_checkpoint=start,
         vocabulary=wanted.vocabulary,
         tfds_data_dir=wanted.tfds_data_dir,
+        additional_task_cache_dirs=wanted.additional_task_cache_dirs,
     )
 
 

@@ -22,6 +22,7 @@ from mtf_synthesizer.tasks import stock_metrics
 # Fields of an example that say which one it is; official submissions are joined by them.
 _IDENTITY = re.compile(r"^(idx|id|index|guid)([/_].*)?$")
 _EOS = 1
+_NO_TARGET = (b"<unk>", b"")  # the first is what T5's preprocessors make of the label -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +159,16 @@ def _targets(examples: ExampleSet) -> list[Any]:
         )
         for row in examples.rows
     ]
+
+
+def has_labels(examples: ExampleSet) -> bool:
+    """Whether the targets say anything: official test splits have T5's signs of missing labels."""
+    texts = [row.get("targets_pretokenized") for row in examples.rows]
+    if any(text is None for text in texts):  # made of the inputs, as in span corruption
+        return True
+    if all(text in _NO_TARGET for text in texts):
+        return False
+    return not all(scoring.says_nothing(target) for target in _targets(examples))
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from mtf_synthesizer import (
     scoring,
     stock,
 )
+from mtf_synthesizer.best_step import report_path
 from mtf_synthesizer.configuration import TASK_MODULES, Checkpoint
 from mtf_synthesizer.evaluation_report import describe
 from mtf_synthesizer.tasks import stock_metrics, vocabularies
@@ -68,7 +68,7 @@ def evaluate(
       model_dir: folder of `train`; its operative_config.gin says what the model is.
       task: a seqio task or mixture.
       split: of the task.
-      checkpoints: "latest", "all" or a step.
+      checkpoints: "latest", "all", a step, or "best": by the report of the validation split.
       batch_size: sequences in a batch; unless given, that of training.
       examples: use only the first so many of each task.
       decode: decode the tasks that have metrics, and compute these.
@@ -85,7 +85,7 @@ def evaluate(
       What was evaluated now, as it is written; docs/metrics.md describes it. `results` has a
       dictionary for each checkpoint and task with step, task, examples, metrics (name -> number)
       and, if teacher_forced, loss (nats per target token), token_accuracy, sequence_accuracy and
-      tokens.
+      tokens. A split without labels has neither metrics nor loss, but a note that says so.
 
     Raises:
       names.UserError: a name, file, binding, split or checkpoint is wrong, or there is no data.
@@ -97,7 +97,7 @@ def evaluate(
     wanted = configuration.for_model(
         model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir
     )
-    chosen = configuration.chosen_checkpoints(model_dir, checkpoints)
+    chosen = configuration.chosen_checkpoints(model_dir, checkpoints, task)
     path = output or report_path(model_dir, task, split)
     before = evaluation_report.read(path, task, split, model_dir if output else None)
     rows: list[dict[str, Any]] = []
@@ -110,9 +110,12 @@ def evaluate(
             for each in sets:
                 size = batch_size or trained.batch_size
                 row = _made_by(each, checkpoint, examples)
-                if teacher_forced:
+                labelled = decoding.has_labels(each)
+                if not labelled:
+                    row["notes"] = [scoring.NO_LABELS]
+                elif teacher_forced:
                     row |= _teacher_forced(model_dir, each, trained, size, checkpoint)
-                if decode and _is_decoded(each):
+                if decode and _is_decoded(each) and (labelled or predictions is not None):
                     outputs = prediction.decoded(model_dir, each, trained, size, checkpoint)
                     row |= {"decoding": _decoding_settings(trained.model_type)}
                     row |= vars(decoding.metrics(each, outputs))
@@ -250,8 +253,3 @@ def _teacher_forced(
     if not stock_metrics.of(each.task):
         measured["metrics"] = scoring.of_language(loss, tokens, each.rows, each.task)
     return measured
-
-
-def report_path(model_dir: str | os.PathLike[str], task: str, split: str) -> pathlib.Path:
-    """Where `evaluate` writes its result unless told otherwise."""
-    return pathlib.Path(model_dir) / f"eval_{task}_{split}.json"

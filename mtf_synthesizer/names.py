@@ -108,10 +108,19 @@ def gin_file(folder: str, name: str) -> str:
     return f"{found[name]}/{name}.gin"
 
 
+def beside(what: str) -> list[str]:
+    """The folders whose names are to be shown of one, and what stands in the same place; or "all".
+
+    None for what is no folder.
+    """
+    if what == "all":
+        return list(KINDS)
+    return [what, *_BESIDE.get(what, ())] if what in KINDS else []
+
+
 def choices(folder: str) -> dict[str, str]:
     """All that may stand in the place of a name -> the folder where its file lies."""
-    places = (folder, *_BESIDE.get(folder, ()))
-    return {stem: place for place in places for stem in known(place)}
+    return {stem: place for place in beside(folder) for stem in known(place)}
 
 
 def check(what: str, name: str, allowed: Iterable[str]) -> None:

@@ -51,7 +51,7 @@ def predict(
     wanted = configuration.for_model(
         model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir
     )
-    chosen = chosen_checkpoint(model_dir, checkpoint)
+    chosen = chosen_checkpoint(model_dir, checkpoint, task)
     records: list[dict[str, Any]] = []
     with stock.configured(wanted, verbose):
         trained = stock.build(model_dir)
@@ -82,13 +82,15 @@ def _check_replaceable(output: pathlib.Path) -> None:
         )
 
 
-def chosen_checkpoint(model_dir: str | os.PathLike[str], choice: str | int) -> Checkpoint:
-    """The checkpoint meant by "latest" or a step.
+def chosen_checkpoint(
+    model_dir: str | os.PathLike[str], choice: str | int, task: str | None = None
+) -> Checkpoint:
+    """The checkpoint meant by "latest", "best" (of a task) or a step.
 
     Raises:
       names.UserError: there is none, or more than one is meant.
     """
-    chosen = configuration.chosen_checkpoints(model_dir, choice)
+    chosen = configuration.chosen_checkpoints(model_dir, choice, task)
     if len(chosen) != 1:
         raise names.UserError("predict uses one checkpoint: choose latest or a step, not all")
     return chosen[0]

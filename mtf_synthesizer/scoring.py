@@ -16,6 +16,7 @@ from mtf_synthesizer.tasks.text_metrics import Bleu
 
 # Of these the smallest value is the best; of all other metrics the largest.
 LOSSES = ("log_perplexity", "perplexity", "word_perplexity", "bits_per_byte")
+NO_LABELS = "the split has no labels to compare with"
 _FIRST_BYTE = 3  # ids below: padding, end of sequence, unknown
 
 
@@ -43,8 +44,8 @@ def of_predictions(
       metrics: as a task has them.
       targets, predictions: as the task's postprocessor makes them.
     """
-    if all(_says_nothing(target) for target in targets):
-        return Scores(notes=["the split has no labels to compare with"])
+    if all(says_nothing(target) for target in targets):
+        return Scores(notes=[NO_LABELS])
     scores = Scores()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")  # libraries remark on classes that nobody predicted
@@ -55,7 +56,7 @@ def of_predictions(
     return scores
 
 
-def _says_nothing(target: Any) -> bool:
+def says_nothing(target: Any) -> bool:
     """Whether it is what T5's tasks make of a missing label."""
     value = target["value"] if isinstance(target, dict) and "value" in target else target
     if isinstance(value, list | tuple | str):

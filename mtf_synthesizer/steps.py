@@ -28,7 +28,7 @@ class Steps:
         """
         path = self._folder / f"{name}.json"
         if path.exists():
-            return json.loads(path.read_text("utf-8"))
+            return _read(path)
         print(f"{name} ...", flush=True)
         began = time.monotonic()
         result = function()
@@ -38,17 +38,42 @@ class Steps:
 
 
 def check_settings(folder: pathlib.Path, settings: Mapping[str, Any]) -> None:
-    """Writes the settings of a job into its new folder.
+    """Writes the settings of a job into its folder, unless it holds a job with others.
+
+    A job that never came to its first result or checkpoint binds nobody.
 
     Raises:
-      names.UserError: the folder holds a job with other settings.
+      names.UserError: the folder holds results with other settings.
     """
     path = folder / SETTINGS
     wanted = json.loads(json.dumps(settings))
-    if path.exists() and (found := json.loads(path.read_text("utf-8"))) != wanted:
-        changed = [name for name in wanted if wanted[name] != found.get(name)]
-        raise names.UserError(
-            f"{folder} holds results with another {', '.join(changed)}; remove the folder or "
-            "choose another with --output"
-        )
+    if path.exists() and _has_results(folder):
+        found = _read(path)
+        changed = [n for n in {**wanted, **found} if (wanted.get(n) or 0) != (found.get(n) or 0)]
+        if changed:
+            raise names.UserError(
+                f"{folder} holds results with another {', '.join(changed)}; remove the folder or "
+                "choose another with --output"
+            )
     saving.write_json(path, wanted)
+
+
+def _has_results(folder: pathlib.Path) -> bool:
+    return any(folder.glob("steps/*.json")) or any(folder.rglob("model.ckpt-*.index"))
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    """A JSON object that this job wrote.
+
+    Raises:
+      names.UserError: it is none.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError) as error:
+        raise names.UserError(
+            f"{path} can't be read ({error}): remove it, and what it stands for is done again"
+        ) from error
+    return found

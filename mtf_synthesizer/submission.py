@@ -91,7 +91,8 @@ def replacements(benchmark: Benchmark, invalid: Iterable[str]) -> dict[str, Valu
         files = (benchmark.file(name),) if equals else benchmark.files
         known = {file.name: value for file in files if (value := file.named(answer)) is not None}
         if not known:
-            allowed = (f"{f.stem}: {a.allowed}" for f in files for a in f.tasks.values())
+            every = (f"{f.stem}: {a.allowed}" for f in files for a in f.tasks.values())
+            allowed = dict.fromkeys(every)  # tasks that fill the same file may have the same
             raise names.UserError(
                 f"--invalid {text}: {answer!r} is no answer. Known: {'; '.join(allowed)}"
             )

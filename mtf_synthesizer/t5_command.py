@@ -19,6 +19,7 @@ _FLAG_MODULES = (
     "mesh_tensorflow.transformer.utils",
     "mesh_tensorflow.simd_mesh_impl",
 )
+_HELP = frozenset({"--help", "-help", "--helpshort"})
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -32,7 +33,7 @@ def run(arguments: Sequence[str]) -> None:
       SystemExit: when T5 is done.
     """
     _check(arguments)
-    wants_help = bool({"--help", "-help", "--helpshort"} & set(arguments))
+    wants_help = bool(_HELP & set(arguments))
     # Its users expect its logs: they are how it shows losses and scores.
     quiet.load_tensorflow(verbose=not wants_help)
     import gin
@@ -89,10 +90,16 @@ def _check(arguments: Sequence[str]) -> None:
         ]
         with names.searched(prefixes):
             bindings.check(given.gin_file, given.gin_param, given.module_import, skipped)
+    elsewhere = {argument.partition("=")[0] for argument in arguments} & (_HELP | {"--flagfile"})
+    if not given.model_dir and not elsewhere:
+        raise names.UserError(
+            "no --model_dir given: T5 would write to /tmp/transformer_standalone, and go on with "
+            "whatever it finds there"
+        )
 
 
 def _gin_flags(arguments: Sequence[str]) -> argparse.Namespace:
-    """The flags that say what the configuration is."""
+    """The flags that say what the configuration is and where the model lies."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in (
         "gin_file",
@@ -100,6 +107,7 @@ def _gin_flags(arguments: Sequence[str]) -> argparse.Namespace:
         "gin_location_prefix",
         "module_import",
         "additional_deprecated_gin_references",
+        "model_dir",
     ):
         parser.add_argument(f"--{name}", f"-{name}", action="append", default=[])
     for name in ("--skip_all_gin_unknowns", "-skip_all_gin_unknowns"):

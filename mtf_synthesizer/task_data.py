@@ -10,6 +10,8 @@ from tensorflow_datasets.core.utils import gcs_utils
 
 from mtf_synthesizer import names
 
+_OFFICIAL = ("train", "validation", "test")
+
 
 def read_from(folder: str | None) -> None:
     """Lets all tasks read prepared data from a folder; None is the usual place.
@@ -29,7 +31,16 @@ def read_from(folder: str | None) -> None:
 
 def check(task: str, split: str) -> None:
     """Raises a UserError unless a task or mixture has a split and the folder has its data sets."""
-    names.check(f"split of {task}", split, splits(task))
+    known = splits(task)
+    try:
+        names.check(f"split of {task}", split, known)
+    except names.UserError as error:
+        if not _loaders(task) or split not in _OFFICIAL:
+            raise
+        raise names.UserError(
+            f"{error} If the official files have it, `mtf_synthesizer data prepare --overwrite` "
+            "adds it to data that was prepared without"
+        ) from error
 
 
 def splits(task: str) -> list[str]:
@@ -41,8 +52,7 @@ def splits(task: str) -> list[str]:
       names.UserError: the folder lacks a data set.
     """
     tasks = seqio.get_subtasks(seqio.get_mixture_or_task(task))
-    found = [each.source for each in tasks]
-    loaders = [each.tfds_dataset for each in found if isinstance(each, seqio.TfdsDataSource)]
+    loaders = _loaders(task)
     lacking = sorted(
         {each.name for each in loaders if each.data_dir and not _is_there(each.data_dir, each.name)}
     )
@@ -52,6 +62,12 @@ def splits(task: str) -> list[str]:
             f"{', '.join(lacking)}. Add it with `mtf_synthesizer data prepare`"
         )
     return sorted({name for each in tasks for name in _splits(each)})
+
+
+def _loaders(task: str) -> list[seqio.utils.LazyTfdsLoader]:
+    """What reads prepared data for a task or mixture."""
+    sources = [each.source for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))]
+    return [each.tfds_dataset for each in sources if isinstance(each, seqio.TfdsDataSource)]
 
 
 def _splits(task: seqio.Task) -> Sequence[str]:

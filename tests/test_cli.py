@@ -37,10 +37,21 @@ MISTAKES = {
         ["'max_len'", "'max_length'"],
     ),
     "configurable": ([*RV, "--gin_param", "Randm.max_length = 2"], ["'Randm'", "'Random'"]),
+    "own function": (
+        [*RV, "--gin_param", "Sum.functions = [@Mine()]"],
+        ["'Mine'", "--module_import"],
+    ),
+    "word for a number": ([*RV, "--gin_param", "num_layers = 'four'"], ["above 0, not 'four'"]),
+    "zero": ([*RV, "--gin_param", "d_model = 0"], ["d_model must be a whole number above 0"]),
+    "negative": ([*RV, "--gin_param", "SyntheticAttention.num_heads = -1"], ["not -1"]),
+    "rate": ([*RV, "--gin_param", "dropout_rate = 2.0"], ["from 0 up to, but not, 1, not 2.0"]),
+    "batch": ([*RV, "--gin_param", "run.batch_size = ('tokens', 0)"], ['("tokens_per_batch"']),
+    "switch": ([*RV, "--gin_param", "pack = 1"], ["True or False, not 1"]),
     "reference": ([*RV, "--gin_param", "Sum.functions = [@Rndom()]"], ["'Rndom'", "'Random'"]),
     "start": ([*TRAIN, "--init_checkpoint", "nowhere"], ["'nowhere'", "model.ckpt-1000"]),
     "model folder": (["evaluate", "--model_dir", "nowhere", "--task", "t"], ["nowhere", "train"]),
     "t5 flag": (["t5", "--gin_fil=x"], ["--gin_fil", "'gin_file'"]),
+    "t5 without a folder": (["t5", "--gin_file=sizes/tiny.gin"], ["--model_dir"]),
     "t5 file": (["t5", "--gin_file=sizes/tinny.gin"], ["'sizes/tinny.gin'", "'sizes/tiny.gin'"]),
     "t5 parameter": (
         ["t5", "--gin_file=models/bi_v1.gin", "--gin_param", "Bitransformer.shared_emb = 1"],
@@ -93,13 +104,68 @@ def test_a_mistake_is_answered_without_tensorflow(mistakes, name):
     assert not loaded
 
 
+# What is typed -> the suggestion, after the usage that argparse shows.
+MISSPELT = {
+    "option": (["train", "--stpes", "3"], "unknown option --stpes. Did you mean '--steps'"),
+    "option with its value": (["data", "list", "--verbse=1"], "unknown option --verbse."),
+    "option of data": (["data", "prepare", "--form", "x"], "Did you mean '--from'?"),
+    "command": (["trian"], "Did you mean 'train'?"),
+    "choice": (["list", "sizs"], "Did you mean 'sizes'"),
+}
+
+
+@pytest.fixture(scope="module")
+def misspelt():
+    return run_all({name: command for name, (command, _) in MISSPELT.items()})
+
+
+@pytest.mark.parametrize("name", MISSPELT)
+def test_what_argparse_does_not_know_gets_a_suggestion(misspelt, name):
+    status, _, err, loaded = misspelt[name]
+    assert status == 2
+    assert MISSPELT[name][1] in err
+    assert not loaded
+
+
+def test_values_and_shortened_options_are_no_mistakes():
+    given = arguments.parser().parse_args([*TRAIN, "--gin_param", "--x = 3", "--step", "3"])
+    assert (given.gin_param, given.steps) == (["--x = 3"], 3)
+
+
+def test_a_users_own_functions_may_take_any_values(tmp_path, monkeypatch):
+    text = "import gin\n@gin.configurable\ndef mine(rank, num_heads): pass\n"
+    (tmp_path / "users_values.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    bindings.check([], ["mine.rank = 'first'", "mine.num_heads = None"], ["users_values"])
+
+
+def test_a_gin_file_that_is_no_text(tmp_path):
+    (tmp_path / "x.gin").write_bytes(b"d_model = 3 # \xff")
+    with pytest.raises(names.UserError, match=r"x\.gin: not UTF-8"):
+        bindings.check([str(tmp_path / "x.gin")], [])
+
+
+def test_baselines_stand_beside_synthesizers(helps):
+    synthesizers, baselines = helps["beside"][1].splitlines()
+    assert synthesizers.startswith("synthesizers: d ")
+    assert "lightconv" in baselines
+
+
 COMMANDS = ["train", "evaluate", "predict", "submit", "cache", "demo", "bench", "list", "gin-path"]
 
 
 @pytest.fixture(scope="module")
 def helps():
     commands = {name: [name, "--help"] for name in COMMANDS}
-    return run_all({**commands, "": ["--help"], "all": ["list"], "path": ["gin-path"]})
+    return run_all(
+        {
+            **commands,
+            "": ["--help"],
+            "all": ["list"],
+            "path": ["gin-path"],
+            "beside": ["list", "synthesizers"],
+        }
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)

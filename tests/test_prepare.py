@@ -59,6 +59,7 @@ def test_other_counts_are_refused_unless_allowed(official):
     first, second = str(error.value).splitlines()
     for part in ("RTE/train.tsv", "7 examples", "2,490", "--allow_partial"):
         assert part in first
+    assert "but the published file has 2,490: cut off" in first
     assert "RTE/dev.tsv.gz" in second
     prepare.check(findings, allow_partial=True)
 
@@ -112,6 +113,25 @@ def test_the_first_alternative_that_is_whole_is_read(tmp_path):
     assert prepare.locate(data, "test", tmp_path).paths == ()
 
 
+def test_half_of_a_pair(tmp_path, capsys):
+    text = "".join(f"Line {i}.\n" for i in range(5))
+    written(tmp_path / "train.en", text)
+    with pytest.raises(names.UserError) as error:
+        prepare.check(prepare.survey("multi30k", tmp_path), allow_partial=True)
+    of_german, of_french = str(error.value).splitlines()
+    assert "multi30k/de-en:1.0.0 train is left out: train.de missing" in of_german
+    assert "train.fr missing" in of_french
+    for name in ("train.de", "val.de"):
+        written(tmp_path / name, text)
+    found = states(prepare.survey("multi30k", tmp_path))
+    assert found["multi30k/de-en", "validation"] == "incomplete"
+    assert found["multi30k/fr-en", "train"] == "missing"  # its English is that of the German pair
+    prepare.run("multi30k", tmp_path, tmp_path / "out", allow_partial=True)
+    said = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
+    assert len(said) == 1
+    assert "validation is left out: val.en missing" in said[0]
+
+
 def command(official, output, *flags):
     place = ["--from", str(official), "--tfds_data_dir", str(output)]
     return ["data", "prepare", "--benchmark", "glue", *place, *flags]
@@ -133,7 +153,14 @@ def test_the_command_leaves_what_is_there_unless_told(official, tmp_path, capsys
     before = contents(output)
     written(official / "RTE/train.tsv", TRAIN.replace("Line", "Other"))
     assert cli.main(command(official, output, "--allow_partial")) == 0
-    assert "left as it is" in capsys.readouterr().out
+    assert "left as it is (--overwrite writes it again)" in capsys.readouterr().out
+    assert contents(output) == before
+    written(official / "RTE/test.tsv", "index\tsentence1\tsentence2\n0\tA\tB\n")
+    (official / "RTE/dev.tsv.gz").unlink()
+    assert cli.main(command(official, output, "--allow_partial")) == 0
+    shown = capsys.readouterr().out
+    assert "it has train, validation, not test. --overwrite writes it again with " in shown
+    assert "train, test, without validation, whose files are not in --from" in shown
     assert contents(output) == before
     assert cli.main(command(official, output, "--allow_partial", "--overwrite")) == 0
     assert contents(output) != before

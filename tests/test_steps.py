@@ -26,9 +26,29 @@ def test_an_interrupted_step_is_run_again(tmp_path):
 def test_other_settings_are_refused(tmp_path):
     settings = {"size": "mini", "seed": 0, "lengths": (5, 7)}
     check_settings(tmp_path, settings)
+    Steps(tmp_path / "steps").run("one", lambda: {"value": 3})
     check_settings(tmp_path, settings)
     with pytest.raises(names.UserError, match="another size, seed; remove the folder"):
         check_settings(tmp_path, settings | {"size": "base", "seed": 3})
+    with pytest.raises(names.UserError, match="another seed; remove"):
+        check_settings(tmp_path, {"size": "mini", "lengths": (5, 7), "seed": 3})
+    check_settings(tmp_path, settings | {"new_option": ()})  # of a later release, and not given
+
+
+def test_a_start_that_failed_binds_nobody(tmp_path):
+    check_settings(tmp_path, {"seed": 0})
+    check_settings(tmp_path, {"seed": 3})
+    with pytest.raises(names.UserError, match="another seed"):
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / "model.ckpt-0.index").touch()
+        check_settings(tmp_path, {"seed": 0})
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "\x00"])
+def test_a_broken_result_is_said_to_be_one(tmp_path, content):
+    (tmp_path / "one.json").write_text(content)
+    with pytest.raises(names.UserError, match=r"one\.json can't be read .*: remove it"):
+        Steps(tmp_path).run("one", dict)
 
 
 def test_gin_files_are_part_of_what_a_job_was_started_with():

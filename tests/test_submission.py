@@ -115,6 +115,12 @@ def test_an_answer_that_is_none_is_refused(invalid, message):
         submission.replacements(GLUE, [invalid])
 
 
+def test_a_file_that_several_tasks_fill_is_listed_once():
+    with pytest.raises(names.UserError) as error:
+        submission.replacements(GLUE, ["xyz"])
+    assert str(error.value).count("WNLI: ") == 1
+
+
 def test_similarities_are_clipped_and_counted(tmp_path):
     path = tmp_path / "s.zip"
     rows = changed(STSB, 3, output="5.2")

@@ -24,6 +24,7 @@ class Finding:
       paths: its files; empty if they are missing.
       rows: how many examples they have; None if they are missing or broken.
       fault: what is wrong with them.
+      lacking: names of files that are missing while others of the split, `beside`, are there.
     """
 
     dataset: Dataset
@@ -31,6 +32,8 @@ class Finding:
     paths: tuple[pathlib.Path, ...] = ()
     rows: int | None = None
     fault: str | None = None
+    lacking: tuple[str, ...] = ()
+    beside: tuple[pathlib.Path, ...] = ()
 
     @property
     def state(self) -> str:
@@ -38,7 +41,7 @@ class Finding:
         if self.fault is not None:
             return "broken"
         if self.rows is None:
-            return "missing"
+            return "incomplete" if self.lacking else "missing"
         if not self.split.counts:
             return "found"
         return "complete" if self.rows in self.split.counts else "other count"
@@ -57,21 +60,32 @@ def survey(benchmark: str, folder: pathlib.Path, show_progress: bool = True) -> 
     known = catalogue.datasets(benchmark)
     if not folder.is_dir():
         raise names.UserError(f"--from {folder}: there is no such folder")
-    return [
+    findings = [
         _checked(locate(dataset, split, folder), show_progress)
         for dataset in known
         for split in dict.fromkeys(split.name for split in dataset.splits)
     ]
+    # The English files of one pair of languages are no part of another pair that is missing.
+    used = {path for each in findings for path in each.paths}
+    return [
+        dataclasses.replace(each, lacking=()) if used.issuperset(each.beside) else each
+        for each in findings
+    ]
 
 
 def locate(dataset: Dataset, name: str, folder: pathlib.Path) -> Finding:
-    """The first of the alternatives for a split that is there, else what the first one lacks."""
+    """The first of the alternatives for a split that is there, else one of which a part is."""
     alternatives = [split for split in dataset.splits if split.name == name]
+    partly: list[Finding] = []
     for split in alternatives:
-        found = [files.find(folder, each) for each in split.files]
-        if all(found):
-            return Finding(dataset, split, tuple(path for each in found for path in each))
-    return Finding(dataset, alternatives[0])
+        found = {each: files.find(folder, each) for each in split.files}
+        if all(found.values()):
+            return Finding(dataset, split, tuple(path for each in found.values() for path in each))
+        if any(found.values()):
+            lacking = tuple(each for each, paths in found.items() if not paths)
+            there = tuple(path for paths in found.values() for path in paths)
+            partly.append(Finding(dataset, split, lacking=lacking, beside=there))
+    return partly[0] if partly else Finding(dataset, alternatives[0])
 
 
 def _checked(found: Finding, show_progress: bool) -> Finding:
@@ -107,6 +121,9 @@ def check(findings: Sequence[Finding], allow_partial: bool) -> None:
       allow_partial: whether splits may have other counts than the published ones.
     """
     present = [each for each in findings if each.paths]
+    incomplete = [each for each in findings if each.lacking]
+    if incomplete and not present:
+        raise names.UserError("\n".join(_incomplete(each) for each in incomplete))
     if not present:
         raise names.UserError(
             f"--from: none of the files is there, not even {findings[0].split.files[0]}. Give the "
@@ -118,12 +135,19 @@ def check(findings: Sequence[Finding], allow_partial: bool) -> None:
         _raise_first([_wrong_count(each) for each in present if each.state == "other count"])
 
 
+def _incomplete(found: Finding) -> str:
+    return (
+        f"{found.dataset.tfds_name} {found.split.name} is left out: "
+        f"{', '.join(found.lacking)} missing beside the other files of the split"
+    )
+
+
 def _wrong_count(found: Finding) -> str:
     first = found.paths[0]
-    what = "files" if len(found.paths) > 1 else "file"
+    what = "files have" if len(found.paths) > 1 else "file has"
     return (
         f"{first}: {found.rows:,} examples of {found.dataset.tfds_name} {found.split.name}, but "
-        f"the published {what} have {found.published}: cut off, a part or another release. Get "
+        f"the published {what} {found.published}: cut off, a part or another release. Get "
         "the official files, or take these with --allow_partial"
     )
 
@@ -180,12 +204,31 @@ def run(
     findings = survey(benchmark, folder)
     rich.console.Console().print(table_of_findings(findings))
     check(findings, allow_partial)
+    for each in findings:
+        if each.lacking:
+            print(_incomplete(each))
     quiet.load_tensorflow(verbose)
     try:
         for path, written in write(findings, output, overwrite):
-            print(path if written else f"{path} was there and is left as it is (--overwrite)")
+            print(path if written else _left(path, findings, output))
     except OSError as error:
         raise names.UserError(f"--tfds_data_dir {output}: can't be written: {error}") from error
+
+
+def _left(path: pathlib.Path, findings: Sequence[Finding], output: pathlib.Path) -> str:
+    """What is said of a data set that is there; it may lack splits that could be written now."""
+    from mtf_synthesizer.data import prepared
+
+    ready = prepared.splits(path)
+    now = [e.split.name for e in findings if e.paths and output / e.dataset.directory == path]
+    new, lost = [n for n in now if n not in ready], [n for n in ready if n not in now]
+    if not new:
+        return f"{path} was there and is left as it is (--overwrite writes it again)"
+    warning = f", without {', '.join(lost)}, whose files are not in --from" if lost else ""
+    return (
+        f"{path} was there and is left as it is: it has {', '.join(ready)}, not {', '.join(new)}. "
+        f"--overwrite writes it again with {', '.join(now)}{warning}"
+    )
 
 
 def table_of_findings(findings: Sequence[Finding]) -> rich.table.Table:
