@@ -174,6 +174,18 @@ def test_the_folder_of_t5s_own_command(trained, tmp_path):
     assert theirs["results"] == ours["results"]
 
 
+def test_a_split_without_labels_has_neither_loss_nor_metrics(trained):
+    for given in ({}, {"decode": False}):
+        report = runner.evaluate(
+            trained[0], BOTH, split="test", checkpoints=5, modules=MODULES, **given
+        )
+        for row in report["results"]:
+            assert "loss" not in row and "tokens" not in row
+            assert (row["metrics"], row["decoding"], row["examples"]) == ({}, None, 5)
+            assert row["notes"] == ["the split has no labels to compare with"]
+    assert f"note: {PAIRS}: the split has no labels" in runner.describe(report)
+
+
 def test_tasks_without_the_split_are_named_and_left_out(trained):
     report = runner.evaluate(trained[0], SOME_WITH_TEST, split="test", modules=MODULES)
     (row,) = report["results"]
