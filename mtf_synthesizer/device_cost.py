@@ -6,8 +6,9 @@ Parameters, optimizer, gradients and exchanges are exact; activations are an est
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import mesh_tensorflow as mtf
@@ -19,7 +20,7 @@ from mtf_synthesizer.communication import Collective, Traffic, bytes_by_kind, tr
 from mtf_synthesizer.configuration import Configuration
 from mtf_synthesizer.mesh_layout import MeshLayout
 from mtf_synthesizer.names import UserError
-from mtf_synthesizer.one_device import OneDevice
+from mtf_synthesizer.one_device import LaidOut, OneDevice
 from mtf_synthesizer.training_step import Step, Wanted
 
 # In place of what fits one processor (`stock`, local_cpu.gin): as Mesh and T5 train on TPUs.
@@ -143,7 +144,8 @@ def of_step(wanted: Wanted, plan: MeshLayout) -> DeviceCost:
     """
     plan.check_tensor([("batch", wanted.batch_size)])
     with tf.Graph().as_default():
-        step = training_step.build(wanted)
+        with _fitting(plan):
+            step = training_step.build(wanted)
         tensors = [t for operation in step.mesh.graph.operations for t in operation.outputs]
         for tensor in tensors:
             plan.check_tensor([(dim.name, dim.size) for dim in tensor.shape.dims])
@@ -192,12 +194,8 @@ def _lowered(
     step: Step, device: OneDevice, plan: MeshLayout, autostack: bool
 ) -> tuple[liveness.Peak, Iterable[Collective]]:
     """The peak of what a device computes, and the exchanges whose results are needed."""
-    try:
+    with _fitting(plan):
         lowering = mtf.Lowering(step.mesh.graph, {step.mesh: device}, autostack=autostack)
-    except (ValueError, NotImplementedError) as error:
-        raise UserError(
-            f"--mesh_shape {plan.shape_text}, {plan.source} {plan.rules_text}: {error}"
-        ) from error
     results = [lowering.lowered_operation(update) for update in step.updates]
     results.append(_on_device(lowering.tensors[step.loss].to_laid_out_tensor()).op)
     gradients = [_before_sum(lowering.tensors[gradient]) for gradient in step.gradients]
@@ -207,12 +205,25 @@ def _lowered(
     return liveness.peak(operations, gradients), exchanged
 
 
-def _before_sum(laid_out: mtf.ops.LazyAllreduceSum | OneDevice.LaidOutTensor) -> tf.Tensor:
+@contextlib.contextmanager
+def _fitting(plan: MeshLayout) -> Iterator[None]:
+    """Inside, Mesh's errors are answers to the layout."""
+    try:
+        yield
+    except (ValueError, NotImplementedError) as error:
+        why = str(error).strip().splitlines()[0]  # gin adds where it was called
+        raise UserError(
+            f"--mesh_shape {plan.shape_text}, {plan.source} {plan.rules_text}: {why}"
+        ) from error
+
+
+def _before_sum(laid_out: mtf.ops.LazyAllreduceSum | LaidOut) -> tf.Tensor:
     """A tensor on the device; a sum over devices lies in the same memory as what is added."""
     if isinstance(laid_out, mtf.ops.LazyAllreduceSum):
         laid_out = laid_out.laid_out_input
     return _on_device(laid_out)
 
 
-def _on_device(laid_out: OneDevice.LaidOutTensor) -> tf.Tensor:
-    return laid_out.tensor_list[0]
+def _on_device(laid_out: LaidOut) -> tf.Tensor:
+    slices: list[tf.Tensor] = laid_out.tensor_list
+    return slices[0]

@@ -65,8 +65,8 @@ class MeshLayout:
                 raise UserError(
                     f"--mesh_shape {self.shape_text}, {self.source} {self.rules_text}: "
                     f"{name}:{axis} splits {size} entries into {sizes[axis]} parts, which must be "
-                    f"equal (a tensor has the dimensions {_listed(dims)}). Choose a size of {axis!r} that "
-                    f"divides {size}, or leave {name} whole"
+                    f"equal (a tensor has the dimensions {_listed(dims)}). Choose a size of "
+                    f"{axis!r} that divides {size}, or leave {name} whole"
                 )
             split[axis] = name
 

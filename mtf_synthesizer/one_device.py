@@ -16,10 +16,12 @@ from mesh_tensorflow import placement_mesh_impl
 
 from mtf_synthesizer.communication import Collective
 
-LaidOut = placement_mesh_impl.PlacementMeshImpl.LaidOutTensor
-
 # Over more devices Mesh adds bfloat16 up as float32.
 _LARGEST_BFLOAT16_GROUP = 8
+
+
+class LaidOut(placement_mesh_impl.PlacementMeshImpl.LaidOutTensor):
+    """The slice of a tensor on the device."""
 
 
 class Slice:
