@@ -144,13 +144,15 @@ def test_a_baseline_is_named_like_a_synthesizer():
 @pytest.mark.parametrize("experiment", names.known("experiments"))
 def test_every_row_of_an_experiment_finalizes(experiment):
     columns = paper.columns(experiment)
-    rows = {row for column in columns for row in column.values} or {"v", "r"}
+    trained = {*names.known("synthesizers"), *names.known("baselines")}
+    rows = {row for column in columns for row in column.values} & trained or {"v", "r"}
     for row in sorted(rows):
         request = configuration.Request(synthesizer=row, experiment=experiment)
         with stock.configured(configuration.for_training(request), verbose=False):
             assert gin.query_parameter("%MIXTURE_NAME")
             longest = max(gin.query_parameter(f"%{n}_length") for n in ("inputs", "targets"))
-            assert gin.query_parameter("%max_length") >= longest
+            if row not in ("lightconv", "dynconv"):  # which have no table of positions
+                assert gin.query_parameter("%max_length") >= longest
 
 
 def test_an_experiment_with_a_size_of_ones_own():
