@@ -86,8 +86,13 @@ _OF_LOOPS = ("Exit", "Switch", "Merge", "NextIteration", "AddV2")
 
 
 def made_on(tensor):
-    """The device that a tensor lies on; what a loop adds up has none of its own."""
+    """The device that a tensor lies on; what a loop adds up has none of its own.
+
+    Nothing for constants that enter a loop: each is there once, for all devices.
+    """
     operation = tensor.op
+    if operation.type == "Enter":
+        return ""
     while not operation.device and operation.type in _OF_LOOPS:
         operation = operation.inputs[1 if operation.type == "Merge" else 0].op
     return operation.device
@@ -109,7 +114,7 @@ ON_DEVICES = {
     "batch": ("rv", "all:2", "batch:all", (CLIPPED,)),
     "heads": ("v", "all:2", "heads:all;d_ff:all", ("pack = True",)),
     "both": ("r", "batch:2;model:2", SPLIT, (ONE_HOT,)),
-    "packed": ("d", "all:4", "batch:all", ("pack = True",)),
+    "packed": ("d", "all:3", "batch:all", ("pack = True", "batch_size = 9")),
     "in parts": ("fr", "batch:2;model:2", SPLIT, (ONE_HOT, IN_PARTS)),
     "d_model": ("fix", "all:2", "d_model:all", ()),
 }
