@@ -13,7 +13,8 @@ import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
 import numpy as np
 
 from mtf_synthesizer import configuration, map_examples, observing, saving, stock
-from mtf_synthesizer.attention_graph import AttentionGraph, Layer, Positions
+from mtf_synthesizer.attention_graph import AttentionGraph, Positions
+from mtf_synthesizer.attention_layers import Layer
 from mtf_synthesizer.configuration import Checkpoint, Configuration
 from mtf_synthesizer.map_examples import Features, Subject
 

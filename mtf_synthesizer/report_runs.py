@@ -56,10 +56,9 @@ def of_comparison(path: pathlib.Path, content: Mapping[str, Any]) -> list[Run]:
     runs: list[Run] = []
     command = _comparison_command(path.parent, content)
     for row, found in content["rows"].items():
-        seeds = _seeds(path.parent, row, content["split"])
-        count = int(found["runs"])
-        known: Sequence[int | None] = seeds if len(seeds) == count else [None] * count
-        for index, seed in enumerate(known):
+        by_seed = _by_seed(path.parent, content["split"], row, found)
+        complete = len(by_seed) == found["runs"]
+        for index, (seed, metrics) in enumerate(by_seed):
             runs.append(
                 Run(
                     experiment=content["experiment"],
@@ -67,15 +66,29 @@ def of_comparison(path: pathlib.Path, content: Mapping[str, Any]) -> list[Run]:
                     seed=seed,
                     steps=_steps(path.parent, row, seed),
                     split=content["split"],
-                    tasks=_by_task(
-                        {k: float(v["values"][index]) for k, v in found["metrics"].items()}
-                    ),
-                    falls=index < found["undertrained"],
+                    tasks=_by_task(metrics),
+                    falls=index < found["undertrained"] if complete else None,
                     limit=None,
                     commands=(command,),
                 )
             )
     return runs
+
+
+def _by_seed(
+    folder: pathlib.Path, split: str, row: str, found: Mapping[str, Any]
+) -> list[tuple[int | None, Metrics]]:
+    """The metrics of each run of a row, those of earlier commands too.
+
+    Without seeds where only the results were kept.
+    """
+    count = int(found["runs"])
+    seeds = _seeds(folder, row, split)
+    if len(seeds) >= count:
+        steps = [_read(folder / "steps" / f"{row}_seed{seed}_{split}.json") for seed in seeds]
+        return [(seed, step["metrics"]) for seed, step in zip(seeds, steps, strict=True)]
+    values = found["metrics"].items()
+    return [(None, {k: float(v["values"][n]) for k, v in values}) for n in range(count)]
 
 
 def _seeds(folder: pathlib.Path, row: str, split: str) -> list[int]:

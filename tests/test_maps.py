@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 from runner_tasks import PAIRS, TEXT
 from test_runner import SMALLEST
 
-from mtf_synthesizer import attention_graph, cli, runner
+from mtf_synthesizer import attention_layers, cli, runner
 from mtf_synthesizer.synthesizers import Dense, DotProduct
 
 EXAMPLES, HEADS, LENGTH = 5, 2, 8  # "green 1" and its end is the longest
@@ -180,6 +180,7 @@ def test_alphas_are_those_of_the_checkpoint(folders, shown):
     found = arrays(shown / "rv")
     for place in (FIRST, DECODER):
         logits = variables(folders["rv"], f"{place}/SyntheticAttention/mixture")["alpha"]
+        logits = logits.astype(float)
         assert logits.shape == (HEADS, 2)
         expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
         np.testing.assert_allclose(found[f"alpha/{place}"], expected, atol=1e-6)
@@ -291,6 +292,7 @@ def test_an_encoder_alone(tmp_path):
         (["--checkpoint", "7"], "one of 0, 2"),
         (["--split", "vaildation"], "'validation'"),
         (["--layers", "3"], "in layers 1"),
+        (["--gin_param", "transformer.LayerStack.recompute_grads = True"], "a graph of their own"),
     ],
 )
 def test_mistakes(folders, tmp_path, capsys, more, message):
@@ -310,9 +312,23 @@ def test_texts_of_a_wrong_length(folders, tmp_path, capsys):
             assert status == 0  # its end
 
 
+def test_a_block_that_is_applied_again_and_again(tmp_path):
+    """A Universal Transformer of 2 steps, with Mesh's one more; a step is shown like a layer."""
+    steps = ["UTLayerStack.act_max_steps = 2"]
+    folder = train(tmp_path / "ut", "universal", params=steps, sizes=WITHOUT_TABLES)
+    assert maps(tmp_path / "out", folder) == 0
+    found = arrays(tmp_path / "out")
+    places = [f"{FIRST}/step_{step:03d}" for step in range(3)]
+    assert [p for p in found if p.startswith("encoder")] == places
+    assert not np.allclose(found[places[0]], found[places[2]], atol=1e-4)
+    described = json.loads((tmp_path / "out/maps.json").read_text())["models"][0]
+    assert [described["layers"][place]["block"] for place in places] == [1, 2, 3]
+    assert described["left_out"] == {}
+
+
 def test_notation():
     class Own:
         pass
 
-    assert attention_graph.notation(Dense(max_length=3)) == "D"
-    assert attention_graph.notation(Own()) == "Own"
+    assert attention_layers.notation(Dense(max_length=3)) == "D"
+    assert attention_layers.notation(Own()) == "Own"
