@@ -212,7 +212,7 @@ def stand_in_for_hf_model() -> None:
         return
     module = types.ModuleType("t5.models.hf_model", f"Stand-in made by {__name__}.")
     fail = _removed("t5.models.HfPyTorchModel", "it needs PyTorch (pip install torch)")
-    module.HfPyTorchModel = type("HfPyTorchModel", (), {"__init__": fail})  # type: ignore[attr-defined]
+    vars(module)["HfPyTorchModel"] = type("HfPyTorchModel", (), {"__init__": fail})
     # Not through _install_module: that would import t5.models, which is what this prepares for.
     sys.modules[module.__name__] = module
 

@@ -66,9 +66,20 @@ class TokenMixing(BaselineLayer):
         for visible in (masks.causal(context, memory), masks.same_sequence(context, memory)):
             if visible is not None:
                 table *= mtf.cast(visible, table.dtype)
+        return self._product(view, table, self._values(view))
+
+    def _product(self, view: View, table: mtf.Tensor, values: mtf.Tensor) -> mtf.Tensor:
+        batch = view.context.batch_dims
         length = [] if view.decoding else [view.length]
-        shape = mtf.Shape([*context.batch_dims, *length, *self.heads, self.kv])
-        return mtf.einsum([table, self._values(view)], shape)
+        shape = mtf.Shape([*batch, *length, *self.heads, self.kv])
+        if any(dim in batch for dim in table.shape.dims):
+            return mtf.einsum([table, values], shape)
+        # All examples side by side as the columns of one matrix per head, as in the global path.
+        values = mtf.transpose(
+            values, mtf.Shape([*self.heads, view.memory_length, *batch, self.kv])
+        )
+        product = mtf.einsum([table, values], mtf.Shape([*self.heads, *length, *batch, self.kv]))
+        return mtf.transpose(product, shape)
 
     def _table(self, view: View) -> mtf.Tensor:
         """R[h, p_i, p_j], with a batch dimension only in packed rows and while decoding."""

@@ -4,6 +4,7 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import seqio
 
@@ -47,7 +48,7 @@ class TrainedVocabulary(seqio.SentencePieceVocabulary):
         self._sentences = sentences
         self._pieces = pieces
 
-    def _model_context(self):  # type: ignore[no-untyped-def]
+    def _model_context(self) -> Any:
         if not self._model:
             self._sentencepiece_model_file = str(self.model_file())
         return super()._model_context()

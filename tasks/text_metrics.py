@@ -8,6 +8,7 @@ import functools
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import sacrebleu
@@ -70,7 +71,7 @@ def moses_tokens(text: str, language: str) -> str:
 
 
 @functools.cache
-def _moses(language: str):  # type: ignore[no-untyped-def]
+def _moses(language: str) -> Any:
     import sacremoses
 
     return sacremoses.MosesTokenizer(lang=language)
