@@ -10,6 +10,7 @@ from typing import Any
 from mtf_synthesizer import (
     configuration,
     cost_report,
+    failures,
     leaderboards,
     maps,
     names,
@@ -50,17 +51,20 @@ def _guarded(command: Callable[[], None], name: str, verbose: bool) -> int:
         message = str(error).partition("\n  In call to configurable")[0]  # added by gin
         print(f"mtf_synthesizer: {message}{more}", file=sys.stderr)
         return USER_ERROR
-    except (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        if verbose:
-            traceback.print_exc()
-        print(f"mtf_synthesizer: {error.filename}: {error.strerror}", file=sys.stderr)
-        return USER_ERROR
     except BrokenPipeError:  # the reader of the output, `head` for one, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         more = "; the same command goes on where it was" if name in _RESUMABLE else ""
         print(f"mtf_synthesizer: stopped{more}", file=sys.stderr)
         return 130
+    except Exception as error:
+        sentence = failures.described(error)
+        if sentence is None:
+            raise
+        if verbose or name == "t5":  # which has no --verbose
+            traceback.print_exc()
+        print(f"mtf_synthesizer: {sentence}", file=sys.stderr)
+        return USER_ERROR
     return 0
 
 

@@ -61,6 +61,13 @@ def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
         with with_tasks(wanted):
             _parse(wanted, verbose)
             yield
+    except RuntimeError as error:  # gin's
+        if "Required bindings for" not in str(error):
+            raise
+        raise names.UserError(
+            f"the configuration is not complete: {str(error).splitlines()[0]}. Is one of "
+            f"{', '.join(wanted.files) or 'its files'} cut off, or a --gin_file missing?"
+        ) from error
     finally:
         gin.clear_config()
 

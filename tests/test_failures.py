@@ -1,0 +1,103 @@
+"""Damaged files and the like end in a sentence, not in a page about nodes of a graph."""
+
+import errno
+import pathlib
+
+import gin
+import pytest
+
+import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import tensorflow.compat.v1 as tf
+
+from mtf_synthesizer import cli, failures, names
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A checkpoint of one variable, and a saver for it."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.get_variable("x", [101], tf.float32)
+        saver = tf.train.Saver()
+        session.run(tf.global_variables_initializer())
+        path = saver.save(session, str(tmp_path / "model.ckpt"), 7, write_meta_graph=False)
+        yield path, lambda: saver.restore(session, path)
+
+
+def failure(function):
+    with pytest.raises(Exception) as error:
+        function()
+    return failures.described(error.value)
+
+
+@pytest.mark.parametrize("file, size", [("index", 20), ("data-00000-of-00001", 11)])
+def test_a_checkpoint_that_is_cut_off(checkpoint, file, size):
+    path, restore = checkpoint
+    file = pathlib.Path(f"{path}.{file}")
+    file.write_bytes(file.read_bytes()[:size])
+    assert failure(restore).startswith("a checkpoint can't be read: its files are damaged")
+
+
+def test_a_record_that_is_cut_off(tmp_path):
+    path = tmp_path / "x.tfrecord"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(b"some text")
+    path.write_bytes(path.read_bytes()[:-3])
+    with tf.Graph().as_default(), tf.Session() as session:
+        record = tf.data.make_one_shot_iterator(tf.data.TFRecordDataset(str(path))).get_next()
+        said = failure(lambda: session.run(record))
+    assert said.startswith("a file of data can't be read")
+    assert "data prepare --overwrite" in said
+    assert "truncated record" in said
+
+
+def test_a_full_disk_and_a_file_that_is_not_there():
+    assert failures.described(OSError(errno.ENOSPC, "No space left", "a/b")) == "a/b: No space left"
+    full = tf.errors.ResourceExhaustedError(None, None, "a/b; No space left on device")
+    assert "disk is exhausted" in failures.described(full)
+    assert "No space left on device" in failures.described(full)
+
+
+def test_a_value_of_another_type():
+    @gin.configurable(module="failures_test")
+    def half(number):
+        return number / 2
+
+    gin.bind_parameter("failures_test.half.number", "four")
+    try:
+        said = failure(half)
+    finally:
+        gin.clear_config()
+    assert said.startswith("TypeError: unsupported operand")
+    assert "Does a binding give half a value" in said
+
+
+def test_a_fault_of_the_program_stays_one(monkeypatch):
+    assert failures.described(KeyError("x")) is None
+    monkeypatch.setitem(cli._COMMANDS, "list", lambda args: {}["x"])
+    with pytest.raises(KeyError):
+        cli.main(["list"])
+
+
+def test_the_command_line_says_it_and_no_more(monkeypatch, capsys):
+    def broken(args):
+        raise tf.errors.DataLossError(None, None, "truncated record at 3")
+
+    monkeypatch.setitem(cli._COMMANDS, "list", broken)
+    assert cli.main(["list"]) == cli.USER_ERROR
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cut off" in line
+    assert cli.main(["list", "--verbose"]) == cli.USER_ERROR
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_configuration_that_is_cut_off():
+    from mtf_synthesizer import configuration, stock
+
+    wanted = configuration.Configuration((), (), ())
+    with (
+        pytest.raises(
+            names.UserError, match="not complete: Required bindings for `tpu_mesh_shape`"
+        ),
+        stock.configured(wanted, verbose=False),
+    ):
+        gin.get_configurable("tpu_mesh_shape")()
