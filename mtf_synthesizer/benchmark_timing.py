@@ -8,6 +8,7 @@ the two.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -111,7 +112,7 @@ def measure(
     for step in range(steps + 1):
         for program, result in zip(programs, results, strict=True):
             for part in parts:
-                cpu, wall = _timed(lambda p=program, part=part: p.run(part))
+                cpu, wall = _timed(functools.partial(program.run, part))
                 if step:
                     result.add(part, cpu, wall)
     for program in programs:
