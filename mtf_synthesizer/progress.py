@@ -122,12 +122,13 @@ def training_hook(log: LossLog, title: str, total: int, every: int, shown: bool,
             step = self._from + len(self._losses)
             seconds = time.monotonic() - self._since
             speed = len(self._losses) / max(seconds, 1e-9)
-            self._bar.update(step, self._losses[-1], speed)
+            mean = sum(self._losses) / len(self._losses)  # one number, in the file and on screen
+            self._bar.update(step, mean, speed)
             if step % every == 0 or step >= total:
                 log.append(
                     {
                         "step": step,
-                        "loss": sum(self._losses) / len(self._losses),
+                        "loss": mean,
                         "seconds": seconds,
                         "steps_per_second": speed,
                     }

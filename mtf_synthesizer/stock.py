@@ -9,7 +9,7 @@ import dataclasses
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before T5 and Mesh
@@ -247,7 +247,25 @@ def _trains_from_caches() -> bool:
 
 def check_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:
     """Raises a UserError if the task's vocabularies are not those of the model's folder."""
+    record = vocabulary_record.read(model_dir)
+    if record is not None and _needs_t5s(task) and not _may_be_t5s(record):
+        raise names.UserError(
+            f"{task} has T5's vocabulary unless --vocabulary says otherwise, but the model in "
+            f"{model_dir} was made with that of its own task: {vocabulary_record.shown(record)}. "
+            "Choose a task with that vocabulary"
+        )
     vocabulary_record.check(model_dir, _described(task))
+
+
+def _needs_t5s(task: str) -> bool:
+    """Whether a task would have T5's public vocabulary, which may be out of reach."""
+    is_chosen = (isinstance(v, vocabularies.ChosenVocabulary) for v in _vocabularies(task).values())
+    return vocabularies.choice() == vocabularies.T5_MODEL and any(is_chosen)
+
+
+def _may_be_t5s(record: Mapping[str, Any]) -> bool:
+    was_chosen = record.get("chosen") in vocabulary_record.FEATURES
+    return was_chosen or record["targets"].get("file") == vocabularies.T5_MODEL
 
 
 def remember_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:

@@ -57,6 +57,12 @@ def chosen(model_dir: str | os.PathLike[str]) -> str | None:
     return str(copy) if copy.exists() else vocabulary.get("file")
 
 
+def shown(record: Mapping[str, Any]) -> str:
+    """The vocabulary of the targets in a few words."""
+    targets = record["targets"]
+    return f"{targets['kind']} of {targets.get('size')} ids {targets.get('file', '')}".rstrip()
+
+
 def check(model_dir: str | os.PathLike[str], used: Described) -> None:
     """Compares the vocabularies of a task with those of a model.
 

@@ -159,7 +159,7 @@ def test_a_report_says_how_it_was_made(trained):
 
 
 def test_the_folder_of_t5s_own_command(trained, tmp_path):
-    """T5 binds the vocabulary as an object, which operative_config.gin can't hold, and no records."""
+    """T5 binds the vocabulary as an object, which a configuration can't hold, and no records."""
     folder = tmp_path / "m"
     shutil.copytree(trained[0], folder)
     for record in (run_record.RECORD, vocabulary_record.RECORD):
@@ -327,6 +327,34 @@ def test_loss_log_rewinds(tmp_path):
     log.append({"step": 30, "loss": 2.0})
     assert [row["loss"] for row in log.read()] == [1.0, 1.0, 2.0]
     assert [path.name for path in pathlib.Path(log.path.parent).iterdir()] == ["loss.jsonl"]
+
+
+def test_the_loss_on_screen_is_that_of_the_file(tmp_path, capsys):
+    log = progress.LossLog(tmp_path / "run")
+    with tf.Graph().as_default():
+        step = tf.train.create_global_step()
+        loss = tf.cast(tf.assign_add(step, 1), tf.float32)  # 1, 2, 3: means 1.5 and 3
+        hook = progress.training_hook(log, "rv", total=3, every=2, shown=True, loss=loss)
+        with tf.train.MonitoredSession(hooks=[hook]) as session:
+            for _ in range(3):
+                session.run(loss)
+    assert [row["loss"] for row in log.read()] == [1.5, 3.0]
+    assert "step 3/3, loss 3.000" in capsys.readouterr().err
+
+
+def test_the_loss_on_screen_is_a_mean_until_the_next_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    with tf.Graph().as_default():
+        step = tf.train.create_global_step()
+        loss = tf.cast(tf.assign_add(step, 1), tf.float32)
+        log = progress.LossLog(tmp_path / "run")
+        hook = progress.training_hook(log, "rv", total=3, every=3, shown=True, loss=loss)
+        with tf.train.MonitoredSession(hooks=[hook]) as session:
+            for _ in range(3):
+                session.run(loss)
+    shown = [line.split("loss ")[1].split(",")[0] for line in capsys.readouterr().err.splitlines()]
+    assert shown == ["1.000", "1.500", "2.000"]
+    assert log.read()[-1]["loss"] == 2.0
 
 
 def test_progress_without_a_terminal(capsys):

@@ -13,7 +13,7 @@ import seqio
 import tensorflow.compat.v1 as tf
 from test_runner import SMALLEST
 
-from mtf_synthesizer import names, runner, vocabulary_record
+from mtf_synthesizer import names, runner, stock, vocabulary_record
 from mtf_synthesizer.data import sentence_pieces
 from mtf_synthesizer.tasks import vocabularies
 
@@ -196,6 +196,17 @@ def test_a_task_with_a_vocabulary_of_its_own_is_compared_too(trained):
     runner_tasks.register()
     with pytest.raises(names.UserError, match="kind bytes instead of sentencepiece"):
         runner.evaluate(trained, runner_tasks.PAIRS, decode=False, modules=())
+
+
+def test_a_model_of_a_task_with_its_own_vocabulary_is_not_asked_for_t5s(tmp_path, models):
+    """At once: T5's is not looked for, which takes a minute without a network."""
+    own = {"kind": "bytes", "size": 259, "sentinels": 0}
+    vocabulary_record.remember(tmp_path, {"inputs": own, "targets": own}, None, None)
+    with pytest.raises(names.UserError, match=r"that of its own task: bytes of 259 ids\. Choose"):
+        stock.check_vocabulary(TASK, tmp_path)
+    vocabularies.choose(models[0])
+    with pytest.raises(names.UserError, match="kind sentencepiece instead of bytes"):
+        stock.check_vocabulary(TASK, tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"inputs": {}, "targets": {}}'])
