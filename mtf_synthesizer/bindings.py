@@ -198,15 +198,17 @@ def _values(value: Any) -> Iterator[Any]:
 
 
 def _check_macros(in_files: list[Statement], in_params: list[Statement]) -> None:
-    """Macros must be set where they are used, and used if they are set on the command line."""
+    """Macros must be set where they are used, and known if they are set on the command line."""
     every = in_files + in_params
     is_macro = {s.selector for s in every if not s.parameter and not s.is_import}
     used = {value.name: s for s in every for value in _values(s.value) if isinstance(value, Macro)}
+    # One that a file sets is no misspelling: not every row of an experiment has a use for it.
+    known = used.keys() | {s.selector for s in in_files if not s.parameter and not s.is_import}
     for s in in_params:
-        if not s.parameter and not s.is_import and s.selector not in used:
+        if not s.parameter and not s.is_import and s.selector not in known:
             raise names.UserError(
                 f"{s.origin}: no gin file uses a macro {s.selector!r}."
-                f"{names.suggestion(s.selector, used)} A parameter of a function or class is "
+                f"{names.suggestion(s.selector, known)} A parameter of a function or class is "
                 "bound as name.parameter = value"
             )
     for name, s in used.items():

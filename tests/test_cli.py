@@ -139,6 +139,14 @@ def test_a_users_own_functions_may_take_any_values(tmp_path, monkeypatch):
     bindings.check([], ["mine.rank = 'first'", "mine.num_heads = None"], ["users_values"])
 
 
+def test_a_macro_that_an_experiment_sets_may_be_of_no_use_to_a_row():
+    files = ["experiments/imdb_small.gin"]
+    for row in ("synthesizers/r.gin", "baselines/lightconv.gin"):
+        bindings.check([row, *files], ["max_length = 16"])
+    with pytest.raises(names.UserError, match="Did you mean 'max_length'"):
+        bindings.check(["baselines/lightconv.gin", *files], ["max_lenght = 16"])
+
+
 def test_a_gin_file_that_is_no_text(tmp_path):
     (tmp_path / "x.gin").write_bytes(b"d_model = 3 # \xff")
     with pytest.raises(names.UserError, match=r"x\.gin: not UTF-8"):
