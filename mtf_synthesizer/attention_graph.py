@@ -96,10 +96,7 @@ class AttentionGraph:
             mesh = mtf.Mesh(mtf.Graph(), "attention")
             model = evaluation_graph.build(model_type, vocabulary)
             tensors = evaluation_graph.call(model, mesh, features, model_type)
-            operations = set(map(id, mesh.graph.operations))
-            kept = attention_layers.by_place(
-                r for r in recorded if id(r.weights.operation) in operations
-            )
+            kept = attention_layers.by_place(r for r in recorded if r.weights.usable)
             objects = attention_layers.objects_of(model)
             self.title = attention_layers.title(objects)
             self.layers = attention_layers.described(kept, objects)

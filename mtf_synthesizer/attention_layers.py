@@ -122,7 +122,10 @@ def left_out(
     for place, layer in objects.items():
         kind = type(layer).__name__
         if place in hidden:
-            found[place] = f"the weights of {kind} lie in a graph of their own (recompute_grads)"
+            found[place] = (
+                f"the weights of {kind} can't be looked at with LayerStack.recompute_grads = True: "
+                "bind it to False"
+            )
         elif place not in shown and kind not in _FEED_FORWARD:
             found[place] = f"{kind} has no weights from each position to each"
     return found

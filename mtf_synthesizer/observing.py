@@ -192,6 +192,7 @@ class Probe:
             mesh = mtf.Mesh(mtf.Graph(), "probe")
             model = evaluation_graph.build(model_type, vocabulary)
             tensors = evaluation_graph.call(model, mesh, features, model_type)
+            recorded = [r for r in recorded if r.weights.usable]  # not with recompute_grads
             entropies = {r.layer: _entropy(r, tensors) for r in recorded}
             weights = {r.layer: mtf.anonymize(in_order(r.weights)) for r in recorded}
             implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])

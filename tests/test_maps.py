@@ -28,7 +28,16 @@ NO_BIAS = [f"SyntheticAttention.{_BIAS}"]
 WITHOUT_TABLES = [param for param in SMALLEST if "max_length" not in param]
 
 
-def train(folder, synthesizer, task=PAIRS, size="tiny", params=(), gin_files=(), sizes=SMALLEST):
+def train(
+    folder,
+    synthesizer,
+    task=PAIRS,
+    size="tiny",
+    params=(),
+    gin_files=(),
+    sizes=SMALLEST,
+    summaries=False,
+):
     runner.train(
         folder,
         task,
@@ -40,7 +49,7 @@ def train(folder, synthesizer, task=PAIRS, size="tiny", params=(), gin_files=(),
         gin_files=gin_files,
         gin_params=[*sizes, "pack = False", *params],
         modules=("runner_tasks",),
-        attention_summaries=False,
+        attention_summaries=summaries,
         show_progress=False,
     )
     return folder
@@ -292,7 +301,6 @@ def test_an_encoder_alone(tmp_path):
         (["--checkpoint", "7"], "one of 0, 2"),
         (["--split", "vaildation"], "'validation'"),
         (["--layers", "3"], "in layers 1"),
-        (["--gin_param", "transformer.LayerStack.recompute_grads = True"], "a graph of their own"),
     ],
 )
 def test_mistakes(folders, tmp_path, capsys, more, message):
@@ -313,17 +321,30 @@ def test_texts_of_a_wrong_length(folders, tmp_path, capsys):
 
 
 def test_a_block_that_is_applied_again_and_again(tmp_path):
-    """A Universal Transformer of 2 steps, with Mesh's one more; a step is shown like a layer."""
-    steps = ["UTLayerStack.act_max_steps = 2"]
+    """A Universal Transformer of one step, with Mesh's one more; a step is shown like a layer."""
+    steps = ["UTLayerStack.act_max_steps = 1"]
     folder = train(tmp_path / "ut", "universal", params=steps, sizes=WITHOUT_TABLES)
     assert maps(tmp_path / "out", folder) == 0
     found = arrays(tmp_path / "out")
-    places = [f"{FIRST}/step_{step:03d}" for step in range(3)]
+    places = [f"{FIRST}/step_{step:03d}" for step in range(2)]
     assert [p for p in found if p.startswith("encoder")] == places
-    assert not np.allclose(found[places[0]], found[places[2]], atol=1e-4)
+    assert not np.allclose(found[places[0]], found[places[1]], atol=1e-4)
     described = json.loads((tmp_path / "out/maps.json").read_text())["models"][0]
-    assert [described["layers"][place]["block"] for place in places] == [1, 2, 3]
+    assert [described["layers"][place]["block"] for place in places] == [1, 2]
     assert described["left_out"] == {}
+
+
+def test_recomputed_gradients_hide_weights(tmp_path):
+    """Training goes on without summaries of them, and they are named as left out."""
+    recomputed = ["encoder/LayerStack.recompute_grads = True"]
+    folder = train(tmp_path / "r", "r", params=recomputed, summaries=True)
+    assert maps(tmp_path / "out", folder) == 0
+    described = json.loads((tmp_path / "out/maps.json").read_text())["models"][0]
+    assert list(described["layers"]) == [DECODER, CROSS]
+    assert "bind it to False" in described["left_out"][FIRST]
+    shown_again = [f"--gin_param={recomputed[0].replace('True', 'False')}"]
+    assert maps(tmp_path / "again", folder, more=shown_again) == 0
+    assert FIRST in arrays(tmp_path / "again")
 
 
 def test_notation():
