@@ -19,6 +19,7 @@ from mtf_synthesizer import (
     report,
     run_record,
     submission,
+    termination,
 )
 from mtf_synthesizer.arguments import parser
 from mtf_synthesizer.data import commands as data_commands
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Returns:
-      The exit status: 0, or 2 for a mistake of the user's, with one message and no traceback.
+      The exit status: 0; 2 for a mistake of the user's, with one message and no traceback; 75
+      where SIGTERM ended a training, which is saved; 130 for ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["t5"]:  # its flags are T5's own, so nothing of them is parsed here
@@ -57,6 +59,9 @@ def _guarded(command: Callable[[], None], name: str, verbose: bool) -> int:
         more = "; the same command goes on where it was" if name in _RESUMABLE else ""
         print(f"mtf_synthesizer: stopped{more}", file=sys.stderr)
         return 130
+    except termination.Terminated as error:
+        print(f"mtf_synthesizer: {error}; the same command goes on", file=sys.stderr)
+        return termination.EXIT_STATUS
     except Exception as error:
         sentence = failures.described(error)
         if sentence is None:

@@ -1,10 +1,12 @@
 """What a user sees of a training run: a progress bar and a file of losses."""
 
 import json
+import math
 import os
 import pathlib
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import tqdm
@@ -19,10 +21,15 @@ class LossLog:
 
     Each line of the file is a JSON object with step, loss (mean since the line before), seconds
     (of training since the line before) and steps_per_second.
+
+    Attributes:
+      path: of the file.
+      step: the last one that was trained, written or not.
     """
 
     def __init__(self, model_dir: str | os.PathLike[str]):
         self.path = pathlib.Path(model_dir) / LOSS_FILE
+        self.step = 0
 
     def read(self) -> list[dict[str, float]]:
         """Every line, in the order of steps; a half-written last line is left out."""
@@ -38,6 +45,7 @@ class LossLog:
 
     def rewind(self, step: int) -> None:
         """Forgets what lies after a step: the run goes on from the checkpoint of that step."""
+        self.step = step
         kept = [row for row in self.read() if row["step"] <= step]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_name(self.path.name + ".tmp")
@@ -92,8 +100,19 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def training_hook(log: LossLog, title: str, total: int, every: int, shown: bool, loss: Any) -> Any:
+def training_hook(
+    log: LossLog,
+    title: str,
+    total: int,
+    every: int,
+    shown: bool,
+    loss: Any,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Any:
     """A session hook that moves the bar each step and now and then writes to the loss file.
+
+    It ends training after a step in which `stopped` says so, and with an error, as TensorFlow does
+    of NaN, where the loss is infinite.
 
     A function and not a module-level class because its base class comes with TensorFlow.
     """
@@ -118,8 +137,11 @@ def training_hook(log: LossLog, title: str, total: int, every: int, shown: bool,
 
         def after_run(self, run_context: Any, run_values: Any) -> None:
             # The step may be read before or after this run adds to it; counting is certain.
-            self._losses.append(float(run_values.results[1]))
-            step = self._from + len(self._losses)
+            value = float(run_values.results[1])
+            if not math.isfinite(value):
+                raise tf.train.NanLossDuringTrainingError
+            self._losses.append(value)
+            log.step = step = self._from + len(self._losses)
             seconds = time.monotonic() - self._since
             speed = len(self._losses) / max(seconds, 1e-9)
             mean = sum(self._losses) / len(self._losses)  # one number, in the file and on screen
@@ -134,6 +156,8 @@ def training_hook(log: LossLog, title: str, total: int, every: int, shown: bool,
                     }
                 )
                 self._start_interval(step)
+            if stopped():
+                run_context.request_stop()
 
         def end(self, session: Any) -> None:
             self._bar.close()

@@ -19,12 +19,15 @@ from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import (
     configuration,
+    divergence,
     names,
     observing,
     progress,
+    run_lock,
     run_record,
     starting,
     stock,
+    termination,
     vocabulary_record,
 )
 from mtf_synthesizer.benchmark_prediction import predict_benchmark
@@ -106,8 +109,9 @@ def train(
       of loss.jsonl since the run first began: step, loss, seconds, steps_per_second).
 
     Raises:
-      names.UserError: a name, file, binding or task is wrong, the folder holds another run, or the
-        loss is not a number.
+      names.UserError: a name, file, binding or task is wrong, the folder holds another run or one
+        that is under way, or the loss is not a finite number.
+      termination.Terminated: SIGTERM came; what was trained is saved.
     """
     began = time.monotonic()
     if vocabulary is None:
@@ -135,7 +139,11 @@ def train(
     if request.init_checkpoint:
         start = configuration.start_checkpoint(request.init_checkpoint)
     before = configuration.checkpoints(model_dir)
-    with stock.configured(wanted, verbose):
+    with (
+        run_lock.held(model_dir),
+        termination.noticed() as stopped,
+        stock.configured(wanted, verbose),
+    ):
         task = task or stock.configured_task()
         stock.check_task(task)
         stock.check_data(task)
@@ -159,14 +167,16 @@ def train(
             seed=seed_now,
             summary_steps=every,
             hook=lambda loss: progress.training_hook(
-                log, title, model.train_steps, every, show_progress, loss
+                log, title, model.train_steps, every, show_progress, loss, stopped
             ),
             make_probe=(lambda: _probe(task, model)) if attention_summaries else None,
         )
         random.seed(seed_now)  # Mesh draws the seeds of its dropout from here
-        _train(observed, model)
+        _train(observed, model, log)
     rows = log.read()
     done = configuration.chosen_checkpoints(model_dir, "latest")[0]
+    if stopped() and done.step < model.train_steps:
+        raise termination.Terminated(f"{model_dir}: saved at step {done.step}, as asked to end")
     return {
         "model_dir": str(model_dir),
         "step": done.step,
@@ -189,7 +199,9 @@ def _probe(task: str, model: stock.Model) -> observing.Probe:
     return observing.Probe(features, model_type=model.model_type, vocabulary=model.vocabulary)
 
 
-def _train(estimator: observing.ObservedEstimator, model: stock.Model) -> None:
+def _train(
+    estimator: observing.ObservedEstimator, model: stock.Model, log: progress.LossLog
+) -> None:
     try:
         utils.train_model(
             estimator,
@@ -201,10 +213,8 @@ def _train(estimator: observing.ObservedEstimator, model: stock.Model) -> None:
             ensemble_inputs=None,
         )
     except tf.train.NanLossDuringTrainingError as error:
-        raise names.UserError(
-            "the loss is no longer a number. Try --gin_file=clip_gradients.gin or a smaller "
-            "learning rate; the last checkpoint is intact"
-        ) from error
+        advice = divergence.advice(log.path.parent, log.step + 1)
+        raise names.UserError(advice) from error
 
 
 def loss_curve(model_dir: str | os.PathLike[str]) -> list[dict[str, float]]:

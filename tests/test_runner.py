@@ -2,7 +2,9 @@
 
 import json
 import pathlib
+import re
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -10,10 +12,17 @@ import pytest
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import runner_tasks
 import tensorflow.compat.v1 as tf
-from mesh_tensorflow.transformer import utils
 from runner_tasks import BOTH, CHAIN, PAIRS, SOME_WITH_TEST, TEXT, WITHOUT_TEST
 
-from mtf_synthesizer import names, observing, progress, run_record, runner, vocabulary_record
+from mtf_synthesizer import (
+    names,
+    observing,
+    progress,
+    run_record,
+    runner,
+    termination,
+    vocabulary_record,
+)
 
 SMALLEST = (
     "d_model = 8",
@@ -286,13 +295,31 @@ def test_another_model_in_the_same_folder_is_refused(trained, tmp_path):
         train(tmp_path / "m", synthesizer="r", steps=9)
 
 
-def test_a_loss_that_is_no_number(tmp_path, monkeypatch):
-    def fail(*args, **kwargs):
-        raise tf.train.NanLossDuringTrainingError
+def test_a_loss_that_is_no_number(tmp_path):
+    with pytest.raises(names.UserError) as error:
+        train(tmp_path, steps=9, params=["utils.run.learning_rate_schedule = 1e30"], run="pretrain")
+    said = str(error.value)
+    assert re.search(r"no longer a finite number at step [2-4]\.", said)
+    assert f"The last good checkpoint is {tmp_path}/model.ckpt-0" in said
+    assert "clip_gradients.gin" in said
 
-    monkeypatch.setattr(utils, "train_model", fail)
-    with pytest.raises(names.UserError, match=r"clip_gradients\.gin"):
-        train(tmp_path)
+
+def test_termination_saves_and_the_same_command_goes_on(tmp_path, monkeypatch):
+    append = progress.LossLog.append
+
+    def terminated(log, row):
+        append(log, row)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(progress.LossLog, "append", terminated)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(termination.Terminated, match="saved at step 1"):
+        train(tmp_path, steps=4)
+    assert signal.getsignal(signal.SIGTERM) is before
+    monkeypatch.setattr(progress.LossLog, "append", append)
+    again = train(tmp_path, steps=4)
+    assert (again["step"], again["trained"]) == (4, 3)
+    assert [row["step"] for row in again["losses"]] == [1, 2, 3, 4]
 
 
 def test_same_seed_same_losses(trained, tmp_path):

@@ -1,0 +1,44 @@
+"""One run in a model folder at a time."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from mtf_synthesizer import cli, names, run_lock, termination
+
+HOLDER = """
+import sys, time
+from mtf_synthesizer import run_lock
+with run_lock.held(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_in_use_is_refused_until_its_process_ends(tmp_path):
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "m")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(names.UserError, match=rf"in use: process {holder.pid} on "),
+            run_lock.held(tmp_path / "m"),
+        ):
+            pytest.fail("held twice")
+        holder.send_signal(signal.SIGKILL)
+    with run_lock.held(tmp_path / "m"):
+        written = (tmp_path / "m" / run_lock.LOCK).read_text()
+        assert written.startswith(f"process {os.getpid()} on ")
+    with run_lock.held(tmp_path / "m"):
+        pass
+
+
+def test_termination_has_an_exit_status_of_its_own(monkeypatch, capsys):
+    def terminated(args):
+        raise termination.Terminated("m: saved at step 3")
+
+    monkeypatch.setitem(cli._COMMANDS, "list", terminated)
+    assert cli.main(["list"]) == 75
+    assert "saved at step 3; the same command goes on" in capsys.readouterr().err
