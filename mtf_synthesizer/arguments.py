@@ -57,7 +57,7 @@ EXAMPLES = {
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line; `command` of the result is the name of the sub-command."""
-    top = subcommands.Parser(
+    top: argparse.ArgumentParser = subcommands.Parser(
         prog="mtf_synthesizer",
         description="Synthesizer attention for Mesh-TensorFlow and T5.",
         epilog="`mtf_synthesizer COMMAND --help` shows the options of a command and an example.",
