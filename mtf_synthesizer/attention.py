@@ -182,7 +182,7 @@ class SyntheticAttention(transformer_layers.SelfAttention):
         values: mtf.Tensor,
     ) -> mtf.Tensor:
         for bias in sorted(biases, key=lambda b: b.shape.size):
-            logits += bias
+            logits = view.plus(logits, bias)
         present = masks.padding(context, view.memory_length)
         depends_on_example = set(logits.shape.dims) & set(context.batch_dims)
         if not depends_on_example and self.extra_logit is None:

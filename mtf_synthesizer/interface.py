@@ -13,6 +13,7 @@ import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 
+from mtf_synthesizer import packed_pairs
 from mtf_synthesizer.cost import Cost, NoFormula, Sizes
 from mtf_synthesizer.positions import Looked, Positions, Range, within_sequences
 from mtf_synthesizer.projections import Projections
@@ -63,6 +64,7 @@ class View:
       memory_length: key length M of this batch.
       queries: positions of the queries within their sequences.
       keys: positions of the keys within their sequences.
+      sequences: int32 [batch, length], which tokens belong together, where rows may be packed.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class View:
         self.kv = projections.key_dim
         self.length = context.length_dim
         self.memory_length = memory_length
+        self.sequences = sequences
         self.queries, self.keys = self._positions(sequences)
         self._x = x
         self._projections = projections
@@ -90,6 +93,48 @@ class View:
     def decoding(self) -> bool:
         """Whether x is the one position that an incremental decoding step adds."""
         return self.context.mode == "incremental"
+
+    @property
+    def shape(self) -> mtf.Shape:
+        """The order of logits that is fastest: [heads, batch, length, memory_length]."""
+        length = [] if self.decoding else [self.length]
+        return mtf.Shape([*self.heads, *self.context.batch_dims, *length, self.memory_length])
+
+    def in_order(self, logits: mtf.Tensor) -> mtf.Tensor:
+        """Logits, or a part of them, with their dimensions in the order of `shape`."""
+        return mtf.transpose(logits, self._part([logits]))
+
+    def plus(self, x: mtf.Tensor, y: mtf.Tensor) -> mtf.Tensor:
+        """The sum of two parts of logits, with their dimensions in the order of `shape`."""
+        return mtf.add(x, y, output_shape=self._part([x, y]))
+
+    def product(self, x: mtf.Tensor, y: mtf.Tensor) -> mtf.Tensor:
+        """The product of x and y, summed over all dimensions that logits do not have."""
+        return mtf.einsum([x, y], self._part([x, y]))
+
+    def _part(self, tensors: list[mtf.Tensor]) -> mtf.Shape:
+        there = {d for tensor in tensors for d in tensor.shape.dims}
+        return mtf.Shape([d for d in self.shape.dims if d in there])
+
+    def of_packed_rows(self, table: mtf.Tensor) -> mtf.Tensor:
+        """Looks a table over pairs of positions up for each pair of tokens of packed rows.
+
+        Args:
+          table: [heads, query_position, key_position], both as long as the rows.
+
+        Returns:
+          [heads, batch, length, memory_length]; arbitrary for tokens of different sequences.
+        """
+        sequences, queries = self.sequences, self.queries
+        assert sequences is not None and isinstance(queries, Looked), "rows are not packed"
+
+        def pairs() -> packed_pairs.Pairs:
+            return packed_pairs.of_sequences(
+                sequences, queries.positions, self.length, self.memory_length
+            )
+
+        found = cached(self.context, ("pairs", sequences), pairs)
+        return packed_pairs.take_pairs(table, found)
 
     def query(self) -> mtf.Tensor:
         """W_Q x, [batch, heads, length, d_kv] in some order; made when first asked for."""

@@ -8,6 +8,8 @@ all-reduced over every mesh axis that splits the indices but not the table.
 
 from __future__ import annotations
 
+from typing import Any
+
 import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
@@ -54,12 +56,7 @@ class _Take(mtf.Operation):
     def lower(self, lowering: mtf.Lowering) -> None:
         mesh_impl = lowering.mesh_impl(self)
         x, indices = self.inputs
-        axis = mesh_impl.tensor_dimension_to_mesh_axis(self.dim)
-        if axis is not None and mesh_impl.shape[axis].size > 1:
-            raise ValueError(
-                f"the layout splits {self.dim}, along which a table is looked up; "
-                f"take {self.dim.name} out of the layout rules (utils.run.layout_rules)"
-            )
+        check_whole(mesh_impl, self.dim)
         table_order = _permutation(x.shape.dims, self.shared + [self.dim] + self.rest)
         index_order = _permutation(indices.shape.dims, self.shared + self.looked_up)
         batch_dims = len(self.shared)
@@ -115,18 +112,45 @@ class _TakeGradient(mtf.Operation):
             return _transpose(total, table_order)
 
         dx = mesh_impl.slicewise(scatter, lowering.tensors[grad], lowering.tensors[indices])
-        layout = mesh_impl.tensor_layout(mtf.Shape(forward.looked_up))
-        axes = [axis for axis in layout.tensor_axis_to_mesh_axis if axis is not None]
-        if axes:
-            dx = mtf.ops.LazyAllreduceSum(
-                mesh_impl,
-                dx,
-                axes,
-                add_counter_fn=lambda: lowering.add_counter(
-                    f"allreduce/{axes}/take_gradient", mesh_impl.laid_out_size(x.shape)
-                ),
-            )
-        lowering.set_tensor_lowering(x, dx)
+        looked_up = mtf.Shape(forward.looked_up)
+        lowering.set_tensor_lowering(x, sum_over_lookups(lowering, self, dx, looked_up))
+
+
+def check_whole(mesh_impl: Any, dim: mtf.Dimension) -> None:
+    """Raises a ValueError if the layout splits a dimension along which a table is looked up."""
+    axis = mesh_impl.tensor_dimension_to_mesh_axis(dim)
+    if axis is not None and mesh_impl.shape[axis].size > 1:
+        raise ValueError(
+            f"the layout splits {dim}, along which a table is looked up; "
+            f"take {dim.name} out of the layout rules (utils.run.layout_rules)"
+        )
+
+
+def sum_over_lookups(
+    lowering: mtf.Lowering, gradient: mtf.Operation, dx: Any, looked_up: mtf.Shape
+) -> Any:
+    """All-reduces the gradient of a table over the mesh axes that split the look-ups.
+
+    Args:
+      lowering: the lowering.
+      gradient: the operation whose only output is the table's gradient.
+      dx: that gradient on each device.
+      looked_up: dimensions of the look-ups that the table does not have.
+
+    Returns:
+      A laid out tensor, perhaps summed only when it is needed.
+    """
+    mesh_impl = lowering.mesh_impl(gradient)
+    axes = [a for a in mesh_impl.tensor_layout(looked_up).tensor_axis_to_mesh_axis if a is not None]
+    if not axes:
+        return dx
+    size = mesh_impl.laid_out_size(gradient.outputs[0].shape)
+    return mtf.ops.LazyAllreduceSum(
+        mesh_impl,
+        dx,
+        axes,
+        add_counter_fn=lambda: lowering.add_counter(f"allreduce/{axes}/take_gradient", size),
+    )
 
 
 def _permutation(source: list[mtf.Dimension], target: list[mtf.Dimension]) -> list[int]:

@@ -19,7 +19,7 @@ from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer.cost import Cost, NoFormula, Sizes, product, projection, weights
 from mtf_synthesizer.interface import LengthPolicy, Refuse, SynthesizingFunction, View
-from mtf_synthesizer.positions import Positions
+from mtf_synthesizer.positions import Positions, Range
 
 
 @gin.configurable
@@ -35,9 +35,7 @@ class DotProduct(SynthesizingFunction):
 
     def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
         query, key = view.query_and_key()
-        return mtf.layers.us_einsum(
-            [mtf.cast(query, tf.float32), mtf.cast(key, tf.float32)], reduced_dims=[view.kv]
-        )
+        return view.product(mtf.cast(query, tf.float32), mtf.cast(key, tf.float32))
 
     def cost(self, sizes: Sizes) -> Cost:
         pairs = product(sizes.batch, sizes.heads, sizes.length, sizes.length, sizes.d_kv)
@@ -150,7 +148,7 @@ class FactorizedRandom(SynthesizingFunction):
             r2 = _weight(view, "r2", [*view.heads, keys, rank], stddev)
             r1 = _positions(view, view.queries, self).rows(r1, queries)
             r2 = _positions(view, view.keys, self).rows(r2, keys)
-            return mtf.einsum([r1, r2], reduced_dims=[rank])
+            return view.product(r1, r2)
 
     def cost(self, sizes: Sizes) -> Cost:
         factors = weights(2, sizes.heads, self.max_length, self.rank)
@@ -232,13 +230,12 @@ class Dense(SynthesizingFunction):
             heads = [] if self.shared_heads else view.heads
             w2 = _weight(view, "w2", [*heads, view.kv, keys], view.kv.size**-0.5)
             hidden = mtf.relu(self.hidden.project(x, view))
-        positions = _positions(view, view.keys, self)
-        return _looked_up_last(hidden, w2, keys, positions, view)
+        # W2 is looked up and not its product with the hidden layer, as large as the logits.
+        return view.product(hidden, _positions(view, view.keys, self).rows(w2, keys))
 
     def cost(self, sizes: Sizes) -> Cost:
         w2 = weights(1 if self.shared_heads else sizes.heads, sizes.d_kv, self.max_length)
-        keys = min(self.max_length, sizes.length)
-        rows = product(sizes.batch, sizes.length, sizes.heads, sizes.d_kv, keys)
+        rows = product(sizes.batch, sizes.length, sizes.heads, sizes.d_kv, sizes.length)
         return self.hidden.cost(sizes) + w2 + rows + Cost(depends_on_example=True)
 
 
@@ -290,10 +287,10 @@ class FactorizedDense(SynthesizingFunction):
         needed = mtf.Dimension("b", -(-positions.limit // self.a))
         if needed != repeated:
             wb = mtf.slice(wb, 0, needed.size, "b")
-        factor_a = mtf.einsum([hidden, wa], reduced_dims=[view.kv])
-        factor_b = mtf.einsum([hidden, wb], reduced_dims=[view.kv])
-        shape = factor_b.shape.dims + [tiled]
-        outer = mtf.multiply(factor_b, factor_a, output_shape=mtf.Shape(shape))
+        rows = [d for d in view.shape.dims if d != view.memory_length]
+        factor_a = mtf.einsum([hidden, wa], mtf.Shape([*rows, tiled]))
+        factor_b = mtf.einsum([hidden, wb], mtf.Shape([*rows, needed]))
+        outer = mtf.multiply(factor_b, factor_a, output_shape=factor_b.shape + tiled)
         keys = mtf.Dimension("key_position", needed.size * self.a)
         outer = mtf.replace_dimensions(outer, [needed, tiled], keys)
         return positions.rows(outer, keys)
@@ -355,15 +352,11 @@ def _positions(view: View, positions: Positions, function: _Tabular) -> Position
 def _pairs(table: mtf.Tensor, view: View, function: _Tabular) -> mtf.Tensor:
     """table[h, p_i, p_j]."""
     queries, keys = _table_dims(function.max_length)
-    rows = _positions(view, view.queries, function).rows(table, queries)
-    return _positions(view, view.keys, function).rows(rows, keys)
-
-
-def _looked_up_last(
-    hidden: mtf.Tensor, w2: mtf.Tensor, keys: mtf.Dimension, positions: Positions, view: View
-) -> mtf.Tensor:
-    """(W2 hidden)[p_j], projecting only to the positions that occur."""
-    if positions.limit < keys.size:
-        w2 = mtf.slice(w2, 0, positions.limit, keys.name)
-        keys = mtf.Dimension(keys.name, positions.limit)
-    return positions.rows(mtf.einsum([hidden, w2], reduced_dims=[view.kv]), keys)
+    if view.sequences is None:
+        rows = _positions(view, view.queries, function).rows(table, queries)
+        return _positions(view, view.keys, function).rows(rows, keys)
+    # First as long as the rows of the batch, cut or tiled; then no two tokens share an entry.
+    for dim, length in ((queries, view.length), (keys, view.memory_length)):
+        whole = Range(mtf.Dimension(dim.name, length.size))
+        table = _positions(view, whole, function).rows(table, dim)
+    return view.of_packed_rows(table)
