@@ -94,9 +94,10 @@ class _TakePairs(mtf.Operation):
             return tf.reshape(tf.transpose(taken), heads + index.shape.as_list())
 
         mesh_impl = lowering.mesh_impl(self)
-        for dim in self.inputs[0].shape.dims[-2:]:
+        table, _, index, _, _ = self.inputs
+        for dim in table.shape.dims[-2:]:
             check_whole(mesh_impl, dim)
-        y = mesh_impl.slicewise(gather, *(lowering.tensors[x] for x in self.inputs[:2]))
+        y = mesh_impl.slicewise(gather, lowering.tensors[table], lowering.tensors[index])
         lowering.set_tensor_lowering(self.outputs[0], y)
 
 
