@@ -146,7 +146,7 @@ class _Inverse(mtf.Operation):
         columns: mtf.Dimension,
     ):
         super().__init__([query_id, key_id, key_positions], name="inverse_positions")
-        self._columns = columns.size
+        self._columns = columns
         shape = query_id.shape + columns
         self._outputs = [
             mtf.Tensor(self, shape, tf.int32, index=0),
@@ -157,6 +157,10 @@ class _Inverse(mtf.Operation):
         return [None, None, None]
 
     def lower(self, lowering: mtf.Lowering) -> None:
+        mesh_impl = lowering.mesh_impl(self)
+        check_whole(mesh_impl, self._columns)
+        columns = self._columns.size
+
         def invert(
             query_id: tf.Tensor, key_id: tf.Tensor, positions: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -171,16 +175,16 @@ class _Inverse(mtf.Operation):
             row = tf.tile(tf.range(rows)[:, tf.newaxis], [1, keys])
             place = tf.stack([row, first, positions], axis=-1)
             offsets = tf.tile(1 + tf.range(keys)[tf.newaxis], [rows, 1])
-            table = tf.scatter_nd(place, offsets, [rows, keys, self._columns])
+            table = tf.scatter_nd(place, offsets, [rows, keys, columns])
             same = tf.equal(query_id[:, :, tf.newaxis], key_id[:, tf.newaxis, :])
             own = tf.argmax(same, axis=-1, output_type=tf.int32)
             found = tf.gather(table, own, batch_dims=1)
             known = tf.logical_and(found > 0, tf.reduce_any(same, -1, keepdims=True))
             inverse = tf.maximum(found - 1, 0)
-            return tuple(tf.reshape(x, [*shape, self._columns]) for x in (inverse, known))
+            return tuple(tf.reshape(x, [*shape, columns]) for x in (inverse, known))
 
         tensors = (lowering.tensors[x] for x in self.inputs)
-        results = lowering.mesh_impl(self).slicewise(invert, *tensors)
+        results = mesh_impl.slicewise(invert, *tensors)
         for output, result in zip(self.outputs, results, strict=True):
             lowering.set_tensor_lowering(output, result)
 

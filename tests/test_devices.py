@@ -56,3 +56,14 @@ def test_two_devices(one_device, name, layout, packed):
     assert set(split) == set(whole)
     for key in whole:
         np.testing.assert_allclose(split[key], whole[key], rtol=1e-4, atol=2e-5, err_msg=key)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["unpacked", "packed"])
+@pytest.mark.parametrize("name", ["v", "r", "rdv"])
+def test_keys_on_two_devices(one_device, name, packed):
+    """The softmax then takes its maximum and its sum over both."""
+    layout = "memory_length:all"
+    split = run(loss_of(name, packed), gradients_of="loss", mesh_shape="all:2", layout=layout)
+    whole = one_device(name, packed)
+    for key in whole:
+        np.testing.assert_allclose(split[key], whole[key], rtol=1e-4, atol=2e-5, err_msg=key)
