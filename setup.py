@@ -62,7 +62,13 @@ setup(
     # only; it must never get an __init__.py, or `import gin` from the checkout would find it.
     packages=[
         "mtf_synthesizer",
+        "mtf_synthesizer.baselines",
+        "mtf_synthesizer.benchmarks",
+        "mtf_synthesizer.costs",
         "mtf_synthesizer.data",
+        "mtf_synthesizer.mapping",
+        "mtf_synthesizer.reporting",
+        "mtf_synthesizer.submissions",
         "mtf_synthesizer.tasks",
         "mtf_synthesizer.gin",
     ],

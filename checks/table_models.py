@@ -15,7 +15,7 @@ from mesh_tensorflow.transformer import transformer, transformer_layers
 from mtf_synthesizer.attention import SyntheticAttention
 from mtf_synthesizer.clipping import ClippedOptimizer
 from mtf_synthesizer.interface import SynthesizingFunction
-from mtf_synthesizer.random_maps import attention_of
+from mtf_synthesizer.mapping.random_maps import attention_of
 from mtf_synthesizer.synthesizers import (
     DotProduct,
     FactorizedRandom,

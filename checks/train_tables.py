@@ -22,7 +22,7 @@ quiet.load_tensorflow(verbose=False)
 
 from table_models import LENGTH, Model, Run, examples, rows_of_text  # noqa: E402
 
-from mtf_synthesizer.random_maps import total_variation  # noqa: E402
+from mtf_synthesizer.mapping.random_maps import total_variation  # noqa: E402
 
 NEAR = 2  # a key is near a query if their positions differ by at most this
 PUBLIC_SCALE = 0.003  # Mesh's own Synthesizer: 0.0027 at N = 512 with 8 heads

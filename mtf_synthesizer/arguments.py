@@ -3,17 +3,13 @@
 import argparse
 import shlex
 
-from mtf_synthesizer import (
-    __version__,
-    benchmark,
-    cost_report,
-    leaderboards,
-    maps,
-    names,
-    report,
-    subcommands,
-)
+from mtf_synthesizer import __version__, names, subcommands
+from mtf_synthesizer.benchmarks import benchmark
+from mtf_synthesizer.costs import cost_report
 from mtf_synthesizer.data import commands as data_commands
+from mtf_synthesizer.mapping import maps
+from mtf_synthesizer.reporting import report
+from mtf_synthesizer.submissions import leaderboards
 
 EXAMPLES = {
     "t5": "mtf_synthesizer t5 --model_dir=runs/r --module_import=mtf_synthesizer.tasks \\\n"

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 
 from mtf_synthesizer import configuration, decoding, names, prediction, saving, stock
 from mtf_synthesizer.configuration import TASK_MODULES
-from mtf_synthesizer.submission_layout import Benchmark, File
+from mtf_synthesizer.submissions.submission_layout import Benchmark, File
 
 SETTINGS = "settings.json"
 

@@ -7,22 +7,13 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mtf_synthesizer import (
-    configuration,
-    cost_report,
-    failures,
-    leaderboards,
-    maps,
-    names,
-    prediction_files,
-    quiet,
-    report,
-    run_record,
-    submission,
-    termination,
-)
+from mtf_synthesizer import configuration, failures, names, quiet, run_record, termination
 from mtf_synthesizer.arguments import parser
+from mtf_synthesizer.costs import cost_report
 from mtf_synthesizer.data import commands as data_commands
+from mtf_synthesizer.mapping import maps
+from mtf_synthesizer.reporting import report
+from mtf_synthesizer.submissions import leaderboards, prediction_files, submission
 
 USER_ERROR = 2  # exit status, as argparse's own
 _RESUMABLE = ("compare", "demo", "predict", "t5", "train")
@@ -262,7 +253,7 @@ def _demo(args: argparse.Namespace) -> None:
 
 
 def _bench(args: argparse.Namespace) -> None:
-    from mtf_synthesizer import benchmark
+    from mtf_synthesizer.benchmarks import benchmark
 
     benchmark.check(args)
     quiet.load_tensorflow(args.verbose)

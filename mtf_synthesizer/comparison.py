@@ -10,7 +10,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from mtf_synthesizer import bindings, configuration, names, paper, runner, saving
+from mtf_synthesizer import bindings, configuration, names, runner, saving
+from mtf_synthesizer.reporting import paper
 from mtf_synthesizer.steps import Steps, check_settings
 
 RESULTS = "results.json"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mtf_synthesizer import random_maps
+from mtf_synthesizer.mapping import random_maps
 
 _TITLES = {"v": "V (dot product)", "r": "R (random)", "rv": "R+V (mixture)"}
 _COLORS = {"v": "#1f5fa8", "r": "#c8501e", "rv": "#3a8a3a"}

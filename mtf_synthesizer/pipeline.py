@@ -10,19 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mtf_synthesizer import (
-    configuration,
-    demo_page,
-    embedded_submission,
-    findings,
-    names,
-    prediction_files,
-    random_maps,
-    runner,
-    saving,
-    submission,
-)
+from mtf_synthesizer import configuration, demo_page, findings, names, runner, saving
+from mtf_synthesizer.mapping import random_maps
 from mtf_synthesizer.steps import Steps, check_settings
+from mtf_synthesizer.submissions import embedded_submission, prediction_files, submission
 from mtf_synthesizer.tasks import embedded, features, mixtures, pretraining
 
 ATTENTION = "attention.npz"

@@ -5,7 +5,7 @@ import zipfile
 
 import full_predictions
 
-from mtf_synthesizer.prediction_files import Prediction
+from mtf_synthesizer.submissions.prediction_files import Prediction
 
 COLA, STSB, WNLI = "glue_cola_v002", "glue_stsb_v002", "glue_wnli_v002_simple_eval"
 WSC, MULTIRC = "super_glue_wsc_v102_simple_eval", "super_glue_multirc_v102"

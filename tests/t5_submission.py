@@ -14,8 +14,9 @@ from absl import flags
 from t5.scripts import prepare_glue_submission
 from tensorflow.python.eager import context
 
-from mtf_synthesizer import configuration, leaderboards, stock
+from mtf_synthesizer import configuration, stock
 from mtf_synthesizer.configuration import TASK_MODULES
+from mtf_synthesizer.submissions import leaderboards
 
 T5_NAMES = {"glue_wnli_v002_simple_eval": "wnli", "super_glue_wsc_v102_simple_eval": "wsc"}
 

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from mtf_synthesizer import benchmark, benchmark_memory, benchmark_timing, machine
-from mtf_synthesizer.benchmark_memory import Memory
-from mtf_synthesizer.benchmark_rows import layers
-from mtf_synthesizer.benchmark_setting import MODES, ROWS, SIZES, Setting
+from mtf_synthesizer.benchmarks import benchmark, benchmark_memory, benchmark_timing, machine
+from mtf_synthesizer.benchmarks.benchmark_memory import Memory
+from mtf_synthesizer.benchmarks.benchmark_rows import layers
+from mtf_synthesizer.benchmarks.benchmark_setting import MODES, ROWS, SIZES, Setting
 from mtf_synthesizer.names import UserError
 
 TINY = SIZES["tiny"]

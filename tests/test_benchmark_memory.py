@@ -8,9 +8,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer_layers
 
-from mtf_synthesizer import benchmark_memory
-from mtf_synthesizer.benchmark_model import Program
-from mtf_synthesizer.benchmark_setting import Setting, Size
+from mtf_synthesizer.benchmarks import benchmark_memory
+from mtf_synthesizer.benchmarks.benchmark_model import Program
+from mtf_synthesizer.benchmarks.benchmark_setting import Setting, Size
 from mtf_synthesizer.names import UserError
 
 SIZE = Size(16, 24, 2, 8, 1, 32, 2, 12, 8)

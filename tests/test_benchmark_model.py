@@ -8,10 +8,10 @@ import pytest
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer, transformer_layers
 
-from mtf_synthesizer import benchmark_model
-from mtf_synthesizer.benchmark_model import Program, flops
-from mtf_synthesizer.benchmark_rows import layers
-from mtf_synthesizer.benchmark_setting import PUBLIC_TABLES, ROWS, Setting, Size
+from mtf_synthesizer.benchmarks import benchmark_model
+from mtf_synthesizer.benchmarks.benchmark_model import Program, flops
+from mtf_synthesizer.benchmarks.benchmark_rows import layers
+from mtf_synthesizer.benchmarks.benchmark_setting import PUBLIC_TABLES, ROWS, Setting, Size
 
 SIZE = Size(16, 24, 2, 8, 1, 32, 2, 12, 8)
 D, FF, HEADS, KV, _, _, BATCH, INPUTS, TARGETS = dataclasses.astuple(SIZE)

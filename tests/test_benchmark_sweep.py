@@ -2,8 +2,8 @@
 
 import pytest
 
-from mtf_synthesizer import benchmark_sweep
-from mtf_synthesizer.benchmark_setting import SIZES, Setting
+from mtf_synthesizer.benchmarks import benchmark_sweep
+from mtf_synthesizer.benchmarks.benchmark_setting import SIZES, Setting
 
 
 @pytest.mark.parametrize("power", [0, 1, 2])

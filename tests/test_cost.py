@@ -8,7 +8,6 @@ import pytest
 from mesh_tensorflow.transformer import transformer, transformer_layers
 from variants import TILED, VARIANTS, N
 
-from mtf_synthesizer import graph_cost, model_cost
 from mtf_synthesizer.attention import SyntheticAttention
 from mtf_synthesizer.baselines import (
     DynamicConv,
@@ -18,8 +17,9 @@ from mtf_synthesizer.baselines import (
     TokenMixing,
 )
 from mtf_synthesizer.cost import Cost, NoFormula, Sizes, weights
+from mtf_synthesizer.costs import graph_cost, model_cost
+from mtf_synthesizer.costs.model_cost import Batch
 from mtf_synthesizer.interface import SynthesizingFunction
-from mtf_synthesizer.model_cost import Batch
 
 BATCH, INPUTS, TARGETS = 2, 11, 7
 BOTH = Batch(BATCH, (INPUTS, TARGETS))

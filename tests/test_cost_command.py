@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from mtf_synthesizer import arguments, cost_report, cost_rows, cost_tables, model_cost, names
+from mtf_synthesizer import arguments, names
 from mtf_synthesizer.cost import Cost
+from mtf_synthesizer.costs import cost_report, cost_rows, cost_tables, model_cost
 
 TINY = ["cost", "--synthesizer", "rv", "--size", "tiny", "--vocabulary_size", "130"]
 WORDS = 256  # 130 rounded up

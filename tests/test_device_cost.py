@@ -8,17 +8,10 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from mtf_synthesizer import (
-    communication,
-    configuration,
-    device_cost,
-    liveness,
-    mesh_layout,
-    stock,
-    training_step,
-)
-from mtf_synthesizer.communication import Collective, Traffic
-from mtf_synthesizer.one_device import Slice
+from mtf_synthesizer import configuration, stock
+from mtf_synthesizer.costs import communication, device_cost, liveness, mesh_layout, training_step
+from mtf_synthesizer.costs.communication import Collective, Traffic
+from mtf_synthesizer.costs.one_device import Slice
 
 SMALL = ("num_layers = 1", "inputs_length = 8", "targets_length = 8", "batch_size = 8")
 SPLIT = "batch:batch;heads:model;d_ff:model;vocab:model"

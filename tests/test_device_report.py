@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from mtf_synthesizer import arguments, configuration, cost_report, device_cost, names
+from mtf_synthesizer import arguments, configuration, names
+from mtf_synthesizer.costs import cost_report, device_cost
 
 SHORT = ["inputs_length = 16", "targets_length = 12", "num_layers = 1", "batch_size = 12"]
 PARAMS = [option for param in SHORT for option in ("--gin_param", param)]

@@ -12,7 +12,8 @@ import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer, utils
 
-from mtf_synthesizer import bindings, clipping, configuration, names, paper, stock
+from mtf_synthesizer import bindings, clipping, configuration, names, stock
+from mtf_synthesizer.reporting import paper
 
 GIN = names.gin_folder()
 FILES = sorted(path.relative_to(GIN).as_posix() for path in GIN.rglob("*.gin"))

@@ -15,7 +15,8 @@ import tensorflow.compat.v1 as tf
 from runner_tasks import PAIRS, TEXT
 from test_runner import SMALLEST
 
-from mtf_synthesizer import attention_layers, cli, runner
+from mtf_synthesizer import cli, runner
+from mtf_synthesizer.mapping import attention_layers
 from mtf_synthesizer.synthesizers import Dense, DotProduct
 
 EXAMPLES, HEADS, LENGTH = 5, 2, 8  # "green 1" and its end is the longest

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtf_synthesizer import mesh_layout
+from mtf_synthesizer.costs import mesh_layout
 from mtf_synthesizer.names import UserError
 
 

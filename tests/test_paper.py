@@ -6,7 +6,9 @@ import gin
 import pytest
 import seqio
 
-from mtf_synthesizer import averages, configuration, cost_tables, names, paper, stock
+from mtf_synthesizer import averages, configuration, names, stock
+from mtf_synthesizer.costs import cost_tables
+from mtf_synthesizer.reporting import paper
 from mtf_synthesizer.tasks import dialogue_metrics
 
 ROWS = {*names.known("synthesizers"), *names.known("baselines")}

@@ -8,7 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from mtf_synthesizer import findings, pipeline, random_maps
+from mtf_synthesizer import findings, pipeline
+from mtf_synthesizer.mapping import random_maps
 
 
 def test_cross_entropy_of_unigrams():

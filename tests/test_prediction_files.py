@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtf_synthesizer import decoding, names, prediction_files, submission
-from mtf_synthesizer.glue_submission import GLUE
-from mtf_synthesizer.submission_layout import Benchmark
+from mtf_synthesizer import decoding, names
+from mtf_synthesizer.submissions import prediction_files, submission
+from mtf_synthesizer.submissions.glue_submission import GLUE
+from mtf_synthesizer.submissions.submission_layout import Benchmark
 
 
 def test_reads_files_and_folders(tmp_path):

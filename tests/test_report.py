@@ -10,20 +10,11 @@ import shlex
 import pytest
 from test_runner import MODULES, SMALLEST
 
-from mtf_synthesizer import (
-    arguments,
-    cli,
-    comparison,
-    names,
-    paper,
-    report,
-    report_files,
-    report_formats,
-    runner,
-)
+from mtf_synthesizer import arguments, cli, comparison, names, runner
 from mtf_synthesizer.data import prepare
-from mtf_synthesizer.report_runs import Run
-from mtf_synthesizer.report_section import NONE, NOT_RUN
+from mtf_synthesizer.reporting import paper, report, report_files, report_formats
+from mtf_synthesizer.reporting.report_runs import Run
+from mtf_synthesizer.reporting.report_section import NONE, NOT_RUN
 
 SIZES = [p for p in SMALLEST if "length" not in p and "save" not in p]
 

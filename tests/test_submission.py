@@ -7,9 +7,10 @@ import pytest
 import submission_checker
 from submission_rows import COLA, STSB, WNLI, WSC, as_read, changed, predictions, table
 
-from mtf_synthesizer import names, submission
-from mtf_synthesizer.embedded_submission import embedded
-from mtf_synthesizer.glue_submission import GLUE
+from mtf_synthesizer import names
+from mtf_synthesizer.submissions import submission
+from mtf_synthesizer.submissions.embedded_submission import embedded
+from mtf_synthesizer.submissions.glue_submission import GLUE
 
 EMBEDDED = embedded(
     {

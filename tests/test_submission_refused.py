@@ -4,9 +4,10 @@ import full_predictions
 import pytest
 from submission_rows import COLA, MULTIRC, STSB, WNLI, as_read, changed, without
 
-from mtf_synthesizer import names, submission
-from mtf_synthesizer.glue_submission import GLUE
-from mtf_synthesizer.super_glue_submission import SUPER_GLUE
+from mtf_synthesizer import names
+from mtf_synthesizer.submissions import submission
+from mtf_synthesizer.submissions.glue_submission import GLUE
+from mtf_synthesizer.submissions.super_glue_submission import SUPER_GLUE
 
 REFUSED = {
     "missing": (WNLI, lambda: without(WNLI, 17), r"WNLI\.tsv.*: 1 of 146 .*no prediction: idx 17"),

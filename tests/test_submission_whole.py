@@ -8,10 +8,10 @@ import pytest
 import submission_checker
 from submission_rows import MULTIRC, STSB, WSC, predictions, table
 
-from mtf_synthesizer import submission
 from mtf_synthesizer.data import catalogue
-from mtf_synthesizer.glue_submission import GLUE
-from mtf_synthesizer.super_glue_submission import SUPER_GLUE
+from mtf_synthesizer.submissions import submission
+from mtf_synthesizer.submissions.glue_submission import GLUE
+from mtf_synthesizer.submissions.super_glue_submission import SUPER_GLUE
 
 
 @pytest.fixture(scope="module")

@@ -15,21 +15,12 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from submitted_files import content, t5_files
 
-from mtf_synthesizer import (
-    cli,
-    configuration,
-    decoding,
-    leaderboards,
-    names,
-    prediction_files,
-    runner,
-    stock,
-    submission,
-)
-from mtf_synthesizer.answers import Text
+from mtf_synthesizer import cli, configuration, decoding, names, runner, stock
 from mtf_synthesizer.configuration import TASK_MODULES
 from mtf_synthesizer.data import prepare
-from mtf_synthesizer.submission_layout import Benchmark, File, Identities, tsv
+from mtf_synthesizer.submissions import leaderboards, prediction_files, submission
+from mtf_synthesizer.submissions.answers import Text
+from mtf_synthesizer.submissions.submission_layout import Benchmark, File, Identities, tsv
 
 SMALL = (
     "d_model = 64",

@@ -9,7 +9,8 @@ import full_predictions
 import submission_checker
 from test_cli import run_all
 
-from mtf_synthesizer import arguments, cli, decoding, leaderboards
+from mtf_synthesizer import arguments, cli, decoding
+from mtf_synthesizer.submissions import leaderboards
 
 
 def full(folder, benchmark, *tasks):

@@ -1,0 +1,196 @@
+"""Lightweight and dynamic convolutions in the place of self-attention (Wu et al. 2019).
+
+https://arxiv.org/abs/1901.10430, the baselines LightConv and DyConv of the paper's Tables 4 to 6.
+"""
+
+from __future__ import annotations
+
+import abc
+
+import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import gin
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import transformer
+
+from mtf_synthesizer import masks
+from mtf_synthesizer.baselines.baseline_layer import BaselineLayer
+from mtf_synthesizer.baselines.convolution import Window, convolve
+from mtf_synthesizer.interface import cached
+from mtf_synthesizer.lookup import take
+from mtf_synthesizer.options import at_least
+from mtf_synthesizer.projections import Projections
+
+
+class Convolution(BaselineLayer):
+    """Y_i = W_O sum_o softmax(kernel)[h, o] G_{i + o - before}, with G = (W_V X) sigmoid(W_G X).
+
+    A kernel of `kernel_width` weights, normalised by a softmax over them, is shared by the
+    channels of a head (the paper's Equation 4). Its window is centred in an encoder (of an even
+    width the larger half lies behind) and in a decoder ends at the position itself. Positions
+    before and after the sequence count as zeros; the weights are not normalised again there.
+    No window reaches into another sequence of a packed row.
+
+    Variables: v, gate and o as T5's attention has its v and o, and `kernel`; no biases, like all
+    projections of T5. While decoding, the last `kernel_width - 1` gated values are cached.
+
+    Args:
+      num_heads: number of kernels of a layer (of a position) H.
+      key_value_size: channels that share a kernel; H times as many is the paper's d.
+      kernel_width: positions that a kernel covers, k; Table 4 has 9.
+      dropout_rate: share of a kernel's normalised weights dropped in training (DropConnect).
+
+    Raises:
+      ValueError: a parameter is out of range, or (when called) the model needs what the layer
+        does not offer.
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 8,
+        key_value_size: int = 128,
+        kernel_width: int = 9,
+        dropout_rate: float = 0.0,
+    ):
+        super().__init__(num_heads, key_value_size, dropout_rate)
+        binding = f"{type(self).__name__}.kernel_width"
+        at_least(2, binding, kernel_width, why=", as 1 mixes no positions")
+        self.width = mtf.Dimension("kernel_width", kernel_width)
+
+    @abc.abstractmethod
+    def logits(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
+        """Kernels before the softmax.
+
+        Args:
+          context: Mesh's context.
+          gated: [batch, length, heads, channels], without length while decoding.
+
+        Returns:
+          [heads, width], or one kernel for each position: [batch, length, heads, width].
+        """
+
+    def check(self, context: transformer.Context) -> None:
+        """Refuses ensembles and prefix language models."""
+        super().check(context)
+        if context.model.input_full_attention:
+            raise ValueError(
+                f"{type(self).__name__} has one window for all positions and can't be centred in "
+                "the inputs of a prefix language model alone: leave "
+                "Unitransformer.input_full_attention False"
+            )
+
+    def mixed(
+        self, context: transformer.Context, x: mtf.Tensor, projections: Projections
+    ) -> mtf.Tensor:
+        """The gated values, convolved."""
+        gate = _Gate.of_layer(context, self.heads, self.kv).compute_v(x)
+        gated = projections.compute_v(x) * mtf.sigmoid(gate)
+        kernel = self._kernel(context, gated)
+        if context.mode == "incremental":
+            return mtf.einsum([self._window(context, gated), kernel], gated.shape)
+        return self._convolved(context, gated, kernel)
+
+    def _kernel(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
+        logits = mtf.cast(self.logits(context, gated), tf.float32)
+        kernel = mtf.cast(mtf.softmax(logits, self.width), gated.dtype)
+        return mtf.dropout(kernel, context.train, rate=self.dropout_rate)
+
+    def _convolved(
+        self, context: transformer.Context, gated: mtf.Tensor, kernel: mtf.Tensor
+    ) -> mtf.Tensor:
+        length = context.length_dim
+        causal = context.read_priority is not None
+        before = self.width.size - 1 if causal else (self.width.size - 1) // 2
+        sequences = masks.sequences(context)
+        if sequences is not None:
+            kernel *= mtf.cast(self._visible(context, sequences, before), kernel.dtype)
+        memory = mtf.Dimension("memory_length", length.size)
+        present = masks.padding(context, memory)
+        if present is not None:
+            present = mtf.replace_dimensions(present, memory, length)
+            gated *= mtf.cast(present, gated.dtype)
+        if context.mode == "first_part":
+            context.record_new_states([self._last(context, gated)])
+        return convolve(gated, kernel, Window(length, self.heads, self.kv, self.width, before))
+
+    def _visible(
+        self, context: transformer.Context, sequences: mtf.Tensor, before: int
+    ) -> mtf.Tensor:
+        """Which positions of each window lie in its own sequence: bool [batch, length, width]."""
+
+        def visible() -> mtf.Tensor:
+            shifted = [
+                mtf.shift(sequences, before - o, context.length_dim, wrap=False)
+                for o in range(self.width.size)
+            ]
+            return mtf.stack([mtf.equal(s, sequences) for s in shifted], self.width.name, -1)
+
+        return cached(context, ("window", sequences, self.width.size, before), visible)
+
+    @property
+    def _earlier(self) -> mtf.Dimension:
+        return mtf.Dimension("window", self.width.size - 1)
+
+    def _last(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
+        """What decoding begins with: the positions before the first one it will decode."""
+        length = context.length_dim
+        padded = mtf.pad(gated, [self._earlier.size, 0], length.name)
+        start = mtf.range(context.mesh, self._earlier, tf.int32) + context.initial_position
+        last = take(padded, start, mtf.Dimension(length.name, length.size + self._earlier.size))
+        return mtf.transpose(last, self._state_shape(context))
+
+    def _window(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
+        """The positions of a decoding step's window, [batch, width, heads, channels]."""
+        (earlier,) = context.get_states(1)
+        here = mtf.Dimension(self._earlier.name, 1)
+        now = mtf.transpose(gated, self._state_shape(context) - self._earlier)
+        now = mtf.reshape(now, mtf.Shape([*context.batch_dims, here, *self.heads, self.kv]))
+        window = mtf.concat([earlier, now], here.name)
+        context.record_new_states([mtf.slice(window, 1, self._earlier.size, here.name)])
+        return mtf.rename_dimension(window, here.name, self.width.name)
+
+    def _state_shape(self, context: transformer.Context) -> mtf.Shape:
+        return mtf.Shape([*context.batch_dims, self._earlier, *self.heads, self.kv])
+
+
+@gin.configurable
+class LightConv(Convolution):
+    """Lightweight convolution: one learned kernel for all positions (the paper's Section 3).
+
+    Variable `kernel` [heads, kernel_width], drawn as the authors' code draws it.
+    """
+
+    def logits(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
+        """Learned numbers."""
+        dims = [*self.heads, self.width]
+        limit = (6 / (self.width.size + mtf.Shape(dims).size)) ** 0.5
+        drawn = tf.random_uniform_initializer(-limit, limit)
+        return self.variable(context, "kernel", dims, drawn)
+
+
+@gin.configurable
+class DynamicConv(Convolution):
+    """Dynamic convolution: each position predicts its own kernel (the paper's Section 4).
+
+    f(G_i) = W G_i, a linear function of the gated value of the position alone. Variable `kernel`
+    [heads, channels, kernel_heads, kernel_width]: every channel has a say in every head's kernel.
+    """
+
+    def logits(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
+        """W G_i."""
+        inputs = [*self.heads, self.kv]
+        outputs = [mtf.Dimension(f"kernel_{d.name}", d.size) for d in self.heads]
+        drawn = tf.random_normal_initializer(stddev=mtf.Shape(inputs).size ** -0.5)
+        weight = self.variable(context, "kernel", [*inputs, *outputs, self.width], drawn)
+        logits = mtf.einsum([gated, weight], reduced_dims=inputs)
+        for own, heads in zip(outputs, self.heads, strict=True):
+            logits = mtf.rename_dimension(logits, own.name, heads.name)
+        return logits
+
+
+class _Gate(Projections):
+    """A projection like that of the values, called gate."""
+
+    @property
+    def wv(self) -> mtf.Tensor:
+        return self._weight("gate", self.v_shape, self.memory_input_dim.size)

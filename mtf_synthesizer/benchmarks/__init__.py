@@ -1,0 +1,1 @@
+"""Time and memory of rows, side by side: `mtf_synthesizer bench`."""

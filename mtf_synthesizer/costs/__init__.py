@@ -1,0 +1,1 @@
+"""Parameters, FLOPs, and what each device of a mesh holds: `mtf_synthesizer cost`."""

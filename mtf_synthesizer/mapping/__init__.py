@@ -1,0 +1,1 @@
+"""What the attention of trained models looks like: `mtf_synthesizer maps`."""

@@ -1,0 +1,146 @@
+"""What `report` collects: JSON files of other commands, recognised by what is in them.
+
+Loads no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from mtf_synthesizer import names
+from mtf_synthesizer.reporting import report_runs
+from mtf_synthesizer.reporting.report_runs import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A file of `cost` or `bench`.
+
+    Attributes:
+      path: of the file.
+      content: what JSON has.
+    """
+
+    path: pathlib.Path
+    content: Mapping[str, Any]
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        return self.content["rows"]
+
+
+@dataclasses.dataclass
+class Found:
+    """Everything that was found, in the order of the files.
+
+    Attributes:
+      runs: evaluated models.
+      costs: what `cost --format json` printed.
+      benchmarks: what `bench --format json` printed.
+      skipped: why which files were not used.
+    """
+
+    runs: list[Run] = dataclasses.field(default_factory=list)
+    costs: list[Document] = dataclasses.field(default_factory=list)
+    benchmarks: list[Document] = dataclasses.field(default_factory=list)
+    skipped: list[str] = dataclasses.field(default_factory=list)
+
+
+def collect(paths: Iterable[str]) -> Found:
+    """Reads the JSON files of folders, and files that are named themselves.
+
+    Raises:
+      names.UserError: a path is not there.
+    """
+    found = Found()
+    kinds: dict[str, list[Document]] = {}
+    for document in _read(_files(paths), found):
+        kind = next((name for name, is_it in _KINDS.items() if is_it(document.content)), "")
+        kinds.setdefault(kind, []).append(document)
+    found.costs = kinds.get("cost", [])
+    found.benchmarks = kinds.get("benchmark", [])
+    comparisons = kinds.get("comparison", [])
+    for each in comparisons:
+        _add(found, each.path, functools.partial(_of_comparison, each))
+    for alike in _of_same_model(kinds.get("evaluation", []), comparisons):
+        _add(found, alike[0].path, functools.partial(_of_evaluations, alike))
+    return found
+
+
+def _of_comparison(document: Document) -> list[Run]:
+    return report_runs.of_comparison(document.path, document.content)
+
+
+def _of_evaluations(alike: Sequence[Document]) -> list[Run]:
+    return [report_runs.of_evaluations([(each.path, each.content) for each in alike])]
+
+
+def _files(paths: Iterable[str]) -> list[pathlib.Path]:
+    """JSON files without doubles, those of a folder in the order of their names."""
+    files: list[pathlib.Path] = []
+    for path in map(pathlib.Path, paths):
+        if not path.exists():
+            raise names.UserError(f"{path}: no such file or folder; give folders with results")
+        files += sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    return list({file.resolve(): file for file in files}.values())
+
+
+def _read(files: Iterable[pathlib.Path], found: Found) -> Iterable[Document]:
+    for path in files:
+        try:
+            content = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            found.skipped.append(f"{path} is no JSON: {' '.join(str(error).split())}")
+            continue
+        if isinstance(content, dict):
+            yield Document(path, content)
+
+
+def _add(found: Found, path: pathlib.Path, runs: Callable[[], Iterable[Run]]) -> None:
+    try:
+        found.runs += runs()
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        found.skipped.append(
+            f"{path} is not as the command writes it: {type(error).__name__}: {error}"
+        )
+
+
+def _of_same_model(
+    evaluations: Iterable[Document], comparisons: Iterable[Document]
+) -> list[list[Document]]:
+    """Evaluations of one model on one split belong together: a benchmark task by task.
+
+    Those of a comparison's models are in its results already.
+    """
+    known = {document.path.resolve().parent for document in comparisons}
+    groups: dict[tuple[str, str], list[Document]] = {}
+    for each in evaluations:
+        if each.path.resolve().parent.parent in known or report_runs.is_step(each.path):
+            continue
+        folder = str(report_runs.model_folder(each.path, each.content))
+        groups.setdefault((folder, str(each.content["split"])), []).append(each)
+    return list(groups.values())
+
+
+def _has_rows(content: Mapping[str, Any], *fields: str) -> bool:
+    rows = content.get("rows")
+    return (
+        isinstance(rows, list)
+        and bool(rows)
+        and all(isinstance(row, dict) and all(field in row for field in fields) for row in rows)
+    )
+
+
+_KINDS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "evaluation": lambda c: {"model_dir", "task", "split", "results"} <= set(c),
+    "comparison": lambda c: (
+        {"experiment", "split", "rows"} <= set(c) and isinstance(c["rows"], dict)
+    ),
+    "benchmark": lambda c: {"size", "machine"} <= set(c) and _has_rows(c, "row"),
+    "cost": lambda c: {"title", "notes"} <= set(c) and _has_rows(c, "row", "trainable_parameters"),
+}

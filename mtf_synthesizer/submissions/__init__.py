@@ -1,0 +1,1 @@
+"""From predictions to the files that leaderboards want: `mtf_synthesizer submit`."""
