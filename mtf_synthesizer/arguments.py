@@ -9,6 +9,16 @@ from mtf_synthesizer.costs import cost_report
 from mtf_synthesizer.data import commands as data_commands
 from mtf_synthesizer.mapping import maps
 from mtf_synthesizer.reporting import report
+from mtf_synthesizer.shared_arguments import (
+    add_configuration,
+    add_data,
+    add_gin,
+    add_modules,
+    add_verbose,
+    listed,
+    numbers,
+    positive,
+)
 from mtf_synthesizer.submissions import leaderboards
 
 EXAMPLES = {
@@ -72,18 +82,18 @@ def parser() -> argparse.ArgumentParser:
     )
     demo = _add(commands, "demo", "train and compare V, R and R+V on real text, in minutes")
     demo.add_argument("--output", default="runs/demo", help="folder (default: %(default)s)")
-    _add_verbose(demo)
+    add_verbose(demo)
     bench = _add(commands, "bench", "measure time and memory of steps, rows side by side")
     benchmark.add_arguments(bench)
-    _add_verbose(bench)
+    add_verbose(bench)
     cost = _add(commands, "cost", "count parameters and FLOPs of a model, by formula and graph")
     cost_report.add_arguments(cost)
-    _add_gin(cost)
-    _add_modules(cost)
-    _add_verbose(cost)
+    add_gin(cost)
+    add_modules(cost)
+    add_verbose(cost)
     looked = _add(commands, "maps", "show what the attention of trained models looks like")
     maps.add_arguments(looked)
-    _add_configuration(looked)
+    add_configuration(looked)
     report.add_arguments(_add(commands, "report", "put results beside the paper's, in its tables"))
     _add_list(_add(commands, "list", "show the known synthesizers, sizes, runs or tasks"))
     _add(commands, "gin-path", "print the folder of the gin files, for --gin_location_prefix")
@@ -116,8 +126,16 @@ def _add_train(command: argparse.ArgumentParser) -> None:
         help="instead of --run, --size and --task, all that a row of a table has in common with "
         f"the others: one of {' '.join(names.known('experiments'))}",
     )
-    add("--steps", type=_positive, help="training steps, counted from --init_checkpoint")
-    add("--batch_size", type=_positive, help="sequences in a batch (default: the run's)")
+    add(
+        "--steps",
+        type=positive,
+        help="training steps, counted from --init_checkpoint",
+    )
+    add(
+        "--batch_size",
+        type=positive,
+        help="sequences in a batch (default: the run's)",
+    )
     add(
         "--init_checkpoint",
         help="model folder or checkpoint to start from; without --synthesizer and --size the "
@@ -130,7 +148,11 @@ def _add_train(command: argparse.ArgumentParser) -> None:
         "start afresh, or has more",
     )
     add("--seed", type=int, default=0, help="of initial values, dropout and order of examples")
-    add("--summary_steps", type=_positive, help="steps between summaries (default: by length)")
+    add(
+        "--summary_steps",
+        type=positive,
+        help="steps between summaries (default: by length)",
+    )
     _add_caches(command)
     add(
         "--no_attention_summaries",
@@ -138,7 +160,7 @@ def _add_train(command: argparse.ArgumentParser) -> None:
         action="store_false",
         help="no α and entropy of the attention in TensorBoard",
     )
-    _add_configuration(command)
+    add_configuration(command)
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:
@@ -160,7 +182,7 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
         help="only the loss of the true targets, no decoding and no metrics of the task",
     )
     _add_examples(command)
-    _add_configuration(command)
+    add_configuration(command)
 
 
 def _add_predict(command: argparse.ArgumentParser) -> None:
@@ -189,7 +211,7 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
         help="latest, a step, or best, as of `evaluate` (default: %(default)s)",
     )
     _add_examples(command)
-    _add_configuration(command)
+    add_configuration(command)
 
 
 def _add_submit(command: argparse.ArgumentParser) -> None:
@@ -218,7 +240,7 @@ def _add_submit(command: argparse.ArgumentParser) -> None:
         help="take predictions of several checkpoints, where tasks have models of their own",
     )
     add("--overwrite", action="store_true", help="replace a zip that is there")
-    _add_verbose(command)
+    add_verbose(command)
 
 
 def _add_cache(command: argparse.ArgumentParser) -> None:
@@ -237,7 +259,7 @@ def _add_cache(command: argparse.ArgumentParser) -> None:
     )
     add(
         "--min_shards",
-        type=_positive,
+        type=positive,
         default=64,
         help="files of each split, at least: the more, the better they are mixed in training "
         "(default: %(default)s)",
@@ -251,9 +273,9 @@ def _add_cache(command: argparse.ArgumentParser) -> None:
         "default: this process does it all)",
     )
     add("--overwrite", action="store_true", help="replace caches that are there")
-    _add_data(command)
-    _add_modules(command)
-    _add_verbose(command)
+    add_data(command)
+    add_modules(command)
+    add_verbose(command)
 
 
 def _add_compare(command: argparse.ArgumentParser) -> None:
@@ -261,11 +283,14 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     experiments = " ".join(names.known("experiments"))
     add("--experiment", required=True, help=f"one of {experiments}")
     add(
-        "--rows", required=True, type=_listed, help="synthesizers and baselines, e.g. v,r,lightconv"
+        "--rows",
+        required=True,
+        type=listed,
+        help="synthesizers and baselines, e.g. v,r,lightconv",
     )
-    add("--seeds", type=_numbers, default=[0], help="e.g. 0,1,2 (default: 0)")
+    add("--seeds", type=numbers, default=[0], help="e.g. 0,1,2 (default: 0)")
     add("--output", required=True, help="folder of models and results; run again, goes on there")
-    add("--steps", type=_positive, help="of training (default: the experiment's)")
+    add("--steps", type=positive, help="of training (default: the experiment's)")
     add("--split", default="test", help="evaluated in the end (default: %(default)s)")
     add(
         "--validation_split",
@@ -282,13 +307,13 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="gin file for the evaluation alone, e.g. beam_search.gin",
     )
-    _add_configuration(command)
+    add_configuration(command)
 
 
 def _add_caches(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--additional_task_cache_dirs",
-        type=_listed,
+        type=listed,
         default=[],
         metavar="DIR,DIR",
         help="read what `cache` has written to these folders instead of the data itself",
@@ -296,84 +321,12 @@ def _add_caches(command: argparse.ArgumentParser) -> None:
 
 
 def _add_examples(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--examples", type=_positive, help="only the first so many of each task")
-    command.add_argument("--batch_size", type=_positive, help="default: that of training")
+    command.add_argument("--examples", type=positive, help="only the first so many of each task")
+    command.add_argument("--batch_size", type=positive, help="default: that of training")
 
 
 def _add_list(command: argparse.ArgumentParser) -> None:
     choices = ["all", *names.KINDS, "tasks"]
     command.add_argument("what", nargs="?", default="all", choices=choices)
-    _add_modules(command)
-    _add_verbose(command)
-
-
-def _add_configuration(command: argparse.ArgumentParser) -> None:
-    _add_gin(command)
-    _add_data(command)
-    _add_modules(command)
-    _add_verbose(command)
-
-
-def _add_gin(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--gin_file",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="further gin file, e.g. clip_gradients.gin; may be given several times",
-    )
-    command.add_argument(
-        "--gin_param",
-        action="append",
-        default=[],
-        metavar="BINDING",
-        help='binding, e.g. "num_layers = 4"; may be given several times',
-    )
-
-
-def _add_data(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--vocabulary",
-        metavar="FILE",
-        help="SentencePiece model, or the word bytes, for tasks without a vocabulary of their own "
-        "(default: the model's; when training anew T5's public one, which needs a network)",
-    )
-    command.add_argument(
-        "--tfds_data_dir",
-        metavar="DIR",
-        help="folder that `data prepare` has written (default: that of tensorflow_datasets, "
-        "$TFDS_DATA_DIR or ~/tensorflow_datasets)",
-    )
-
-
-def _add_modules(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--module_import",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="Python module that registers your own tasks; may be given several times",
-    )
-
-
-def _add_verbose(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--verbose", action="store_true", help="all logs, and tracebacks of errors"
-    )
-
-
-def _listed(text: str) -> list[str]:
-    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-
-
-def _numbers(text: str) -> list[int]:
-    parts = _listed(text)
-    if not all(part.isdecimal() for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers like 0,1,2")
-    return [int(part) for part in parts]
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
-    return int(text)
+    add_modules(command)
+    add_verbose(command)
