@@ -76,7 +76,10 @@ class _Attended(mtf.Operation):
         _, values, weights, outputs = self.inputs
         to_weights = mtf.cast(mtf.einsum([grad, values], weights.shape), tf.float32)
         rows = mtf.Shape(weights.shape.dims[:-1])
-        total = mtf.einsum([mtf.cast(grad, tf.float32), mtf.cast(outputs, tf.float32)], rows)
+        if outputs.dtype == tf.float32:
+            total = mtf.einsum([grad, outputs], rows)
+        else:  # rounded outputs would shift whole rows of dS, which the gradient of α adds up
+            total = mtf.reduce_sum(weights * to_weights, output_shape=rows)
         to_values = mtf.einsum([mtf.cast(weights, values.dtype), grad], values.shape)
         return [weights * (to_weights - total), to_values, None, None]
 
