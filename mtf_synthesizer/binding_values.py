@@ -42,6 +42,9 @@ def _is_number(value: Any) -> bool:
 _COUNT = Kind("a whole number above 0", _is_count)
 _COUNT_OR_NONE = Kind(f"{_COUNT.wanted}, or None", lambda v: v is None or _is_count(v))
 _NOT_NEGATIVE = Kind("a whole number, 0 or more", lambda v: _is_whole(v) and v >= 0)
+_NOT_NEGATIVE_OR_NONE = Kind(
+    f"{_NOT_NEGATIVE.wanted}, or None", lambda v: v is None or _NOT_NEGATIVE.fits(v)
+)
 _BATCH = Kind(f'{_COUNT.wanted}, or a pair like ("tokens_per_batch", 65536)', _is_batch)
 _RATE = Kind(
     "a number from 0 up to, but not, 1", lambda v: v is None or (_is_number(v) and 0 <= v < 1)
@@ -62,7 +65,7 @@ KINDS = {
     "targets_length": _COUNT,
     "train_steps": _COUNT,
     "save_checkpoints_steps": _COUNT,
-    "keep_checkpoint_max": _COUNT_OR_NONE,
+    "keep_checkpoint_max": _NOT_NEGATIVE_OR_NONE,
     "batch_size": _BATCH,
     "dropout_rate": _RATE,
     "label_smoothing": _RATE,

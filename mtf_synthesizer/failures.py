@@ -13,8 +13,8 @@ _CONFIGURABLE = re.compile(r"\n  In call to configurable '([^']+)'")
 _DAMAGED = ("DataLossError", "OutOfRangeError")
 # Class of TensorFlow's error -> what it means and what helps.
 _SENTENCES = {
-    "ResourceExhaustedError": "memory or disk is exhausted: a smaller --batch_size or model needs "
-    "less memory",
+    "ResourceExhaustedError": "memory or disk is exhausted: a smaller --batch_size or model, in a "
+    "new --model_dir, needs less memory",
     "PermissionDeniedError": "a file may not be read or written",
     "NotFoundError": "a file, or a variable in a checkpoint, is missing: is the checkpoint of "
     "another model?",

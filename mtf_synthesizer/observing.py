@@ -150,7 +150,7 @@ class AttentionListener(tf_estimator.CheckpointSaverListener):
 def _attention_summary(checkpoint: str, probe: "Probe | None") -> tf.Summary:
     summary = tf.Summary()
     for layer, alpha in alphas(checkpoint).items():
-        for head, weights in enumerate(np.atleast_2d(alpha)):
+        for head, weights in enumerate(alpha):
             for term, value in enumerate(weights):
                 tag = f"alpha/{layer}/head_{head}/term_{term}"
                 summary.value.add(tag=tag, simple_value=float(value))
@@ -170,7 +170,9 @@ def alphas(checkpoint: str) -> dict[str, np.ndarray]:
             logits = reader.get_tensor(name).astype(np.float64)
             exponentials = np.exp(logits - logits.max(-1, keepdims=True))
             layer = name.removesuffix("/" + _ALPHA)
-            found[layer] = exponentials / exponentials.sum(-1, keepdims=True)
+            alpha = exponentials / exponentials.sum(-1, keepdims=True)
+            # No dimension for one head, two for heads that share keys and values in groups.
+            found[layer] = alpha.reshape(-1, alpha.shape[-1])
     return found
 
 

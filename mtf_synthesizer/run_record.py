@@ -115,10 +115,12 @@ def _check_start(
         name = pathlib.Path(begun["path"]).name
         path = pathlib.Path(given) / name if pathlib.Path(given).is_dir() else pathlib.Path(given)
         found = Checkpoint(str(path).removesuffix(".index"), begun["step"])
-        if (
-            pathlib.Path(found.path + ".index").is_file()
-            and found.fingerprint == begun["fingerprint"]
-        ):
+        if not pathlib.Path(found.path + ".index").is_file():
+            raise names.UserError(
+                f"{model_dir} began with {begun['path']}, of which {given} holds nothing any more: "
+                "put it back to go on, or begin anew in another --model_dir"
+            )
+        if found.fingerprint == begun["fingerprint"]:
             return dataclasses.replace(request, init_checkpoint=found.path)
     shown = _shown(_START, begun and begun["path"])
     raise _another_run(model_dir, [f"begun with {shown}, not with {_shown(_START, given)}"])

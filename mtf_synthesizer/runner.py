@@ -18,6 +18,7 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import (
+    checkpoint_state,
     configuration,
     divergence,
     names,
@@ -114,7 +115,7 @@ def train(
       termination.Terminated: SIGTERM came; what was trained is saved.
     """
     began = time.monotonic()
-    if vocabulary is None:
+    if vocabulary is None and configuration.checkpoints(model_dir):
         vocabulary = vocabulary_record.chosen(model_dir)
     request = configuration.Request(
         task=task,
@@ -144,6 +145,7 @@ def train(
         termination.noticed() as stopped,
         stock.configured(wanted, verbose),
     ):
+        checkpoint_state.point_to_complete(model_dir)
         task = task or stock.configured_task()
         stock.check_task(task)
         stock.check_data(task)

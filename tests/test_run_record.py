@@ -95,6 +95,10 @@ def test_a_run_goes_on_from_the_checkpoint_it_began_with(tmp_path):
     for given in (tmp_path / "moved" / "model.ckpt-8", tmp_path / "other", None):
         with pytest.raises(names.UserError, match=r"begun with --init_checkpoint .*ckpt-7, not"):
             run_record.resumed(folder, dataclasses.replace(ASKED, init_checkpoint=given), 3)
+    (tmp_path / "moved" / "model.ckpt-7.index").unlink()
+    with pytest.raises(names.UserError, match=r"of which .*moved holds nothing any more"):
+        gone = dataclasses.replace(ASKED, init_checkpoint=tmp_path / "moved")
+        run_record.resumed(folder, gone, 3)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "\0"])

@@ -1,0 +1,21 @@
+"""What is read of a checkpoint while a model trains."""
+
+import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from mtf_synthesizer import observing
+
+
+@pytest.mark.parametrize("heads", [(), (3,), (2, 3)], ids=["one head", "heads", "grouped heads"])
+def test_alphas_have_a_row_for_each_head(tmp_path, heads):
+    weights = np.random.RandomState(0).normal(size=(*heads, 2)).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.get_variable("encoder/layer/mixture/alpha", initializer=weights)
+        session.run(tf.global_variables_initializer())
+        path = tf.train.Saver().save(session, str(tmp_path / "model.ckpt"))
+    [(layer, alpha)] = observing.alphas(path).items()
+    assert layer == "encoder/layer"
+    wanted = np.exp(weights) / np.exp(weights).sum(-1, keepdims=True)
+    np.testing.assert_allclose(alpha, wanted.reshape(-1, 2), rtol=1e-6)
