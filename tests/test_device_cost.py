@@ -293,7 +293,7 @@ def test_activations_are_near_those_of_a_run(synthesizer, params):
     with wanted_step(synthesizer, "all:1", "", longer) as (wanted, plan):
         estimate = device_cost.of_step(wanted, plan).peak.bytes
         measured = peak_of_a_run(wanted)
-    assert 0.85 < estimate / measured < 1.1
+    assert 0.85 < estimate / measured < 1.25
 
 
 def test_parts_of_the_batch_need_less_memory():
