@@ -93,8 +93,8 @@ def _check(arguments: Sequence[str]) -> None:
     elsewhere = {argument.partition("=")[0] for argument in arguments} & (_HELP | {"--flagfile"})
     if not given.model_dir and not elsewhere:
         raise names.UserError(
-            "no --model_dir given: T5 would write to /tmp/transformer_standalone, and go on with "
-            "whatever it finds there"
+            "no --model_dir given: T5 would write to a folder that all its runs share, and go on "
+            "with whatever it finds there"
         )
 
 
