@@ -9,7 +9,8 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import gin
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before seqio
+import mtf_synthesizer.compat
 
 import apache_beam as beam
 import seqio

@@ -2,7 +2,8 @@
 
 import os
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.checkpoints import checkpoints

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before mesh_tensorflow
+import mtf_synthesizer.compat
 
 import gin
 import mesh_tensorflow as mtf

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before seqio
+import mtf_synthesizer.compat
 
 import numpy as np
 import seqio

@@ -2,7 +2,7 @@
 
 import os
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before TensorFlow
+import mtf_synthesizer.compat
 
 import numpy as np
 import tensorflow.compat.v1 as tf

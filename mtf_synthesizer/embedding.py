@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import gin
 import mesh_tensorflow as mtf
 from mesh_tensorflow.transformer import transformer

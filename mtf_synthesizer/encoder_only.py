@@ -7,7 +7,7 @@ encoder-decoder does, and functions that read predictions off the output.
 
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
+import mtf_synthesizer.compat
 
 import gin
 import mesh_tensorflow as mtf

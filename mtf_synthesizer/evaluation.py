@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
+import mtf_synthesizer.compat
 
 import gin
 import numpy as np

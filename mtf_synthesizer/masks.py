@@ -7,7 +7,8 @@ padding, the only one of the example's that rows with one sequence each need.
 
 from __future__ import annotations
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer

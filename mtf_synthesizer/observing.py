@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
+import mtf_synthesizer.compat
 
 import mesh_tensorflow as mtf
 import numpy as np

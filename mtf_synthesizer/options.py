@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import abc
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
+import mtf_synthesizer.compat
 
 import gin
 import tensorflow.compat.v1 as tf

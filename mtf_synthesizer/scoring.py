@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before seqio
+import mtf_synthesizer.compat
 
 import seqio
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
+import mtf_synthesizer.compat
 
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before T5 and Mesh
+import mtf_synthesizer.compat
 
 import gin
 import numpy as np

@@ -11,7 +11,8 @@ import abc
 import math
 from typing import Protocol
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import gin
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf

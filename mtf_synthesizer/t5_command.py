@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> None:
     from t5.models import mesh_transformer_main
 
     # Before T5's tasks, so that they have the vocabulary that $MTF_SYNTHESIZER_VOCABULARY chooses.
-    import mtf_synthesizer.tasks  # noqa: F401
+    import mtf_synthesizer.tasks
 
     gin.add_config_file_search_path(str(names.gin_folder()))
     # T5 keeps the command line in the model directory, from where it should work again.

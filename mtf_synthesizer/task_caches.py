@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before seqio
+import mtf_synthesizer.compat
 
 import seqio
 import tensorflow.compat.v1 as tf

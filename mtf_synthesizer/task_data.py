@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before seqio
+import mtf_synthesizer.compat
 
 import seqio
 import tensorflow_datasets as tfds

@@ -1,6 +1,7 @@
 """Tasks: importing this package registers every task with seqio, but for `t5_mixtures`."""
 
-import mtf_synthesizer.compat  # noqa: F401  (before anything that imports T5 or Mesh)
+import mtf_synthesizer.compat
+
 from mtf_synthesizer.tasks import (
     classification,
     dialogue,

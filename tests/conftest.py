@@ -14,7 +14,7 @@ os.environ.setdefault("MTF_SYNTHESIZER_CACHE", str(ROOT / "runs" / "cache"))
 os.environ.setdefault("MPLCONFIGDIR", str(ROOT / "runs" / "cache" / "matplotlib"))
 
 lean_imports.install()
-import mtf_synthesizer.compat  # noqa: E402, F401  (before any test imports Mesh or T5)
+import mtf_synthesizer.compat  # noqa: E402  (before any test imports Mesh or T5)
 
 # The first example builds a TensorFlow graph or imports something; time per example says nothing.
 hypothesis.settings.register_profile("here", deadline=None)

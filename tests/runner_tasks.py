@@ -2,7 +2,8 @@
 
 import functools
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import seqio
 import tensorflow as tf
 

@@ -9,7 +9,7 @@ import sys
 
 import mtf_synthesizer.compat
 
-import mtf_synthesizer.tasks  # noqa: F401  isort:skip  (before T5's tasks choose a vocabulary)
+import mtf_synthesizer.tasks  # isort: skip  # before T5's tasks choose a vocabulary
 from absl import flags
 from t5.scripts import prepare_glue_submission
 from tensorflow.python.eager import context

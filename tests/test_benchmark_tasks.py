@@ -8,7 +8,7 @@ import seqio
 from small_files import read, write
 from task_rows import BYTES, EOS, prepare, rows, small_model, texts
 
-import mtf_synthesizer.tasks  # noqa: F401
+import mtf_synthesizer.tasks
 from mtf_synthesizer.data import (
     dialogue,
     language_modeling,

@@ -9,9 +9,9 @@ import pickle
 import subprocess
 import sys
 
-import pytest
+import mtf_synthesizer.compat
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import pytest
 import runner_tasks
 import seqio
 import small_files

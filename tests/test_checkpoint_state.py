@@ -1,6 +1,7 @@
 """Where training goes on after a damaged checkpoint was removed."""
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer import checkpoint_state

@@ -215,9 +215,9 @@ def test_examples_name_what_exists():
 
 
 def test_t5_flags_are_those_of_t5_mesh_transformer():
-    from absl import flags
+    import mtf_synthesizer.compat
 
-    import mtf_synthesizer.compat  # noqa: F401  isort:skip
+    from absl import flags
     from t5.models import mesh_transformer_main  # noqa: F401
 
     assert {"gin_file", "gin_param", "module_import", "use_model_api"} <= set(flags.FLAGS)
@@ -226,7 +226,8 @@ def test_t5_flags_are_those_of_t5_mesh_transformer():
 
 
 def test_configurables_are_what_gin_registers():
-    import mtf_synthesizer.compat  # noqa: F401  isort:skip
+    import mtf_synthesizer.compat
+
     import gin
     import mesh_tensorflow.transformer.utils  # noqa: F401
 

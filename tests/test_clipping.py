@@ -1,10 +1,10 @@
 """ClippedOptimizer: the gradient's norm over all variables, reported and limited."""
 
+import mtf_synthesizer.compat
+
+import mesh_tensorflow as mtf
 import numpy as np
 import pytest
-
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
-import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.clipping import ClippedOptimizer

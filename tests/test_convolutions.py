@@ -1,5 +1,8 @@
 """LightConv and DynamicConv: the equations of their paper, and what they refuse."""
 
+import mtf_synthesizer.compat
+
+import mesh_tensorflow as mtf
 import numpy as np
 import pytest
 from baseline_layers import BATCH, CONVOLUTIONS, TOKENS, WIDTH, X, layer
@@ -15,9 +18,6 @@ from harness import (
     unitransformer,
     weights_of,
 )
-
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
-import mesh_tensorflow as mtf
 
 from mtf_synthesizer.baselines import DynamicConv, LightConv
 

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-import mtf_synthesizer.tasks  # noqa: F401
+import mtf_synthesizer.tasks
 from mtf_synthesizer.tasks import embedded, pretraining, sources
 
 TASKS = {

@@ -2,7 +2,8 @@
 
 import json
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import harness
 import mesh_tensorflow as mtf
 import numpy as np

@@ -9,7 +9,7 @@ import tensorflow as tf
 from small_files import write
 from task_rows import BYTES, prepare, rows, small_model, texts
 
-import mtf_synthesizer.tasks  # noqa: F401
+import mtf_synthesizer.tasks
 from mtf_synthesizer.data import classification, language_modeling
 from mtf_synthesizer.tasks import classification as classification_tasks
 from mtf_synthesizer.tasks import vocabularies

@@ -3,10 +3,10 @@
 import errno
 import pathlib
 
+import mtf_synthesizer.compat
+
 import gin
 import pytest
-
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer import cli, failures, names

@@ -3,12 +3,12 @@
 import pathlib
 import re
 
-import numpy as np
-import pytest
+import mtf_synthesizer.compat
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import gin
 import mesh_tensorflow as mtf
+import numpy as np
+import pytest
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer, utils
 

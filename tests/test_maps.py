@@ -4,10 +4,10 @@ import json
 import re
 import shutil
 
+import mtf_synthesizer.compat
+
 import numpy as np
 import pytest
-
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import reference
 import runner_tasks
 import seqio

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-import mtf_synthesizer.tasks  # noqa: F401
+import mtf_synthesizer.tasks
 from mtf_synthesizer.tasks import dialogue_metrics, metrics, text_metrics
 
 # sacreBLEU's own example.

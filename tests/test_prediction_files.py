@@ -4,7 +4,8 @@ import contextlib
 import dataclasses
 import json
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

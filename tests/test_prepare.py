@@ -6,7 +6,8 @@ import shlex
 import subprocess
 import sys
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import pytest
 from glue_files import contents, dataset, read, written
 

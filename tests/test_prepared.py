@@ -2,7 +2,8 @@
 
 import resource
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import pytest
 import seqio
 import tensorflow_datasets as tfds

@@ -3,10 +3,10 @@
 import math
 import warnings
 
+import mtf_synthesizer.compat
+
 import numpy as np
 import pytest
-
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import seqio
 
 from mtf_synthesizer import scoring

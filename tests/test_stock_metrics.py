@@ -9,13 +9,13 @@ import json
 import re
 import string
 
+import mtf_synthesizer.compat
+
 import hypothesis
 import numpy as np
 import pytest
-from hypothesis import strategies as st
-
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
 import seqio
+from hypothesis import strategies as st
 from t5.data import glue_utils, postprocessors
 from t5.evaluation import metrics as t5_metrics
 

@@ -96,7 +96,7 @@ def test_multirc_is_nested_as_its_data(zips):
 @pytest.mark.parametrize("benchmark", [GLUE, SUPER_GLUE], ids=lambda benchmark: benchmark.name)
 def test_tasks_and_labels_are_those_of_t5(benchmark):
     """Every task is registered, and its labels are all that T5 trains it to decode."""
-    import mtf_synthesizer.tasks  # noqa: F401  isort: skip
+    import mtf_synthesizer.tasks  # isort: skip  # before T5's choose a vocabulary
     import seqio
     import t5.data.tasks  # noqa: F401
     import tensorflow_datasets as tfds

@@ -6,7 +6,8 @@ import json
 import shutil
 import zipfile
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import benchmark_examples
 import pytest
 import seqio

@@ -3,7 +3,8 @@
 import json
 import os
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import numpy as np
 import pytest
 import sentencepiece

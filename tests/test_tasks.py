@@ -8,7 +8,7 @@ import pytest
 import seqio
 import tensorflow_datasets as tfds
 
-import mtf_synthesizer.tasks  # noqa: F401
+import mtf_synthesizer.tasks
 from mtf_synthesizer.tasks import embedded, features, mixtures, pretraining
 
 pytestmark = pytest.mark.usefixtures("eager")

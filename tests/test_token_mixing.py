@@ -1,15 +1,15 @@
 """The mixer baseline is the token mixing of an MLP-Mixer: R without the softmax."""
 
+import mtf_synthesizer.compat
+
+import mesh_tensorflow as mtf
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 from baseline_layers import BATCH, TOKENS, N, X, layer
 from baseline_reference import token_mixing
 from harness import D_MODEL, HEADS, call_layer, constant, run, unitransformer, weights_of
 from stepwise import END, tokens_of
-
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
-import mesh_tensorflow as mtf
-import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.baselines import TokenMixing
 from mtf_synthesizer.interface import Tile

@@ -5,9 +5,9 @@ import hashlib
 import json
 import pathlib
 
-import pytest
+import mtf_synthesizer.compat
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import pytest
 import runner_tasks
 import seqio
 import tensorflow.compat.v1 as tf

@@ -5,7 +5,8 @@ The Synthesizer paper calls Random Synthesizers a form of MLP-Mixer: this is R w
 
 from __future__ import annotations
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import gin
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf

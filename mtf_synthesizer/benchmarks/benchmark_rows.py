@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import mesh_tensorflow as mtf
 from mesh_tensorflow.transformer import transformer, transformer_layers
 

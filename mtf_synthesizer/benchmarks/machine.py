@@ -8,9 +8,9 @@ import pathlib
 import platform
 import time
 
-import numpy as np
+import mtf_synthesizer.compat
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer import __version__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
 
 from mtf_synthesizer.baselines.baseline_layer import BaselineLayer
 from mtf_synthesizer.baselines.convolutions import Convolution, DynamicConv, LightConv

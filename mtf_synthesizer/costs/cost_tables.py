@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
 
 from mtf_synthesizer import configuration
 from mtf_synthesizer.cost import Sizes, queries_and_keys

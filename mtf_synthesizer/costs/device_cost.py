@@ -10,7 +10,8 @@ import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils

@@ -9,7 +9,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 from mesh_tensorflow.transformer import transformer, transformer_layers
 
 from mtf_synthesizer.attention import SyntheticAttention

@@ -11,7 +11,8 @@ import collections
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 import tensorflow.compat.v1 as tf
 
 # Their results are their first operand, or any for Merge.

@@ -9,7 +9,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import mtf_synthesizer.compat  # noqa: F401  isort:skip
+import mtf_synthesizer.compat
+
 from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer.cost import Cost, NoFormula, product, weights

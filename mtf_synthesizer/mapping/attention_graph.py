@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import mtf_synthesizer.compat  # noqa: F401  isort: skip  # before Mesh
+import mtf_synthesizer.compat
 
 import mesh_tensorflow as mtf
 import numpy as np
