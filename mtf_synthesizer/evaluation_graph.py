@@ -53,12 +53,7 @@ def call(
     for name, array in features.items():
         dims = [mtf.Dimension("batch", array.shape[0]), mtf.Dimension("length", array.shape[1])]
         tensors[name] = mtf.import_tf_tensor(mesh, tf.constant(array, tf.int32), mtf.Shape(dims))
-    if model_type in ("lm", "delimited_lm"):
-        if model_type == "delimited_lm":
-            tensors = utils._dynamic_text2self(tensors)  # the only place that has it
-        inputs = transformer.autoregressive_inputs(tensors["targets"])
-    else:
-        inputs = tensors["inputs"]
+    tensors, inputs = _READERS.get(model_type, _two_texts)(tensors)
     model.call_simple(
         inputs=inputs,
         targets=tensors["targets"],
@@ -67,6 +62,25 @@ def call(
         variable_dtype=utils.get_variable_dtype(),
     )
     return tensors
+
+
+Tensors = dict[str, mtf.Tensor]
+
+
+def _two_texts(tensors: Tensors) -> tuple[Tensors, mtf.Tensor]:
+    return tensors, tensors["inputs"]
+
+
+def _targets_alone(tensors: Tensors) -> tuple[Tensors, mtf.Tensor]:
+    return tensors, transformer.autoregressive_inputs(tensors["targets"])
+
+
+def _both_as_one_text(tensors: Tensors) -> tuple[Tensors, mtf.Tensor]:
+    return _targets_alone(utils._dynamic_text2self(tensors))  # the only place that has it
+
+
+# Mesh's types of models with one stack that reads what it writes.
+_READERS = {"lm": _targets_alone, "delimited_lm": _both_as_one_text}
 
 
 def stacks(model: Model) -> Iterable[transformer.Unitransformer]:

@@ -104,11 +104,14 @@ def microbatches(wanted: Wanted) -> int:
     )
 
 
+# Mesh's types of models that do not read two texts -> what they read.
+_TEXTS = {"lm": ("targets",)}
+
+
 def _features(wanted: Wanted) -> dict[str, tf.Tensor]:
     """A batch as T5's data sets give it."""
-    names = ["targets"] if wanted.model_type == "lm" else ["inputs", "targets"]
     features = {}
-    for name in names:
+    for name in _TEXTS.get(wanted.model_type, ("inputs", "targets")):
         shape = [wanted.batch_size, wanted.sequence_length[name]]
         also = [f"{name}_{suffix}" for suffix in _PACKED] if wanted.packed else []
         for feature in (name, *also):
