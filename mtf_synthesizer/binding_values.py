@@ -36,7 +36,7 @@ def _is_batch(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return (_is_whole(value) or isinstance(value, float)) and math.isfinite(value)
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 _COUNT = Kind("a whole number above 0", _is_count)
@@ -48,6 +48,9 @@ _NOT_NEGATIVE_OR_NONE = Kind(
 _BATCH = Kind(f'{_COUNT.wanted}, or a pair like ("tokens_per_batch", 65536)', _is_batch)
 _RATE = Kind(
     "a number from 0 up to, but not, 1", lambda v: v is None or (_is_number(v) and 0 <= v < 1)
+)
+_LEARNING_RATE = Kind(
+    "a finite number, 0 or more", lambda v: v is None or (_is_number(v) and v >= 0)
 )
 _BOOL = Kind("True or False", lambda v: isinstance(v, bool))
 
@@ -69,6 +72,9 @@ KINDS = {
     "batch_size": _BATCH,
     "dropout_rate": _RATE,
     "label_smoothing": _RATE,
+    "learning_rate": _LEARNING_RATE,
+    "learning_rate_schedule": _LEARNING_RATE,
+    "beam_size": _COUNT,
     "pack": _BOOL,
     "use_cached": _BOOL,
 }

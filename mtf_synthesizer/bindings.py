@@ -114,9 +114,21 @@ def macro(name: str, files: Sequence[str], params: Sequence[str]) -> Any:
     Raises:
       names.UserError: for a missing file or a syntax error.
     """
-    statements = [*_read_files(files), *(s for p in params for s in _read(p, f"{p!r}", False))]
-    values = [s.value for s in statements if not s.parameter and s.selector == name]
+    found = statements(files, params)
+    values = [s.value for s in found if not s.parameter and s.selector == name]
     return values[-1] if values else None
+
+
+def statements(files: Sequence[str], params: Sequence[str]) -> list[Statement]:
+    """All of a configuration, in the order they are parsed: later ones win.
+
+    Raises:
+      names.UserError: for a missing file or a syntax error.
+    """
+    return [
+        *_read_files(files),
+        *(s for p in params for s in _read(p, f"--gin_param {p!r}", False)),
+    ]
 
 
 @functools.cache
@@ -128,13 +140,18 @@ def _is_scanned(module: str) -> bool:
     return any(module == name or module.startswith(name + ".") for name in configurables.SCANNED)
 
 
-def _read_files(files: Iterable[str]) -> Iterator[Statement]:
+def _read_files(
+    files: Iterable[str], including: tuple[pathlib.Path, ...] = ()
+) -> Iterator[Statement]:
     libraries = [names.mesh_defaults().parent, names.search_path()[0]]
     for name in files:
         path = names.find_gin_file(name)
+        if path in including:
+            way = " > ".join(_shown(each) for each in (*including, path))
+            raise names.UserError(f"gin file {_shown(path)} includes itself: {way}")
         # What a run has written was parsed and checked by gin before.
         trusted = path.name == _OPERATIVE or any(library in path.parents for library in libraries)
-        yield from _read(_text(path), _shown(path), trusted)
+        yield from _read(_text(path), _shown(path), trusted, (*including, path))
 
 
 def _text(path: pathlib.Path) -> str:
@@ -152,21 +169,24 @@ def _shown(path: pathlib.Path) -> str:
     return str(path)
 
 
-def _read(text: str, origin: str, trusted: bool) -> Iterator[Statement]:
+def _read(
+    text: str, origin: str, trusted: bool, including: tuple[pathlib.Path, ...] = ()
+) -> Iterator[Statement]:
     """Parses gin text, following its includes."""
-    parser = None
+    for parsed in _parsed(text, origin):
+        if isinstance(parsed, config_parser.IncludeStatement):
+            yield from _read_files([parsed.filename], including)
+        elif isinstance(parsed, config_parser.ImportStatement):
+            yield Statement(origin, trusted, "", parsed.module, "", None, is_import=True)
+        elif isinstance(parsed, config_parser.BindingStatement):
+            yield _binding(parsed, origin, trusted)
+
+
+def _parsed(text: str, origin: str) -> list[Any]:
+    """The statements of gin text, as gin's own parser has them."""
     try:
-        parser = config_parser.ConfigParser(text, _Delegate())
-        for parsed in parser:
-            if isinstance(parsed, config_parser.IncludeStatement):
-                yield from _read_files([parsed.filename])
-            elif isinstance(parsed, config_parser.ImportStatement):
-                yield Statement(origin, trusted, "", parsed.module, "", None, is_import=True)
-            elif isinstance(parsed, config_parser.BindingStatement):
-                yield _binding(parsed, origin, trusted)
-    except names.UserError:
-        raise
-    except (SyntaxError, ValueError) as error:  # the tokenizer raises either
+        return list(config_parser.ConfigParser(text, _Delegate()))
+    except Exception as error:  # of the parser or Python's tokenizer: whatever they run into
         raise names.UserError(f"{origin}: not valid gin syntax: {_one_line(error)}") from error
 
 

@@ -11,6 +11,8 @@ import importlib.util
 import pathlib
 from collections.abc import Iterable, Iterator
 
+from mtf_synthesizer import names
+
 # The packages whose configurables a T5 configuration can name. Only these subtrees are read.
 SCANNED = ("mesh_tensorflow", "t5.data", "t5.models", "mtf_synthesizer")
 _DECORATORS = {"configurable", "register"}
@@ -38,9 +40,13 @@ class Configurable:
 
 
 def scan(modules: Iterable[str]) -> list[Configurable]:
-    """The configurables of the given modules and packages; those not found are left out."""
+    """The configurables of the given modules and packages; those not found are left out.
+
+    Raises:
+      names.UserError: a file of theirs is no Python.
+    """
     sources = [source for module in modules for source in _sources(module)]
-    trees = [(name, ast.parse(path.read_bytes(), str(path))) for name, path in sources]
+    trees = [(name, _tree(path)) for name, path in sources]
     classes = {
         node.name: node for _, tree in trees for node in tree.body if isinstance(node, ast.ClassDef)
     }
@@ -50,6 +56,13 @@ def scan(modules: Iterable[str]) -> list[Configurable]:
         for node in _definitions(tree)
         for selector in _selectors(module, node)
     ]
+
+
+def _tree(path: pathlib.Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError) as error:
+        raise names.UserError(f"{path} is no Python: {error}") from error
 
 
 def _definitions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.ClassDef]:
@@ -64,12 +77,16 @@ def _definitions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.ClassDef]:
 def source_of(module: str) -> pathlib.Path | None:
     """The file or folder a module comes from, found without importing any part of it."""
     top, *rest = module.split(".")
-    spec = importlib.util.find_spec(top)
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:  # no name that a module can have
+        return None
     if spec is None:
         return None
     if not rest:
-        places = list(spec.submodule_search_locations or [spec.origin or ""])
-        return pathlib.Path(places[0])
+        # A module may also be built into Python, frozen, or compiled.
+        places = spec.submodule_search_locations or [spec.origin or ""]
+        return next((path for path in map(pathlib.Path, places) if _is_source(path)), None)
     for place in spec.submodule_search_locations or []:
         path = pathlib.Path(place, *rest)
         if path.is_dir():
@@ -77,6 +94,10 @@ def source_of(module: str) -> pathlib.Path | None:
         if path.with_suffix(".py").is_file():
             return path.with_suffix(".py")
     return None
+
+
+def _is_source(path: pathlib.Path) -> bool:
+    return path.is_dir() or (path.suffix == ".py" and path.is_file())
 
 
 def _sources(module: str) -> Iterator[tuple[str, pathlib.Path]]:

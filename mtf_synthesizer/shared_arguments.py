@@ -64,8 +64,11 @@ def add_verbose(command: argparse.ArgumentParser) -> None:
 
 
 def listed(text: str) -> list[str]:
-    """a,b -> [a, b], each once."""
-    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    """a,b -> [a, b], each once; one at least."""
+    parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not parts:
+        raise argparse.ArgumentTypeError(f"{text!r} is empty: give one or more, with commas")
+    return parts
 
 
 def numbers(text: str) -> list[int]:

@@ -59,9 +59,11 @@ def test_squad(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"data": [{"title": "a"}]}', "not nested as SQuAD 1.1 is.*paragraphs"),
-        ('{"data": [{"title": "a", ', "line 1: not JSON"),
-        ("[1]", "not nested as SQuAD 1.1 is"),
+        ('{"data": [{"title": "a"}]}', "no field 'paragraphs'.*SQuAD 1.1 is nested"),
+        ('{"data": [{"title": "a", ', "not JSON .*line 1 column .*cut off"),
+        ("[1]", "a JSON object was expected. SQuAD 1.1 is nested"),
+        ('{"data": [{"paragraphs": [{"context": 5}]}]}', "no field 'qas'"),
+        ('{"data": 5}', "data must be a list of objects, not 5"),
     ],
 )
 def test_broken_squad(tmp_path, text, message):

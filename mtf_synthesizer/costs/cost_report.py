@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mtf_synthesizer import configuration, names
 from mtf_synthesizer.costs import device_report
+from mtf_synthesizer.shared_arguments import positive
 
 if TYPE_CHECKING:
     from mtf_synthesizer.costs.cost_rows import Row
@@ -51,12 +52,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--experiment", help="instead of --run and --size, those of a table of the paper")
     add(
         "--batch_size",
-        type=_positive,
+        type=positive,
         help="rows that FLOPs are counted for (default: 1; with a mesh the configuration's batch)",
     )
     add(
         "--vocabulary_size",
-        type=_positive,
+        type=positive,
         default=_VOCABULARY,
         help="words, rounded up to a multiple of 128 (default: %(default)s, T5's)",
     )
@@ -69,13 +70,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     device_report.add_arguments(command)
     add("--format", default="table", choices=list(_FORMATS))
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError(f"{value} is not positive")
-    return value
 
 
 def check(args: argparse.Namespace) -> None:

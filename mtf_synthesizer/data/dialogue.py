@@ -15,7 +15,7 @@ from mtf_synthesizer.data import files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
 
 _PERSONA = "your persona: "
-_NUMBERED = re.compile(r"(\d+) (.*)")
+_NUMBERED = re.compile(r"(\d{1,9}) (.*)")
 
 Exchange = tuple[str, str]  # what the other said, the reply
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import pathlib
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO, cast
 from mtf_synthesizer.data.spec import DataError
 
 _COMPRESSED = ".gz"
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # or a pair of halves
 
 
 def find(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
@@ -19,6 +21,9 @@ def find(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
       folder: where to look.
       name: a relative path; `*` matches within one part. The case of letters does not matter, and
         a file with `.gz` added counts if the plain one is not there.
+
+    Raises:
+      DataError: several files have a name that is no pattern.
     """
     found = [folder]
     for part in name.split("/"):
@@ -30,7 +35,12 @@ def find(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
             if _matches(child.name, part)
         ]
     plain = {path for path in found if path.suffix.lower() != _COMPRESSED}
-    return [path for path in found if path in plain or path.with_suffix("") not in plain]
+    found = [path for path in found if path in plain or path.with_suffix("") not in plain]
+    if len(found) > 1 and "*" not in name:
+        raise DataError(
+            f"{' and '.join(map(str, found))} are both {name}: leave only one of them in {folder}"
+        )
+    return found
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -43,7 +53,8 @@ def lines(path: pathlib.Path) -> Iterator[str]:
     r"""The lines of a UTF-8 text file without their ends (\n or \r\n), decompressed if `.gz`.
 
     Raises:
-      DataError: the file is not UTF-8, or its compressed data is broken or cut off.
+      DataError: the file can't be read or is not UTF-8, or its compressed data is broken or cut
+        off.
     """
     number = 0
     try:
@@ -62,6 +73,8 @@ def lines(path: pathlib.Path) -> Iterator[str]:
             f"{path}: after line {number}: compressed data is broken or cut off ({error}). "
             "Download the file again"
         ) from error
+    except OSError as error:
+        raise DataError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
 def _open(path: pathlib.Path) -> BinaryIO:
@@ -79,13 +92,31 @@ def json_lines(path: pathlib.Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(lines(path), start=1):
         if not line.strip():
             continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"{path}: line {number}: not JSON ({error.msg}): {line[:60]!r}. A last line like "
-                "that means a download that was cut off: get the file again"
-            ) from error
+        value = parsed(line, f"{path}: line {number}")
         if not isinstance(value, dict):
             raise DataError(f"{path}: line {number}: a JSON object was expected, not {line[:60]!r}")
         yield number, value
+
+
+def parsed(text: str, place: str) -> Any:
+    """The value of a JSON text.
+
+    Args:
+      text: of a line, or of a whole file.
+      place: where it stands, for the message.
+
+    Raises:
+      DataError: it is no JSON, or what Python or UTF-8 can't hold.
+    """
+    try:
+        value = json.loads(text)
+        if _HALF_CHARACTER.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails for a single half
+    except UnicodeEncodeError as error:
+        raise DataError(f"{place}: it holds half a character, which is no text") from error
+    except (ValueError, RecursionError) as error:  # besides JSON's: long numbers; too deep
+        raise DataError(
+            f"{place}: not JSON ({error}): {text[:60]!r}. If the file ends there, the download "
+            "was cut off: get it again"
+        ) from error
+    return value

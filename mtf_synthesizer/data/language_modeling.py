@@ -30,8 +30,8 @@ def c4(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
             # The published JSON lines lack two fields that tensorflow_datasets has.
             yield {
                 "text": page["text"],
-                "url": page.get("url") or "",
-                "timestamp": page.get("timestamp") or "",
+                "url": str(page.get("url") or ""),
+                "timestamp": str(page.get("timestamp") or ""),
                 "content-type": "",
                 "content-length": "",
             }
@@ -71,11 +71,15 @@ def _is_title(lines: Sequence[str]) -> bool:
 
 
 def shakespeare(paths: Sequence[pathlib.Path], part: int) -> Iterator[Row]:
-    """The whole text of a part as one example: nine tenths (0), then twice half of the rest."""
+    """The whole text of a part as one example: nine tenths (0), then twice half of the rest.
+
+    None where the text is too short to have that part.
+    """
     text = "".join(f"{line}\n" for path in paths for line in files.lines(path))
     first = int(len(text) * 0.9)  # rounded as tensorflow_datasets does
     cuts = (0, first, first + int((len(text) - first) * 0.5), len(text))
-    yield {"text": text[cuts[part] : cuts[part + 1]]}
+    if cuts[part] < cuts[part + 1]:
+        yield {"text": text[cuts[part] : cuts[part + 1]]}
 
 
 def _in_folders(

@@ -2,12 +2,11 @@
 mixture hold besides GLUE and SuperGLUE."""
 
 import itertools
-import json
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from mtf_synthesizer.data import files
+from mtf_synthesizer.data.records import Record
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
 
 
@@ -18,33 +17,31 @@ def squad(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
       DataError: a file is not JSON, or not nested as SQuAD's are.
     """
     for path in paths:
+        document = files.parsed("\n".join(files.lines(path)), str(path))
         try:
-            yield from _questions(json.loads("\n".join(files.lines(path))))
-        except json.JSONDecodeError as error:
+            if not isinstance(document, dict):
+                raise DataError(f"{path}: a JSON object was expected")
+            yield from _questions(Record(path, None, document))
+        except DataError as error:
             raise DataError(
-                f"{path}: line {error.lineno}: not JSON ({error.msg}). If the file ends there, the "
-                "download was cut off: get it again"
-            ) from error
-        except (KeyError, TypeError) as error:
-            raise DataError(
-                f"{path}: not nested as SQuAD 1.1 is, data > paragraphs > qas > answers "
-                f"({type(error).__name__}: {error})"
+                f"{error}. SQuAD 1.1 is nested, data > paragraphs > qas > answers"
             ) from error
 
 
-def _questions(document: dict[str, Any]) -> Iterator[Row]:
-    for article in document["data"]:
-        for paragraph in article["paragraphs"]:
-            for question in paragraph["qas"]:
-                answers = question["answers"]
+def _questions(document: Record) -> Iterator[Row]:
+    for article in document.parts("data"):
+        title = article.text("title") if "title" in article.fields else ""
+        for paragraph in article.parts("paragraphs"):
+            for question in paragraph.parts("qas"):
+                answers = question.parts("answers")
                 yield {
-                    "id": question["id"],
-                    "title": article.get("title", ""),
-                    "context": paragraph["context"],
-                    "question": question["question"],
+                    "id": question.text("id"),
+                    "title": title,
+                    "context": paragraph.text("context"),
+                    "question": question.text("question"),
                     "answers": {
-                        "text": [answer["text"] for answer in answers],
-                        "answer_start": [answer["answer_start"] for answer in answers],
+                        "text": [answer.text("text") for answer in answers],
+                        "answer_start": [answer.integer("answer_start") for answer in answers],
                     },
                 }
 

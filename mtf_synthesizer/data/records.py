@@ -8,23 +8,26 @@ from typing import Any
 from mtf_synthesizer.data import files
 from mtf_synthesizer.data.spec import DataError
 
+_MOST = 2**31 - 1
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Record:
     """The fields of one line, or of an object inside it.
 
     Attributes:
-      path, line: where it stands.
+      path, line: where it stands; no line where the file is one value.
       fields: name -> value.
     """
 
     path: pathlib.Path
-    line: int
+    line: int | None
     fields: Mapping[str, Any]
 
     def fault(self, message: str) -> DataError:
         """An error that names file and line."""
-        return DataError(f"{self.path}: line {self.line}: {message}")
+        line = "" if self.line is None else f"line {self.line}: "
+        return DataError(f"{self.path}: {line}{message}")
 
     def value(self, name: str) -> Any:
         """The value of a field; a DataError if it is not there."""
@@ -36,7 +39,11 @@ class Record:
         return str(self._of_type(name, str, "a string"))
 
     def integer(self, name: str) -> int:
-        return int(self._of_type(name, int, "a whole number"))
+        """A whole number that tensorflow_datasets can store."""
+        value = int(self._of_type(name, int, "a whole number"))
+        if not -_MOST - 1 <= value <= _MOST:
+            raise self.fault(f"{name} must be at most {_MOST}, not {_shown(value)}")
+        return value
 
     def part(self, name: str) -> "Record":
         """An object inside this one."""

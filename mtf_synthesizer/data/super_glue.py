@@ -71,7 +71,7 @@ def _fix(record: Record, row: Row, span: str) -> None:
         return
     if "theyscold" in found:  # two words run together, which moves what follows
         row["span2_index"] = 10
-    first = words[index] if index < len(words) else ""
+    first = words[index] if 0 <= index < len(words) else ""
     begin = found[:1].lower() if first[:1].islower() else found[:1].upper()
     fixed = f"{begin}{found[1:]}".rstrip(".").replace("\n", " ")
     if fixed not in row["text"]:

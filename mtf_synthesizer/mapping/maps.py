@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mtf_synthesizer import configuration, names, saving
+from mtf_synthesizer.shared_arguments import positive
 
 if TYPE_CHECKING:
     from mtf_synthesizer.mapping.attention_maps import Maps, Reader
@@ -39,7 +40,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--split", default="validation", help="of the task (default: %(default)s)")
     add(
         "--examples",
-        type=_number,
+        type=positive,
         default=4,
         help="of the task; the first one is pictured (default: %(default)s)",
     )
@@ -54,14 +55,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--output", required=True, help="folder for arrays, pictures and maps.html")
 
 
-def _number(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
-    return int(text)
-
-
 def _numbers(text: str) -> list[int]:
-    return [_number(part.strip()) for part in text.split(",")]
+    return [positive(part.strip()) for part in text.split(",")]
 
 
 def check(args: argparse.Namespace) -> None:
