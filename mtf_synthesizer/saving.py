@@ -2,17 +2,18 @@
 
 import json
 import os
-import pathlib
 from typing import Any
 
-from mtf_synthesizer import names
+from mtf_synthesizer import names, paths
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
     """Raises a UserError unless a file can be written there; before the work, not after it."""
-    target = pathlib.Path(path)
+    target = paths.of(path)
     if target.is_dir():
         raise names.UserError(f"{path} is a folder: give the name of a file")
+    if paths.is_remote(path):  # only trying tells what may be written there
+        return
     nearest = next(parent for parent in target.absolute().parents if parent.exists())
     if not nearest.is_dir():
         raise names.UserError(f"{path} can't be written: {nearest} is no folder")
@@ -22,7 +23,7 @@ def check_file(path: str | os.PathLike[str]) -> None:
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a file under a temporary name, then renames it; makes its folder."""
-    target = pathlib.Path(path)
+    target = paths.of(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     temporary.write_bytes(content)
