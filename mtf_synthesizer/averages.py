@@ -5,6 +5,7 @@ part. The diagnostic sets (AX, AX-b, AX-g) don't count.
 """
 
 import dataclasses
+import math
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -115,6 +116,13 @@ def _score(benchmark: Benchmark, column: Column, scores: Mapping[str, Metrics]) 
     if not all(parts):
         return None
     return statistics.mean(value for part in parts for value in part)
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """Standard deviation over seeds; None of one value, or where a perplexity is infinite."""
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        return None
+    return statistics.stdev(values)
 
 
 def metrics_of(task: str, metrics: Sequence[str], scores: Mapping[str, Metrics]) -> list[float]:

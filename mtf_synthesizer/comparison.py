@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from mtf_synthesizer import bindings, configuration, names, runner, saving
+from mtf_synthesizer import averages, bindings, configuration, names, runner, saving
 from mtf_synthesizer.reporting import paper
 from mtf_synthesizer.steps import Steps, check_settings
 
@@ -180,7 +180,7 @@ def _summary(wanted: Comparison, found: dict[str, list[dict[str, Any]]]) -> dict
 
 
 def _mean_and_spread(values: list[float]) -> dict[str, Any]:
-    spread = statistics.stdev(values) if len(values) > 1 else None
+    spread = averages.spread(values)
     return {"mean": statistics.fmean(values), "spread": spread, "values": values}
 
 

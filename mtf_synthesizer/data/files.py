@@ -1,17 +1,15 @@
 """Opens official text files, plain or compressed, and finds them in a folder."""
 
 import gzip
-import json
 import pathlib
-import re
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
+from mtf_synthesizer import json_text
 from mtf_synthesizer.data.spec import DataError
 
 _COMPRESSED = ".gz"
-_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # or a pair of halves
 
 
 def find(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
@@ -106,17 +104,12 @@ def parsed(text: str, place: str) -> Any:
       place: where it stands, for the message.
 
     Raises:
-      DataError: it is no JSON, or what Python or UTF-8 can't hold.
+      DataError: it is no JSON.
     """
     try:
-        value = json.loads(text)
-        if _HALF_CHARACTER.search(text):
-            json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails for a single half
-    except UnicodeEncodeError as error:
-        raise DataError(f"{place}: it holds half a character, which is no text") from error
-    except (ValueError, RecursionError) as error:  # besides JSON's: long numbers; too deep
+        return json_text.parse(text)
+    except ValueError as error:
         raise DataError(
             f"{place}: not JSON ({error}): {text[:60]!r}. If the file ends there, the download "
             "was cut off: get it again"
         ) from error
-    return value

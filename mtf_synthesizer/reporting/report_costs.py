@@ -169,7 +169,7 @@ def _steps_memory(row: Row) -> float | None:
     """What the steps need beside what is there before the first one."""
     try:
         return float(row["peak_rss_mib"]) - float(row["base_rss_mib"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from mtf_synthesizer import names
+from mtf_synthesizer import json_text, names
 from mtf_synthesizer.reporting import report_runs
 from mtf_synthesizer.reporting.report_runs import Run
 
@@ -61,7 +60,11 @@ def collect(paths: Iterable[str]) -> Found:
     kinds: dict[str, list[Document]] = {}
     for document in _read(_files(paths), found):
         kind = next((name for name, is_it in _KINDS.items() if is_it(document.content)), "")
-        kinds.setdefault(kind, []).append(document)
+        fault = _fault(kind, document)
+        if fault is None:
+            kinds.setdefault(kind, []).append(document)
+        else:
+            found.skipped.append(f"{document.path} is not as the command writes it: {fault}")
     found.costs = kinds.get("cost", [])
     found.benchmarks = kinds.get("benchmark", [])
     comparisons = kinds.get("comparison", [])
@@ -93,7 +96,7 @@ def _files(paths: Iterable[str]) -> list[pathlib.Path]:
 def _read(files: Iterable[pathlib.Path], found: Found) -> Iterable[Document]:
     for path in files:
         try:
-            content = json.loads(path.read_text("utf-8"))
+            content = json_text.parse(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             found.skipped.append(f"{path} is no JSON: {' '.join(str(error).split())}")
             continue
@@ -104,7 +107,7 @@ def _read(files: Iterable[pathlib.Path], found: Found) -> Iterable[Document]:
 def _add(found: Found, path: pathlib.Path, runs: Callable[[], Iterable[Run]]) -> None:
     try:
         found.runs += runs()
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         found.skipped.append(
             f"{path} is not as the command writes it: {type(error).__name__}: {error}"
         )
@@ -125,6 +128,33 @@ def _of_same_model(
         folder = str(report_runs.model_folder(each.path, each.content))
         groups.setdefault((folder, str(each.content["split"])), []).append(each)
     return list(groups.values())
+
+
+def _fault(kind: str, document: Document) -> str | None:
+    """What keeps a file from being calculated and printed with; None where nothing does."""
+    for name, types in _TYPES.get(kind, {}).items():
+        value = document.content.get(name)
+        if name in document.content and not isinstance(value, types):
+            return f"{name} is {value!r:.60}"
+    for row in document.rows if kind in _NUMBERS else ():
+        for name in _NUMBERS[kind]:
+            value = row.get(name, 1)
+            if not isinstance(value, int | float) or not abs(value) < _MOST:
+                return f"{name} is {value!r:.60}"
+    return None
+
+
+# Kind -> what is looked into, and the numbers of a row that are calculated with.
+_TYPES: Mapping[str, Mapping[str, type]] = {
+    "evaluation": {"model_dir": str, "results": list},
+    "benchmark": {"machine": dict, "flags": dict},
+    "cost": {"notes": list},
+}
+_NUMBERS: Mapping[str, Sequence[str]] = {
+    "benchmark": ("cpu_ms",),
+    "cost": ("trainable_parameters", "relative_forward_flops"),
+}
+_MOST = 1e100
 
 
 def _has_rows(content: Mapping[str, Any], *fields: str) -> bool:

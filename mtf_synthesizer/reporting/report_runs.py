@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 import pathlib
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mtf_synthesizer import json_text
 from mtf_synthesizer.reporting import paper
 
 _RECORD = "run.json"
@@ -43,6 +44,31 @@ class Run:
     falls: bool | None
     limit: int | None
     commands: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """What comes from files may be anything.
+
+        Raises:
+          TypeError: a value of another type.
+          ValueError: a metric that no score can be.
+        """
+        for name, types in _TYPES.items():
+            value = getattr(self, name)
+            if not isinstance(value, types):
+                raise TypeError(f"{name} is {value!r:.60}")
+        for metrics in self.tasks.values():
+            for name, value in metrics.items():
+                if value < -_MOST or _MOST < value < math.inf:  # NaN and infinity may be
+                    raise ValueError(f"{name} is {value!r}")
+
+
+_MOST = 1e100
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "experiment": (str, type(None)),
+    "row": (str,),
+    "seed": (int, type(None)),
+    "limit": (int, type(None)),
+}
 
 
 def of_comparison(path: pathlib.Path, content: Mapping[str, Any]) -> list[Run]:
@@ -86,7 +112,10 @@ def _by_seed(
     seeds = _seeds(folder, row, split)
     if len(seeds) >= count:
         steps = [_read(folder / "steps" / f"{row}_seed{seed}_{split}.json") for seed in seeds]
-        return [(seed, step["metrics"]) for seed, step in zip(seeds, steps, strict=True)]
+        return [
+            (seed, {k: float(v) for k, v in step["metrics"].items()})
+            for seed, step in zip(seeds, steps, strict=True)
+        ]
     values = found["metrics"].items()
     return [(None, {k: float(v["values"][n]) for k, v in values}) for n in range(count)]
 
@@ -99,7 +128,7 @@ def _seeds(folder: pathlib.Path, row: str, split: str) -> list[int]:
 
 def _steps(folder: pathlib.Path, row: str, seed: int | None) -> int | None:
     path = folder / "steps" / f"{row}_seed{seed}_train.json"
-    return int(json.loads(path.read_text("utf-8"))["step"]) if path.is_file() else None
+    return int(json_text.parse(path.read_text("utf-8"))["step"]) if path.is_file() else None
 
 
 def _by_task(metrics: Metrics) -> dict[str, dict[str, float]]:
@@ -238,7 +267,7 @@ def _training_command(folder: pathlib.Path, record: Mapping[str, Any], step: int
 def _read(path: pathlib.Path) -> Mapping[str, Any]:
     """What a file beside a result says; nothing where it is not there or broken."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json_text.parse(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

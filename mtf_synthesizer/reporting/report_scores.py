@@ -151,7 +151,8 @@ def _cell(runs: Sequence[Run], value: Value, digits: int, split: str) -> str:
     if not with_value:
         return ""
     values = [number for _, number in with_value]
-    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    deviation = averages.spread(values)
+    spread = "" if deviation is None else f" ± {deviation:.{digits}f}"
     made = _made([run for run, _ in with_value], split)
     return f"{statistics.fmean(values):.{digits}f}{spread} ({made})"
 
