@@ -1,11 +1,10 @@
 """Which step of a model is the best, as its report of the validation split says."""
 
-import json
 import os
 import pathlib
 from typing import Any
 
-from mtf_synthesizer import names
+from mtf_synthesizer import json_text, names
 
 SPLIT = "validation"  # never the split that scores are reported of
 
@@ -27,7 +26,7 @@ def find(model_dir: str | os.PathLike[str], task: str | None) -> int:
     entries = _entries(path)
     chosen = [each for each in entries if each["task"] == task]
     chosen = chosen or [each for each in entries if each["metric"] == "average"]
-    steps = sorted({int(each["step"]) for each in chosen})
+    steps = sorted({each["step"] for each in chosen})
     if not steps:
         raise names.UserError(
             f"{path} has no best step of {task}. `mtf_synthesizer evaluate --task {task} --split "
@@ -46,8 +45,11 @@ def _entries(path: pathlib.Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        entries: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["best"]
-        return [each for each in entries if {"task", "metric", "step"} <= set(each)]
+        entries: list[dict[str, Any]] = json_text.parse(path.read_text("utf-8"))["best"]
+        found = [each for each in entries if {"task", "metric", "step"} <= set(each)]
+        if not all(type(each["step"]) is int for each in found):
+            raise ValueError("a step is no whole number")
+        return found
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise names.UserError(
             f"{path} is no report of an evaluation ({type(error).__name__}: {error}): remove it "

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mtf_synthesizer import names, saving
+from mtf_synthesizer import json_text, names, saving
 
 SETTINGS = "settings.json"
 
@@ -28,7 +28,7 @@ class Steps:
         """
         path = self._folder / f"{name}.json"
         if path.exists():
-            return _read(path)
+            return _read(path, "seconds")
         print(f"{name} ...", flush=True)
         began = time.monotonic()
         result = function()
@@ -62,16 +62,16 @@ def _has_results(folder: pathlib.Path) -> bool:
     return any(folder.glob("steps/*.json")) or any(folder.rglob("model.ckpt-*.index"))
 
 
-def _read(path: pathlib.Path) -> dict[str, Any]:
-    """A JSON object that this job wrote.
+def _read(path: pathlib.Path, *needed: str) -> dict[str, Any]:
+    """A JSON object that this job wrote, with the fields that are needed.
 
     Raises:
       names.UserError: it is none.
     """
     try:
-        found = json.loads(path.read_text("utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError("no JSON object")
+        found = json_text.parse(path.read_text("utf-8"))
+        if not isinstance(found, dict) or not found.keys() >= set(needed):
+            raise ValueError(f"no JSON object with {' and '.join(needed) or 'settings'}")
     except (OSError, ValueError) as error:
         raise names.UserError(
             f"{path} can't be read ({error}): remove it, and what it stands for is done again"

@@ -5,13 +5,12 @@ it where it was chosen by --vocabulary, so that the folder can be used on anothe
 TensorFlow.
 """
 
-import json
 import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from mtf_synthesizer import __version__, names, saving
+from mtf_synthesizer import __version__, json_text, names, saving
 
 RECORD = "vocabulary.json"
 COPY = "vocabulary.model"
@@ -34,15 +33,19 @@ def read(model_dir: str | os.PathLike[str]) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        record = json.loads(path.read_text("utf-8"))
-        if not all(record[feature]["kind"] for feature in FEATURES):
-            raise ValueError("no kind")
-    except (ValueError, KeyError, TypeError) as error:
+        record = json_text.parse(path.read_text("utf-8"))
+        if not all(_is_described(record[feature]) for feature in FEATURES):
+            raise ValueError("no kind or file")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise names.UserError(
             f"{path} is no record of a vocabulary ({type(error).__name__}: {error}); remove it if "
             "you know that the model and the task have the same vocabulary"
         ) from error
     return record
+
+
+def _is_described(vocabulary: Any) -> bool:
+    return isinstance(vocabulary["kind"], str) and isinstance(vocabulary.get("file", ""), str)
 
 
 def chosen(model_dir: str | os.PathLike[str]) -> str | None:
