@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mtf_synthesizer import subcommands
 from mtf_synthesizer.data import catalogue
+from mtf_synthesizer.shared_arguments import positive
 
 _EXAMPLES = {
     "prepare": "mtf_synthesizer data prepare --benchmark glue --from glue_data \\\n"
@@ -74,7 +75,7 @@ def _add_vocabulary(command: argparse.ArgumentParser) -> None:
     add(
         "--size",
         required=True,
-        type=int,
+        type=positive,
         help="number of pieces; with T5's 100 sentinels a multiple of 128 wastes nothing",
     )
     add(

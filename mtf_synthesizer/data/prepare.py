@@ -8,7 +8,7 @@ import rich.console
 import rich.table
 import tqdm
 
-from mtf_synthesizer import names, quiet
+from mtf_synthesizer import names, quiet, saving
 from mtf_synthesizer.data import catalogue, files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
 
@@ -201,6 +201,7 @@ def run(
     Raises:
       names.UserError: an unknown benchmark, no such folder, nothing in it, or broken files.
     """
+    _check_output(output)
     findings = survey(benchmark, folder)
     rich.console.Console().print(table_of_findings(findings))
     check(findings, allow_partial)
@@ -213,6 +214,13 @@ def run(
             print(path if written else _left(path, findings, output))
     except OSError as error:
         raise names.UserError(f"--tfds_data_dir {output}: can't be written: {error}") from error
+
+
+def _check_output(output: pathlib.Path) -> None:
+    try:
+        saving.check_folder(output)
+    except names.UserError as error:
+        raise names.UserError(f"--tfds_data_dir {error}") from error
 
 
 def _left(path: pathlib.Path, findings: Sequence[Finding], output: pathlib.Path) -> str:

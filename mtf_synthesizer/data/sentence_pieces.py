@@ -51,6 +51,9 @@ def train_on_files(inputs: Sequence[pathlib.Path], output: pathlib.Path, pieces:
     missing = [str(path) for path in inputs if not path.is_file()]
     if missing:
         raise names.UserError(f"--input {missing[0]}: no such file")
+    saving.check_file(output)
+    if output.resolve() in [path.resolve() for path in inputs]:
+        raise names.UserError(f"--output {output} is an --input, which would be lost")
     sentences = _Counted(itertools.chain.from_iterable(map(files.lines, inputs)))
     try:
         model = train_sentencepiece(sentences, pieces)
