@@ -64,6 +64,7 @@ setup(
         "mtf_synthesizer",
         "mtf_synthesizer.baselines",
         "mtf_synthesizer.benchmarks",
+        "mtf_synthesizer.checkpoint_tools",
         "mtf_synthesizer.costs",
         "mtf_synthesizer.data",
         "mtf_synthesizer.mapping",

@@ -5,6 +5,7 @@ import shlex
 
 from mtf_synthesizer import __version__, names, subcommands
 from mtf_synthesizer.benchmarks import benchmark
+from mtf_synthesizer.checkpoint_tools import commands as checkpoint_commands
 from mtf_synthesizer.costs import cost_report
 from mtf_synthesizer.data import commands as data_commands
 from mtf_synthesizer.mapping import maps
@@ -35,6 +36,7 @@ EXAMPLES = {
     "    --task synthesizer_testament_v001 --output runs/testament.jsonl\n"
     "  mtf_synthesizer predict --model_dir runs/rv_glue --benchmark glue \\\n"
     "    --tfds_data_dir data --output runs/glue_predictions",
+    "checkpoints": "mtf_synthesizer checkpoints list --model_dir runs/rv_verses",
     "submit": "mtf_synthesizer submit --benchmark glue --predictions runs/glue_predictions \\\n"
     "    --output runs/glue.zip",
     "data": "mtf_synthesizer data prepare --benchmark glue --from glue_data --tfds_data_dir data",
@@ -74,6 +76,9 @@ def parser() -> argparse.ArgumentParser:
     _add_train(_add(commands, "train", "train a model, or go on where it stopped"))
     _add_evaluate(_add(commands, "evaluate", "evaluate a trained model on a task or mixture"))
     _add_predict(_add(commands, "predict", "decode a task, a mixture or a whole benchmark"))
+    checkpoint_commands.add_arguments(
+        _add(commands, "checkpoints", "show, average and remove the checkpoints of a model")
+    )
     _add_submit(_add(commands, "submit", "make the zip that a leaderboard wants of predictions"))
     data_commands.add_arguments(_add(commands, "data", "prepare official files for training"))
     _add_cache(_add(commands, "cache", "tokenize large tasks once, by Apache Beam"))

@@ -1,25 +1,71 @@
-"""TensorFlow's file `checkpoint`, which says where training goes on."""
+"""TensorFlow's file `checkpoint`, which says where training goes on. Loads no TensorFlow.
+
+It names the checkpoint that training goes on from, and those that the Saver of this training may
+delete where `utils.run.keep_checkpoint_max` limits their number.
+"""
 
 import os
+import re
+from collections.abc import Iterable
 
-import mtf_synthesizer.compat
-
-import tensorflow.compat.v1 as tf
-
+from mtf_synthesizer import paths, saving
 from mtf_synthesizer.checkpoints import checkpoints
+
+STATE = "checkpoint"
+# Written by TensorFlow as text of a protocol buffer, with a whole path or only the name.
+_CURRENT = re.compile(r'^model_checkpoint_path: "(?:.*/)?([^/"]+)"', re.MULTILINE)
+_LISTED = re.compile(r'^(?:all_)?model_checkpoint_paths?: "(.*/)?([^/"]+)"', re.MULTILINE)
+
+
+def current(model_dir: str | os.PathLike[str]) -> str | None:
+    """The name of the checkpoint that training would go on from; None where no file says it."""
+    found = _CURRENT.search(_text(model_dir))
+    return found[1] if found else None
+
+
+def _text(model_dir: str | os.PathLike[str]) -> str:
+    path = paths.of(model_dir) / STATE
+    return path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
+
+
+def write(model_dir: str | os.PathLike[str], goes_on: str, listed: Iterable[str]) -> None:
+    """Replaces the file.
+
+    Args:
+      model_dir: the folder; the names are of files in it, so that it can be moved.
+      goes_on: the checkpoint to go on from.
+      listed: those that a Saver may delete, earliest first; `goes_on` is one of them in any case.
+    """
+    names = [name for name in listed if name != goes_on] + [goes_on]
+    lines = [f'model_checkpoint_path: "{goes_on}"']
+    lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+    saving.write_text(paths.of(model_dir) / STATE, "\n".join(lines) + "\n")
 
 
 def point_to_complete(model_dir: str | os.PathLike[str]) -> None:
     """Lets training go on from the last complete checkpoint.
 
     TensorFlow trusts its file: if files of the checkpoint that it names have been removed because
-    they were damaged, it would fail instead of going on from the one before.
+    they were damaged, it would fail instead of going on from the one before; without the file it
+    would begin anew; and in a copied folder it would go on from the original, and delete there what
+    is over `keep_checkpoint_max`.
     """
-    found = checkpoints(model_dir)
-    state = tf.train.get_checkpoint_state(str(model_dir))
-    if not found or state is None:
+    names = [os.path.basename(each.path) for each in checkpoints(model_dir)]
+    goes_on = current(model_dir)
+    if not names:
         return
-    names = [os.path.basename(checkpoint.path) for checkpoint in found]
-    if os.path.basename(state.model_checkpoint_path) not in names:
-        paths = [checkpoint.path for checkpoint in found]
-        tf.train.update_checkpoint_state(str(model_dir), paths[-1], paths)
+    if goes_on not in names:
+        write(model_dir, names[-1], names)
+    else:
+        listed = _LISTED.findall(_text(model_dir))
+        if any(folder for folder, _ in listed):
+            write(model_dir, goes_on, dict.fromkeys(name for _, name in listed if name in names))
+
+
+def remove_unfinished(model_dir: str | os.PathLike[str]) -> None:
+    """Removes what TensorFlow had written of a checkpoint when it was killed or the disk was full.
+
+    Only for the process that trains there: another's would be one that it is about to finish.
+    """
+    for folder in paths.of(model_dir).glob("model.ckpt-*_temp"):
+        paths.remove_folder(folder)

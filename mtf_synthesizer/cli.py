@@ -9,6 +9,7 @@ from typing import Any
 
 from mtf_synthesizer import configuration, failures, names, quiet, run_record, termination
 from mtf_synthesizer.arguments import parser
+from mtf_synthesizer.checkpoint_tools import commands as checkpoint_commands
 from mtf_synthesizer.costs import cost_report
 from mtf_synthesizer.data import commands as data_commands
 from mtf_synthesizer.mapping import maps
@@ -296,6 +297,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
+    "checkpoints": checkpoint_commands.run,
     "submit": _submit,
     "cache": _cache,
     "compare": _compare,

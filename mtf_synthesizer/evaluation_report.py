@@ -4,13 +4,11 @@ import importlib.metadata
 import itertools
 import json
 import os
-import pathlib
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mtf_synthesizer import averages, names
-from mtf_synthesizer.scoring import LOSSES
+from mtf_synthesizer import averages, json_text, metric_order, names, paths
 
 Row = Mapping[str, Any]
 Report = dict[str, Any]
@@ -62,17 +60,17 @@ def read(
     Raises:
       names.UserError: the file is something else, and would be lost.
     """
-    if not pathlib.Path(path).exists():
+    if not paths.of(path).exists():
         return None
     wanted = {"task": task, "split": split}
     if model_dir is not None:
         wanted["model_dir"] = str(model_dir)
     try:
-        report = json.loads(pathlib.Path(path).read_text("utf-8"))
+        report = json_text.parse(paths.of(path).read_text("utf-8"))
         found = {name: report[name] for name in wanted}
-        if not isinstance(report["results"], list):
-            raise TypeError("results is no list")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not all(map(_is_row, report["results"])):
+            raise TypeError("results are no rows with task, step and metrics")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise names.UserError(
             f"{path} is no report of an evaluation ({type(error).__name__}: {error}): remove it or "
             "choose another file with --output"
@@ -84,6 +82,13 @@ def read(
                 "Remove it or choose another file with --output"
             )
     return report
+
+
+def _is_row(row: Any) -> bool:
+    """Whether a row can be put beside others: best steps and averages are taken of all."""
+    values = row["metrics"].values()
+    numbers = all(isinstance(value, int | float) for value in values)
+    return isinstance(row["task"], str) and type(row["step"]) is int and numbers
 
 
 def merged(before: Report | None, report: Report) -> Report:
@@ -146,7 +151,7 @@ def _best_step(task: str, metric: str | None, values: Mapping[int, float]) -> li
     """The earliest of the best steps; nothing where there is no choice."""
     if metric is None or len(values) < 2:
         return []
-    chosen = min if metric in LOSSES else max
+    chosen = min if metric in metric_order.LOWER else max
     step = chosen(sorted(values), key=lambda step: values[step])
     return [{"task": task, "metric": metric, "step": step, "value": values[step]}]
 

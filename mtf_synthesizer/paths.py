@@ -13,7 +13,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import importlib
+import importlib.util
+import io
 import os
 import pathlib
 import re
@@ -123,7 +124,13 @@ class RemotePath(os.PathLike[str]):
     def as_posix(self) -> str:
         return str(self)
 
+    def is_absolute(self) -> bool:
+        return True
+
     def absolute(self) -> Self:
+        return self
+
+    def resolve(self) -> Self:
         return self
 
     def exists(self) -> bool:
@@ -164,12 +171,12 @@ class RemotePath(os.PathLike[str]):
             _gfile().makedirs(str(self))
 
     @contextlib.contextmanager
-    def open(self, mode: str = "r", encoding: str = "utf-8") -> Iterator[IO[Any]]:
+    def open(self, mode: str, encoding: str = "utf-8") -> Iterator[IO[Any]]:
         with self._errors(), _gfile().GFile(str(self), mode) as file:
-            yield file
+            yield io.BufferedReader(_Reader(file)) if mode == "rb" else file
 
     def read_bytes(self) -> bytes:
-        with self.open("rb") as file:
+        with self._errors(), _gfile().GFile(str(self), "rb") as file:
             return bytes(file.read())
 
     def read_text(self, encoding: str = "utf-8") -> str:
@@ -181,6 +188,11 @@ class RemotePath(os.PathLike[str]):
 
     def write_text(self, text: str, encoding: str = "utf-8") -> None:
         self.write_bytes(text.encode(encoding))
+
+    def copy_from(self, file: pathlib.Path, name: str) -> None:
+        """Copies an ordinary file into this folder."""
+        with self._errors():
+            _gfile().copy(str(file), str(self / name), overwrite=True)
 
     def replace(self, target: str | os.PathLike[str]) -> None:
         """Renames; object stores copy and delete."""
@@ -203,9 +215,31 @@ class RemotePath(os.PathLike[str]):
     def _errors(self) -> Iterator[None]:
         try:
             yield
+        except _tensorflow().errors.UnimplementedError as error:
+            from mtf_synthesizer import names
+
+            raise names.UserError(
+                f"{self}: TensorFlow has no file system for {self._scheme}:// here. gs:// comes "
+                "with it, others with the package tensorflow-io"
+            ) from error
         except _tensorflow().errors.OpError as error:
             kind, number = _ERRORS.get(type(error).__name__, (OSError, errno.EIO))
             raise kind(number, str(error), str(self)) from error
+
+
+class _Reader(io.RawIOBase):
+    """The bytes of TensorFlow's file object, whose own lines lack every carriage return."""
+
+    def __init__(self, file: Any):
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
 
 
 Path = pathlib.Path | RemotePath
@@ -215,10 +249,13 @@ def _gfile() -> Any:
     return _tensorflow().io.gfile
 
 
+@functools.cache
 def _tensorflow() -> Any:
-    """TensorFlow, loaded now unless it is there."""
+    """TensorFlow, loaded now unless it is there, with the file systems of tensorflow-io."""
     if "tensorflow" not in sys.modules:
         from mtf_synthesizer import quiet
 
         quiet.load_tensorflow(verbose=False)
+    if importlib.util.find_spec("tensorflow_io"):
+        importlib.import_module("tensorflow_io")
     return importlib.import_module("tensorflow")

@@ -12,6 +12,15 @@ def check_file(path: str | os.PathLike[str]) -> None:
     target = paths.of(path)
     if target.is_dir():
         raise names.UserError(f"{path} is a folder: give the name of a file")
+    _check_place(path, target)
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """As `check_file`, of a folder that is there or will be made."""
+    _check_place(path, paths.of(path) / "file")
+
+
+def _check_place(path: str | os.PathLike[str], target: paths.Path) -> None:
     if paths.is_remote(path):  # only trying tells what may be written there
         return
     nearest = next(parent for parent in target.absolute().parents if parent.exists())
@@ -22,12 +31,19 @@ def check_file(path: str | os.PathLike[str]) -> None:
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file under a temporary name, then renames it; makes its folder."""
+    """Writes a file under a temporary name, then renames it; makes its folder.
+
+    Whatever goes wrong, the file is as it was and nothing lies beside it.
+    """
     target = paths.of(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(target)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(target)
+    except BaseException:  # a full disk, ctrl-C
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -14,8 +14,6 @@ from mtf_synthesizer.tasks import vocabularies
 from mtf_synthesizer.tasks.metrics import Metric, MetricLeftOut
 from mtf_synthesizer.tasks.text_metrics import Bleu
 
-# Of these the smallest value is the best; of all other metrics the largest.
-LOSSES = ("log_perplexity", "perplexity", "word_perplexity", "bits_per_byte")
 NO_LABELS = "the split has no labels to compare with"
 _FIRST_BYTE = 3  # ids below: padding, end of sequence, unknown
 

@@ -1,7 +1,10 @@
 """Where training goes on after a damaged checkpoint was removed."""
 
+import shutil
+
 import mtf_synthesizer.compat
 
+import pytest
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer import checkpoint_state
@@ -25,6 +28,39 @@ def test_removed_files_lead_to_the_checkpoint_before(tmp_path):
         assert latest.endswith("ckpt-7")
         saver.restore(session, latest)
         assert session.run(step) == 7
+
+
+def saved(folder, *steps):
+    """Checkpoints as TensorFlow saves them, with whole paths in its file."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.Variable(0, name="step")
+        session.run(tf.global_variables_initializer())
+        saver = tf.train.Saver(max_to_keep=len(steps))
+        for step in steps:
+            saver.save(session, str(folder / "model.ckpt"), global_step=step)
+
+
+def test_a_copied_folder_has_nothing_to_do_with_its_original(tmp_path):
+    """A Saver deletes what the file lists: of the original, if it is not rewritten."""
+    saved(tmp_path / "a", 3, 5)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert str(tmp_path / "a") in (tmp_path / "b" / "checkpoint").read_text()
+    checkpoint_state.point_to_complete(tmp_path / "b")
+    state = tf.train.get_checkpoint_state(str(tmp_path / "b"))
+    expected = [str(tmp_path / "b" / f"model.ckpt-{step}") for step in (3, 5)]
+    assert list(state.all_model_checkpoint_paths) == expected
+    assert state.model_checkpoint_path == expected[-1]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\0", b'model_checkpoint_path: "model.ck'])
+def test_training_goes_on_without_the_file(tmp_path, content):
+    """TensorFlow would begin anew, over the checkpoints that are there."""
+    saved(tmp_path, 3, 5)
+    (tmp_path / "checkpoint").unlink()
+    if content is not None:
+        (tmp_path / "checkpoint").write_bytes(content)
+    checkpoint_state.point_to_complete(tmp_path)
+    assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-5")
 
 
 def test_a_folder_without_checkpoints_is_left_alone(tmp_path):

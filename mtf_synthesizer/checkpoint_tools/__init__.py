@@ -1,0 +1,1 @@
+"""Checkpoints seen, averaged and removed: `mtf_synthesizer checkpoints`."""

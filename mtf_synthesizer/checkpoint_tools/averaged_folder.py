@@ -1,0 +1,30 @@
+"""What a folder with an average of checkpoints is, known without loading TensorFlow."""
+
+import os
+
+from mtf_synthesizer import names, paths, vocabulary_record
+from mtf_synthesizer.checkpoints import OPERATIVE_CONFIG, checkpoints
+
+RECORD = "average.json"
+# Of the model's folder: what it is and its vocabulary, not the run that trained it.
+COPIED = (OPERATIVE_CONFIG, vocabulary_record.RECORD, vocabulary_record.COPY)
+
+
+def check_new(output: str | os.PathLike[str]) -> None:
+    """Raises a UserError where there are checkpoints already."""
+    folder = paths.of(output)
+    if folder.exists() and not folder.is_dir():
+        raise names.UserError(f"--output {output} is a file: give a new folder")
+    if folder.exists() and checkpoints(output):
+        raise names.UserError(
+            f"--output {output} holds checkpoints already: give a new folder, or remove it first"
+        )
+
+
+def check_trainable(model_dir: str | os.PathLike[str]) -> None:
+    """Raises a UserError for a folder in which no training can go on."""
+    if (paths.of(model_dir) / RECORD).exists():
+        raise names.UserError(
+            f"{model_dir} holds an average of checkpoints, without what the optimizer needs to go "
+            f"on. Train in another --model_dir, from --init_checkpoint {model_dir}"
+        )
