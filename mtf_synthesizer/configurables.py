@@ -7,7 +7,9 @@ once.
 
 import ast
 import dataclasses
+import importlib.machinery
 import importlib.util
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
@@ -78,7 +80,9 @@ def source_of(module: str) -> pathlib.Path | None:
     """The file or folder a module comes from, found without importing any part of it."""
     top, *rest = module.split(".")
     try:
-        spec = importlib.util.find_spec(top)
+        # A user's own are looked for in the working directory, too.
+        here = importlib.machinery.PathFinder.find_spec(top, [os.getcwd()])
+        spec = importlib.util.find_spec(top) or here
     except ValueError:  # no name that a module can have
         return None
     if spec is None:

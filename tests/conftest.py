@@ -17,7 +17,17 @@ lean_imports.install()
 import mtf_synthesizer.compat  # noqa: E402  (before any test imports Mesh or T5)
 
 # The first example builds a TensorFlow graph or imports something; time per example says nothing.
-hypothesis.settings.register_profile("here", deadline=None)
+# The same examples every time; with --hypothesis-profile=long many, and others each time.
+for _name, _settings in {
+    "here": {"derandomize": True},
+    "long": {"max_examples": 5000},
+}.items():
+    hypothesis.settings.register_profile(
+        _name,
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+        **_settings,
+    )
 hypothesis.settings.load_profile("here")
 
 

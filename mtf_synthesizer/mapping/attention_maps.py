@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import mtf_synthesizer.compat
 
 import numpy as np
 
-from mtf_synthesizer import configuration, observing, saving, stock
+from mtf_synthesizer import configuration, observing, paths, saving, stock
 from mtf_synthesizer.configuration import Checkpoint, Configuration
 from mtf_synthesizer.mapping import map_examples
 from mtf_synthesizer.mapping.attention_graph import AttentionGraph, Positions
@@ -109,6 +108,8 @@ def of_model(
         initial = graph.trained(first.path) if is_saved else graph.initial()
         weights = graph.trained(checkpoint.path)
         graph.close()
+        # Here, where tasks have the vocabulary of the model.
+        tokens = {stack: _tokens(model, each) for stack, each in graph.positions.items()}
     alphas = observing.alphas(checkpoint.path)
     return Maps(
         title=graph.title,
@@ -121,7 +122,7 @@ def of_model(
         left_out=graph.left_out,
         alphas={scope.rpartition("/")[0]: alpha for scope, alpha in alphas.items()},
         positions=graph.positions,
-        tokens={stack: _tokens(model, each) for stack, each in graph.positions.items()},
+        tokens=tokens,
     )
 
 
@@ -133,7 +134,7 @@ def _tokens(model: stock.Model, positions: Positions) -> list[list[str]]:
     ]
 
 
-def save(path: pathlib.Path, maps: Maps, weights: Mapping[str, np.ndarray]) -> None:
+def save(path: paths.Path, maps: Maps, weights: Mapping[str, np.ndarray]) -> None:
     """Writes weights as an .npz file.
 
     Its arrays are the weights, float32 [example, heads, length, memory_length] under the place of

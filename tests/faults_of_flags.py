@@ -1,0 +1,395 @@
+"""Mistakes of the command line: names, bindings, numbers. All are found before TensorFlow."""
+
+from faults import Fault, every, folder, written
+
+TRAIN = "train --model_dir new --task synthesizer_verses_v001"
+RV = f"{TRAIN} --size tiny --synthesizer rv"
+BENCH = "bench --size tiny --no_memory"
+COST = "cost --synthesizer rv --size tiny"
+MODEL = "--model_dir nowhere --task synthesizer_verses_v001"
+
+
+def bound(title, binding, *said):
+    """A binding of --gin_param."""
+    return Fault(title, f'{RV} --gin_param "{binding}"', said)
+
+
+NAMES = [
+    Fault(
+        "a command that is misspelt",
+        "trian --steps 3",
+        ("invalid choice: 'trian'", "Did you mean 'train'?"),
+    ),
+    Fault(
+        "an option that is misspelt",
+        f"{RV} --stpes 3",
+        ("unknown option --stpes.", "Did you mean '--steps'"),
+    ),
+    Fault("an option without its value", "train --model_dir", ("--model_dir: expected one",)),
+    Fault("an option that is needed", "predict --task t", ("required: --model_dir, --output",)),
+    Fault(
+        "a synthesizer that is misspelt",
+        f"{TRAIN} --size tiny --synthesizer vr",
+        ("unknown synthesizer 'vr'.", "Known:", "frv"),
+    ),
+    Fault(
+        "a size that is misspelt",
+        f"{TRAIN} --synthesizer r --size tyny",
+        ("unknown size 'tyny'. Did you mean 'tiny'", "Known: base,"),
+    ),
+    Fault(
+        "a run that is misspelt",
+        f"{RV} --run pretrian",
+        ("unknown run 'pretrian'. Did you mean 'pretrain'", "Known:"),
+    ),
+    Fault(
+        "an experiment that is misspelt",
+        "train --model_dir new --synthesizer r --experiment tabel4_c4",
+        ("unknown experiment 'tabel4_c4'. Did you mean 'table4_c4'", "Known:"),
+    ),
+    Fault(
+        "a row of a comparison that is misspelt",
+        "compare --experiment imdb_small --rows v,lightcnov --output new",
+        ("unknown synthesizer 'lightcnov'. Did you mean 'lightconv'", "Known:"),
+    ),
+    Fault("no synthesizer", f"{TRAIN} --size tiny", ("no synthesizer given. Known:",)),
+    Fault("no size", f"{TRAIN} --synthesizer rv", ("no size given. Known:", "tiny")),
+    Fault(
+        "no task",
+        "train --model_dir new --size tiny --synthesizer rv",
+        ("no task given: --task", "mtf_synthesizer list tasks"),
+    ),
+    Fault(
+        "two schedules",
+        "train --model_dir new --synthesizer r --experiment imdb_small --run pretrain",
+        ("--experiment imdb_small brings its schedule: leave out --run pretrain",),
+    ),
+    Fault(
+        "a list that there is not",
+        "list sizs",
+        ("invalid choice: 'sizs'", "Did you mean 'sizes'"),
+    ),
+    Fault(
+        "a flag of T5 that is misspelt",
+        "t5 --model_dir=new --gin_fil=x",
+        ("unknown flag '--gin_fil=x'. Did you mean 'gin_file'",),
+    ),
+    Fault(
+        "T5's program without a folder",
+        "t5 --gin_file=sizes/tiny.gin",
+        ("no --model_dir given", "a folder that all its runs share"),
+    ),
+]
+
+BINDINGS = [
+    bound(
+        "a parameter that is misspelt",
+        "SyntheticAttention.num_head = 2",
+        "SyntheticAttention has no parameter 'num_head'. Did you mean 'num_heads'",
+        "Parameters:",
+    ),
+    bound(
+        "a function or class that is misspelt",
+        "Randm.max_length = 2",
+        "unknown configurable 'Randm'. Did you mean 'Random'",
+        "--module_import",
+    ),
+    bound(
+        "a reference that is misspelt",
+        "Sum.functions = [@Rndom()]",
+        "unknown configurable 'Rndom'. Did you mean 'Random'",
+    ),
+    bound(
+        "a macro that is misspelt",
+        "d_modle = 64",
+        "no gin file uses a macro 'd_modle'. Did you mean 'd_model'",
+    ),
+    bound(
+        "a macro that is never set",
+        "run.batch_size = %batchsize",
+        "the macro %batchsize is never set.",
+    ),
+    bound("a binding that is no gin", "d_model = = 3", "d_model = = 3", "not valid gin syntax"),
+    bound("a bracket that is not closed", "d_model = (1,", "not valid gin syntax"),
+    bound("a key that can be none", "d_model = {[]: 1}", "not valid gin syntax", "unhashable"),
+    bound(
+        "a word for a number",
+        "num_layers = 'four'",
+        "num_layers must be a whole number above 0, not 'four'",
+    ),
+    bound("no width", "d_model = 0", "d_model must be a whole number above 0, not 0"),
+    bound(
+        "fewer heads than none",
+        "SyntheticAttention.num_heads = -1",
+        "num_heads must be a whole number above 0, not -1",
+    ),
+    bound(
+        "half a position",
+        "Random.max_length = 2.5",
+        "max_length must be a whole number above 0, or None, not 2.5",
+    ),
+    bound(
+        "more dropout than all",
+        "dropout_rate = 2.0",
+        "dropout_rate must be a number from 0 up to, but not, 1, not 2.0",
+    ),
+    bound(
+        "an infinite learning rate",
+        "utils.run.learning_rate_schedule = 1e999",
+        "learning_rate_schedule must be a finite number, 0 or more, not inf",
+    ),
+    bound(
+        "a learning rate that is no number",
+        "utils.run.learning_rate_schedule = 'NaN'",
+        "learning_rate_schedule must be a finite number, 0 or more, not 'NaN'",
+    ),
+    bound("a number for a switch", "pack = 1", "pack must be True or False, not 1"),
+    bound(
+        "a batch of no tokens",
+        "run.batch_size = ('tokens_per_batch', 0)",
+        "batch_size must be a whole number above 0, or a pair like",
+    ),
+    Fault(
+        "a gin file that is misspelt",
+        f"{RV} --gin_file clip_gradient.gin",
+        ("gin file 'clip_gradient.gin' not found. Did you mean 'clip_gradients.gin'", "Looked in"),
+    ),
+    Fault(
+        "a folder for a gin file",
+        f"{RV} --gin_file sizes",
+        ("gin file 'sizes' not found.",),
+    ),
+    Fault(
+        "names that are misspelt in a gin file",
+        f"{RV} --gin_file mine.gin",
+        ("mine.gin:2: Mixture has no parameter 'function'. Did you mean 'functions'",),
+        written("mine.gin", "# mine\nMixture.function = [@Random()]\n"),
+    ),
+    Fault(
+        "a gin file that includes one that is not there",
+        f"{RV} --gin_file mine.gin",
+        ("gin file 'sizes/tinny.gin' not found. Did you mean 'sizes/tiny.gin'",),
+        written("mine.gin", "include 'sizes/tinny.gin'\n"),
+    ),
+    Fault(
+        "gin files that include each other",
+        f"{RV} --gin_file mine.gin",
+        ("gin file mine.gin includes itself: mine.gin > other.gin > mine.gin",),
+        every(
+            written("mine.gin", "include 'other.gin'"), written("other.gin", "include 'mine.gin'")
+        ),
+    ),
+    Fault(
+        "a gin file in UTF-16",
+        f"{RV} --gin_file mine.gin",
+        ("gin file mine.gin: not UTF-8 text",),
+        written("mine.gin", "d_model = 64\n".encode("utf-16")),
+    ),
+    Fault(
+        "a module that is no Python",
+        f"{RV} --module_import mine --gin_param mine.a=3",
+        ("mine.py is no Python", "line 2"),
+        written("mine.py", "import gin.config\ndef mine(a:\n"),
+    ),
+]
+
+NUMBERS = [
+    Fault("no steps", f"{RV} --steps 0", ("--steps: '0' is no positive whole number",)),
+    Fault("fewer steps than none", f"{RV} --steps=-3", ("'-3' is no positive whole number",)),
+    Fault("a word for steps", f"{RV} --steps many", ("'many' is no positive whole number",)),
+    Fault("an empty batch", f"{RV} --batch_size 0", ("--batch_size: '0' is no positive whole",)),
+    Fault("a word for a seed", f"{RV} --seed now", ("--seed: invalid int value: 'now'",)),
+    Fault(
+        "no rows to compare",
+        "compare --experiment imdb_small --rows , --output new",
+        ("--rows: ',' is empty: give one or more, with commas",),
+    ),
+    Fault(
+        "seeds that are no numbers",
+        "compare --experiment imdb_small --rows v --seeds 0,one --output new",
+        ("--seeds: '0,one' is no list of whole numbers like 0,1,2",),
+    ),
+    Fault(
+        "rows of a benchmark that there are not",
+        f"{BENCH} --rows t5,q",
+        ("unknown row 'q'.", "Known: t5,"),
+    ),
+    Fault("no rows of a benchmark", f'{BENCH} --rows ""', ("--rows is empty; known rows: t5,",)),
+    Fault(
+        "no measured steps",
+        f"{BENCH} --steps 0",
+        ("--steps is 0; at least one step must be measured",),
+    ),
+    Fault(
+        "dropout that is no number",
+        f"{BENCH} --dropout nan",
+        ("--dropout is nan; it must be at least 0 and below 1",),
+    ),
+    Fault(
+        "more sequences than tokens in a row",
+        f"{BENCH} --packed 33",
+        ("--packed is 33; a row of 32 tokens holds 0 to 32 sequences",),
+    ),
+    Fault(
+        "packed rows that are decoded",
+        f"{BENCH} --packed 2 --mode greedy",
+        ("--packed is 2, but rows that are decoded hold one sequence each: leave it out",),
+    ),
+    Fault(
+        "growth with one length",
+        f"{BENCH} --sweep 64",
+        ("--sweep 64: growth needs two lengths or more",),
+    ),
+    Fault(
+        "lengths that a batch is no multiple of",
+        f"{BENCH} --sweep 64,96",
+        ("has 256 tokens, which can't be rows of 96; give lengths that divide 256",),
+    ),
+    Fault(
+        "a mesh that is no pairs",
+        f"{COST} --mesh_shape batch4",
+        ("--mesh_shape 'batch4': 'batch4' is no pair. Write pairs like batch:4;model:2",),
+    ),
+    Fault(
+        "a mesh without devices",
+        f"{COST} --mesh_shape batch:0",
+        ("--mesh_shape batch:0: '0' is no number of devices.", "numbers from 1"),
+    ),
+    Fault(
+        "an axis that is there twice",
+        f"{COST} --mesh_shape batch:2;batch:4",
+        ("the axis 'batch' is there 2 times",),
+    ),
+    Fault(
+        "a layout for another mesh",
+        f"{COST} --mesh_shape batch:2 --layout heads:modle",
+        ("--layout heads:modle: the mesh has no axis 'modle'.", "--mesh_shape has batch"),
+    ),
+    Fault(
+        "a layout without a mesh",
+        f"{COST} --layout heads:model",
+        ("--layout heads:model without a mesh: add --mesh_shape",),
+    ),
+    Fault(
+        "a word for a batch size",
+        f"{COST} --batch_size many",
+        ("--batch_size: 'many' is no positive whole number",),
+    ),
+    Fault(
+        "a binding of `cost` that is misspelt",
+        f'{COST} --gin_param "d_fff = 3"',
+        ("no gin file uses a macro 'd_fff'. Did you mean 'd_ff'",),
+    ),
+    Fault(
+        "a table beside a configuration",
+        "cost --table 4 --size tiny",
+        ("--table 4 brings its configurations: leave out all others",),
+    ),
+    Fault(
+        "a layer that has no number",
+        f"maps {MODEL} --layers 0 --output new",
+        ("--layers: '0' is no positive whole number",),
+    ),
+    Fault(
+        "maps of several checkpoints",
+        f"maps {MODEL} --checkpoint all --output new",
+        ("maps shows one checkpoint: choose latest, best or a step, not all",),
+    ),
+    Fault(
+        "a target for a task",
+        f"maps {MODEL} --target x --output new",
+        ("--target belongs to --text: a task has targets of its own",),
+    ),
+]
+
+PLACES = [
+    Fault(
+        "a folder without a model",
+        f"evaluate {MODEL}",
+        ("nowhere is not the folder of a trained model", "operative_config.gin", "train"),
+    ),
+    Fault(
+        "a start that there is not",
+        f"{TRAIN} --init_checkpoint nowhere",
+        ("no checkpoint at 'nowhere': give a folder with checkpoints", "model.ckpt-1000"),
+    ),
+    Fault(
+        "a vocabulary that there is not",
+        f"{RV} --vocabulary absent.model",
+        ("--vocabulary absent.model: no such file", "SentencePiece model, or the word bytes"),
+    ),
+    Fault(
+        "a folder for a vocabulary",
+        f"{RV} --vocabulary words",
+        ("--vocabulary words is a folder. Give a SentencePiece model, or the word bytes",),
+        folder("words"),
+    ),
+    Fault(
+        "prepared data that is not there",
+        f"{RV} --tfds_data_dir absent",
+        ("--tfds_data_dir absent: no such file or folder.", "data prepare"),
+    ),
+    Fault(
+        "a file for prepared data",
+        f"{RV} --tfds_data_dir data.zip",
+        ("--tfds_data_dir data.zip is a file. Give a folder that `data prepare` has written",),
+        written("data.zip", "x"),
+    ),
+    Fault(
+        "a cache that is not there",
+        f"{RV} --additional_task_cache_dirs absent",
+        ("--additional_task_cache_dirs absent: no such file", "what `cache` has written to"),
+    ),
+    *(
+        Fault(
+            f"a place under a file, for `{command.split()[0]}`",
+            command,
+            ("can't be written:", "file is no folder"),
+            written("file", "x"),
+        )
+        for command in (
+            RV.replace("new", "file/new"),
+            "compare --experiment imdb_small --rows v --output file/new",
+            "demo --output file/new",
+            "report . --output file/report.md",
+            "submit --benchmark glue --predictions p.jsonl --output file/x.zip",
+        )
+    ),
+    Fault(
+        "a report of another kind",
+        "report . --output report.pdf",
+        ("unknown kind of report '.pdf'.", "Known: .md, .html"),
+    ),
+    Fault(
+        "results that are not there",
+        "report absent --output report.md",
+        ("absent: no such file or folder; give folders with results",),
+    ),
+    Fault(
+        "a leaderboard that is misspelt",
+        "submit --benchmark superglu --predictions p --output x.zip",
+        ("unknown benchmark 'superglu'. Did you mean 'superglue'",),
+    ),
+    Fault(
+        "a benchmark of data that is misspelt",
+        "data prepare --benchmark glu --from . --tfds_data_dir new",
+        ("unknown benchmark 'glu'. Did you mean 'glue'", "Known:"),
+    ),
+    Fault(
+        "official files that are not there",
+        "data prepare --benchmark glue --from absent --tfds_data_dir new",
+        ("--from absent: there is no such folder",),
+    ),
+    Fault(
+        "none of the official files",
+        "data prepare --benchmark glue --from . --tfds_data_dir new",
+        ("none of the files is there, not even CoLA/train.tsv.", "data list"),
+    ),
+]
+
+TABLES = {
+    "Names": NAMES,
+    "Bindings and gin files": BINDINGS,
+    "Numbers": NUMBERS,
+    "Files and folders that are named": PLACES,
+}
