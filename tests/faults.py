@@ -7,7 +7,6 @@ import dataclasses
 import fnmatch
 import pathlib
 import re
-import shlex
 from collections.abc import Callable
 
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "errors.md"
@@ -147,9 +146,20 @@ def markdown():
 
 
 def _row(fault):
-    command = shlex.join(["mtf_synthesizer", *shlex.split(fault.command)])
-    cells = (fault.title, f"`{command}`", "… " + " … ".join(fault.said) + " …")
+    said = " ... ".join(" ".join(part.split()) for part in fault.said)
+    cells = (fault.title, f"`{_short(fault.command)}`", f"... {said} ...")
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _short(command):
+    """Without what many commands have in common."""
+    import faults_of_flags
+    import faults_of_runs
+
+    for common in (*faults_of_flags.COMMON, *faults_of_runs.COMMON):
+        if command.startswith(common):
+            return f"{common.split()[0]} ...{command.removeprefix(common)}"
+    return command
 
 
 def page(text):

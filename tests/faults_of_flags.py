@@ -7,6 +7,7 @@ RV = f"{TRAIN} --size tiny --synthesizer rv"
 BENCH = "bench --size tiny --no_memory"
 COST = "cost --synthesizer rv --size tiny"
 MODEL = "--model_dir nowhere --task synthesizer_verses_v001"
+COMMON = (RV, TRAIN, BENCH, COST, f"maps {MODEL}")  # what docs/errors.md leaves out
 
 
 def bound(title, binding, *said):

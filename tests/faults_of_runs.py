@@ -10,6 +10,7 @@ EVALUATE = f"evaluate --model_dir runs/m --task {TASK} {DATA}"
 PREDICT = f"predict --model_dir runs/m {DATA}"
 COST = "cost --size tiny"
 RECORDS = ("new", "new/run.lock", "new/run.json", "new/vocabulary.json", "new/vocabulary.model")
+COMMON = (NEW, EVALUATE, PREDICT, COST)  # what docs/errors.md leaves out
 
 
 def evaluated(title, *said, more="", change=lambda place: None, late=True):
