@@ -40,7 +40,7 @@ types: install  ## check type hints
 	$(BIN)/mypy
 
 unit: install  ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lock:  ## choose the newest releases that fit setup.py again and write the lock files (needs uv)
 	@command -v uv > /dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
