@@ -11,7 +11,7 @@ import gin
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import configuration, decoding, names, saving, stock
+from mtf_synthesizer import configuration, decoding, fitting, names, saving, stock
 from mtf_synthesizer.configuration import TASK_MODULES, Checkpoint
 
 
@@ -75,8 +75,8 @@ def _check_replaceable(output: pathlib.Path) -> None:
     if not output.exists():
         return
     with open(output, "rb") as file:
-        first = file.readline()
-    if first.strip() and not (first.startswith(b"{") and b'"prediction"' in first):
+        first = next((line for line in file if line.strip()), b"")
+    if first and not (first.startswith(b"{") and b'"prediction"' in first):
         raise names.UserError(
             f"--output {output} is there and holds no predictions: choose another file"
         )
@@ -104,18 +104,36 @@ def decoded(
     checkpoint: Checkpoint,
 ) -> list[str]:
     """The decoded text of every example."""
-    if gin.get_bindings("Bitransformer.decode").get("max_decode_length") is None:
-        with gin.unlock_config():
-            gin.bind_parameter(
-                "Bitransformer.decode.max_decode_length", trained.sequence_length["targets"]
-            )
     lengths = {**trained.sequence_length, **each.lengths}
-    model = stock.build(model_dir, sequence_length=lengths, batch_size=batch_size)
+    model = decoding_model(model_dir, trained, lengths, batch_size)
     rows = decoding.padded({"inputs": each.arrays()["inputs"]}, batch_size)
     outputs = utils.decode(
-        model.estimator,
+        fitting.FittingEstimator(model.estimator),
         decoding.input_fn(rows, batch_size),
         model.vocabulary,
         checkpoint_path=checkpoint.path,
     )
     return [tf.compat.as_text(output) for output in outputs][: len(each.rows)]
+
+
+def decoding_model(
+    model_dir: str | os.PathLike[str],
+    trained: stock.Model,
+    lengths: dict[str, int],
+    batch_size: int,
+) -> stock.Model:
+    """The model for inputs of another length; its outputs may be as long as in training."""
+    bind_output_length(trained)
+    return stock.build(model_dir, sequence_length=lengths, batch_size=batch_size)
+
+
+def bind_output_length(trained: stock.Model) -> None:
+    """Lets outputs be as long as the targets in training, unless the configuration says how long.
+
+    Mesh would make them as long as the inputs.
+    """
+    if gin.get_bindings("Bitransformer.decode").get("max_decode_length") is None:
+        with gin.unlock_config():
+            gin.bind_parameter(
+                "Bitransformer.decode.max_decode_length", trained.sequence_length["targets"]
+            )

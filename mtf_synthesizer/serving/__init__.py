@@ -1,0 +1,1 @@
+"""What a trained model is used for: `mtf_synthesizer export` and `predict --input`."""

@@ -1,0 +1,110 @@
+"""The command `export`: what it asks for and what it says; loads no TensorFlow by itself."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Mapping
+
+from mtf_synthesizer import configuration, names, paths, saving
+from mtf_synthesizer.shared_arguments import add_configuration, positive
+
+RECORD = "mtf_synthesizer.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Mode:
+    """A way to use a model.
+
+    Attributes:
+      gin_files: T5's, of the way to decode.
+      scores: whether it scores given targets instead of writing its own.
+      model_types: Mesh's types of models that have it.
+    """
+
+    gin_files: tuple[str, ...]
+    scores: bool
+    model_types: tuple[str, ...]
+
+
+# T5's export ends every text with EOS, so a language model could not go on with one.
+MODES: Mapping[str, Mode] = {
+    "greedy": Mode(("greedy_decode.gin",), False, ("bitransformer", "delimited_lm", "aligned")),
+    "beam": Mode(("beam_search.gin",), False, ("bitransformer",)),
+    "score": Mode((), True, ("bitransformer", "delimited_lm", "lm")),
+}
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the options of `export`."""
+    add = command.add_argument
+    add("--model_dir", required=True, help="folder of a trained model")
+    add(
+        "--mode",
+        required=True,
+        choices=list(MODES),
+        help="greedy or beam: texts in, texts out (T5's export_predict); score: the log-likelihood "
+        "of targets (T5's export_score)",
+    )
+    add("--output", required=True, metavar="DIR", help="new folder for the SavedModel")
+    add("--checkpoint", default="latest", help="latest or a step (default: %(default)s)")
+    add(
+        "--batch_size",
+        type=positive,
+        help="the most texts of a call, to which fewer are padded (default: that of training)",
+    )
+    add_configuration(command)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Answers mistakes without TensorFlow.
+
+    Raises:
+      names.UserError: no model or checkpoint, a misspelt binding, or the folder is there.
+    """
+    wanted(args)
+    configuration.chosen_checkpoints(args.model_dir, args.checkpoint)
+    if args.checkpoint == "all":
+        raise names.UserError("export takes one checkpoint: choose latest or a step, not all")
+    check_new(args.output)
+
+
+def check_new(output: str | os.PathLike[str]) -> None:
+    """Raises a UserError unless a folder can be made there."""
+    if paths.of(output).exists():
+        raise names.UserError(f"--output {output} is there: remove it, or choose another folder")
+    saving.check_folder(output)
+
+
+def wanted(args: argparse.Namespace) -> configuration.Configuration:
+    """The configuration of the model, with the files of the mode before the user's changes."""
+    return configuration.for_model(
+        args.model_dir,
+        [*MODES[args.mode].gin_files, *args.gin_file],
+        args.gin_param,
+        [*configuration.TASK_MODULES, *args.module_import],
+        args.vocabulary,
+        args.tfds_data_dir,
+    )
+
+
+def main(args: argparse.Namespace) -> None:
+    """Exports and prints what. To be called with TensorFlow loaded."""
+    from mtf_synthesizer.serving import exporting
+
+    (chosen,) = configuration.chosen_checkpoints(args.model_dir, args.checkpoint)
+    record = exporting.export(
+        args.model_dir,
+        wanted(args),
+        chosen,
+        mode=args.mode,
+        output=args.output,
+        batch_size=args.batch_size,
+        verbose=args.verbose,
+    )
+    print(
+        f"step {record['step']} of {args.model_dir} written to {args.output}: "
+        f"{record['signature']}({', '.join(record['inputs'])}) -> "
+        f"{', '.join(record['outputs'])}, of at most {record['batch_size']} texts"
+    )

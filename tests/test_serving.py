@@ -1,0 +1,223 @@
+"""Exported models, loaded by TensorFlow alone, and lines of text give what `predict` gives."""
+
+import json
+import subprocess
+import sys
+
+import mtf_synthesizer.compat
+
+import numpy as np
+import pytest
+import runner_tasks
+import seqio
+import whole_models
+from runner_tasks import PAIRS, TEXT
+from task_rows import small_model
+from test_runner import train
+
+from mtf_synthesizer import cli, configuration, names, runner
+from mtf_synthesizer.serving import export_command, line_prediction, text_lines
+from mtf_synthesizer.tasks import vocabularies
+
+MODULES = ("runner_tasks",)
+PIECES = "synthesizer_test_pairs_of_pieces"
+TASKS = {"r": PAIRS, "rv": PIECES}  # the one reads bytes, the other SentencePiece
+TEXTS = [f"{word} {i}" for i, word in enumerate(runner_tasks.WORDS)]  # as the task's examples
+SOME, ANSWERS = TEXTS[:3], ["green", "", "blue"]
+BATCH = 5
+
+seqio.TaskRegistry.add(
+    PIECES,
+    seqio.FunctionDataSource(runner_tasks.pairs, splits=("train", "validation")),
+    preprocessors=[seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim],
+    output_features=vocabularies.output_features(),
+)
+
+# TensorFlow and nothing of this package, as a server has it.
+LOAD = """
+import json, sys
+import tensorflow as tf
+import tensorflow_text
+answers = {}
+for name, (folder, texts) in json.load(sys.stdin).items():
+    loaded = tf.saved_model.load(folder)
+    signature = loaded.signatures["serving_default"]
+    found = signature(**{key: tf.constant(value) for key, value in texts.items()})
+    answers[name] = {key: value.numpy().tolist() for key, value in found.items()}
+assert not [name for name in sys.modules if name.startswith(("mtf_synthesizer", "mesh_"))]
+json.dump(answers, sys.stdout, default=lambda text: text.decode("utf-8"))
+"""
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """R and R+V that write different things for different inputs, and a language model of R."""
+    folder = tmp_path_factory.mktemp("models")
+    options = {"steps": 60, "attention_summaries": False}
+    rate = "utils.run.learning_rate_schedule = 0.05"
+    pieces = {"rv": str(small_model(folder))}
+    for name, task in TASKS.items():
+        train(folder / name, task, name, params=[rate], vocabulary=pieces.get(name), **options)
+    lengths = ["max_length = 29", "targets_length = 29", "pack = False"]
+    train(folder / "lm", TEXT, "r", "tiny_lm", lengths, attention_summaries=False)
+    return folder
+
+
+READ = {
+    "greedy": {"inputs": TEXTS},
+    "beam": {"inputs": SOME},
+    "score": {"inputs": SOME, "targets": ANSWERS},
+}
+
+
+@pytest.fixture(scope="module")
+def answers(models, tmp_path_factory):
+    """(model, mode) -> what the exported model says."""
+    folder = tmp_path_factory.mktemp("exported")
+    asked = {}
+    for model, mode in [*((m, mode) for m in ("r", "rv") for mode in READ), ("lm", "score")]:
+        words = ["export", "--model_dir", str(models / model), "--mode", mode]
+        words += ["--output", str(folder / model / mode), "--batch_size", str(BATCH)]
+        assert cli.main([*words, "--module_import", "runner_tasks"]) == 0
+        read = READ[mode] if model != "lm" else {"targets": [" ".join(runner_tasks.WORDS), "red"]}
+        asked[f"{model} {mode}"] = [str(folder / model / mode), read]
+        record = json.loads(
+            (folder / model / mode / "assets.extra/mtf_synthesizer.json").read_text()
+        )
+        assert record["inputs"] == sorted(read)
+        assert (record["mode"], record["batch_size"]) == (mode, BATCH)
+    assert sorted(p.name for p in folder.iterdir()) == ["lm", "r", "rv"]
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD], input=json.dumps(asked), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def encode(models, name, text):
+    """As the model does it."""
+    if name == "r":
+        return runner_tasks.VOCABULARY.encode(text)
+    return seqio.SentencePieceVocabulary(str(models / "small.model"), 100).encode(text)
+
+
+def predicted(folder, path, **options):
+    task = TASKS[folder.name]
+    runner.predict(folder, task, split="validation", output=path, modules=MODULES, **options)
+    return [json.loads(line)["output"] for line in path.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("model", ["r", "rv"])
+@pytest.mark.parametrize(("mode", "files"), [("greedy", []), ("beam", ["beam_search.gin"])])
+def test_decodes_what_predict_decodes(models, answers, tmp_path, model, mode, files):
+    found = answers[f"{model} {mode}"]
+    wanted = predicted(models / model, tmp_path / "x", gin_files=files, batch_size=3)
+    count = len(READ[mode]["inputs"])
+    if model == "r":  # the few pieces of the other have no digits
+        assert found["inputs"] == READ[mode]["inputs"]
+    assert len(found["inputs"]) == len(found["outputs"]) == count
+    assert len(set(wanted)) > 1
+    for ours, theirs in zip(found["outputs"], wanted[:count], strict=True):
+        assert encode(models, model, ours) == encode(models, model, theirs)
+
+
+@pytest.mark.parametrize("model", ["r", "rv"])
+def test_scores_are_log_likelihoods(models, answers, model):
+    def rows(texts, length):
+        ids = [[*encode(models, model, text), 1] for text in texts]
+        return np.array([each + [0] * (length - len(each)) for each in ids])
+
+    targets = rows(ANSWERS, 7)
+    logits, _ = whole_models.compute(models / model, rows(SOME, 13), targets)
+    wanted = whole_models.log_likelihoods(logits, targets)
+    found = answers[f"{model} score"]
+    np.testing.assert_allclose(found["scores"], wanted, rtol=1e-5)
+    assert found["targets"] == ANSWERS
+    assert len(set(found["scores"])) == 3
+
+
+def test_a_language_model_scores_a_text(models, answers):
+    report = runner.evaluate(models / "lm", TEXT, modules=MODULES)
+    (row,) = report["results"]
+    found = answers["lm score"]
+    assert found["scores"][0] == pytest.approx(-row["loss"] * row["tokens"] / 5, rel=1e-5)
+    assert found["scores"][0] < found["scores"][1] < 0
+
+
+def test_export_refuses_what_it_would_overwrite_or_can_not_do(models, tmp_path, capsys):
+    def export(model, mode, *options):
+        words = ["export", "--model_dir", str(models / model), "--mode", mode]
+        words += ["--output", str(tmp_path / "new"), *options]
+        return cli.main([*words, "--module_import", "runner_tasks"]), capsys.readouterr().err
+
+    assert export("lm", "greedy")[0] == 2  # T5's export ends what is to be continued
+    status, said = export("r", "score", "--checkpoint", "4")
+    assert status == 2 and "choose latest, all, best or one of" in said
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "new").mkdir()
+    status, said = export("r", "score")
+    assert status == 2 and f"{tmp_path}/new is there" in said
+
+
+def test_no_half_written_export_is_left(models, tmp_path, monkeypatch):
+    from mtf_synthesizer.serving import exporting
+
+    def fail(path, value):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(exporting.saving, "write_json", fail)
+    wanted = configuration.for_model(models / "r", (), (), MODULES)
+    (chosen,) = configuration.chosen_checkpoints(models / "r", "latest")
+    with pytest.raises(OSError, match="disk full"):
+        exporting.export(
+            models / "r", wanted, chosen, mode="score", output=tmp_path / "new", batch_size=1
+        )
+    assert not list(tmp_path.iterdir())
+    assert export_command.MODES["score"].scores
+
+
+LINES = [TEXTS[2], "", TEXTS[0], "  ", TEXTS[1], "a line of more than thirteen tokens", TEXTS[4]]
+
+
+def test_lines_in_their_order(models, tmp_path, capsys):
+    (tmp_path / "in").write_text("\n".join(LINES), "utf-8")
+    words = ["predict", "--model_dir", str(models / "rv"), "--input", str(tmp_path / "in")]
+    words += ["--output", str(tmp_path / "out"), "--batch_size", "2"]
+    assert cli.main([*words, "--module_import", "runner_tasks"]) == 0
+    wanted = predicted(models / "rv", tmp_path / "x")
+    found = (tmp_path / "out").read_text("utf-8").split("\n")
+    assert [found[i] for i in (0, 2, 4, 6)] == [wanted[i] for i in (2, 0, 1, 4)]
+    assert found[1] == found[3] == found[7] == ""
+    said = capsys.readouterr().out
+    assert "7 lines of step 60" in said and "so in the output: 2" in said
+    assert "cut to the model's inputs: 1 (line 6;" in said
+
+
+def test_an_interrupted_text_goes_on_where_it_was(models, tmp_path, monkeypatch):
+    (tmp_path / "in").write_text("\n".join(LINES), "utf-8")
+    write = text_lines.Output.write
+
+    def interrupting(out, text):
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append(text)
+        write(out, text)
+
+    def run(output):
+        with text_lines.opened(str(tmp_path / "in")) as lines:
+            return line_prediction.predict_lines(
+                models / "r", lines, output=output, modules=MODULES, show_progress=False
+            )
+
+    written: list[str] = []
+    monkeypatch.setattr(text_lines.Output, "write", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "out")
+    monkeypatch.setattr(text_lines.Output, "write", write)
+    result = run(tmp_path / "out")
+    assert (result["examples"], result["decoded"]) == (7, 3)  # of four; the empty one is none
+    assert "3 of them now" in line_prediction.describe(result)
+    run(tmp_path / "whole")
+    assert (tmp_path / "out").read_bytes() == (tmp_path / "whole").read_bytes()
+    with pytest.raises(names.UserError, match="is there"):
+        text_lines.check("-", str(tmp_path / "out"))
