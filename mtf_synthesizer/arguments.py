@@ -10,6 +10,7 @@ from mtf_synthesizer.costs import cost_report
 from mtf_synthesizer.data import commands as data_commands
 from mtf_synthesizer.mapping import maps
 from mtf_synthesizer.reporting import report
+from mtf_synthesizer.serving import export_command
 from mtf_synthesizer.shared_arguments import (
     add_configuration,
     add_data,
@@ -21,6 +22,7 @@ from mtf_synthesizer.shared_arguments import (
     positive,
 )
 from mtf_synthesizer.submissions import leaderboards
+from mtf_synthesizer.warm_start import command as warm_start
 
 EXAMPLES = {
     "t5": "mtf_synthesizer t5 --model_dir=runs/r --module_import=mtf_synthesizer.tasks \\\n"
@@ -35,7 +37,12 @@ EXAMPLES = {
     "predict": "mtf_synthesizer predict --model_dir runs/rv_verses --split test \\\n"
     "    --task synthesizer_testament_v001 --output runs/testament.jsonl\n"
     "  mtf_synthesizer predict --model_dir runs/rv_glue --benchmark glue \\\n"
-    "    --tfds_data_dir data --output runs/glue_predictions",
+    "    --tfds_data_dir data --output runs/glue_predictions\n"
+    "  mtf_synthesizer predict --model_dir runs/rv_verses --input in.txt --output out.txt",
+    "export": "mtf_synthesizer export --model_dir runs/rv_verses --mode greedy \\\n"
+    "    --output runs/served",
+    "warm-start": "mtf_synthesizer warm-start --from t5_small/model.ckpt-1000000 --size small \\\n"
+    "    --synthesizer rv --task synthesizer_verses_v001 --model_dir runs/rv_of_t5",
     "checkpoints": "mtf_synthesizer checkpoints list --model_dir runs/rv_verses",
     "submit": "mtf_synthesizer submit --benchmark glue --predictions runs/glue_predictions \\\n"
     "    --output runs/glue.zip",
@@ -75,9 +82,15 @@ def parser() -> argparse.ArgumentParser:
     _add(commands, "t5", "T5's own entry point, with exactly its flags")
     _add_train(_add(commands, "train", "train a model, or go on where it stopped"))
     _add_evaluate(_add(commands, "evaluate", "evaluate a trained model on a task or mixture"))
-    _add_predict(_add(commands, "predict", "decode a task, a mixture or a whole benchmark"))
+    _add_predict(_add(commands, "predict", "decode a task, a mixture, a benchmark or a text"))
     checkpoint_commands.add_arguments(
         _add(commands, "checkpoints", "show, average and remove the checkpoints of a model")
+    )
+    export_command.add_arguments(
+        _add(commands, "export", "write a model as a SavedModel that reads and writes texts")
+    )
+    warm_start.add_arguments(
+        _add(commands, "warm-start", "begin a model from one of T5's, or at another length")
     )
     _add_submit(_add(commands, "submit", "make the zip that a leaderboard wants of predictions"))
     data_commands.add_arguments(_add(commands, "data", "prepare official files for training"))
@@ -196,6 +209,7 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
     what = command.add_mutually_exclusive_group(required=True)
     what.add_argument("--task", help="seqio task or mixture")
     what.add_argument("--benchmark", help=f"all tasks of one of {' '.join(leaderboards.NAMES)}")
+    what.add_argument("--input", metavar="FILE", help="each line of a text file, or of - (a pipe)")
     add(
         "--tasks",
         type=lambda text: text.split(","),
@@ -208,7 +222,8 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
         "--output",
         required=True,
         help="file, one JSON object per example; of a benchmark a folder with a file for each "
-        "task, in which the same command goes on with the tasks that have none",
+        "task, in which the same command goes on with the tasks that have none; of --input a file "
+        "with a line for each, which the same command goes on with",
     )
     add(
         "--checkpoint",
