@@ -20,7 +20,7 @@ import mtf_synthesizer.compat  # noqa: E402  (before any test imports Mesh or T5
 # The same examples every time; with --hypothesis-profile=long many, and others each time.
 for _name, _settings in {
     "here": {"derandomize": True},
-    "long": {"max_examples": 5000},
+    "long": {"max_examples": 2000},
 }.items():
     hypothesis.settings.register_profile(
         _name,

@@ -79,7 +79,9 @@ def markdown(sections: Sequence[Section], warnings: Sequence[str]) -> str:
 
 
 def _commands(title: str, commands: Sequence[str]) -> list[str]:
-    return [title, "", *(f"    {command}" for command in commands), ""] if commands else []
+    # An end of a line within a command would end the block of code.
+    lines = [f"    {' '.join(command.splitlines())}" for command in commands]
+    return [title, "", *lines, ""] if commands else []
 
 
 def _line(cells: Sequence[str]) -> str:
