@@ -66,6 +66,11 @@ NAMES = [
         ("--experiment imdb_small brings its schedule: leave out --run pretrain",),
     ),
     Fault(
+        "a kind of export that is misspelt",
+        "export --model_dir runs/m --mode greddy --output new",
+        ("--mode: invalid choice: 'greddy'", "Did you mean 'greedy'"),
+    ),
+    Fault(
         "a list that there is not",
         "list sizs",
         ("invalid choice: 'sizs'", "Did you mean 'sizes'"),
@@ -247,6 +252,11 @@ NUMBERS = [
         ("has 256 tokens, which can't be rows of 96; give lengths that divide 256",),
     ),
     Fault(
+        "more than all for V",
+        "warm-start --from m --size small --synthesizer rv --model_dir new --alpha_v 1.5",
+        ("--alpha_v: 1.5 is not between 0 and 1",),
+    ),
+    Fault(
         "a mesh that is no pairs",
         f"{COST} --mesh_shape batch4",
         ("--mesh_shape 'batch4': 'batch4' is no pair. Write pairs like batch:4;model:2",),
@@ -315,6 +325,22 @@ PLACES = [
         ("no checkpoint at 'nowhere': give a folder with checkpoints", "model.ckpt-1000"),
     ),
     Fault(
+        "an export of nothing",
+        "export --model_dir nowhere --mode greedy --output new",
+        ("nowhere is not the folder of a trained model", "operative_config.gin", "train"),
+    ),
+    Fault(
+        "a list of checkpoints where there are none",
+        "checkpoints list --model_dir nowhere",
+        ("no checkpoint (model.ckpt-<step>.index and .data-...) in nowhere",),
+    ),
+    Fault(
+        "a warm start from nothing",
+        "warm-start --from nowhere --size small --synthesizer rv --model_dir new "
+        "--task synthesizer_verses_v001",
+        ("no checkpoint at 'nowhere': give a folder with checkpoints", "model.ckpt-1000"),
+    ),
+    Fault(
         "a vocabulary that there is not",
         f"{RV} --vocabulary absent.model",
         ("--vocabulary absent.model: no such file", "SentencePiece model, or the word bytes"),
@@ -352,9 +378,15 @@ PLACES = [
             RV.replace("new", "file/new"),
             "compare --experiment imdb_small --rows v --output file/new",
             "demo --output file/new",
+            "data prepare --benchmark glue --from . --tfds_data_dir file/new",
             "report . --output file/report.md",
             "submit --benchmark glue --predictions p.jsonl --output file/x.zip",
         )
+    ),
+    Fault(
+        "a place where not even root can write",
+        "report . --output /proc/none/report.md",
+        ("/proc/none: No such file or directory",),
     ),
     Fault(
         "a report of another kind",

@@ -153,6 +153,23 @@ FOLDERS = [
         ("runs is a folder: give the name of a file",),
     ),
     Fault(
+        "an export in place of a folder",
+        "export --model_dir runs/m --mode greedy --output data",
+        ("--output data is there: remove it, or choose another folder",),
+    ),
+    Fault(
+        "lines to predict that are not there",
+        f"{PREDICT} --input absent.txt --output new.txt",
+        ("--input absent.txt: no such file. Give a text file, or - to pipe in",),
+    ),
+    Fault(
+        "lines to predict in Latin-1",
+        "predict --model_dir runs/m --input lines.txt --output new.txt",
+        ("lines.txt, line 2: not UTF-8 text",),
+        written("lines.txt", "One\ncaf\u00e9\n".encode("latin-1")),
+        late=True,
+    ),
+    Fault(
         "predictions of a benchmark in place of a file",
         f"{PREDICT} --benchmark glue --output words.model",
         ("words.model can't be written:", "words.model is no folder"),
