@@ -6,7 +6,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from mtf_synthesizer import bindings, names, vocabulary_record
+from mtf_synthesizer import bindings, meshes, names, vocabulary_record
 from mtf_synthesizer.checkpoints import (
     Checkpoint,
     checkpoints,
@@ -188,6 +188,7 @@ def _checked(
     tfds_data_dir: str | None,
 ) -> Configuration:
     bindings.check(files, params, modules)
+    meshes.check(files, params)
     _check_exists("--vocabulary", vocabulary, "a SentencePiece model, or the word bytes")
     _check_exists("--tfds_data_dir", tfds_data_dir, "a folder that `data prepare` has written")
     return Configuration(tuple(files), tuple(params), tuple(modules), vocabulary, tfds_data_dir)

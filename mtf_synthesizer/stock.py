@@ -24,6 +24,7 @@ from mesh_tensorflow.transformer import utils
 from mtf_synthesizer import (
     bindings,
     decoding,
+    mesh_devices,
     names,
     quiet,
     task_caches,
@@ -135,8 +136,14 @@ def import_modules(modules: Sequence[str]) -> None:
 
 
 def build(model_dir: str | os.PathLike[str], **overrides: Any) -> Model:
-    """Lets Mesh's `run` resolve the configuration, and takes what it would train with."""
+    """Lets Mesh's `run` resolve the configuration, and takes what it would train with.
+
+    Raises:
+      names.UserError: an unknown task, or a batch that the mesh can't divide.
+    """
     check_task(configured_task())  # its vocabulary is looked up there
+    if "batch_size" in overrides:
+        mesh_devices.check_batch(overrides["batch_size"])
     built: list[Model] = []
 
     def take(

@@ -1,0 +1,65 @@
+"""What the bindings of a configuration come to, as far as literals say it; no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mtf_synthesizer import bindings, names
+from mtf_synthesizer.bindings import Macro, Reference, Statement
+
+
+class BoundValues:
+    """Bindings and macros of a configuration, later ones winning, whatever their scope.
+
+    Args:
+      files, params: as on the command line; Mesh's defaults come before them.
+    """
+
+    def __init__(self, files: Sequence[str], params: Sequence[str]):
+        found = bindings.statements([str(names.mesh_defaults()), *files], params)
+        self._bound = [s for s in found if s.parameter]
+        self._macros = {s.selector: s.value for s in found if not s.parameter and not s.is_import}
+
+    def statement(self, function: str, parameter: str) -> Statement | None:
+        """The last one that binds a parameter of a function or class."""
+        found = [s for s in self._bound if s.parameter == parameter]
+        found = [s for s in found if last_part(s.selector) == function]
+        return found[-1] if found else None
+
+    def value(self, function: str, parameter: str) -> Any:
+        """Its value, where macros are replaced by what they stand for; None if there is none."""
+        statement = self.statement(function, parameter)
+        return None if statement is None else self._resolved(statement.value)
+
+    def layers(self) -> set[str]:
+        """Names of the layers that the stacks are made of."""
+        lists = {s.scope: s for s in self._bound if s.parameter == "layers"}
+        return {
+            last_part(each.selector)
+            for statement in lists.values()
+            for each in _flat(self._resolved(statement.value))
+            if isinstance(each, Reference)
+        }
+
+    def _resolved(self, value: Any) -> Any:
+        if isinstance(value, Macro):
+            return self._resolved(self._macros.get(value.name))
+        if isinstance(value, list | tuple):
+            return type(value)(self._resolved(each) for each in value)
+        if isinstance(value, dict):
+            return {key: self._resolved(each) for key, each in value.items()}
+        return value
+
+
+def last_part(selector: str) -> str:
+    """The name of a function or class without its modules."""
+    return selector.rpartition(".")[2]
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _flat(each)
+    else:
+        yield value
