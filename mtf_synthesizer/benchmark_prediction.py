@@ -1,8 +1,6 @@
 """Decodes the test sets of a whole benchmark, each of them once."""
 
-import json
 import os
-import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,7 +9,16 @@ import mtf_synthesizer.compat
 import seqio
 import tensorflow_datasets as tfds
 
-from mtf_synthesizer import configuration, decoding, names, prediction, saving, stock
+from mtf_synthesizer import (
+    configuration,
+    decoding,
+    json_text,
+    names,
+    paths,
+    prediction,
+    saving,
+    stock,
+)
 from mtf_synthesizer.configuration import TASK_MODULES
 from mtf_synthesizer.submissions.submission_layout import Benchmark, File
 
@@ -55,11 +62,12 @@ def predict_benchmark(
       names.UserError: a name, file, binding, split or checkpoint is wrong, data of a task is not
         there, or the folder holds predictions of another checkpoint or with other settings.
     """
+    saving.check_folder(output)
     wanted = configuration.for_model(
         model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir
     )
     chosen = prediction.chosen_checkpoint(model_dir, checkpoint)
-    folder = pathlib.Path(output)
+    folder = paths.of(output)
     settings = {
         "benchmark": benchmark.name,
         "step": chosen.step,
@@ -92,11 +100,11 @@ def predict_benchmark(
     }
 
 
-def _path(folder: pathlib.Path, task: str) -> pathlib.Path:
+def _path(folder: paths.Path, task: str) -> paths.Path:
     return folder / f"{task}.jsonl"
 
 
-def _without_predictions(folder: pathlib.Path, tasks: Iterable[str]) -> list[str]:
+def _without_predictions(folder: paths.Path, tasks: Iterable[str]) -> list[str]:
     """The tasks that are left to decode; says which others are kept."""
     left = []
     for task in tasks:
@@ -107,13 +115,13 @@ def _without_predictions(folder: pathlib.Path, tasks: Iterable[str]) -> list[str
     return left
 
 
-def _check_settings(folder: pathlib.Path, wanted: dict[str, Any]) -> None:
+def _check_settings(folder: paths.Path, wanted: dict[str, Any]) -> None:
     """Raises a UserError if the folder holds predictions that were made otherwise."""
     path = folder / SETTINGS
     if not any(folder.glob("*.jsonl")):
         return
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = json_text.parse(path.read_text("utf-8"))
         changed = [
             f"{name} {found.get(name)}" for name in wanted if found.get(name) != wanted[name]
         ]
@@ -151,7 +159,7 @@ def _check_data(tasks: Iterable[str], split: str) -> None:
 def _is_there(loader: seqio.utils.LazyTfdsLoader, split: str) -> bool:
     if loader.data_dir is None:
         return True
-    directory = pathlib.Path(loader.data_dir, loader.name.replace(":", "/"))
+    directory = paths.of(loader.data_dir) / loader.name.replace(":", "/")
     if not (directory / "dataset_info.json").exists():
         return False
     return split in tfds.builder_from_directory(directory).info.splits

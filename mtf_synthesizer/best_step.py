@@ -1,17 +1,16 @@
 """Which step of a model is the best, as its report of the validation split says."""
 
 import os
-import pathlib
 from typing import Any
 
-from mtf_synthesizer import json_text, names
+from mtf_synthesizer import json_text, names, paths
 
 SPLIT = "validation"  # never the split that scores are reported of
 
 
-def report_path(model_dir: str | os.PathLike[str], task: str, split: str) -> pathlib.Path:
+def report_path(model_dir: str | os.PathLike[str], task: str, split: str) -> paths.Path:
     """Where `evaluate` writes its result unless told otherwise."""
-    return pathlib.Path(model_dir) / f"eval_{task}_{split}.json"
+    return paths.of(model_dir) / f"eval_{task}_{split}.json"
 
 
 def find(model_dir: str | os.PathLike[str], task: str | None) -> int:
@@ -40,7 +39,7 @@ def find(model_dir: str | os.PathLike[str], task: str | None) -> int:
     return steps[0]
 
 
-def _entries(path: pathlib.Path) -> list[dict[str, Any]]:
+def _entries(path: paths.Path) -> list[dict[str, Any]]:
     """What a report says of best steps; nothing where there is none."""
     if not path.exists():
         return []

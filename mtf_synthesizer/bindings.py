@@ -7,13 +7,12 @@ own parser, which is plain Python, and compares the names with `configurables`.
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from gin import config_parser
 
-from mtf_synthesizer import binding_values, configurables, names
+from mtf_synthesizer import binding_values, configurables, names, paths
 
 # What T5's entry point skips because files of the first T5 releases still bind it.
 DEPRECATED = frozenset(
@@ -141,7 +140,7 @@ def _is_scanned(module: str) -> bool:
 
 
 def _read_files(
-    files: Iterable[str], including: tuple[pathlib.Path, ...] = ()
+    files: Iterable[str], including: tuple[paths.Path, ...] = ()
 ) -> Iterator[Statement]:
     libraries = [names.mesh_defaults().parent, names.search_path()[0]]
     for name in files:
@@ -154,14 +153,14 @@ def _read_files(
         yield from _read(_text(path), _shown(path), trusted, (*including, path))
 
 
-def _text(path: pathlib.Path) -> str:
+def _text(path: paths.Path) -> str:
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise names.UserError(f"gin file {path}: not UTF-8 text ({error.reason})") from error
 
 
-def _shown(path: pathlib.Path) -> str:
+def _shown(path: paths.Path) -> str:
     """A path as the user would type it: relative to the folder it was found in."""
     for folder in names.search_path():
         if folder in path.parents:
@@ -170,7 +169,7 @@ def _shown(path: pathlib.Path) -> str:
 
 
 def _read(
-    text: str, origin: str, trusted: bool, including: tuple[pathlib.Path, ...] = ()
+    text: str, origin: str, trusted: bool, including: tuple[paths.Path, ...] = ()
 ) -> Iterator[Statement]:
     """Parses gin text, following its includes."""
     for parsed in _parsed(text, origin):

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -15,7 +14,7 @@ import seqio
 import tensorflow.compat.v1 as tf
 import tensorflow_datasets as tfds
 
-from mtf_synthesizer import scoring
+from mtf_synthesizer import names, saving, scoring
 from mtf_synthesizer.configuration import Checkpoint
 from mtf_synthesizer.tasks import stock_metrics
 
@@ -71,6 +70,9 @@ def load(
       sequence_length: the longest length of each feature.
       limit: read only so many examples.
       use_cached: whether they are read from the task's cache.
+
+    Raises:
+      names.UserError: it has no examples.
     """
     with tf.Graph().as_default():
         dataset = task.get_dataset(
@@ -82,7 +84,10 @@ def load(
         name: min(max(len(row[name]) for row in rows), sequence_length[name]) for name in features
     }
     if not rows:
-        raise ValueError(f"the split {split!r} of task {task.name} has no examples")
+        raise names.UserError(
+            f"the split {split!r} of task {task.name} has no examples: prepare its data again, or "
+            "choose another split"
+        )
     return ExampleSet(task, rows, lengths)
 
 
@@ -186,17 +191,4 @@ def _plain(value: Any) -> Any:
 
 def write_lines(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes JSON lines, replacing the file only once it is complete."""
-    _replace(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Writes readable JSON, replacing the file only once it is complete."""
-    _replace(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def _replace(path: str | os.PathLike[str], text: str) -> None:
-    target = pathlib.Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(target.name + ".tmp")
-    temporary.write_text(text, "utf-8")
-    temporary.replace(target)
+    saving.write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

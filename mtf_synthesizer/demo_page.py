@@ -3,12 +3,12 @@
 import base64
 import io
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from mtf_synthesizer import saving
 from mtf_synthesizer.mapping import random_maps
 
 _TITLES = {"v": "V (dot product)", "r": "R (random)", "rv": "R+V (mixture)"}
@@ -127,10 +127,7 @@ def write(
         submitted=title(results["submission"]["of"]),
         replaced=_replaced(results["submission"]),
     )
-    target = pathlib.Path(path)
-    temporary = target.with_name(target.name + ".tmp")
-    temporary.write_text(html, "utf-8")
-    temporary.replace(target)
+    saving.write_text(path, html)
 
 
 def title(name: str) -> str:

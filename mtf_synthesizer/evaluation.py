@@ -125,7 +125,7 @@ def evaluate(
     if predictions is not None:
         decoding.write_lines(predictions, records)
     report = evaluation_report.summed_up(header, rows)
-    decoding.write_json(path, evaluation_report.merged(before, report))
+    saving.write_json(path, evaluation_report.merged(before, report))
     return report
 
 

@@ -12,6 +12,8 @@ import pathlib
 import re
 from collections.abc import Iterable, Iterator
 
+from mtf_synthesizer import paths
+
 # Folder of gin files -> what one of its files is called towards the user.
 KINDS = {
     "synthesizers": "synthesizer",
@@ -51,7 +53,7 @@ def gin_digest() -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def search_path() -> list[pathlib.Path]:
+def search_path() -> list[paths.Path]:
     """Where relative names of gin files are looked up, in this order, after the working directory.
 
     T5's folder comes first because its own entry point puts it there.
@@ -59,14 +61,14 @@ def search_path() -> list[pathlib.Path]:
     return [_package_folder("t5") / "models" / "gin", gin_folder(), *_further_folders]
 
 
-_further_folders: list[pathlib.Path] = []
+_further_folders: list[paths.Path] = []
 
 
 @contextlib.contextmanager
 def searched(folders: Iterable[str]) -> Iterator[None]:
     """Inside, gin files are looked up in further folders too, as with --gin_location_prefix."""
     before = list(_further_folders)
-    _further_folders.extend(pathlib.Path(folder) for folder in folders)
+    _further_folders.extend(paths.of(folder) for folder in folders)
     try:
         yield
     finally:
@@ -143,13 +145,13 @@ def _listed(allowed: list[str]) -> str:
     return f" Known: {', '.join(allowed) or 'none'}."
 
 
-def find_gin_file(name: str) -> pathlib.Path:
+def find_gin_file(name: str) -> paths.Path:
     """Resolves a gin file as gin itself does: as given, else on the search path.
 
     Raises:
       UserError: if there is no such file.
     """
-    candidates = [pathlib.Path(name)]
+    candidates = [paths.of(name)]
     if not candidates[0].is_absolute():
         candidates += [folder / name for folder in search_path()]
     for candidate in candidates:
@@ -160,5 +162,5 @@ def find_gin_file(name: str) -> pathlib.Path:
         for folder in search_path()
         for path in folder.rglob("*.gin")
     ]
-    looked = ", ".join(str(folder) for folder in (pathlib.Path(), *search_path()))
+    looked = ", ".join(str(folder) for folder in (paths.of("."), *search_path()))
     raise UserError(f"gin file {name!r} not found.{suggestion(name, every)} Looked in: {looked}")

@@ -47,6 +47,12 @@ def size(path: Path) -> int:
     return path.size() if isinstance(path, RemotePath) else path.stat().st_size
 
 
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """What a folder holds under names of a pattern like `*.json`, in the order of their names."""
+    found: list[Path] = [*folder.glob(pattern)]
+    return sorted(found, key=lambda path: path.name)
+
+
 def remove_folder(path: Path) -> None:
     """Removes a folder and all that is in it."""
     if isinstance(path, RemotePath):
@@ -224,7 +230,7 @@ class RemotePath(os.PathLike[str]):
             ) from error
         except _tensorflow().errors.OpError as error:
             kind, number = _ERRORS.get(type(error).__name__, (OSError, errno.EIO))
-            raise kind(number, str(error), str(self)) from error
+            raise kind(number, error.message or os.strerror(number), str(self)) from error
 
 
 class _Reader(io.RawIOBase):

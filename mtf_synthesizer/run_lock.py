@@ -3,11 +3,10 @@
 import contextlib
 import fcntl
 import os
-import pathlib
 import socket
 from collections.abc import Iterator
 
-from mtf_synthesizer import names
+from mtf_synthesizer import names, paths
 
 LOCK = "run.lock"
 
@@ -17,14 +16,17 @@ def held(model_dir: str | os.PathLike[str]) -> Iterator[None]:
     """Inside, the folder belongs to this run.
 
     The file stays, with the process that had it last, but the lock on it ends with the process,
-    however that ends: there are no stale ones.
+    however that ends: there are no stale ones. A remote folder has no locks, and so no guard.
 
     Raises:
       names.UserError: another run has it.
     """
-    path = pathlib.Path(model_dir) / LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
+    folder = paths.of(model_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(folder, paths.RemotePath):
+        yield
+        return
+    with (folder / LOCK).open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -1,12 +1,11 @@
 """Long jobs in steps that are done once: run again, a job goes on where it was."""
 
 import json
-import pathlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mtf_synthesizer import json_text, names, saving
+from mtf_synthesizer import json_text, names, paths, saving
 
 SETTINGS = "settings.json"
 
@@ -18,7 +17,7 @@ class Steps:
       folder: where the files are.
     """
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: paths.Path):
         self._folder = folder
 
     def run(self, name: str, function: Callable[[], Any]) -> Any:
@@ -37,7 +36,7 @@ class Steps:
         return result
 
 
-def check_settings(folder: pathlib.Path, settings: Mapping[str, Any]) -> None:
+def check_settings(folder: paths.Path, settings: Mapping[str, Any]) -> None:
     """Writes the settings of a job into its folder, unless it holds a job with others.
 
     A job that never came to its first result or checkpoint binds nobody.
@@ -58,11 +57,11 @@ def check_settings(folder: pathlib.Path, settings: Mapping[str, Any]) -> None:
     saving.write_json(path, wanted)
 
 
-def _has_results(folder: pathlib.Path) -> bool:
+def _has_results(folder: paths.Path) -> bool:
     return any(folder.glob("steps/*.json")) or any(folder.rglob("model.ckpt-*.index"))
 
 
-def _read(path: pathlib.Path, *needed: str) -> dict[str, Any]:
+def _read(path: paths.Path, *needed: str) -> dict[str, Any]:
     """A JSON object that this job wrote, with the fields that are needed.
 
     Raises:

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import mtf_synthesizer.compat
 
 import seqio
-import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import gcs_utils
 
-from mtf_synthesizer import names
+from mtf_synthesizer import names, paths, remote_data_sets
 
 _OFFICIAL = ("train", "validation", "test")
 
@@ -20,6 +19,8 @@ def read_from(folder: str | None) -> None:
     a network and, with one, fails for data sets that are there ("Cannot have both `try_gcs=True`
     and `data_dir`").
     """
+    if folder is not None:
+        remote_data_sets.make_known(folder)
     seqio.set_tfds_data_dir_override(folder)
     gcs_utils._is_gcs_disabled = folder is not None
     # The setting above reaches only tasks that were not used before.
@@ -73,12 +74,24 @@ def _loaders(task: str) -> list[seqio.utils.LazyTfdsLoader]:
 def _splits(task: seqio.Task) -> Sequence[str]:
     try:
         return task.splits
-    except ValueError as error:  # a data set that tensorflow_datasets can't download by itself
-        raise names.UserError(
-            f"{task.name}: nothing is known of its data ({error}). Give the folder where `data "
-            "prepare` has put it: --tfds_data_dir"
-        ) from error
+    except Exception as error:  # of tensorflow_datasets, which has many
+        raise names.UserError(_unreadable(task.name, error)) from error
+
+
+def _unreadable(task: str, error: Exception) -> str:
+    """What is said of data that is damaged, or that can't be downloaded."""
+    said = " ".join(str(error).split())[:200]
+    folders = [each.data_dir for each in _loaders(task) if each.data_dir]
+    if folders:
+        return (
+            f"{task}: nothing can be read of its data in {folders[0]} ({type(error).__name__}: "
+            f"{said}). Make it again with `data prepare --overwrite`"
+        )
+    return (
+        f"{task}: nothing is known of its data ({said}). Give the folder where `data prepare` has "
+        "put it: --tfds_data_dir"
+    )
 
 
 def _is_there(folder: str, tfds_name: str) -> bool:
-    return tfds.core.Path(folder, tfds_name.replace(":", "/"), "dataset_info.json").exists()
+    return (paths.of(folder) / tfds_name.replace(":", "/") / "dataset_info.json").exists()

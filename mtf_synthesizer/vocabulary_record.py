@@ -6,11 +6,10 @@ TensorFlow.
 """
 
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from mtf_synthesizer import __version__, json_text, names, saving
+from mtf_synthesizer import __version__, json_text, names, paths, saving
 
 RECORD = "vocabulary.json"
 COPY = "vocabulary.model"
@@ -29,7 +28,7 @@ def read(model_dir: str | os.PathLike[str]) -> dict[str, Any] | None:
     Raises:
       names.UserError: the record can't be read.
     """
-    path = pathlib.Path(model_dir) / RECORD
+    path = paths.of(model_dir) / RECORD
     if not path.exists():
         return None
     try:
@@ -56,7 +55,7 @@ def chosen(model_dir: str | os.PathLike[str]) -> str | None:
     vocabulary = record[record["chosen"]]
     if vocabulary["kind"] == BYTES:
         return BYTES
-    copy = pathlib.Path(model_dir) / COPY
+    copy = paths.of(model_dir) / COPY
     return str(copy) if copy.exists() else vocabulary.get("file")
 
 
@@ -114,7 +113,7 @@ def remember(
     Raises:
       names.UserError: the folder's model was trained with other vocabularies.
     """
-    folder = pathlib.Path(model_dir)
+    folder = paths.of(model_dir)
     if (folder / RECORD).exists() and any(folder.glob("model.ckpt-*.index")):
         check(model_dir, used)
         return

@@ -8,7 +8,7 @@ from typing import Any
 
 import seqio
 
-from mtf_synthesizer import saving
+from mtf_synthesizer import paths, saving
 from mtf_synthesizer.data.sentence_pieces import train_sentencepiece
 from mtf_synthesizer.tasks import sources
 
@@ -17,10 +17,10 @@ PIECES = 1948  # with the 100 sentinels 2,048: a multiple of 128, so Mesh adds n
 SENTINELS = 100
 
 
-def cache_directory() -> pathlib.Path:
+def cache_directory() -> paths.Path:
     """Where trained vocabularies are kept: $MTF_SYNTHESIZER_CACHE, else the user's cache."""
     if chosen := os.environ.get(CACHE_VARIABLE):
-        return pathlib.Path(chosen)
+        return paths.of(chosen)
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(base) / "mtf_synthesizer"
 
@@ -58,7 +58,7 @@ class TrainedVocabulary(seqio.SentencePieceVocabulary):
         self._model_context()
         return self._sentencepiece_model_file
 
-    def model_file(self) -> pathlib.Path:
+    def model_file(self) -> paths.Path:
         """The model's file in the cache directory; trains it if it is not there."""
         sentences = list(self._sentences())
         digest = hashlib.md5("\n".join([str(self._pieces), *sentences]).encode()).hexdigest()[:12]

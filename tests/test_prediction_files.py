@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtf_synthesizer import decoding, names
+from mtf_synthesizer import decoding, names, saving
 from mtf_synthesizer.submissions import prediction_files, submission
 from mtf_synthesizer.submissions.glue_submission import GLUE
 from mtf_synthesizer.submissions.submission_layout import Benchmark
@@ -20,7 +20,7 @@ def test_reads_files_and_folders(tmp_path):
     rows = [{"task": "a", "split": "test", "output": "\u00e9\u2028x"}] * 3
     decoding.write_lines(tmp_path / "b" / "2.jsonl", rows[:2])
     decoding.write_lines(tmp_path / "b" / "1.jsonl", rows[:1])
-    decoding.write_json(tmp_path / "b" / "settings.json", {})
+    saving.write_json(tmp_path / "b" / "settings.json", {})
     decoding.write_lines(tmp_path / "c", rows)
     (tmp_path / "c").write_text("\n" + (tmp_path / "c").read_text("utf-8"), "utf-8")
     read = prediction_files.read([tmp_path / "c", tmp_path / "b"])

@@ -42,7 +42,7 @@ def saved(model_dir: str | os.PathLike[str]) -> list[Saved]:
     """Everything that belongs to a checkpoint, earliest first."""
     complete = {each.step for each in checkpoints(model_dir)}
     by_step: dict[int, list[paths.Path]] = {}
-    for path in paths.of(model_dir).glob("model.ckpt-*"):
+    for path in paths.matching(paths.of(model_dir), "model.ckpt-*"):
         match = _FILE.match(path.name)
         if match:
             by_step.setdefault(int(match[1]), []).append(path)

@@ -47,7 +47,7 @@ def read(model_dir: str | os.PathLike[str], found: Sequence[Checkpoint]) -> list
     """
     fingerprints = {each.step: each.fingerprint for each in found}
     scores: list[Score] = []
-    for path in sorted(paths.of(model_dir).glob("eval_*.json")):
+    for path in paths.matching(paths.of(model_dir), "eval_*.json"):
         try:
             report = json.loads(path.read_text("utf-8"))
             scores += list(_of_report(report, fingerprints))

@@ -3,12 +3,12 @@
 Splits of one name are alternatives: with and without the folder that the archive unpacks to.
 """
 
-import pathlib
 import re
 from collections.abc import Iterator, Sequence
 
 from mtf_synthesizer.data import csv_files, files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
+from mtf_synthesizer.paths import Path
 
 TOPICS = ("World", "Sports", "Business", "Sci/Tech")
 _REVIEW = re.compile(r"(\d+)_(\d+)\.txt(\.gz)?")
@@ -21,7 +21,7 @@ _SENTIMENTS = {
 }
 
 
-def reviews(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+def reviews(paths: Sequence[Path]) -> Iterator[Row]:
     """Reviews by their number, so that those of the two folders alternate.
 
     Args:
@@ -35,7 +35,7 @@ def reviews(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
         yield {"text": "\n".join(files.lines(path)).strip(), "label": label}
 
 
-def _number(path: pathlib.Path) -> int:
+def _number(path: Path) -> int:
     name = _REVIEW.fullmatch(path.name.lower())
     ratings, _ = _SENTIMENTS[path.parent.name.lower()]
     if not name or int(name[2]) not in ratings:
@@ -46,7 +46,7 @@ def _number(path: pathlib.Path) -> int:
     return int(name[1])
 
 
-def news(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+def news(paths: Sequence[Path]) -> Iterator[Row]:
     """Rows of class (1 to 4), title and description.
 
     Raises:

@@ -1,10 +1,9 @@
 """`mtf_synthesizer data`: the sub-commands that find, check and prepare data."""
 
 import argparse
-import pathlib
 from collections.abc import Callable
 
-from mtf_synthesizer import subcommands
+from mtf_synthesizer import paths, subcommands
 from mtf_synthesizer.data import catalogue
 from mtf_synthesizer.shared_arguments import positive
 
@@ -38,14 +37,14 @@ def _add_prepare(command: argparse.ArgumentParser) -> None:
         "--from",
         dest="source",
         required=True,
-        type=pathlib.Path,
+        type=paths.of,
         metavar="DIR",
         help="folder of the official files, any part of them (`mtf_synthesizer data list`)",
     )
     add(
         "--tfds_data_dir",
         required=True,
-        type=pathlib.Path,
+        type=paths.of,
         metavar="DIR",
         help="folder to write to, which train, evaluate and predict take under the same name",
     )
@@ -68,7 +67,7 @@ def _add_vocabulary(command: argparse.ArgumentParser) -> None:
         "--input",
         nargs="+",
         required=True,
-        type=pathlib.Path,
+        type=paths.of,
         metavar="FILE",
         help="text files in UTF-8, a sentence a line, plain or .gz",
     )
@@ -81,7 +80,7 @@ def _add_vocabulary(command: argparse.ArgumentParser) -> None:
     add(
         "--output",
         required=True,
-        type=pathlib.Path,
+        type=paths.of,
         metavar="FILE",
         help="the model, which train takes as --vocabulary",
     )

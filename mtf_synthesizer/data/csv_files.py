@@ -1,14 +1,14 @@
 """CSV files as AG News and CNN/DailyMail come in: quoted fields that may hold line ends."""
 
 import csv
-import pathlib
 from collections.abc import Iterator
 
 from mtf_synthesizer.data import files
 from mtf_synthesizer.data.spec import DataError
+from mtf_synthesizer.paths import Path
 
 
-def rows(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
+def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The number of its last line and the fields of every row.
 
     Raises:

@@ -7,12 +7,12 @@ Each exchange is an example: what was said so far, and the reply.
 """
 
 import functools
-import pathlib
 import re
 from collections.abc import Iterator, Sequence
 
 from mtf_synthesizer.data import files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
+from mtf_synthesizer.paths import Path
 
 _PERSONA = "your persona: "
 _NUMBERED = re.compile(r"(\d{1,9}) (.*)")
@@ -20,7 +20,7 @@ _NUMBERED = re.compile(r"(\d{1,9}) (.*)")
 Exchange = tuple[str, str]  # what the other said, the reply
 
 
-def exchanges(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+def exchanges(paths: Sequence[Path]) -> Iterator[Row]:
     r"""An example for each reply, with the number of its dialogue and its turn, both from 1.
 
     `persona` and `history` (what both said in turns, the other first and last) are lines joined
@@ -41,7 +41,7 @@ def exchanges(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
             said.append(reply)
 
 
-def _dialogues(path: pathlib.Path) -> Iterator[tuple[list[str], list[Exchange]]]:
+def _dialogues(path: Path) -> Iterator[tuple[list[str], list[Exchange]]]:
     """Persona lines and exchanges of each dialogue: a line with number 1 starts a new one."""
     persona: list[str] = []
     turns: list[Exchange] = []
@@ -83,7 +83,7 @@ def _exchange(text: str, place: str) -> Exchange:
     return columns[0], columns[1]
 
 
-def tenths(paths: Sequence[pathlib.Path], kept: Sequence[int]) -> Iterator[Row]:
+def tenths(paths: Sequence[Path], kept: Sequence[int]) -> Iterator[Row]:
     """The exchanges of the dialogues whose number ends in one of the digits `kept`."""
     return (row for row in exchanges(paths) if row["dialogue"] % 10 in kept)
 

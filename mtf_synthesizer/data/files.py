@@ -1,18 +1,20 @@
 """Opens official text files, plain or compressed, and finds them in a folder."""
 
+import contextlib
 import gzip
 import pathlib
 import zlib
-from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from mtf_synthesizer import json_text
+from mtf_synthesizer import json_text, paths
 from mtf_synthesizer.data.spec import DataError
+from mtf_synthesizer.paths import Path
 
 _COMPRESSED = ".gz"
 
 
-def find(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
+def find(folder: Path, name: str) -> list[Path]:
     """The files that `name` stands for below `folder`, sorted; empty if there are none.
 
     Args:
@@ -29,7 +31,7 @@ def find(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
             child
             for parent in found
             if parent.is_dir()
-            for child in sorted(parent.iterdir())
+            for child in paths.matching(parent, "*")
             if _matches(child.name, part)
         ]
     plain = {path for path in found if path.suffix.lower() != _COMPRESSED}
@@ -47,7 +49,7 @@ def _matches(name: str, pattern: str) -> bool:
     return pure.match(pattern) or pure.match(pattern + _COMPRESSED)
 
 
-def lines(path: pathlib.Path) -> Iterator[str]:
+def lines(path: Path) -> Iterator[str]:
     r"""The lines of a UTF-8 text file without their ends (\n or \r\n), decompressed if `.gz`.
 
     Raises:
@@ -75,13 +77,17 @@ def lines(path: pathlib.Path) -> Iterator[str]:
         raise DataError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
-def _open(path: pathlib.Path) -> BinaryIO:
-    if path.suffix.lower() == _COMPRESSED:
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    return open(path, "rb")
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[Iterable[bytes]]:
+    with path.open("rb") as file:
+        if path.suffix.lower() != _COMPRESSED:
+            yield file
+            return
+        with gzip.open(file) as unpacked:
+            yield unpacked
 
 
-def json_lines(path: pathlib.Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number and object of every line that is not blank.
 
     Raises:

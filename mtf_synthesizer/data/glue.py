@@ -5,11 +5,11 @@ Splits of one name are alternatives: other names of the same files.
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mtf_synthesizer.data.records import Record, table_records
 from mtf_synthesizer.data.spec import Dataset, Row, Split
+from mtf_synthesizer.paths import Path
 
 NO_LABEL = -1  # what tensorflow_datasets writes for test rows
 
@@ -32,14 +32,14 @@ class Table:
     header: tuple[str, ...] | None = None
     skip_broken: bool = False
 
-    def labelled(self, paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+    def labelled(self, paths: Sequence[Path]) -> Iterator[Row]:
         """Rows of a training or development file."""
         needed = (*self.texts.values(), self.label)
         for number, record in enumerate(table_records(paths[0], needed, self.header)):
             if not (self.skip_broken and self._broken(record)):
                 yield self.row(record, number)
 
-    def unlabelled(self, paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+    def unlabelled(self, paths: Sequence[Path]) -> Iterator[Row]:
         """Rows of a test file."""
         needed = tuple(self.texts.values())
         for number, record in enumerate(table_records(paths[0], needed)):
@@ -121,7 +121,7 @@ RTE = Table(_SENTENCES, "label", _named("entailment", "not_entailment"))
 WNLI = Table(_SENTENCES, "label", _numbered("not_entailment", "entailment"))
 
 
-def _mrpc(paths: Sequence[pathlib.Path], held_out: bool) -> Iterator[Row]:
+def _mrpc(paths: Sequence[Path], held_out: bool) -> Iterator[Row]:
     """MRPC from the original training file: the pairs that dev_ids.tsv lists are held out."""
     original, dev_ids = paths
     listed = {

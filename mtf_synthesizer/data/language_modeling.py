@@ -4,17 +4,17 @@ Splits of one name are alternatives: other folders or names for the same files.
 """
 
 import functools
-import pathlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from mtf_synthesizer.data import files
 from mtf_synthesizer.data.spec import DataError, Dataset, Reader, Row, Split
+from mtf_synthesizer.paths import Path
 
 _TITLE = re.compile(r" = (?!= ).*(?<! =) = ")  # " = Robert = ", but not " = = Career = = "
 
 
-def c4(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+def c4(paths: Sequence[Path]) -> Iterator[Row]:
     """Documents of JSON lines with `text`, and `url` and `timestamp` where they are there.
 
     Raises:
@@ -37,14 +37,14 @@ def c4(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
             }
 
 
-def sentences(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+def sentences(paths: Sequence[Path]) -> Iterator[Row]:
     """A sentence a line, without the blanks around it."""
     for path in paths:
         for line in files.lines(path):
             yield {"text": line.strip()}
 
 
-def articles(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+def articles(paths: Sequence[Path]) -> Iterator[Row]:
     r"""Articles of WikiText, each with its title and its lines, joined by \n, as they are.
 
     An article starts with a title of the first level between two blank lines. Some formulas look
@@ -70,7 +70,7 @@ def _is_title(lines: Sequence[str]) -> bool:
     return not blank.strip() and bool(_TITLE.fullmatch(title))
 
 
-def shakespeare(paths: Sequence[pathlib.Path], part: int) -> Iterator[Row]:
+def shakespeare(paths: Sequence[Path], part: int) -> Iterator[Row]:
     """The whole text of a part as one example: nine tenths (0), then twice half of the rest.
 
     None where the text is too short to have that part.

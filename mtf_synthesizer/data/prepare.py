@@ -1,7 +1,6 @@
 """Finds and checks the official files of a benchmark, and prepares them for training."""
 
 import dataclasses
-import pathlib
 from collections.abc import Iterator, Sequence
 
 import rich.console
@@ -11,6 +10,7 @@ import tqdm
 from mtf_synthesizer import names, quiet, saving
 from mtf_synthesizer.data import catalogue, files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
+from mtf_synthesizer.paths import Path
 
 _SHOWN_FAULTS = 3
 
@@ -29,11 +29,11 @@ class Finding:
 
     dataset: Dataset
     split: Split
-    paths: tuple[pathlib.Path, ...] = ()
+    paths: tuple[Path, ...] = ()
     rows: int | None = None
     fault: str | None = None
     lacking: tuple[str, ...] = ()
-    beside: tuple[pathlib.Path, ...] = ()
+    beside: tuple[Path, ...] = ()
 
     @property
     def state(self) -> str:
@@ -51,7 +51,7 @@ class Finding:
         return " or ".join(f"{count:,}" for count in self.split.counts) or "?"
 
 
-def survey(benchmark: str, folder: pathlib.Path, show_progress: bool = True) -> list[Finding]:
+def survey(benchmark: str, folder: Path, show_progress: bool = True) -> list[Finding]:
     """Looks for every split of a benchmark and reads those that are there from end to end.
 
     Raises:
@@ -73,7 +73,7 @@ def survey(benchmark: str, folder: pathlib.Path, show_progress: bool = True) -> 
     ]
 
 
-def locate(dataset: Dataset, name: str, folder: pathlib.Path) -> Finding:
+def locate(dataset: Dataset, name: str, folder: Path) -> Finding:
     """The first of the alternatives for a split that is there, else one of which a part is."""
     alternatives = [split for split in dataset.splits if split.name == name]
     partly: list[Finding] = []
@@ -160,8 +160,8 @@ def _raise_first(faults: Sequence[str]) -> None:
 
 
 def write(
-    findings: Sequence[Finding], output: pathlib.Path, overwrite: bool, show_progress: bool = True
-) -> Iterator[tuple[pathlib.Path, bool]]:
+    findings: Sequence[Finding], output: Path, overwrite: bool, show_progress: bool = True
+) -> Iterator[tuple[Path, bool]]:
     """Writes every data set of which a split is there.
 
     Args:
@@ -190,8 +190,8 @@ def write(
 
 def run(
     benchmark: str,
-    folder: pathlib.Path,
-    output: pathlib.Path,
+    folder: Path,
+    output: Path,
     allow_partial: bool = False,
     overwrite: bool = False,
     verbose: bool = False,
@@ -216,14 +216,14 @@ def run(
         raise names.UserError(f"--tfds_data_dir {output}: can't be written: {error}") from error
 
 
-def _check_output(output: pathlib.Path) -> None:
+def _check_output(output: Path) -> None:
     try:
         saving.check_folder(output)
     except names.UserError as error:
         raise names.UserError(f"--tfds_data_dir {error}") from error
 
 
-def _left(path: pathlib.Path, findings: Sequence[Finding], output: pathlib.Path) -> str:
+def _left(path: Path, findings: Sequence[Finding], output: Path) -> str:
     """What is said of a data set that is there; it may lack splits that could be written now."""
     from mtf_synthesizer.data import prepared
 

@@ -16,6 +16,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import writer
 
 from mtf_synthesizer.data.spec import Dataset, Row
+from mtf_synthesizer.paths import Path, RemotePath
 
 _FEATURES = "features.json"
 _FORMAT = "tfrecord"
@@ -24,20 +25,18 @@ _NUMBERS = {int: np.int64, float: np.float32}
 _OPEN_FILES = 4096
 
 
-def exists(dataset: Dataset, folder: pathlib.Path) -> bool:
+def exists(dataset: Dataset, folder: Path) -> bool:
     """Whether the data set was written to a folder before."""
     return (folder / dataset.directory / _FEATURES).is_file()
 
 
-def splits(directory: pathlib.Path) -> list[str]:
+def splits(directory: Path) -> list[str]:
     """The splits of a data set that was written to a directory."""
     info = json.loads((directory / "dataset_info.json").read_text("utf-8"))
     return [split["name"] for split in info.get("splits", [])]
 
 
-def write(
-    dataset: Dataset, splits: Mapping[str, Iterable[Row]], folder: pathlib.Path
-) -> pathlib.Path:
+def write(dataset: Dataset, splits: Mapping[str, Iterable[Row]], folder: Path) -> Path:
     """Writes a data set, in place of an earlier one.
 
     The same rows give the same bytes. The order is that of tensorflow_datasets, which shuffles by
@@ -54,7 +53,8 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / dataset.directory
-    with tempfile.TemporaryDirectory(prefix=".preparing_", dir=folder) as scratch:
+    beside = folder if isinstance(folder, pathlib.Path) else None
+    with tempfile.TemporaryDirectory(prefix=".preparing_", dir=beside) as scratch:
         made = pathlib.Path(scratch) / "made"
         made.mkdir()
         info = _info(dataset, made)
@@ -64,13 +64,29 @@ def write(
         info.write_to_directory(made)
         _sort_keys(made / _FEATURES)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            target.rename(pathlib.Path(scratch) / "replaced")
-        made.rename(target)
+        if isinstance(target, pathlib.Path):
+            _move(made, target, pathlib.Path(scratch) / "replaced")
+        else:
+            _copy(made, target)
     return target
 
 
-def _info(dataset: Dataset, folder: pathlib.Path) -> tfds.core.DatasetInfo:
+def _move(made: pathlib.Path, target: pathlib.Path, replaced: pathlib.Path) -> None:
+    if target.exists():
+        target.rename(replaced)
+    made.rename(target)
+
+
+def _copy(made: pathlib.Path, target: RemotePath) -> None:
+    """Copies a data set to a remote folder; until the last file is there, it counts as none."""
+    if target.exists():
+        target.remove_folder()
+    target.mkdir(parents=True)
+    for file in sorted(made.iterdir(), key=lambda file: (file.suffix == ".json", file.name)):
+        target.copy_from(file, file.name)
+
+
+def _info(dataset: Dataset, folder: Path) -> tfds.core.DatasetInfo:
     """What tensorflow_datasets keeps about a data set beside the examples."""
     if dataset.features is None:
         known = known_info(dataset)
@@ -163,7 +179,7 @@ def _keyed(rows: Iterable[Row]) -> Iterator[tuple[str | int, Row]]:
         yield identity, row
 
 
-def _sort_keys(path: pathlib.Path) -> None:
+def _sort_keys(path: Path) -> None:
     text = json.dumps(json.loads(path.read_text("utf-8")), indent=4, sort_keys=True)
     path.write_text(text, "utf-8")
 

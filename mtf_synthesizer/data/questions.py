@@ -2,15 +2,15 @@
 mixture hold besides GLUE and SuperGLUE."""
 
 import itertools
-import pathlib
 from collections.abc import Iterator, Sequence
 
 from mtf_synthesizer.data import files
 from mtf_synthesizer.data.records import Record
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
+from mtf_synthesizer.paths import Path
 
 
-def squad(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+def squad(paths: Sequence[Path]) -> Iterator[Row]:
     """The questions of SQuAD's JSON, each with its paragraph and its answers.
 
     Raises:
@@ -46,7 +46,7 @@ def _questions(document: Record) -> Iterator[Row]:
                 }
 
 
-def pronouns(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+def pronouns(paths: Sequence[Path]) -> Iterator[Row]:
     """Sentence, pronoun, two candidates with a comma between, the right one: four lines, a blank.
 
     Raises:
@@ -59,7 +59,7 @@ def pronouns(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
             yield _pronoun(path, block)
 
 
-def _pronoun(path: pathlib.Path, block: list[tuple[int, str]]) -> Row:
+def _pronoun(path: Path, block: list[tuple[int, str]]) -> Row:
     texts = [text for _, text in block]
     candidates = [text.strip() for text in texts[2].split(",")] if len(texts) > 3 else []
     if len(candidates) != 2 or texts[3] not in candidates or any(texts[4:]):

@@ -1,12 +1,12 @@
 """Lines of official files as records that say where they stand when a field is wrong."""
 
 import dataclasses
-import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mtf_synthesizer.data import files
 from mtf_synthesizer.data.spec import DataError
+from mtf_synthesizer.paths import Path
 
 _MOST = 2**31 - 1
 
@@ -20,7 +20,7 @@ class Record:
       fields: name -> value.
     """
 
-    path: pathlib.Path
+    path: Path
     line: int | None
     fields: Mapping[str, Any]
 
@@ -86,14 +86,14 @@ def _shown(value: Any) -> str:
     return repr(value)[:60]
 
 
-def json_records(path: pathlib.Path) -> Iterator[Record]:
+def json_records(path: Path) -> Iterator[Record]:
     """Every line of a JSON lines file that is not blank."""
     for number, fields in files.json_lines(path):
         yield Record(path, number, fields)
 
 
 def table_records(
-    path: pathlib.Path, needed: Sequence[str], header: Sequence[str] | None = None
+    path: Path, needed: Sequence[str], header: Sequence[str] | None = None
 ) -> Iterator[Record]:
     """The lines of a tab-separated file; quotes are characters like others.
 

@@ -2,13 +2,13 @@
 
 import io
 import itertools
-import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import sentencepiece
 
 from mtf_synthesizer import names, saving
 from mtf_synthesizer.data import files
+from mtf_synthesizer.paths import Path
 
 
 def train_sentencepiece(sentences: Iterable[str], pieces: int) -> bytes:
@@ -33,7 +33,7 @@ def train_sentencepiece(sentences: Iterable[str], pieces: int) -> bytes:
     return model.getvalue()
 
 
-def train_on_files(inputs: Sequence[pathlib.Path], output: pathlib.Path, pieces: int) -> int:
+def train_on_files(inputs: Sequence[Path], output: Path, pieces: int) -> int:
     """Trains a vocabulary on text files, one sentence a line, plain or `.gz`.
 
     Args:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mtf_synthesizer import names
+from mtf_synthesizer.paths import Path
 
 # One example: feature name -> value, as tensorflow_datasets encodes it (label texts, not numbers).
 Row = dict[str, Any]
-Reader = Callable[[Sequence[pathlib.Path]], Iterator[Row]]
+Reader = Callable[[Sequence[Path]], Iterator[Row]]
 
 
 class DataError(names.UserError):

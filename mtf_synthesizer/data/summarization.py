@@ -5,11 +5,11 @@ tensorflow_datasets reads them, or CSV files with the columns article, highlight
 """
 
 import hashlib
-import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from mtf_synthesizer.data import csv_files, files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
+from mtf_synthesizer.paths import Path
 
 _COLUMNS = ("article", "highlights", "id")
 _HIGHLIGHT = "@highlight"
@@ -17,7 +17,7 @@ _SENTENCE_ENDS = (".", "!", "?", "'", "`", '"', "\u2019", "\u201d", ")")
 _STORY = ".story"
 
 
-def summaries(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+def summaries(paths: Sequence[Path]) -> Iterator[Row]:
     """Rows of CSV files whose first line names at least the columns article, highlights and id.
 
     Raises:
@@ -41,7 +41,7 @@ def summaries(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
             yield {name: row[name] for name in _COLUMNS} | {"publisher": ""}
 
 
-def stories(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+def stories(paths: Sequence[Path]) -> Iterator[Row]:
     """The stories whose addresses the first file lists; stories without a summary are left out.
 
     A story's name is the SHA-1 of its address.

@@ -1,13 +1,13 @@
 """SuperGLUE: the official JSON lines, with the rows that tensorflow_datasets makes of them."""
 
 import functools
-import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mtf_synthesizer.data.glue import NO_LABEL
 from mtf_synthesizer.data.records import Record, json_records
 from mtf_synthesizer.data.spec import Dataset, Row, Split
+from mtf_synthesizer.paths import Path
 
 # The rows of one line. Those of a test file, which is not `labelled`, may lack the label.
 LineReader = Callable[[Record, bool], Iterator[Row]]
@@ -117,7 +117,7 @@ def _record(record: Record, labelled: bool) -> Iterator[Row]:
         }
 
 
-def _read(paths: Sequence[pathlib.Path], rows: LineReader, labelled: bool) -> Iterator[Row]:
+def _read(paths: Sequence[Path], rows: LineReader, labelled: bool) -> Iterator[Row]:
     """The rows of a file; a DataError for an identity that comes twice."""
     seen: set[Any] = set()
     for record in json_records(paths[0]):

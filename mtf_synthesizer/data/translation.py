@@ -5,18 +5,18 @@ folder, and pairs that were joined before (train.de and train.en).
 """
 
 import itertools
-import pathlib
 import re
 from collections.abc import Iterator, Sequence
 
 from mtf_synthesizer.data import files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
+from mtf_synthesizer.paths import Path
 
 # Not XML: some of WMT's files are badly formed.
 _SEGMENT = re.compile(r'<seg id="\d+">(.*)</seg>')
 
 
-def pairs(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
+def pairs(paths: Sequence[Path]) -> Iterator[Row]:
     """{language: sentence} of each line; the files of a language are read one after another.
 
     Pairs with an empty side are left out, as tensorflow_datasets does: WMT's corpora have many.
@@ -28,7 +28,7 @@ def pairs(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
     Raises:
       DataError: two files that belong together have different numbers of lines.
     """
-    by_language: dict[str, list[pathlib.Path]] = {}
+    by_language: dict[str, list[Path]] = {}
     for path in paths:
         by_language.setdefault(language(path), []).append(path)
     for members in zip(*by_language.values(), strict=True):
@@ -39,19 +39,19 @@ def pairs(paths: Sequence[pathlib.Path]) -> Iterator[Row]:
                 yield dict(zip(by_language, sentences, strict=True))
 
 
-def language(path: pathlib.Path) -> str:
+def language(path: Path) -> str:
     """The language in a file's name, e.g. de for train.de.gz."""
     return re.sub(r"(\.sgm)?(\.gz)?$", "", path.name.lower()).rpartition(".")[2]
 
 
-def _sentences(path: pathlib.Path) -> Iterator[str]:
+def _sentences(path: Path) -> Iterator[str]:
     if ".sgm" not in path.name.lower():
         return files.lines(path)
     found = (_SEGMENT.match(line) for line in files.lines(path))
     return (segment[1] for segment in found if segment)
 
 
-def _unequal(paths: Sequence[pathlib.Path]) -> str:
+def _unequal(paths: Sequence[Path]) -> str:
     counts = [f"{path}: {sum(1 for _ in _sentences(path))} sentences" for path in paths]
     return (
         f"{', but '.join(counts)}. Line n of the one must be the translation of line n of the "

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mtf_synthesizer import configuration, names, saving
+from mtf_synthesizer import configuration, names, paths, saving
 from mtf_synthesizer.shared_arguments import positive
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def check(args: argparse.Namespace) -> None:
         raise names.UserError("--target belongs to --text: a task has targets of its own")
     if args.checkpoint == "all":
         raise names.UserError("maps shows one checkpoint: choose latest, best or a step, not all")
-    saving.check_file(pathlib.Path(args.output) / PAGE)
+    saving.check_file(paths.of(args.output) / PAGE)
     for model_dir in dict.fromkeys(args.model_dir):
         _configuration(args, model_dir)
         configuration.chosen_checkpoints(model_dir, args.checkpoint, args.task)
@@ -102,7 +101,7 @@ def main(args: argparse.Namespace) -> None:
     ]
     models = titled(found)
     blocks = _blocks(found, args.layers)
-    folder = pathlib.Path(args.output)
+    folder = paths.of(args.output)
     arrays = _write_arrays(folder, models)
     sections = map_sections.of_models(models, blocks)
     for picture in (each for section in sections for each in section.pictures):
@@ -155,7 +154,7 @@ def _blocks(found: Sequence[Maps], wanted: Sequence[int] | None) -> list[int]:
     return chosen
 
 
-def _write_arrays(folder: pathlib.Path, models: Mapping[str, Maps]) -> list[str]:
+def _write_arrays(folder: paths.Path, models: Mapping[str, Maps]) -> list[str]:
     """One model's arrays lie in the folder itself, those of several in one each."""
     from mtf_synthesizer.mapping import attention_maps
 
@@ -173,7 +172,7 @@ def _slug(title: str) -> str:
     return "".join(c if c.isalnum() or c in "+-" else "_" for c in title.split(" (")[0].lower())
 
 
-def _summary(models: Mapping[str, Maps], folder: pathlib.Path) -> str:
+def _summary(models: Mapping[str, Maps], folder: paths.Path) -> str:
     lines = []
     for title, maps in models.items():
         lines.append(f"{title}: step {maps.step}, {len(maps.layers)} layers of {maps.model_dir}")

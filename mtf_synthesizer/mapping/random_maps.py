@@ -2,10 +2,11 @@
 
 import io
 import os
-import pathlib
 from collections.abc import Mapping
 
 import numpy as np
+
+from mtf_synthesizer import paths, saving
 
 _TABLE = "/random/table"
 
@@ -90,16 +91,15 @@ def movement(
 
 def save(path: str | os.PathLike[str], weights: Mapping[str, np.ndarray]) -> None:
     """Writes layer scope -> weights as an .npz file, replacing it only once it is complete."""
-    target = pathlib.Path(path)
-    temporary = target.with_name("tmp_" + target.name)
     arrays = {layer.replace("/", "|"): w for layer, w in weights.items()}
-    np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]  # not its other parameters
-    temporary.replace(target)
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # not its other parameters
+    saving.write_bytes(path, file.getvalue())
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """What `save` wrote."""
-    with np.load(path) as file:
+    with np.load(io.BytesIO(paths.of(path).read_bytes())) as file:
         return {name.replace("|", "/"): file[name] for name in file.files}
 
 

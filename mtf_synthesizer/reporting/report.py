@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import pathlib
 import sys
 from collections.abc import Callable, Sequence
 
-from mtf_synthesizer import names, saving
+from mtf_synthesizer import names, paths, saving
 from mtf_synthesizer.reporting import (
     paper,
     report_costs,
@@ -50,12 +49,12 @@ def run(args: argparse.Namespace) -> None:
       names.UserError: a folder is not there, or an output can't be written.
     """
     for output in args.output:
-        names.check("kind of report", pathlib.Path(output).suffix, _FORMATS)
+        names.check("kind of report", paths.of(output).suffix, _FORMATS)
         saving.check_file(output)
     found = report_files.collect(args.folders)
     tables = sections(found)
     for output in args.output:
-        text = _FORMATS[pathlib.Path(output).suffix](tables, found.skipped)
+        text = _FORMATS[paths.of(output).suffix](tables, found.skipped)
         saving.write_text(output, text)
     for warning in found.skipped:
         print(f"mtf_synthesizer: warning: left out: {warning}", file=sys.stderr)

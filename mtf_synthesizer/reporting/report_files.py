@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from mtf_synthesizer import json_text, names
+from mtf_synthesizer import json_text, names, paths
+from mtf_synthesizer.paths import Path
 from mtf_synthesizer.reporting import report_runs
 from mtf_synthesizer.reporting.report_runs import Run
 
@@ -25,7 +25,7 @@ class Document:
       content: what JSON has.
     """
 
-    path: pathlib.Path
+    path: Path
     content: Mapping[str, Any]
 
     @property
@@ -50,7 +50,7 @@ class Found:
     skipped: list[str] = dataclasses.field(default_factory=list)
 
 
-def collect(paths: Iterable[str]) -> Found:
+def collect(given: Iterable[str]) -> Found:
     """Reads the JSON files of folders, and files that are named themselves.
 
     Raises:
@@ -58,7 +58,7 @@ def collect(paths: Iterable[str]) -> Found:
     """
     found = Found()
     kinds: dict[str, list[Document]] = {}
-    for document in _read(_files(paths), found):
+    for document in _read(_files(given), found):
         kind = next((name for name, is_it in _KINDS.items() if is_it(document.content)), "")
         fault = _fault(kind, document)
         if fault is None:
@@ -83,17 +83,17 @@ def _of_evaluations(alike: Sequence[Document]) -> list[Run]:
     return [report_runs.of_evaluations([(each.path, each.content) for each in alike])]
 
 
-def _files(paths: Iterable[str]) -> list[pathlib.Path]:
+def _files(given: Iterable[str]) -> list[Path]:
     """JSON files without doubles, those of a folder in the order of their names."""
-    files: list[pathlib.Path] = []
-    for path in map(pathlib.Path, paths):
+    files: list[Path] = []
+    for path in map(paths.of, given):
         if not path.exists():
             raise names.UserError(f"{path}: no such file or folder; give folders with results")
         files += sorted(path.rglob("*.json")) if path.is_dir() else [path]
     return list({file.resolve(): file for file in files}.values())
 
 
-def _read(files: Iterable[pathlib.Path], found: Found) -> Iterable[Document]:
+def _read(files: Iterable[Path], found: Found) -> Iterable[Document]:
     for path in files:
         try:
             content = json_text.parse(path.read_text("utf-8"))
@@ -104,7 +104,7 @@ def _read(files: Iterable[pathlib.Path], found: Found) -> Iterable[Document]:
             yield Document(path, content)
 
 
-def _add(found: Found, path: pathlib.Path, runs: Callable[[], Iterable[Run]]) -> None:
+def _add(found: Found, path: Path, runs: Callable[[], Iterable[Run]]) -> None:
     try:
         found.runs += runs()
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import pathlib
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mtf_synthesizer import json_text
+from mtf_synthesizer import json_text, paths
+from mtf_synthesizer.paths import Path
 from mtf_synthesizer.reporting import paper
 
 _RECORD = "run.json"
@@ -71,7 +71,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def of_comparison(path: pathlib.Path, content: Mapping[str, Any]) -> list[Run]:
+def of_comparison(path: Path, content: Mapping[str, Any]) -> list[Run]:
     """The runs of a comparison.
 
     Args:
@@ -102,7 +102,7 @@ def of_comparison(path: pathlib.Path, content: Mapping[str, Any]) -> list[Run]:
 
 
 def _by_seed(
-    folder: pathlib.Path, split: str, row: str, found: Mapping[str, Any]
+    folder: Path, split: str, row: str, found: Mapping[str, Any]
 ) -> list[tuple[int | None, Metrics]]:
     """The metrics of each run of a row, those of earlier commands too.
 
@@ -120,13 +120,13 @@ def _by_seed(
     return [(None, {k: float(v["values"][n]) for k, v in values}) for n in range(count)]
 
 
-def _seeds(folder: pathlib.Path, row: str, split: str) -> list[int]:
+def _seeds(folder: Path, row: str, split: str) -> list[int]:
     pattern = re.compile(rf"{re.escape(row)}_seed(\d+)_{re.escape(split)}\.json")
     matches = [pattern.fullmatch(path.name) for path in (folder / "steps").glob("*.json")]
     return sorted(int(match[1]) for match in matches if match)
 
 
-def _steps(folder: pathlib.Path, row: str, seed: int | None) -> int | None:
+def _steps(folder: Path, row: str, seed: int | None) -> int | None:
     path = folder / "steps" / f"{row}_seed{seed}_train.json"
     return int(json_text.parse(path.read_text("utf-8"))["step"]) if path.is_file() else None
 
@@ -140,7 +140,7 @@ def _by_task(metrics: Metrics) -> dict[str, dict[str, float]]:
     return found
 
 
-def _comparison_command(folder: pathlib.Path, content: Mapping[str, Any]) -> str:
+def _comparison_command(folder: Path, content: Mapping[str, Any]) -> str:
     """The command of a comparison; its rows are those that are done."""
     rows = content["rows"]
     seeds = sorted({seed for row in rows for seed in _seeds(folder, row, content["split"])})
@@ -167,19 +167,19 @@ def _flag(name: str, value: Any) -> list[str]:
     return [name, str(value)] if value not in (None, "", []) else []
 
 
-def is_step(path: pathlib.Path) -> bool:
+def is_step(path: Path) -> bool:
     """Whether a file is what `compare` or `demo` keeps of a step: a copy of what it wrote."""
     return path.parent.name == "steps" and (path.parent.parent / _SETTINGS).is_file()
 
 
-def model_folder(path: pathlib.Path, content: Mapping[str, Any]) -> pathlib.Path:
+def model_folder(path: Path, content: Mapping[str, Any]) -> Path:
     """The folder of an evaluated model: where the evaluation lies, or where it says."""
     if (path.parent / _RECORD).is_file():
         return path.parent
-    return pathlib.Path(content["model_dir"])
+    return paths.of(content["model_dir"])
 
 
-def of_evaluations(evaluations: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> Run:
+def of_evaluations(evaluations: Sequence[tuple[Path, Mapping[str, Any]]]) -> Run:
     """The run of what `evaluate` has written of one model and split, at the last step of each.
 
     All examples come before some of them, and what was evaluated later before the earlier.
@@ -216,7 +216,7 @@ def _values(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return row["metrics"] or {k: row[k] for k in ("loss", "token_accuracy") if k in row}
 
 
-def _row(folder: pathlib.Path, record: Mapping[str, Any]) -> str:
+def _row(folder: Path, record: Mapping[str, Any]) -> str:
     """The row of a model; one that started from another has the layers of that one."""
     synthesizer = _synthesizer(record)
     size = record.get("size")
@@ -232,12 +232,12 @@ def _synthesizer(record: Mapping[str, Any]) -> str | None:
         start = record.get("init_checkpoint")
         if record.get("synthesizer") or not start:
             break
-        record = _read(pathlib.Path(start["path"]).parent / _RECORD)
+        record = _read(paths.of(start["path"]).parent / _RECORD)
     return record.get("synthesizer")
 
 
 def _commands(
-    folder: pathlib.Path,
+    folder: Path,
     record: Mapping[str, Any],
     step: int,
     evaluations: Iterable[Mapping[str, Any]],
@@ -251,7 +251,7 @@ def _commands(
     return list(dict.fromkeys(commands))
 
 
-def _training_command(folder: pathlib.Path, record: Mapping[str, Any], step: int) -> str:
+def _training_command(folder: Path, record: Mapping[str, Any], step: int) -> str:
     parts = ["mtf_synthesizer", "train"]
     for name in ("synthesizer", "size", "run", "experiment", "task", "batch_size", "seed"):
         parts += _flag(f"--{name}", record.get(name))
@@ -264,7 +264,7 @@ def _training_command(folder: pathlib.Path, record: Mapping[str, Any], step: int
     return shlex.join([*parts, "--model_dir", str(folder)])
 
 
-def _read(path: pathlib.Path) -> Mapping[str, Any]:
+def _read(path: Path) -> Mapping[str, Any]:
     """What a file beside a result says; nothing where it is not there or broken."""
     try:
         content = json_text.parse(path.read_text("utf-8"))

@@ -2,11 +2,10 @@
 
 import json
 import os
-import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mtf_synthesizer import names
+from mtf_synthesizer import names, paths
 
 _REQUIRED: dict[str, type] = {"task": str, "split": str, "output": str}
 _OPTIONAL: dict[str, type] = {"step": int, "checkpoint": str}
@@ -20,7 +19,7 @@ class Prediction(NamedTuple):
       fields: as `runner.predict` describes them.
     """
 
-    file: pathlib.Path
+    file: paths.Path
     line: int
     fields: Mapping[str, Any]
 
@@ -30,7 +29,7 @@ class Prediction(NamedTuple):
         return f"{self.file}: line {self.line}"
 
 
-def read(paths: Iterable[str | os.PathLike[str]]) -> list[Prediction]:
+def read(given: Iterable[str | os.PathLike[str]]) -> list[Prediction]:
     """The predictions in files, and in all .jsonl files of folders.
 
     Raises:
@@ -38,24 +37,24 @@ def read(paths: Iterable[str | os.PathLike[str]]) -> list[Prediction]:
     """
     return [
         prediction
-        for path in paths
-        for file in _files(pathlib.Path(path))
+        for path in given
+        for file in _files(paths.of(path))
         for prediction in _predictions(file)
     ]
 
 
-def _files(path: pathlib.Path) -> list[pathlib.Path]:
+def _files(path: paths.Path) -> list[paths.Path]:
     if not path.is_dir():
         return [path]
-    files = sorted(path.glob("*.jsonl"))
+    files = paths.matching(path, "*.jsonl")
     if not files:
         raise names.UserError(f"no .jsonl file in {path}: give what `predict` wrote as --output")
     return files
 
 
-def _predictions(file: pathlib.Path) -> Iterator[Prediction]:
+def _predictions(file: paths.Path) -> Iterator[Prediction]:
     try:
-        with open(file, "rb") as lines:
+        with file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield Prediction(file, number, _fields(f"{file}: line {number}", line))

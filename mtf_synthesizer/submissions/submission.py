@@ -3,11 +3,10 @@
 import dataclasses
 import io
 import os
-import pathlib
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 
-from mtf_synthesizer import names, saving
+from mtf_synthesizer import names, paths, saving
 from mtf_synthesizer.submissions import joining
 from mtf_synthesizer.submissions.answers import Value
 from mtf_synthesizer.submissions.prediction_files import Prediction
@@ -27,7 +26,7 @@ class Report:
       absent: names of the files that are left out.
     """
 
-    path: pathlib.Path
+    path: paths.Path
     files: tuple[joining.Filled, ...]
     absent: tuple[str, ...]
 
@@ -67,9 +66,8 @@ def write(
     Raises:
       names.UserError: something of the predictions is wrong, or the zip is there.
     """
-    path = pathlib.Path(output)
-    if path.exists() and not overwrite:
-        raise names.UserError(f"{path} exists: choose another --output, or give --overwrite")
+    path = paths.of(output)
+    check_free(path, overwrite)
     filled = joining.fill(benchmark, predictions, replacements(benchmark, invalid), partial)
     if not mixed_checkpoints:
         _check_one_checkpoint(predictions, [each.task for each in filled])
@@ -77,6 +75,13 @@ def write(
     saving.write_bytes(path, _zip(texts))
     absent = tuple(file.name for file in benchmark.files if file.name not in texts)
     return Report(path, tuple(filled), absent)
+
+
+def check_free(output: str | os.PathLike[str], overwrite: bool) -> None:
+    """Raises a UserError unless the zip can be written, or replaced where that was said."""
+    saving.check_file(output)
+    if paths.of(output).exists() and not overwrite:
+        raise names.UserError(f"{output} exists: choose another --output, or give --overwrite")
 
 
 def replacements(benchmark: Benchmark, invalid: Iterable[str]) -> dict[str, Value]:
