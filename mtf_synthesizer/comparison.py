@@ -5,12 +5,11 @@ goes on from its checkpoint.
 """
 
 import dataclasses
-import pathlib
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from mtf_synthesizer import averages, bindings, configuration, names, runner, saving
+from mtf_synthesizer import averages, bindings, configuration, names, paths, runner, saving
 from mtf_synthesizer.reporting import paper
 from mtf_synthesizer.steps import Steps, check_settings
 
@@ -54,7 +53,7 @@ class Comparison:
     evaluation_gin_files: Sequence[str] = ()
 
 
-def compare(output: str | pathlib.Path, wanted: Comparison) -> dict[str, Any]:
+def compare(output: str | paths.Path, wanted: Comparison) -> dict[str, Any]:
     """Trains and evaluates every row with every seed.
 
     Returns:
@@ -66,7 +65,7 @@ def compare(output: str | pathlib.Path, wanted: Comparison) -> dict[str, Any]:
     Raises:
       names.UserError: a name, file or binding is wrong, or the folder holds another comparison.
     """
-    folder = pathlib.Path(output)
+    folder = paths.of(output)
     for row in wanted.rows:  # every mistake before the first training
         configuration.for_training(_request(wanted, row, wanted.seeds[0]))
     # Further rows and seeds may be added to a folder.
@@ -83,7 +82,7 @@ def compare(output: str | pathlib.Path, wanted: Comparison) -> dict[str, Any]:
 
 
 def _run(
-    steps: Steps, model_dir: pathlib.Path, wanted: Comparison, row: str, seed: int
+    steps: Steps, model_dir: paths.Path, wanted: Comparison, row: str, seed: int
 ) -> dict[str, Any]:
     """Trains and evaluates one model: its metrics, and how far its validation loss still fell."""
     request = _request(wanted, row, seed)
@@ -96,15 +95,15 @@ def _run(
             **{field.name: getattr(request, field.name) for field in dataclasses.fields(request)},
         ),
     )
-    fell = steps.run(f"{model_dir.name}_validation", lambda: _fall(model_dir, wanted))
-    tested = steps.run(f"{model_dir.name}_{wanted.split}", lambda: _tested(model_dir, wanted))
+    fell = steps.run(f"{model_dir.name}_fall", lambda: _fall(model_dir, wanted))
+    tested = steps.run(f"{model_dir.name}_scores", lambda: _tested(model_dir, wanted))
     return {"metrics": tested["metrics"], "fell": fell["fell"], "seconds": trained["seconds"]}
 
 
 def _request(wanted: Comparison, row: str, seed: int) -> configuration.Request:
     start = None
     if wanted.init_from is not None:
-        start = pathlib.Path(wanted.init_from) / f"{row}_seed{seed}"
+        start = paths.of(wanted.init_from) / f"{row}_seed{seed}"
     return configuration.Request(
         synthesizer=row,
         experiment=wanted.experiment,
@@ -124,7 +123,7 @@ def _task(wanted: Comparison) -> str:
     return str(bindings.macro("MIXTURE_NAME", files, wanted.gin_params))
 
 
-def _fall(model_dir: pathlib.Path, wanted: Comparison) -> dict[str, Any]:
+def _fall(model_dir: paths.Path, wanted: Comparison) -> dict[str, Any]:
     """By how many nats a token the validation loss fell over the last fifth of a run."""
     found = configuration.checkpoints(model_dir)
     first, last = found[0].step, found[-1].step
@@ -146,7 +145,7 @@ def _fall(model_dir: pathlib.Path, wanted: Comparison) -> dict[str, Any]:
     return {"fell": losses[0] - losses[-1], "losses": losses}
 
 
-def _tested(model_dir: pathlib.Path, wanted: Comparison) -> dict[str, Any]:
+def _tested(model_dir: paths.Path, wanted: Comparison) -> dict[str, Any]:
     report = runner.evaluate(
         model_dir,
         _task(wanted),
