@@ -3,13 +3,13 @@
 import dataclasses
 import hashlib
 import os
-import pathlib
 import re
 
-from mtf_synthesizer import best_step, names
+from mtf_synthesizer import best_step, names, paths
 
 OPERATIVE_CONFIG = "operative_config.gin"
 _CHECKPOINT = re.compile(r"model\.ckpt-(\d+)(\.index)?$")
+_END = bytes.fromhex("57fb808b247547db")  # of every file in TensorFlow's format of tables
 _SHARD = re.compile(r"\.data-\d{5}-of-(\d{5})$")
 
 
@@ -24,11 +24,11 @@ class Checkpoint:
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that differ for checkpoints with different values."""
         # The index holds names, shapes and check sums of all values.
-        index = pathlib.Path(self.path + ".index").read_bytes()
+        index = paths.of(self.path + ".index").read_bytes()
         return hashlib.sha256(index).hexdigest()[:12]
 
 
-def operative_config(model_dir: pathlib.Path) -> pathlib.Path:
+def operative_config(model_dir: paths.Path) -> paths.Path:
     """The configuration file in a model directory.
 
     Raises:
@@ -46,17 +46,23 @@ def operative_config(model_dir: pathlib.Path) -> pathlib.Path:
 def checkpoints(model_dir: str | os.PathLike[str]) -> list[Checkpoint]:
     """Every complete checkpoint of a folder, earliest first."""
     found = []
-    for path in pathlib.Path(model_dir).glob("model.ckpt-*.index"):
+    for path in paths.matching(paths.of(model_dir), "model.ckpt-*.index"):
         match = _CHECKPOINT.search(path.name)
-        if match and _has_values(path.with_suffix("")):
+        if match and _has_values(path.with_suffix("")) and _is_whole(path):
             found.append(Checkpoint(str(path.with_suffix("")), int(match[1])))
     return sorted(found, key=lambda checkpoint: checkpoint.step)
 
 
-def _has_values(prefix: pathlib.Path) -> bool:
+def _has_values(prefix: paths.Path) -> bool:
     """Whether the files with the values are there, all of them."""
     shards = [_SHARD.search(path.name) for path in prefix.parent.glob(f"{prefix.name}.data-*")]
     return any(shard and len(shards) == int(shard[1]) for shard in shards)
+
+
+def _is_whole(index: paths.Path) -> bool:
+    """Whether TensorFlow has written an index to its end; it has no temporary name for it."""
+    with index.open("rb") as file:
+        return file.read().endswith(_END)
 
 
 def chosen_checkpoints(
@@ -87,17 +93,19 @@ def chosen_checkpoints(
     return of_step
 
 
-def start_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+def start_checkpoint(path: str | os.PathLike[str] | Checkpoint) -> Checkpoint:
     """The checkpoint to start from: a folder means its latest, else model.ckpt-<step>.
 
     Raises:
       names.UserError: if there is none.
     """
-    if pathlib.Path(path).is_dir():
+    if isinstance(path, Checkpoint):
+        return path
+    if paths.of(path).is_dir():
         return chosen_checkpoints(path, "latest")[0]
     match = _CHECKPOINT.search(str(path))
     prefix = str(path).removesuffix(".index")
-    if not match or not pathlib.Path(prefix + ".index").is_file():
+    if not match or not paths.of(prefix + ".index").is_file():
         raise names.UserError(
             f"no checkpoint at {str(path)!r}: give a folder with checkpoints or a path like "
             "folder/model.ckpt-1000"

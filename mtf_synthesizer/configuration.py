@@ -3,10 +3,9 @@
 import dataclasses
 import importlib.util
 import os
-import pathlib
 from collections.abc import Sequence
 
-from mtf_synthesizer import bindings, meshes, names, vocabulary_record
+from mtf_synthesizer import bindings, meshes, names, paths, vocabulary_record
 from mtf_synthesizer.checkpoints import (
     Checkpoint,
     checkpoints,
@@ -97,7 +96,7 @@ def for_training(request: Request) -> Configuration:
     params += request.gin_params
     vocabulary = request.vocabulary
     if start and vocabulary is None:
-        vocabulary = vocabulary_record.chosen(pathlib.Path(start.path).parent)
+        vocabulary = vocabulary_record.chosen(paths.of(start.path).parent)
     checked = _checked(files, params, request.modules, vocabulary, request.tfds_data_dir)
     for folder in caches:
         _check_exists("--additional_task_cache_dirs", folder, "what `cache` has written to")
@@ -130,7 +129,7 @@ def _check_said(request: Request, start: Checkpoint | None) -> None:
 def _training_files(request: Request, start: Checkpoint | None) -> list[str]:
     """The model's files, then the run's: an experiment settles what a synthesizer leaves open."""
     if start and not (request.size or request.synthesizer):
-        files = [str(operative_config(pathlib.Path(start.path).parent))]
+        files = [str(operative_config(paths.of(start.path).parent))]
     else:
         files = [names.gin_file("synthesizers", request.synthesizer)] if request.synthesizer else []
     if request.experiment:
@@ -157,7 +156,7 @@ def for_model(
     Raises:
       names.UserError: the folder holds no such configuration, or a change is misspelt.
     """
-    files = [str(operative_config(pathlib.Path(model_dir))), *gin_files]
+    files = [str(operative_config(paths.of(model_dir))), *gin_files]
     if vocabulary is None:
         vocabulary = vocabulary_record.chosen(model_dir)
     return _checked(files, gin_params, modules, vocabulary, tfds_data_dir)
@@ -195,8 +194,8 @@ def _checked(
 
 
 def _check_exists(flag: str, path: str | None, wanted: str) -> None:
-    """Looks only at ordinary paths; those like gs://... need TensorFlow."""
-    if path in (None, vocabulary_record.BYTES) or "://" in str(path):
+    """Raises a UserError unless what was given is there."""
+    if path is None or path == vocabulary_record.BYTES:
         return
-    if not pathlib.Path(str(path)).exists():
+    if not paths.of(path).exists():
         raise names.UserError(f"{flag} {path}: no such file or folder. Give {wanted}")

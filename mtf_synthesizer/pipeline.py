@@ -2,15 +2,13 @@
 
 import dataclasses
 import os
-import pathlib
-import shutil
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from mtf_synthesizer import configuration, demo_page, findings, names, runner, saving
+from mtf_synthesizer import configuration, demo_page, findings, names, paths, runner, saving
 from mtf_synthesizer.mapping import random_maps
 from mtf_synthesizer.steps import Steps, check_settings
 from mtf_synthesizer.submissions import embedded_submission, prediction_files, submission
@@ -65,7 +63,7 @@ def run_demo(
       names.UserError: the folder holds a demo with other settings.
     """
     settings = settings or Settings()
-    folder = pathlib.Path(output)
+    folder = paths.of(output)
     # A vocabulary of the demo's own, unless the user has chosen a place for vocabularies.
     os.environ.setdefault(features.CACHE_VARIABLE, str((folder / "vocabulary").resolve()))
     steps = Steps(folder / "steps")
@@ -97,7 +95,7 @@ def run_demo(
 
 
 def _model(
-    steps: Steps, folder: pathlib.Path, synthesizer: str, settings: Settings
+    steps: Steps, folder: paths.Path, synthesizer: str, settings: Settings
 ) -> dict[str, Any]:
     """Everything about one model."""
     pretrained, finetuned = folder / "pretrain", folder / "finetune"
@@ -160,9 +158,7 @@ def _model(
     }
 
 
-def _attention(
-    folder: pathlib.Path, pretrained: pathlib.Path, finetuned: pathlib.Path
-) -> dict[str, Any]:
+def _attention(folder: paths.Path, pretrained: paths.Path, finetuned: paths.Path) -> dict[str, Any]:
     """Saves the attention on one verse, and says how far R has moved and what α is."""
     weights = runner.attention(finetuned, findings.MODERN_ENGLISH, split="test", examples=1)
     # One example: V's maps lose their batch dimension, R's never had one.
@@ -177,7 +173,7 @@ def _attention(
     }
 
 
-def _first_and_last(pretrained: pathlib.Path, finetuned: pathlib.Path) -> tuple[str, str]:
+def _first_and_last(pretrained: paths.Path, finetuned: paths.Path) -> tuple[str, str]:
     """The checkpoint before the first step of pretraining, and the last of fine-tuning."""
     return (
         configuration.chosen_checkpoints(pretrained, 0)[0].path,
@@ -185,7 +181,7 @@ def _first_and_last(pretrained: pathlib.Path, finetuned: pathlib.Path) -> tuple[
     )
 
 
-def _pictured(folder: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
+def _pictured(folder: paths.Path) -> dict[str, dict[str, np.ndarray]]:
     """What the page shows: V's attention on a verse, and R's tables before and after."""
     dot_product = random_maps.load(folder / "v" / ATTENTION)
     start, end = _first_and_last(folder / "r" / "pretrain", folder / "r" / "finetune")
@@ -197,7 +193,7 @@ def _pictured(folder: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def _samples(folder: pathlib.Path, settings: Settings, count: int = 5) -> list[dict[str, Any]]:
+def _samples(folder: paths.Path, settings: Settings, count: int = 5) -> list[dict[str, Any]]:
     """The first translations of each model."""
     task = findings.MODERN_ENGLISH
     outputs = {
@@ -219,7 +215,7 @@ def _samples(folder: pathlib.Path, settings: Settings, count: int = 5) -> list[d
     ]
 
 
-def _submit(folder: pathlib.Path, settings: Settings) -> dict[str, Any]:
+def _submit(folder: paths.Path, settings: Settings) -> dict[str, Any]:
     """A zip for each model; the one of `settings.submitted` is the demo's."""
     counts = {
         task: min(len(examples("test")), settings.examples or 10**9)
@@ -236,9 +232,8 @@ def _submit(folder: pathlib.Path, settings: Settings) -> dict[str, Any]:
             overwrite=True,  # by the same content, when the demo is run again
         )
         replaced[synthesizer] = {file.task: file.replaced for file in written.files}
-    temporary = folder / "submission.zip.tmp"
-    shutil.copyfile(folder / settings.submitted / "submission.zip", temporary)
-    temporary.replace(folder / "submission.zip")
+    chosen = folder / settings.submitted / "submission.zip"
+    saving.write_bytes(folder / "submission.zip", chosen.read_bytes())
     return {"of": settings.submitted, "replaced": replaced}
 
 

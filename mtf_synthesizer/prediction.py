@@ -1,7 +1,6 @@
 """Decodes with a checkpoint of a trained model, and writes what it decoded."""
 
 import os
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import gin
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import configuration, decoding, fitting, names, saving, stock
+from mtf_synthesizer import configuration, decoding, fitting, names, paths, saving, stock
 from mtf_synthesizer.configuration import TASK_MODULES, Checkpoint
 
 
@@ -47,7 +46,7 @@ def predict(
       names.UserError: a name, file, binding, split or checkpoint is wrong.
     """
     saving.check_file(output)
-    _check_replaceable(pathlib.Path(output))
+    _check_replaceable(paths.of(output))
     wanted = configuration.for_model(
         model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir
     )
@@ -70,11 +69,11 @@ def predict(
     }
 
 
-def _check_replaceable(output: pathlib.Path) -> None:
+def _check_replaceable(output: paths.Path) -> None:
     """Predictions may be made anew; any other file is somebody's."""
     if not output.exists():
         return
-    with open(output, "rb") as file:
+    with output.open("rb") as file:
         first = next((line for line in file if line.strip()), b"")
     if first and not (first.startswith(b"{") and b'"prediction"' in first):
         raise names.UserError(

@@ -1,0 +1,124 @@
+"""Everything on `ram://`: models, gin files, vocabulary, data, predictions, reports."""
+
+import json
+
+import mtf_synthesizer.compat
+
+import numpy as np
+import pytest
+import ram_folders
+import seqio
+import tensorflow.compat.v1 as tf
+from ram_folders import exact_names  # noqa: F401
+from test_runner import MODULES, PAIRS, train
+
+from mtf_synthesizer import checkpoints, cli, runner, saving, task_data
+from mtf_synthesizer.data import prepared
+from mtf_synthesizer.data.sentence_pieces import train_sentencepiece
+from mtf_synthesizer.data.spec import Dataset
+
+COPY = "synthesizer_test_remote_copy"
+PLAIN = {"attention_summaries": False}
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    return ram_folders.bucket()
+
+
+@pytest.fixture(scope="module")
+def models(bucket, tmp_path_factory):
+    """The same model trained in a remote folder, with a remote gin file, and in an ordinary one.
+
+    The remote one goes on afterwards.
+    """
+    saving.write_text(bucket / "gin/seven.gin", "utils.run.keep_checkpoint_max = 7\n")
+    given = {"gin_files": [str(bucket / "gin/seven.gin")], **PLAIN}
+    folders = {"ordinary": tmp_path_factory.mktemp("models") / "m", "remote": bucket / "m"}
+    for folder in folders.values():
+        train(folder, steps=3, **given)
+    train(folders["remote"], steps=4, **given)
+    return folders
+
+
+def test_the_same_training(models):
+    losses = {
+        name: [row["loss"] for row in runner.loss_curve(folder)] for name, folder in models.items()
+    }
+    assert len(losses["remote"]) == 4
+    np.testing.assert_allclose(losses["remote"][:3], losses["ordinary"], rtol=1e-5)
+    found = {
+        name: {"tfevents" if "tfevents" in path.name else path.name for path in folder.iterdir()}
+        for name, folder in models.items()
+    }
+    assert found["ordinary"] - found["remote"] == {"run.lock"}
+    assert {name.partition(".data")[0] for name in found["remote"] - found["ordinary"]} == {
+        "model.ckpt-4.index",
+        "model.ckpt-4",
+    }
+    configuration = (models["remote"] / "operative_config.gin").read_text("utf-8")
+    assert "keep_checkpoint_max = 7" in configuration
+
+
+def test_the_same_evaluation_and_predictions(models, bucket, tmp_path):
+    outputs = {"remote": bucket / "out" / "p.jsonl", "ordinary": tmp_path / "p.jsonl"}
+    rows = {}
+    for name, folder in models.items():
+        report = runner.evaluate(folder, PAIRS, modules=MODULES, checkpoints=3, decode=False)
+        assert json.loads(runner.report_path(folder, PAIRS, "validation").read_text("utf-8"))
+        runner.predict(folder, PAIRS, output=outputs[name], modules=MODULES, checkpoint=3)
+        lines = outputs[name].read_text("utf-8").splitlines()
+        rows[name] = report["results"][-1]["loss"], [json.loads(line)["output"] for line in lines]
+    assert rows["remote"][0] == pytest.approx(rows["ordinary"][0], rel=1e-5)
+    assert rows["remote"][1] == rows["ordinary"][1] and len(rows["remote"][1]) == 5
+
+
+def command(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def test_averages_reports_and_a_start_from_there(models, bucket):
+    folder, mean = models["remote"], bucket / "mean"
+    ordered = ("checkpoints", "average", "--model_dir", folder, "--last", 2, "--output", mean)
+    assert command(*ordered) == 0
+    assert runner.evaluate(mean, PAIRS, modules=MODULES, decode=False)["results"]
+    assert command("report", mean, "--output", bucket / "out" / "report.md") == 0
+    assert str(mean) in (bucket / "out" / "report.md").read_text("utf-8")
+    lengths = ("inputs_length = 13", "targets_length = 7")
+    given = {"synthesizer": None, "size": None, "init_checkpoint": mean, "params": lengths, **PLAIN}
+    assert train(bucket / "next", steps=1, **given)["trained"] == 1
+    assert command("checkpoints", "prune", "--model_dir", folder, "--keep_last", 1, "--delete") == 0
+    assert [each.step for each in checkpoints.checkpoints(folder)] == [4]
+    assert tf.train.latest_checkpoint(str(folder)).endswith("model.ckpt-4")
+
+
+def test_data_and_vocabulary(bucket):
+    """Prepared there, trained from there; the model keeps a copy of its vocabulary there."""
+    from mtf_synthesizer.tasks import vocabularies
+
+    texts = [f"{colour} {number}" for colour in ("red", "green") for number in range(30)]
+    model = train_sentencepiece(texts, 22)
+    saving.write_bytes(bucket / "v.model", model)
+    dataset = Dataset("synthesizer_remote:1.0.0", (), features={"inputs": str, "targets": str})
+    rows = [{"inputs": text, "targets": text} for text in texts]
+    for some in (rows[:3], rows):  # the second in place of the first
+        prepared.write(dataset, {"train": some, "validation": rows[:5]}, bucket / "data")
+    seqio.TaskRegistry.add(
+        COPY,
+        seqio.TfdsDataSource("synthesizer_remote:1.0.0"),
+        preprocessors=[seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim],
+        output_features=vocabularies.output_features(),
+        metric_fns=[],
+    )
+    given = {"vocabulary": str(bucket / "v.model"), "tfds_data_dir": str(bucket / "data"), **PLAIN}
+    assert train(bucket / "copy", COPY, steps=1, **given)["step"] == 1
+    assert (bucket / "copy" / "vocabulary.model").read_bytes() == model
+    (bucket / "v.model").unlink()
+    report = runner.evaluate(bucket / "copy", COPY, tfds_data_dir=given["tfds_data_dir"])
+    assert report["results"][0]["examples"] == 5
+    task_data.read_from(given["tfds_data_dir"])
+    try:
+        assert task_data.splits(COPY) == ["train", "validation"]
+        assert seqio.TaskRegistry.get(COPY).source.num_input_examples("train") == len(rows)
+    finally:
+        task_data.read_from(None)
