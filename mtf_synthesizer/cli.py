@@ -1,20 +1,31 @@
 """The command line: parse, one call, print. Loads TensorFlow only once a command needs it."""
 
 import argparse
+import dataclasses
 import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mtf_synthesizer import configuration, failures, names, quiet, run_record, termination
+from mtf_synthesizer import (
+    configuration,
+    failures,
+    names,
+    quiet,
+    run_record,
+    saving,
+    termination,
+)
 from mtf_synthesizer.arguments import parser
 from mtf_synthesizer.checkpoint_tools import commands as checkpoint_commands
 from mtf_synthesizer.costs import cost_report
 from mtf_synthesizer.data import commands as data_commands
 from mtf_synthesizer.mapping import maps
 from mtf_synthesizer.reporting import report
+from mtf_synthesizer.serving import export_command, text_lines
 from mtf_synthesizer.submissions import leaderboards, prediction_files, submission
+from mtf_synthesizer.warm_start import command as warm_start
 
 USER_ERROR = 2  # exit status, as argparse's own
 _RESUMABLE = ("compare", "demo", "predict", "t5", "train")
@@ -90,10 +101,12 @@ def _train(args: argparse.Namespace) -> None:
         "additional_task_cache_dirs": args.additional_task_cache_dirs,
     }
     # Once without TensorFlow, so that a mistake is answered at once; train does the same again.
+    saving.check_folder(args.model_dir)
     request = configuration.Request(**wanted)
     configuration.for_training(run_record.resumed(args.model_dir, request, args.seed))
-    quiet.load_tensorflow(args.verbose)
-    from mtf_synthesizer import runner
+    with termination.noticed():
+        quiet.load_tensorflow(args.verbose)
+        from mtf_synthesizer import runner
 
     result = runner.train(
         args.model_dir,
@@ -120,6 +133,8 @@ def _trained(model_dir: str, result: Mapping[str, Any]) -> str:
 def _evaluate(args: argparse.Namespace) -> None:
     _check_model(args)
     configuration.chosen_checkpoints(args.model_dir, args.checkpoints, args.task)
+    if args.output is not None:
+        saving.check_file(args.output)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import runner
 
@@ -148,9 +163,15 @@ def _predict(args: argparse.Namespace) -> None:
     configuration.chosen_checkpoints(args.model_dir, args.checkpoint, args.task)
     if args.tasks and not args.benchmark:
         raise names.UserError("--tasks chooses from a benchmark: give --benchmark, or one --task")
+    if args.input is not None:
+        _predict_lines(args)
+        return
     benchmark = leaderboards.find(args.benchmark) if args.benchmark else None
     if benchmark:
         benchmark.tasks(args.tasks)
+        saving.check_folder(args.output)
+    else:
+        saving.check_file(args.output)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import runner
 
@@ -174,8 +195,44 @@ def _predict(args: argparse.Namespace) -> None:
     print(f"{result['examples']} predictions of step {result['step']} written to {args.output}")
 
 
+def _predict_lines(args: argparse.Namespace) -> None:
+    if args.examples is not None:
+        raise names.UserError("--examples counts those of a task: give --input fewer lines")
+    text_lines.check(args.input, args.output)
+    quiet.load_tensorflow(args.verbose)
+    from mtf_synthesizer.serving import line_prediction
+
+    with text_lines.opened(args.input) as lines:
+        result = line_prediction.predict_lines(
+            args.model_dir,
+            lines,
+            output=args.output,
+            checkpoint=args.checkpoint,
+            batch_size=args.batch_size,
+            gin_files=args.gin_file,
+            gin_params=args.gin_param,
+            modules=_modules(args),
+            vocabulary=args.vocabulary,
+            verbose=args.verbose,
+        )
+    print(line_prediction.describe(result))
+
+
+def _export(args: argparse.Namespace) -> None:
+    export_command.check(args)
+    quiet.load_tensorflow(args.verbose)
+    export_command.main(args)
+
+
+def _warm_start(args: argparse.Namespace) -> None:
+    warm_start.check(args)
+    quiet.load_tensorflow(args.verbose)
+    warm_start.main(args)
+
+
 def _submit(args: argparse.Namespace) -> None:
     benchmark = leaderboards.find(args.benchmark)
+    submission.check_free(args.output, args.overwrite)  # before many predictions are read
     report = submission.write(
         args.output,
         prediction_files.read(args.predictions),
@@ -235,9 +292,11 @@ def _compare(args: argparse.Namespace) -> None:
         "init_from": args.init_from,
         "evaluation_gin_files": args.evaluation_gin_file,
     }
-    names.gin_file("experiments", args.experiment)
-    for row in args.rows:
-        names.gin_file("synthesizers", row)
+    trained = {field.name for field in dataclasses.fields(configuration.Request)} & wanted.keys()
+    for row in args.rows:  # once without TensorFlow; compare does the same again
+        request = {name: wanted[name] for name in trained} | {"synthesizer": row}
+        configuration.for_training(configuration.Request(**request))
+    saving.check_folder(args.output)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import comparison
 
@@ -247,6 +306,7 @@ def _compare(args: argparse.Namespace) -> None:
 
 
 def _demo(args: argparse.Namespace) -> None:
+    saving.check_folder(args.output)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import pipeline
 
@@ -298,6 +358,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "evaluate": _evaluate,
     "predict": _predict,
     "checkpoints": checkpoint_commands.run,
+    "export": _export,
+    "warm-start": _warm_start,
     "submit": _submit,
     "cache": _cache,
     "compare": _compare,

@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 TASK_MODULES = ("mtf_synthesizer.tasks",)
+# Mesh would round what it saves to bfloat16, and a run would go on with other weights than it had.
+_EXACT_CHECKPOINTS = "utils.get_variable_dtype.master_dtype = 'float32'"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +56,10 @@ class Configuration:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a training run is asked for; the meaning of the fields is that of runner.train."""
+    """What a training run is asked for; the meaning of the fields is that of runner.train.
+
+    An init_checkpoint may also be a `Checkpoint` whose step is another than that of its path.
+    """
 
     task: str | None = None
     synthesizer: str | None = None
@@ -66,7 +71,7 @@ class Request:
     gin_files: Sequence[str] = ()
     gin_params: Sequence[str] = ()
     modules: Sequence[str] = TASK_MODULES
-    init_checkpoint: str | os.PathLike[str] | None = None
+    init_checkpoint: str | os.PathLike[str] | Checkpoint | None = None
     partial_init: bool = False
     vocabulary: str | None = None
     tfds_data_dir: str | None = None
@@ -83,7 +88,9 @@ def for_training(request: Request) -> Configuration:
     start = start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None
     _check_said(request, start)
     files = [*_training_files(request, start), "local_cpu.gin", *request.gin_files]
-    params = [f"MIXTURE_NAME = {request.task!r}"] if request.task else []
+    params = [_EXACT_CHECKPOINTS]
+    if request.task:
+        params.append(f"MIXTURE_NAME = {request.task!r}")
     if request.batch_size is not None:
         params.append(f"utils.run.batch_size = {request.batch_size}")
     if request.steps is not None or start:
@@ -188,14 +195,17 @@ def _checked(
 ) -> Configuration:
     bindings.check(files, params, modules)
     meshes.check(files, params)
-    _check_exists("--vocabulary", vocabulary, "a SentencePiece model, or the word bytes")
+    _check_exists("--vocabulary", vocabulary, "a SentencePiece model, or the word bytes", False)
     _check_exists("--tfds_data_dir", tfds_data_dir, "a folder that `data prepare` has written")
     return Configuration(tuple(files), tuple(params), tuple(modules), vocabulary, tfds_data_dir)
 
 
-def _check_exists(flag: str, path: str | None, wanted: str) -> None:
-    """Raises a UserError unless what was given is there."""
+def _check_exists(flag: str, path: str | None, wanted: str, folder: bool = True) -> None:
+    """Raises a UserError unless what was given is there, and a folder where that is wanted."""
     if path is None or path == vocabulary_record.BYTES:
         return
     if not paths.of(path).exists():
         raise names.UserError(f"{flag} {path}: no such file or folder. Give {wanted}")
+    if paths.of(path).is_dir() != folder:
+        found = "a file" if folder else "a folder"
+        raise names.UserError(f"{flag} {path} is {found}. Give {wanted}")

@@ -16,6 +16,7 @@ from mtf_synthesizer import (
     configuration,
     decoding,
     evaluation_report,
+    fitting,
     names,
     observing,
     prediction,
@@ -241,7 +242,10 @@ def _teacher_forced(
     model = stock.build(model_dir, sequence_length=lengths, batch_size=batch_size)
     rows = decoding.padded(each.arrays(), batch_size)
     values = model.estimator.evaluate(
-        decoding.input_fn(rows, batch_size), checkpoint_path=checkpoint.path, name=each.task.name
+        decoding.input_fn(rows, batch_size),
+        hooks=[fitting.FittingHook(checkpoint.path)],
+        checkpoint_path=checkpoint.path,
+        name=each.task.name,
     )
     loss, tokens = -float(values["neg_log_perplexity"]), int(values["num_eval_tokens"])
     measured: dict[str, Any] = {

@@ -11,12 +11,15 @@ from typing import Any
 
 import mtf_synthesizer.compat
 
+import gin
+import gin.tf
 import mesh_tensorflow as mtf
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tensorflow.compat.v1 import estimator as tf_estimator
 
-from mtf_synthesizer import attention, evaluation_graph, names
+from mtf_synthesizer import attention, evaluation_graph, names, paths, repeatable
+from mtf_synthesizer.checkpoints import OPERATIVE_CONFIG
 from mtf_synthesizer.evaluation_graph import in_order
 
 _ALPHA = "mixture/alpha"
@@ -46,7 +49,9 @@ class ObservedEstimator:
             self._listeners.append(AttentionListener(estimator.model_dir, make_probe))
 
         def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
-            spec = estimator.model_fn(features, labels, mode, config)
+            with repeatable.random_by_step():
+                spec = estimator.model_fn(features, labels, mode, config)
+            repeatable.update_last(spec.train_op)
             check_same_model(estimator.model_dir)
             for name, value in tf.get_collection(mtf.utils.SCALAR_SUMMARIES_COLLECTION_KEY):
                 # tf.summary.scalar would number the tag: Mesh has an operation of this name.
@@ -54,7 +59,9 @@ class ObservedEstimator:
                 tf.add_to_collection(tf.GraphKeys.SUMMARIES, summary)
             _without_graph_files(spec.training_chief_hooks)
             loss = _without_print(spec.loss)
-            return spec._replace(loss=loss, training_hooks=[*spec.training_hooks, hook(loss)])
+            # Before Mesh's, one of which saves: what is known of a step comes first.
+            hooks = [hook(loss), *map(_whole, spec.training_chief_hooks)]
+            return spec._replace(loss=loss, training_chief_hooks=hooks)
 
         self._estimator = tf_estimator.Estimator(
             model_fn,
@@ -70,6 +77,14 @@ class ObservedEstimator:
         self._estimator.train(
             input_fn, max_steps=max_steps, hooks=hooks, saving_listeners=self._listeners
         )
+
+    def latest_checkpoint(self) -> str | None:
+        """What Mesh's `train_model` calls, too; likewise `get_variable_value`."""
+        found: str | None = self._estimator.latest_checkpoint()
+        return found
+
+    def get_variable_value(self, name: str) -> np.ndarray:
+        return self._estimator.get_variable_value(name)
 
 
 def check_same_model(model_dir: str) -> None:
@@ -108,6 +123,29 @@ def _without_graph_files(hooks: Iterable[tf.train.SessionRunHook]) -> None:
     for hook in hooks:
         if isinstance(hook, tf.train.CheckpointSaverHook):
             hook._save_graph_def = False  # what its constructor has an argument for
+
+
+def _whole(hook: tf.train.SessionRunHook) -> tf.train.SessionRunHook:
+    """Gin's own hook, which would leave half a file when killed, with the one that can't."""
+    is_gins = isinstance(hook, gin.tf.GinConfigSaverHook)
+    return ConfigurationHook(hook._output_dir) if is_gins else hook
+
+
+class ConfigurationHook(gin.tf.GinConfigSaverHook):
+    """Writes operative_config.gin, which is there whole or not at all.
+
+    Args:
+      model_dir: the folder.
+    """
+
+    def __init__(self, model_dir: str):
+        super().__init__(model_dir, include_step_in_filename=True)
+        self._folder = paths.of(model_dir)
+
+    def after_create_session(self, session: Any = None, coord: Any = None) -> None:
+        super().after_create_session(session, coord)
+        step = session.run(tf.train.get_global_step())
+        (self._folder / f"operative_config-{step}.gin").replace(self._folder / OPERATIVE_CONFIG)
 
 
 class AttentionListener(tf_estimator.CheckpointSaverListener):

@@ -3,13 +3,13 @@
 import json
 import math
 import os
-import pathlib
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import tqdm
+
+from mtf_synthesizer import json_text, paths, saving, termination
 
 LOSS_FILE = "loss.jsonl"
 # Without a terminal there is no bar; a line now and then shows that the run is alive.
@@ -28,33 +28,34 @@ class LossLog:
     """
 
     def __init__(self, model_dir: str | os.PathLike[str]):
-        self.path = pathlib.Path(model_dir) / LOSS_FILE
+        self.path = paths.of(model_dir) / LOSS_FILE
         self.step = 0
 
     def read(self) -> list[dict[str, float]]:
-        """Every line, in the order of steps; a half-written last line is left out."""
+        """Every line, in the order of steps; half-written and damaged ones are left out."""
         if not self.path.exists():
             return []
-        rows = []
-        for line in self.path.read_text("utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-        return rows
+        lines = self.path.read_bytes().decode("utf-8", errors="replace").splitlines()
+        return [row for line in lines if (row := _row(line)) is not None]
 
     def rewind(self, step: int) -> None:
         """Forgets what lies after a step: the run goes on from the checkpoint of that step."""
         self.step = step
         kept = [row for row in self.read() if row["step"] <= step]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(self.path.name + ".tmp")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
-        temporary.replace(self.path)
+        saving.write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
 
     def append(self, row: dict[str, float]) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+
+
+def _row(line: str) -> dict[str, float] | None:
+    try:
+        row = json_text.parse(line)
+    except ValueError:
+        return None
+    whole = isinstance(row, dict) and {"step", "loss"} <= row.keys()
+    return row if whole and all(isinstance(value, int | float) for value in row.values()) else None
 
 
 class Progress:
@@ -107,16 +108,18 @@ def training_hook(
     every: int,
     shown: bool,
     loss: Any,
-    stopped: Callable[[], bool] = lambda: False,
+    notice: termination.Notice | None = None,
 ) -> Any:
     """A session hook that moves the bar each step and now and then writes to the loss file.
 
-    It ends training after a step in which `stopped` says so, and with an error, as TensorFlow does
-    of NaN, where the loss is infinite.
+    It ends training after a step in which `notice` came, and with an error, as TensorFlow does of
+    NaN, where the loss is infinite.
 
     A function and not a module-level class because its base class comes with TensorFlow.
     """
     import tensorflow.compat.v1 as tf
+
+    notice = notice or termination.Notice()
 
     class ProgressHook(tf.train.SessionRunHook):
         def begin(self) -> None:
@@ -133,6 +136,7 @@ def training_hook(
             self._from, self._since = step, time.monotonic()
 
         def before_run(self, run_context: Any) -> Any:
+            notice.steps_begin()
             return tf.train.SessionRunArgs([self._step, loss])
 
         def after_run(self, run_context: Any, run_values: Any) -> None:
@@ -156,7 +160,7 @@ def training_hook(
                     }
                 )
                 self._start_interval(step)
-            if stopped():
+            if notice.came:
                 run_context.request_stop()
 
         def end(self, session: Any) -> None:

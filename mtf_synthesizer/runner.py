@@ -5,8 +5,8 @@ any order and any number of times in one process.
 """
 
 import os
-import pathlib
 import random
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +23,7 @@ from mtf_synthesizer import (
     divergence,
     names,
     observing,
+    paths,
     progress,
     run_lock,
     run_record,
@@ -90,8 +91,8 @@ def train(
       gin_params: bindings, parsed last.
       init_checkpoint: a model folder or a checkpoint to start from.
       partial_init: whether that may lack variables, which then start afresh, or have more.
-      seed: of initial values, the order of examples and dropout. The dropout is the same in
-        another process only with the same PYTHONHASHSEED: Mesh seeds it by hashes of strings.
+      seed: of initial values, the order of examples and dropout. A run that goes on makes the steps
+        that it would have made without the stop (docs/runs.md).
       modules: imported for the tasks they register.
       vocabulary: a SentencePiece model or "bytes", for tasks that have no vocabulary of their own;
         unless given, that of init_checkpoint, else T5's.
@@ -142,48 +143,56 @@ def train(
     before = configuration.checkpoints(model_dir)
     with (
         run_lock.held(model_dir),
-        termination.noticed() as stopped,
+        termination.noticed() as notice,
         stock.configured(wanted, verbose),
     ):
+        checkpoint_state.remove_unfinished(model_dir)
         checkpoint_state.point_to_complete(model_dir)
         task = task or stock.configured_task()
         stock.check_task(task)
         stock.check_data(task)
         with gin.unlock_config():
-            # T5's input pipeline is not part of a checkpoint: a run that goes on shuffles anew
-            # instead of beginning with the same examples again.
-            seed_now = seed + max((c.step for c in before), default=0)
-            gin.bind_parameter("mesh_train_dataset_fn.seed", seed_now)
-        overrides = {"init_checkpoint": start.path} if start else {}
-        model = stock.build(model_dir, **overrides)
+            gin.bind_parameter("mesh_train_dataset_fn.seed", seed)
+            if before and starting.is_rounded(before[-1].path):
+                gin.bind_parameter("get_variable_dtype.master_dtype", "bfloat16")
+        model = stock.build(model_dir)
         stock.check_features(task, model)
         if start:
-            stock.check_vocabulary(task, pathlib.Path(start.path).parent)
+            stock.check_vocabulary(task, paths.of(start.path).parent)
         stock.remember_vocabulary(task, model_dir)
         run_record.remember(model_dir, request, seed, start)
-        title = pathlib.Path(model_dir).name or str(model_dir)
+        title = paths.of(model_dir).name or str(model_dir)
         log = progress.LossLog(model_dir)
         every = summary_steps or max(1, min(100, model.train_steps // 50))
         observed = observing.ObservedEstimator(
             _starting(model, start, partial_init) if start and not before else model.estimator,
-            seed=seed_now,
+            seed=seed,
             summary_steps=every,
             hook=lambda loss: progress.training_hook(
-                log, title, model.train_steps, every, show_progress, loss, stopped
+                log, title, model.train_steps, every, show_progress, loss, notice
             ),
             make_probe=(lambda: _probe(task, model)) if attention_summaries else None,
         )
-        random.seed(seed_now)  # Mesh draws the seeds of its dropout from here
-        _train(observed, model, log)
+        begun = start.step if start else 0
+        at = max([each.step for each in before], default=begun)
+        if show_progress and begun < at < model.train_steps:
+            print(_going_on(model_dir, at, at - begun), file=sys.stderr, flush=True)
+        random.seed(seed + at)  # of dropout that `repeatable` leaves to Mesh
+        _train(observed, model, log, begun)
     rows = log.read()
     done = configuration.chosen_checkpoints(model_dir, "latest")[0]
-    if stopped() and done.step < model.train_steps:
-        raise termination.Terminated(f"{model_dir}: saved at step {done.step}, as asked to end")
+    if done.step < model.train_steps:
+        if notice.came:
+            raise termination.Terminated(f"{model_dir}: saved at step {done.step}, as asked to end")
+        raise names.UserError(
+            f"{model_dir}: training ended at step {done.step} of {model.train_steps}, because "
+            "there is no more data or a file could not be written (--verbose says more)"
+        )
     return {
         "model_dir": str(model_dir),
         "step": done.step,
         "end": model.train_steps,
-        "trained": done.step - max([c.step for c in before] or [start.step if start else 0]),
+        "trained": done.step - at,
         "seconds": time.monotonic() - began,
         "loss": rows[-1]["loss"] if rows else None,
         "losses": rows,
@@ -201,9 +210,18 @@ def _probe(task: str, model: stock.Model) -> observing.Probe:
     return observing.Probe(features, model_type=model.model_type, vocabulary=model.vocabulary)
 
 
+def _going_on(model_dir: str | os.PathLike[str], step: int, batches: int) -> str:
+    """What there is to wait for before the first step of a run that goes on."""
+    return (
+        f"{model_dir}: goes on after step {step}, once the {batches} batches that it has seen are "
+        "passed over"
+    )
+
+
 def _train(
-    estimator: observing.ObservedEstimator, model: stock.Model, log: progress.LossLog
+    estimator: observing.ObservedEstimator, model: stock.Model, log: progress.LossLog, begun: int
 ) -> None:
+    """Trains up to the last step; `begun` is the step at which the run once began."""
     try:
         utils.train_model(
             estimator,
@@ -213,6 +231,8 @@ def _train(
             model.train_dataset_fn,
             model.train_steps,
             ensemble_inputs=None,
+            skip_seen_data=True,  # T5's input pipeline is not part of a checkpoint
+            seen_data_init_step=begun,
         )
     except tf.train.NanLossDuringTrainingError as error:
         advice = divergence.advice(log.path.parent, log.step + 1)

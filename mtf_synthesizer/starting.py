@@ -46,6 +46,17 @@ class Comparison:
         """Those that only the model has."""
         return sorted(self.built.keys() - self.saved.keys())
 
+    @property
+    def difference(self) -> str:
+        """The first variable that differs, with both shapes, and the others; empty without any."""
+        differing = self.reshaped or sorted([*self.dropped, *self.fresh])
+        if not differing:
+            return ""
+        there, here = (shapes.get(differing[0], "absent") for shapes in (self.saved, self.built))
+        return (
+            f"the variable {differing[0]} is {there} there and {here} in this model{self._others()}"
+        )
+
     def check(self, path: str, partial: bool) -> None:
         """Raises a UserError unless the model can start from the checkpoint.
 
@@ -53,17 +64,13 @@ class Comparison:
           path: of the checkpoint.
           partial: whether each side may have variables that the other lacks.
         """
-        differing = self.reshaped or sorted([*self.dropped, *self.fresh])
-        if not differing or (partial and not self.reshaped):
+        if not self.difference or (partial and not self.reshaped):
             return
-        first = differing[0]
         remedy = "Give the --synthesizer, --size and lengths that it was trained with"
         if not self.reshaped:
             remedy += ", or --partial_init to take over what both have"
         raise names.UserError(
-            f"--init_checkpoint {path} is of another model: the variable {first} is "
-            f"{self.saved.get(first, 'absent')} there and {self.built.get(first, 'absent')} in "
-            f"this model{self._others()}. {remedy}"
+            f"--init_checkpoint {path} is of another model: {self.difference}. {remedy}"
         )
 
     def _others(self) -> str:
@@ -85,10 +92,10 @@ def _listed(variables: Sequence[str]) -> str:
 
 
 class StartingEstimator:
-    """The part of Mesh's Estimator that training needs, with the comparison before the first step.
+    """The part of Mesh's Estimator that training needs, with variables from a checkpoint.
 
     Args:
-      estimator: Mesh's, which starts from the checkpoint.
+      estimator: Mesh's, which starts anew.
       path: of the checkpoint.
       partial: whether each side may have variables that the other lacks; they are printed.
     """
@@ -103,20 +110,39 @@ class StartingEstimator:
         Raises:
           names.UserError: the checkpoint is of another model.
         """
-        try:
-            spec = self._estimator.model_fn(features, labels, mode, config)
-        except ValueError as error:
-            if "Shape of variable" in str(error):  # then all variables are there already
-                self._check()
-            raise
-        self._check()
-        return spec
-
-    def _check(self) -> None:
+        spec = self._estimator.model_fn(features, labels, mode, config)
         found = compare(self._path)
         found.check(self._path, self._partial)
         if found.dropped or found.fresh:
             print(f"--init_checkpoint {self._path}: {found}", file=sys.stderr, flush=True)
+        _take_over(self._path)
+        return spec
+
+
+def _take_over(path: str) -> None:
+    """Lets the variables of the current graph begin with the values of a checkpoint.
+
+    As Mesh does, but whatever type the values are saved as: T5's own are bfloat16.
+    """
+    reader = tf.train.load_checkpoint(path)
+    shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    for variable in _loaded():
+        name = utils.init_checkpoint_variable_mapping(variable.op.name)
+        if shapes.get(name) == variable.shape.as_list():  # but for the state of another optimizer
+            (value,) = tf.raw_ops.RestoreV2(
+                prefix=path, tensor_names=[name], shape_and_slices=[""], dtypes=[types[name]]
+            )
+            value = tf.cast(value, variable.dtype.base_dtype)
+            variable._initializer_op = tf.assign(variable, value, validate_shape=False).op
+
+
+def _loaded() -> list[tf.Variable]:
+    return [each for each in tf.global_variables() if utils.should_load_variable(each.op.name)]
+
+
+def is_rounded(path: str) -> bool:
+    """Whether a checkpoint holds bfloat16, as T5's do and those of earlier releases."""
+    return tf.bfloat16 in tf.train.load_checkpoint(path).get_variable_to_dtype_map().values()
 
 
 def compare(path: str) -> Comparison:
@@ -124,8 +150,7 @@ def compare(path: str) -> Comparison:
     saved = {name: list(shape) for name, shape in tf.train.list_variables(path)}
     built = {
         utils.init_checkpoint_variable_mapping(variable.op.name): variable.shape.as_list()
-        for variable in tf.global_variables()
-        if utils.should_load_variable(variable.op.name)
+        for variable in _loaded()
     }
     return Comparison(_of_model(saved), _of_model(built))
 

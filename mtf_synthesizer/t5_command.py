@@ -6,12 +6,14 @@ TensorFlow 2.13 on it can't start; and it does not know our gin files.
 
 import argparse
 import ast
+import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 
 from absl import app, flags
 
-from mtf_synthesizer import bindings, configurables, names, quiet
+from mtf_synthesizer import bindings, configurables, names, quiet, run_lock
+from mtf_synthesizer.bound_values import BoundValues
 
 # The modules that define the flags of t5_mesh_transformer.
 _FLAG_MODULES = (
@@ -19,6 +21,7 @@ _FLAG_MODULES = (
     "mesh_tensorflow.transformer.utils",
     "mesh_tensorflow.simd_mesh_impl",
 )
+_SWITCHES = ("skip_all_gin_unknowns", "use_model_api")
 _HELP = frozenset({"--help", "-help", "--helpshort"})
 
 
@@ -29,10 +32,26 @@ def run(arguments: Sequence[str]) -> None:
       arguments: the command line after `t5`.
 
     Raises:
-      names.UserError: an unknown flag, a missing file or a misspelt binding.
+      names.UserError: an unknown flag, a missing file, a misspelt binding or a folder in which
+        another run trains.
       SystemExit: when T5 is done.
     """
-    _check(arguments)
+    given = _check(arguments)
+    in_use = given.model_dir and trains(given)
+    with run_lock.held(given.model_dir[-1]) if in_use else contextlib.nullcontext():
+        _hand_over(arguments)
+
+
+def trains(given: argparse.Namespace) -> bool:
+    """Whether T5 is going to train; to evaluate a model while it trains is fine."""
+    if given.use_model_api:
+        return given.mode[-1:] in (["train"], ["finetune"])
+    with names.searched(_listed(given.gin_location_prefix)):
+        mode = BoundValues(given.gin_file, given.gin_param).value("run", "mode")
+    return mode in (None, "train")
+
+
+def _hand_over(arguments: Sequence[str]) -> None:
     wants_help = bool(_HELP & set(arguments))
     # Its users expect its logs: they are how it shows losses and scores.
     quiet.load_tensorflow(verbose=not wants_help)
@@ -75,7 +94,8 @@ def _defined_flags(module: str) -> Iterator[str]:
             yield str(node.args[0].value)
 
 
-def _check(arguments: Sequence[str]) -> None:
+def _check(arguments: Sequence[str]) -> argparse.Namespace:
+    """The flags that matter here, if nothing is wrong."""
     known = known_flags()
     for argument in arguments:
         name = argument.lstrip("-").partition("=")[0]
@@ -84,11 +104,8 @@ def _check(arguments: Sequence[str]) -> None:
             raise names.UserError(f"unknown flag {argument!r}.{names.suggestion(name, known)}")
     given = _gin_flags(arguments)
     if not given.skip_all_gin_unknowns:
-        prefixes = [part for prefix in given.gin_location_prefix for part in prefix.split(",")]
-        skipped = [
-            n for part in given.additional_deprecated_gin_references for n in part.split(",")
-        ]
-        with names.searched(prefixes):
+        skipped = _listed(given.additional_deprecated_gin_references)
+        with names.searched(_listed(given.gin_location_prefix)):
             bindings.check(given.gin_file, given.gin_param, given.module_import, skipped)
     elsewhere = {argument.partition("=")[0] for argument in arguments} & (_HELP | {"--flagfile"})
     if not given.model_dir and not elsewhere:
@@ -96,10 +113,15 @@ def _check(arguments: Sequence[str]) -> None:
             "no --model_dir given: T5 would write to a folder that all its runs share, and go on "
             "with whatever it finds there"
         )
+    return given
+
+
+def _listed(values: Sequence[str]) -> list[str]:
+    return [part for value in values for part in value.split(",")]
 
 
 def _gin_flags(arguments: Sequence[str]) -> argparse.Namespace:
-    """The flags that say what the configuration is and where the model lies."""
+    """The flags that say what the configuration is, what is done and where the model lies."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in (
         "gin_file",
@@ -108,10 +130,12 @@ def _gin_flags(arguments: Sequence[str]) -> argparse.Namespace:
         "module_import",
         "additional_deprecated_gin_references",
         "model_dir",
+        "mode",
     ):
         parser.add_argument(f"--{name}", f"-{name}", action="append", default=[])
-    for name in ("--skip_all_gin_unknowns", "-skip_all_gin_unknowns"):
-        parser.add_argument(name, nargs="?", const="true", default="")
+    for name in _SWITCHES:
+        parser.add_argument(f"--{name}", f"-{name}", nargs="?", const="true", default="")
     known, _ = parser.parse_known_args(list(arguments))
-    known.skip_all_gin_unknowns = known.skip_all_gin_unknowns.lower() in {"true", "t", "1", "yes"}
+    for name in _SWITCHES:
+        setattr(known, name, getattr(known, name).lower() in {"true", "t", "1", "yes"})
     return known

@@ -1,7 +1,9 @@
 """The best step of a model, from the report of its validation split."""
 
 import json
+import pathlib
 
+import checkpoint_files
 import pytest
 
 from mtf_synthesizer import best_step, checkpoints, names
@@ -14,8 +16,7 @@ def entry(task, step, metric="accuracy"):
 @pytest.fixture
 def model(tmp_path):
     for step in (3, 5, 7):
-        (tmp_path / f"model.ckpt-{step}.index").touch()
-        (tmp_path / f"model.ckpt-{step}.data-00000-of-00001").touch()
+        checkpoint_files.write(tmp_path, step)
     return tmp_path
 
 
@@ -58,8 +59,18 @@ def test_no_report(model, content):
 
 
 def test_a_checkpoint_without_all_its_values_is_none(tmp_path):
-    for name in ("3.index", "5.index", "5.data-00000-of-00002", "7.data-00000-of-00001"):
+    for step in (3, 5):
+        (tmp_path / f"model.ckpt-{step}.index").write_bytes(checkpoint_files.END)
+    for name in ("5.data-00000-of-00002", "7.data-00000-of-00001"):
         (tmp_path / f"model.ckpt-{name}").touch()
     assert checkpoints.checkpoints(tmp_path) == []
     (tmp_path / "model.ckpt-5.data-00001-of-00002").touch()
     assert [each.step for each in checkpoints.checkpoints(tmp_path)] == [5]
+
+
+def test_a_checkpoint_whose_index_is_not_finished_is_none(tmp_path):
+    checkpoint_files.write(tmp_path, 3)
+    last = pathlib.Path(checkpoint_files.write(tmp_path, 5, b"names and shapes").path + ".index")
+    assert [each.step for each in checkpoints.checkpoints(tmp_path)] == [3, 5]
+    last.write_bytes(last.read_bytes()[:-1])
+    assert [each.step for each in checkpoints.checkpoints(tmp_path)] == [3]

@@ -1,6 +1,7 @@
 """Damaged files and the like end in a sentence, not in a page about nodes of a graph."""
 
 import errno
+import os
 import pathlib
 
 import mtf_synthesizer.compat
@@ -50,11 +51,28 @@ def test_a_record_that_is_cut_off(tmp_path):
     assert "truncated record" in said
 
 
-def test_a_full_disk_and_a_file_that_is_not_there():
-    assert failures.described(OSError(errno.ENOSPC, "No space left", "a/b")) == "a/b: No space left"
-    full = tf.errors.ResourceExhaustedError(None, None, "a/b; No space left on device")
-    assert "disk is exhausted" in failures.described(full)
-    assert "No space left on device" in failures.described(full)
+def test_a_full_disk_is_named(tmp_path):
+    path = tmp_path / "model.ckpt-5_temp" / "part"
+    mounted = next(str(folder) for folder in path.parents if os.path.ismount(folder))
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        what = os.strerror(number)
+        for error in (
+            OSError(number, what, str(path)),
+            tf.errors.ResourceExhaustedError(
+                None, None, f"{path}; {what}\n\t [[{{{{node save}}}}]]"
+            ),
+            tf.errors.OutOfRangeError(None, None, f"Failed: {path}; {what}"),
+        ):
+            said = failures.described(error)
+            assert said.startswith(f"the disk mounted at {mounted} is full ({path}: {what})")
+    elsewhere = tf.errors.ResourceExhaustedError(None, None, "gs://b/m; Disk quota exceeded")
+    assert failures.described(elsewhere).startswith("the disk is full (gs://b/m: Disk quota")
+
+
+def test_memory_that_is_exhausted():
+    said = failures.described(tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"))
+    assert said.startswith("memory is exhausted: a smaller --batch_size")
+    assert "OOM when allocating" in said
 
 
 def test_a_value_of_another_type():

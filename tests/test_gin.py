@@ -5,6 +5,7 @@ import re
 
 import mtf_synthesizer.compat
 
+import checkpoint_files
 import gin
 import mesh_tensorflow as mtf
 import numpy as np
@@ -221,8 +222,7 @@ def finished(tmp_path):
         "encoder/Unitransformer.positional_embedding = True\n"
         "decoder/Unitransformer.positional_embedding = True\n"
     )
-    (tmp_path / "model.ckpt-5.index").touch()
-    (tmp_path / "model.ckpt-5.data-00000-of-00001").touch()
+    checkpoint_files.write(tmp_path, 5)
     return tmp_path
 
 

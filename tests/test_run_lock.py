@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mtf_synthesizer import cli, names, run_lock, termination
+from mtf_synthesizer import cli, names, run_lock, t5_command, termination
 
 HOLDER = """
 import sys, time
@@ -42,3 +42,27 @@ def test_termination_has_an_exit_status_of_its_own(monkeypatch, capsys):
     monkeypatch.setitem(cli._COMMANDS, "list", terminated)
     assert cli.main(["list"]) == 75
     assert "saved at step 3; the same command goes on" in capsys.readouterr().err
+
+
+def test_t5_is_refused_too_where_it_would_train(tmp_path, capsys):
+    given = ["--model_dir", str(tmp_path), "--gin_file=models/bi_v1.gin"]
+    with run_lock.held(tmp_path):
+        assert cli.main(["t5", *given]) == cli.USER_ERROR
+        assert "in use: process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "trains"),
+    [
+        ([], True),
+        (["--gin_file=eval.gin"], False),
+        (["--gin_file=eval.gin", "--gin_param=run.mode = 'train'"], True),
+        (["--gin_param", "utils.run.mode = 'infer'"], False),
+        (["--use_model_api", "--mode=finetune"], True),
+        (["--use_model_api", "--mode=eval"], False),
+    ],
+)
+def test_when_t5_trains(more, trains):
+    assert (
+        t5_command.trains(t5_command._gin_flags(["--gin_file=models/bi_v1.gin", *more])) == trains
+    )

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import shutil
 
+import checkpoint_files
 import pytest
 
 from mtf_synthesizer import configuration, names, run_record
@@ -10,19 +12,12 @@ from mtf_synthesizer import configuration, names, run_record
 ASKED = configuration.Request(task="t", synthesizer="rv", size="tiny", gin_params=("a = 3",))
 
 
-def checkpoint(folder, step, content=b""):
-    folder.mkdir(exist_ok=True)
-    (folder / f"model.ckpt-{step}.index").write_bytes(content)
-    (folder / f"model.ckpt-{step}.data-00000-of-00001").touch()
-    return configuration.Checkpoint(str(folder / f"model.ckpt-{step}"), step)
-
-
 @pytest.fixture
 def begun(tmp_path):
     """A folder with a run of seed 3 at step 5."""
     folder = tmp_path / "run"
     run_record.remember(folder, ASKED, 3, None)
-    checkpoint(folder, 5)
+    checkpoint_files.write(folder, 5)
     return folder
 
 
@@ -46,7 +41,10 @@ def test_the_same_command_goes_on_with_more_steps(begun):
         ),
         ({"batch_size": 7}, "no --batch_size, not --batch_size 7"),
         ({"gin_params": ()}, "--gin_param 'a = 3', not no --gin_param"),
-        ({"gin_files": ["x.gin"]}, "no --gin_file, not --gin_file 'x.gin'"),
+        (
+            {"gin_files": ["clip_gradients.gin"]},
+            "no --gin_file, not --gin_file 'clip_gradients.gin'",
+        ),
         ({"init_checkpoint": "m"}, "begun with no --init_checkpoint, not with --init_checkpoint m"),
     ],
 )
@@ -70,9 +68,9 @@ def test_a_start_that_failed_binds_nobody(tmp_path):
 
 
 def test_a_folder_without_a_record_goes_on_but_not_from_elsewhere(tmp_path):
-    checkpoint(tmp_path / "m", 5)
+    checkpoint_files.write(tmp_path / "m", 5)
     assert run_record.resumed(tmp_path / "m", ASKED, 3) is ASKED
-    start = checkpoint(tmp_path / "start", 7)
+    start = checkpoint_files.write(tmp_path / "start", 7)
     with pytest.raises(names.UserError, match=r"holds checkpoints already.*would be ignored"):
         run_record.resumed(
             tmp_path / "m", dataclasses.replace(ASKED, init_checkpoint=start.path), 3
@@ -81,24 +79,76 @@ def test_a_folder_without_a_record_goes_on_but_not_from_elsewhere(tmp_path):
 
 def test_a_run_goes_on_from_the_checkpoint_it_began_with(tmp_path):
     """Though the folder it began with has a later one by now, and has been moved."""
-    start = checkpoint(tmp_path / "start", 7, b"seven")
+    start = checkpoint_files.write(tmp_path / "start", 7, b"seven")
     folder = tmp_path / "run"
     run_record.remember(folder, ASKED, 3, start)
-    checkpoint(folder, 9)
-    checkpoint(tmp_path / "start", 8, b"eight")
+    checkpoint_files.write(folder, 9)
+    checkpoint_files.write(tmp_path / "start", 8, b"eight")
     (tmp_path / "start").rename(tmp_path / "moved")
     of_seven = str(tmp_path / "moved" / "model.ckpt-7")
     for given in (tmp_path / "moved", of_seven, f"{of_seven}.index"):
         request = dataclasses.replace(ASKED, init_checkpoint=given)
-        assert run_record.resumed(folder, request, 3).init_checkpoint == of_seven
-    checkpoint(tmp_path / "other", 7, b"other seven")
+        found = run_record.resumed(folder, request, 3).init_checkpoint
+        assert found == configuration.Checkpoint(of_seven, 7)
+    checkpoint_files.write(tmp_path / "other", 7, b"other seven")
     for given in (tmp_path / "moved" / "model.ckpt-8", tmp_path / "other", None):
         with pytest.raises(names.UserError, match=r"begun with --init_checkpoint .*ckpt-7, not"):
             run_record.resumed(folder, dataclasses.replace(ASKED, init_checkpoint=given), 3)
-    (tmp_path / "moved" / "model.ckpt-7.index").unlink()
-    with pytest.raises(names.UserError, match=r"of which .*moved holds nothing any more"):
-        gone = dataclasses.replace(ASKED, init_checkpoint=tmp_path / "moved")
-        run_record.resumed(folder, gone, 3)
+
+
+def test_a_start_that_is_gone_is_not_needed_any_more(tmp_path):
+    start = checkpoint_files.write(tmp_path / "start", 7, b"seven")
+    folder = tmp_path / "run"
+    asked = dataclasses.replace(ASKED, init_checkpoint=tmp_path / "start")
+    run_record.remember(folder, asked, 3, start)
+    own = checkpoint_files.write(folder, 9)
+    shutil.rmtree(tmp_path / "start")
+    for given in (tmp_path / "start", start.path, f"{start.path}.index"):
+        resumed = run_record.resumed(folder, dataclasses.replace(asked, init_checkpoint=given), 3)
+        begun = configuration.start_checkpoint(resumed.init_checkpoint)
+        assert (begun.path, begun.step) == (own.path, 7)
+    for given in (tmp_path / "elsewhere", None):
+        with pytest.raises(names.UserError, match=r"begun with --init_checkpoint .*start/model"):
+            run_record.resumed(folder, dataclasses.replace(asked, init_checkpoint=given), 3)
+    checkpoint_files.write(tmp_path / "start", 7, b"another seven")
+    with pytest.raises(names.UserError, match="another run"):
+        run_record.resumed(folder, asked, 3)
+
+
+def test_the_steps_of_a_run_whose_start_is_gone_count_from_there(tmp_path):
+    start = configuration.Checkpoint(checkpoint_files.write(tmp_path, 9).path, 7)
+    request = dataclasses.replace(ASKED, gin_params=(), init_checkpoint=start, steps=30)
+    assert "utils.run.train_steps = 37" in configuration.for_training(request).params
+
+
+def test_the_text_of_a_gin_file_counts_not_its_name(tmp_path, monkeypatch):
+    file, folder = tmp_path / "mine.gin", tmp_path / "run"
+    file.write_text("d_ff = 11\n")
+    asked = dataclasses.replace(ASKED, gin_files=[str(file), "clip_gradients.gin"])
+    run_record.remember(folder, asked, 3, None)
+    checkpoint_files.write(folder, 5)
+    monkeypatch.chdir(tmp_path)
+    file.rename(tmp_path / "other.gin")
+    same = dataclasses.replace(asked, gin_files=["./other.gin", "clip_gradients.gin"])
+    assert run_record.resumed(folder, same, 3) is same
+    file.write_text("d_ff = 13\n")
+    with pytest.raises(names.UserError) as error:
+        run_record.resumed(folder, asked, 3)
+    assert f"another run: --gin_file '{file}' had another content. " in str(error.value)
+    for files in (["other.gin"], ["clip_gradients.gin", "other.gin"]):
+        with pytest.raises(names.UserError, match=r"mine.gin.* not --gin_file"):
+            run_record.resumed(folder, dataclasses.replace(asked, gin_files=files), 3)
+
+
+def test_a_record_of_an_earlier_release_compares_names(begun):
+    path = begun / run_record.RECORD
+    record = json.loads(path.read_text())
+    del record["gin_file_sha256"]
+    path.write_text(json.dumps(record | {"gin_files": ["clip_gradients.gin"]}))
+    asked = dataclasses.replace(ASKED, gin_files=["clip_gradients.gin"])
+    assert run_record.resumed(begun, asked, 3) is asked
+    with pytest.raises(names.UserError, match=r"'clip_gradients\.gin', not no"):
+        run_record.resumed(begun, ASKED, 3)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "\0"])

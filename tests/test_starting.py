@@ -1,11 +1,15 @@
 """Starting from a checkpoint of another run: what is taken over, and what is refused."""
 
+import shutil
+
 import pytest
-from test_runner import SMALLEST, train
+from runner_tasks import PAIRS
+from test_runner import MODULES, SMALLEST, train
 
 from mtf_synthesizer import names, runner, starting
 
 COMMON = {"encoder/q": [7, 3], "encoder/v": [7, 5]}
+LENGTHS = ["inputs_length = 13", "targets_length = 7"]  # of a run, not of a model
 TABLE = "encoder/block_000/layer_000/SyntheticAttention/random/table"
 
 
@@ -64,3 +68,27 @@ def test_another_length_is_refused_with_both_shapes(pretrained, tmp_path):
     params = [*SMALLEST, "max_length = 19"]
     with pytest.raises(names.UserError, match=r"\[2, 17, 17\] there and \[2, 19, 19\] in this"):
         follow(tmp_path / "longer", pretrained, params=params, partial_init=True)
+
+
+def test_a_start_that_is_gone_is_not_needed_any_more(pretrained, tmp_path):
+    """Neither for the model, which no flag says here, nor for the number of steps."""
+    shutil.copytree(pretrained, tmp_path / "start")
+    given = {"synthesizer": None, "size": None, "params": LENGTHS, "batch_size": 3}
+    assert follow(tmp_path / "m", tmp_path / "start", **given)["step"] == 4
+    shutil.rmtree(tmp_path / "start")
+    result = follow(tmp_path / "m", tmp_path / "start", steps=3, **given)
+    assert (result["step"], result["end"], result["trained"]) == (5, 5, 1)
+    assert runner.alphas(tmp_path / "m")  # still R+V
+
+
+def test_another_model_is_neither_evaluated_nor_decoded_with(pretrained, tmp_path):
+    """The configuration of a folder is that of its checkpoints, unless somebody changes it."""
+    shutil.copytree(pretrained, tmp_path / "m")
+    config = tmp_path / "m" / "operative_config.gin"
+    config.write_text(config.read_text().replace("max_length = 17", "max_length = 19"))
+    shapes = r"table is \[2, 17, 17\] there and \[2, 19, 19\] in this model"
+    with pytest.raises(names.UserError, match=rf"ckpt-2 is of another model: .*{shapes}"):
+        runner.evaluate(tmp_path / "m", PAIRS, modules=MODULES, decode=False)
+    with pytest.raises(names.UserError, match=rf"ckpt-2 is of another model: .*{shapes}"):
+        runner.predict(tmp_path / "m", PAIRS, modules=MODULES, output=tmp_path / "x.jsonl")
+    assert not (tmp_path / "x.jsonl").exists()
