@@ -111,7 +111,7 @@ def _by_seed(
     count = int(found["runs"])
     seeds = _seeds(folder, row, split)
     if len(seeds) >= count:
-        steps = [_read(folder / "steps" / f"{row}_seed{seed}_{split}.json") for seed in seeds]
+        steps = [_scores(folder, row, seed, split) for seed in seeds]
         return [
             (seed, {k: float(v) for k, v in step["metrics"].items()})
             for seed, step in zip(seeds, steps, strict=True)
@@ -121,9 +121,16 @@ def _by_seed(
 
 
 def _seeds(folder: Path, row: str, split: str) -> list[int]:
-    pattern = re.compile(rf"{re.escape(row)}_seed(\d+)_{re.escape(split)}\.json")
+    pattern = re.compile(rf"{re.escape(row)}_seed(\d+)_(?:scores|{re.escape(split)})\.json")
     matches = [pattern.fullmatch(path.name) for path in (folder / "steps").glob("*.json")]
-    return sorted(int(match[1]) for match in matches if match)
+    return sorted({int(match[1]) for match in matches if match})
+
+
+def _scores(folder: Path, row: str, seed: int, split: str) -> Mapping[str, Any]:
+    """What a comparison has kept of a run; earlier the step had the name of the split."""
+    begin = f"{row}_seed{seed}"
+    steps = folder / "steps"
+    return _read(steps / f"{begin}_scores.json") or _read(steps / f"{begin}_{split}.json")
 
 
 def _steps(folder: Path, row: str, seed: int | None) -> int | None:
