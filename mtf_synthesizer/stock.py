@@ -122,7 +122,7 @@ def import_modules(modules: Sequence[str]) -> None:
     """Imports modules a user named, looking in the working directory too.
 
     Raises:
-      names.UserError: if one can't be imported.
+      names.UserError: one is not there, or fails while it is imported.
     """
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -132,7 +132,16 @@ def import_modules(modules: Sequence[str]) -> None:
         except ModuleNotFoundError as error:
             if error.name and module.startswith(error.name):
                 raise names.UserError(f"--module_import: no module named {module!r}") from error
+            raise names.UserError(_failed_import(module, error)) from error
+        except names.UserError:
             raise
+        except Exception as error:  # whatever the user's own module does
+            raise names.UserError(_failed_import(module, error)) from error
+
+
+def _failed_import(module: str, error: Exception) -> str:
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"--module_import {module} fails: {said} (--verbose shows where)"
 
 
 def build(model_dir: str | os.PathLike[str], **overrides: Any) -> Model:
@@ -205,7 +214,8 @@ def configured_task() -> str:
         bound = gin.get_bindings("mesh_train_dataset_fn").get("mixture_or_task_name")
         if bound is None:
             raise names.UserError(
-                "the configuration names no task: bind MIXTURE_NAME = '...'"
+                "the configuration names no task: bind MIXTURE_NAME = '...'. Of a trained model: "
+                "is its operative_config.gin empty or cut off?"
             ) from error
         return str(bound)
 
