@@ -18,6 +18,7 @@ from mesh_tensorflow.transformer import transformer, transformer_layers
 
 from mtf_synthesizer import masks, relative_bias, weighting
 from mtf_synthesizer.interface import SynthesizingFunction, View
+from mtf_synthesizer.late_sums import cast
 from mtf_synthesizer.mixture import Mixture, Sum  # noqa: F401  (registered with gin)
 from mtf_synthesizer.projections import Projections, head_dims
 from mtf_synthesizer.synthesizers import DotProduct
@@ -154,7 +155,7 @@ class SyntheticAttention(transformer_layers.SelfAttention):
                 f"{type(self.synthesizer).__name__}.logits returned {logits.shape}, without "
                 f"{missing}; logits need {needed} and may have the batch dimensions"
             )
-        return mtf.cast(logits, tf.float32)
+        return cast(logits, tf.float32)
 
     def _biases(self, context: transformer.Context, view: View) -> list[mtf.Tensor]:
         biases = masks.position_biases(context, view.memory_length)

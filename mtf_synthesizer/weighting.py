@@ -16,6 +16,7 @@ import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer import masks
 from mtf_synthesizer.interface import View
+from mtf_synthesizer.late_sums import cast, exp
 
 # A row whose visible keys have less than this in all fades out instead of dividing by nothing.
 # exp(-80) = 1.8e-35 is above it; its inverse times a gradient of up to 300 is still finite.
@@ -143,7 +144,7 @@ def global_path(
     memory = view.memory_length
     if present is None:
         return weights, mtf.einsum([mtf.cast(weights(), values.dtype), values], shape)
-    scores = mtf.exp(logits - mtf.stop_gradient(mtf.reduce_max(logits, reduced_dim=memory)))
+    scores = exp(logits - mtf.stop_gradient(mtf.reduce_max(logits, reduced_dim=memory)))
     # All examples side by side as the columns of one matrix per head: written out, because an
     # einsum would transpose again in each of the two products of the backward pass.
     batch = view.context.batch_dims
@@ -152,7 +153,7 @@ def global_path(
     own_heads = [d for d in view.heads if d in values.shape.dims]
     kept = mtf.transpose(values, mtf.Shape([*own_heads, memory, *batch, view.kv]))
     kept = _Kept(kept, present).outputs[0]
-    total = _Mix([mtf.cast(scores, values.dtype), kept], columns + view.kv).outputs[0]
+    total = _Mix([cast(scores, values.dtype), kept], columns + view.kv).outputs[0]
     norm = mtf.einsum([scores, mtf.cast(present, tf.float32)], columns)
     some = mtf.cast(mtf.reduce_any(present, reduced_dim=memory), tf.float32)
     norm = mtf.maximum(norm, _LEAST_SUM) + (1.0 - some)

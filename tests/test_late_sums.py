@@ -1,0 +1,58 @@
+"""Gradients that wait for their sum over devices: added up once. That they are right on several
+devices is what test_devices.py is about."""
+
+import mesh_tensorflow as mtf
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from harness import D_KV, D_MODEL, constant, layer_context, run, unpacked_ids
+
+from mtf_synthesizer import late_sums
+from mtf_synthesizer.attention import SyntheticAttention
+from mtf_synthesizer.costs import liveness
+from mtf_synthesizer.costs.one_device import OneDevice
+from mtf_synthesizer.synthesizers import Random
+
+HEADS, LENGTH = 3, 7
+TOKENS = np.array([[3, 5, 2, 0, 0, 0, 0], [1] * LENGTH])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_table_is_added_up_once(causal):
+    """For all that comes of it, the sum of the numerator and that of the norm."""
+    layer = SyntheticAttention(Random(LENGTH), HEADS, key_value_size=D_KV)
+    with tf.Graph().as_default():
+        mesh = mtf.Mesh(mtf.Graph(), "test")
+        context = layer_context(
+            mesh, 2, LENGTH, causal, "eval", unpacked_ids(mesh, TOKENS), tf.bfloat16
+        )
+        x = constant(mesh, np.ones([2, LENGTH, D_MODEL]), ["batch", "length", "d_model"])
+        y = mtf.reduce_sum(mtf.cast(layer.call(context, mtf.cast(x, tf.bfloat16)), tf.float32))
+        gradients = mtf.gradients([y], [v.outputs[0] for v in mesh.graph.trainable_variables])
+        device = OneDevice(mtf.convert_to_shape("all:2"), mtf.convert_to_layout_rules("batch:all"))
+        lowering = mtf.Lowering(mesh.graph, {mesh: device})
+        laid_out = [lowering.tensors[each].to_laid_out_tensor() for each in gradients]
+        needed = set(liveness.needed(each.tensor_list[0].op for each in laid_out))
+    sums = [tensor for tensor, _ in device.collectives if tensor.op in needed]
+    of_tables = [each for each in sums if each.shape.as_list() == [HEADS, LENGTH, LENGTH]]
+    assert [each.dtype for each in of_tables] == [tf.bfloat16]
+
+
+@pytest.mark.parametrize("layout", ["batch:all", "place:all", ""])
+def test_values_and_gradients(layout):
+    """exp of a table that is read by every row, with the batch split or the table."""
+    draw = np.random.RandomState(0)
+    table, weight = draw.normal(size=[4]), draw.normal(size=[2, 4])
+
+    def build(mesh):
+        place = mtf.Dimension("place", 4)
+        variable = mtf.get_variable(mesh, "table", mtf.Shape([place]), dtype=tf.float32)
+        rows = constant(mesh, weight.astype("f"), ["batch", "place"])
+        waiting = mtf.einsum([late_sums.exp(variable), rows], rows.shape)
+        twice = mtf.cast(late_sums.cast(variable, tf.float64), tf.float32)
+        return {"y": mtf.reduce_sum(waiting) + mtf.reduce_sum(twice * twice)}
+
+    result = run(build, {"table": table}, "all:2" if layout else "", layout, gradients_of="y")
+    np.testing.assert_allclose(result["y"], (np.exp(table) * weight).sum() + (table**2).sum(), 1e-5)
+    wanted = np.exp(table) * weight.sum(0) + 2 * table
+    np.testing.assert_allclose(result["grad/table"], wanted, rtol=1e-5)
