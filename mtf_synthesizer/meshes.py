@@ -23,8 +23,10 @@ _EXAMPLES = {int: "batch:4,model:2", str: "batch:batch,heads:model"}
 # Names of dimensions that T5's, Mesh's and our layers have.
 _DIMENSIONS = (
     *("ensemble", "outer_batch", "batch", "beam", "length", "memory_length", "d_model", "d_ff"),
-    *("heads", "query_heads", "d_kv", "vocab", "experts", "query_position", "key_position"),
+    *("heads", "query_heads", "d_kv", "vocab", "experts"),
 )
+# Along these tables are cut and looked up, for rows that are shorter, packed, or being decoded.
+_OF_TABLES = ("query_position", "key_position")
 # Parameters of the model and of layers that say the size of a dimension.
 _OF_MODEL = {
     ("run", "batch_size"): "batch",
@@ -115,6 +117,11 @@ def _check_rules(statement: Statement | None, rules: Rules, axes: Axes) -> None:
     if statement is None or statement.trusted:
         return
     for dimension, axis in rules.items():
+        if dimension in _OF_TABLES:
+            raise names.UserError(
+                f"{RULES} ({statement.origin}): a table is cut and looked up along {dimension}, "
+                "which can't be split: split heads instead"
+            )
         near = difflib.get_close_matches(dimension, _DIMENSIONS, n=1, cutoff=0.8)
         if near and dimension not in _DIMENSIONS:
             raise names.UserError(

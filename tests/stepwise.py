@@ -13,13 +13,16 @@ from mesh_tensorflow.transformer import transformer
 END = 1  # the token that ends a sequence
 
 
-def decoded(layer: Callable[[], Layer], x: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
+def decoded(
+    layer: Callable[[], Layer], x: np.ndarray, known: np.ndarray, **run_options: str
+) -> dict[str, np.ndarray]:
     """Outputs of one layer for all positions, and step by step from partial sequences.
 
     Args:
       layer: makes the layer.
       x: [batch, length, d_model].
       known: sizes of the partial sequences.
+      run_options: mesh_shape and layout of `harness.run`.
 
     Returns:
       "full" and "first" [batch, length, d_model], "step 0" and so on [batch, d_model] for the
@@ -48,7 +51,7 @@ def decoded(layer: Callable[[], Layer], x: np.ndarray, known: np.ndarray) -> dic
             states = context.new_states
         return outputs
 
-    return run(build)
+    return run(build, **run_options)
 
 
 def assert_steps_are_the_full_pass(result: dict[str, np.ndarray], known: np.ndarray) -> None:

@@ -94,6 +94,11 @@ MISTAKES = {
         "heads",
         ["no tensor has a dimension 'head'. Did you mean 'heads'?"],
     ),
+    "tables": (
+        ["utils.run.layout_rules = 'key_position:model'"],
+        "heads",
+        ["cut and looked up along key_position", "split heads instead"],
+    ),
     "no mesh": (["utils.run.mesh_shape = 'batch'"], None, ["mesh_shape = 'batch'", "batch:4"]),
     "no number": (["utils.run.mesh_shape = 'batch:x'"], None, ["mesh_shape = 'batch:x'"]),
     "no device": (["data_devices = 0"], "data", ["mesh_shape = [('batch', 0), ('model', 1)]"]),
