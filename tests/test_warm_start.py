@@ -12,7 +12,7 @@ from mtf_synthesizer import cli, names, runner
 from mtf_synthesizer.serving import line_prediction, text_lines
 from mtf_synthesizer.warm_start import command
 
-STEPS = 40  # after which different inputs give different outputs
+STEPS = 60  # after which different inputs give different outputs
 STOCK = [param for param in SMALLEST if not param.startswith("max_length")]
 DRAW = np.random.RandomState(7)
 INPUTS = np.concatenate([DRAW.randint(3, 250, (3, 11)), np.zeros((3, 2), int)], 1)
@@ -35,6 +35,7 @@ def stock_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stock") / "t5"
     params = [
         *STOCK,
+        "dropout_rate = 0.0",
         "LayerStack.norm_epsilon = 1e-6",
         "LayerStack.dropout_rate = 0.0",
         "utils.run.mesh_shape = 'all:2'",

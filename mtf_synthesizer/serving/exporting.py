@@ -1,6 +1,7 @@
 """A trained model as a TensorFlow SavedModel that reads and writes texts: T5's own export."""
 
 import contextlib
+import gc
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import mesh_tensorflow as mtf
 from mesh_tensorflow.transformer import utils
 from tensorflow.compat.v1 import estimator as tf_estimator
 
-from mtf_synthesizer import names, paths, prediction, saving, stock
+from mtf_synthesizer import names, paths, prediction, quiet, saving, stock
 from mtf_synthesizer.configuration import Checkpoint, Configuration
 from mtf_synthesizer.costs.cost_rows import bound
 from mtf_synthesizer.evaluation_report import versions
@@ -62,16 +63,19 @@ def export(
         prediction.bind_output_length(trained)
         rows = batch_size or trained.batch_size
         estimator = _Exporter(_estimator(model_dir, trained, MODES[mode], rows))
-        made = utils.export_model(
-            estimator,
-            str(folder),
-            trained.vocabulary,
-            trained.sequence_length,
-            trained.model_type,
-            eval_with_score=MODES[mode].scores,
-            batch_size=rows,
-            checkpoint_path=checkpoint.path,
-        )
+        # TensorFlow calls it an error that Mesh asserts something and does not use the assertion.
+        with quiet.without_messages(not verbose):
+            made = utils.export_model(
+                estimator,
+                str(folder),
+                trained.vocabulary,
+                trained.sequence_length,
+                trained.model_type,
+                eval_with_score=MODES[mode].scores,
+                batch_size=rows,
+                checkpoint_path=checkpoint.path,
+            )
+            gc.collect()  # it says so when the assertion is forgotten
         record = {
             "mode": mode,
             "model_dir": str(model_dir),
