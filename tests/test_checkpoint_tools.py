@@ -121,6 +121,12 @@ def test_names_that_begin_alike_are_told_apart(tmp_path):
     assert [each.step for each in files.saved(tmp_path)] == [100]
 
 
+def test_of_equals_the_earliest_and_never_what_is_no_number():
+    values = {11: float("nan"), 5: 1.0, 3: 1.0, 2: 9.0, 7: 4.0}
+    assert prune.Ranking("loss", values, lower=True, keep=2).best() == [3, 5]
+    assert prune.Ranking("loss", values, lower=False, keep=9).best() == [2, 7, 3, 5]
+
+
 class Killed(BaseException):
     pass
 

@@ -159,7 +159,18 @@ def test_baselines_stand_beside_synthesizers(helps):
     assert "lightconv" in baselines
 
 
-COMMANDS = ["train", "evaluate", "predict", "submit", "cache", "demo", "bench", "list", "gin-path"]
+COMMANDS = [
+    "train",
+    "evaluate",
+    "predict",
+    "checkpoints",
+    "submit",
+    "cache",
+    "demo",
+    "bench",
+    "list",
+    "gin-path",
+]
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +197,7 @@ def test_help_has_an_example_and_loads_nothing(helps, name):
 
 def test_help_names_every_command(helps):
     for name in [*COMMANDS, "t5"]:
-        assert re.search(rf"^ +{name} ", helps[""][1], re.MULTILINE)
+        assert re.search(rf"^ +{name}\s", helps[""][1], re.MULTILINE)
 
 
 def test_lists_and_path(helps):

@@ -1,6 +1,7 @@
 """Which checkpoints of a folder are kept, and the removal of the others."""
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping, Sequence
 
@@ -26,9 +27,10 @@ class Ranking:
     keep: int
 
     def best(self) -> list[int]:
-        """The steps to keep, the best first; of equals the earliest."""
+        """The steps to keep, the best first; of equals the earliest, never what is no number."""
         sign = 1 if self.lower else -1
-        return sorted(self.values, key=lambda step: (sign * self.values[step], step))[: self.keep]
+        known = [step for step, value in self.values.items() if not math.isnan(value)]
+        return sorted(known, key=lambda step: (sign * self.values[step], step))[: self.keep]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mtf_synthesizer import names, paths
+from mtf_synthesizer import json_text, names, paths
 from mtf_synthesizer.checkpoints import Checkpoint
 
 # Of the true targets: how text is decoded does not matter.
@@ -49,7 +49,7 @@ def read(model_dir: str | os.PathLike[str], found: Sequence[Checkpoint]) -> list
     scores: list[Score] = []
     for path in paths.matching(paths.of(model_dir), "eval_*.json"):
         try:
-            report = json.loads(path.read_text("utf-8"))
+            report = json_text.parse(path.read_text("utf-8"))
             scores += list(_of_report(report, fingerprints))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise names.UserError(
