@@ -21,6 +21,7 @@ KINDS = {
     "sizes": "size",
     "runs": "run",
     "experiments": "experiment",
+    "meshes": "mesh",
 }
 # What stands in the same place of a command line: --synthesizer takes a baseline, too.
 _BESIDE = {"synthesizers": ("baselines",)}
