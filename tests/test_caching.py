@@ -12,10 +12,12 @@ import sys
 import mtf_synthesizer.compat
 
 import pytest
+import ram_folders
 import runner_tasks
 import seqio
 import small_files
 import tensorflow.compat.v1 as tf
+import tensorflow_datasets as tfds
 from test_runner import SMALLEST
 
 from mtf_synthesizer import configuration, names, runner, task_caches, vocabulary_record
@@ -110,6 +112,23 @@ def test_training_reads_the_cache(from_cache, tmp_path):
     found = losses(from_cache[1])
     assert found == pytest.approx(losses(train(tmp_path / "a", SAME_AS_CACHE)), rel=1e-6)
     assert found != pytest.approx(losses(train(tmp_path / "b")), rel=1e-3)
+
+
+def test_a_cache_in_a_remote_folder(caches):
+    bucket = ram_folders.bucket()
+    (bucket / TASK).mkdir(parents=True)
+    for file in (caches / TASK).iterdir():
+        (bucket / TASK).copy_from(file, file.name)
+    task_caches.read_from([str(bucket)])
+    try:
+        task = seqio.TaskRegistry.get(TASK)
+        task_caches.check(TASK, {key: {} for key in vocabulary_record.FEATURES})
+        assert task_caches.splits(task) == ["train"]
+        rows = tfds.as_numpy(task.get_dataset(None, "train", use_cached=True, shuffle=False))
+        words = [bytes(list(row["inputs"][:-1] - 3)).decode() for row in rows]
+    finally:
+        task_caches.read_from(())
+    assert words == list(CACHED)
 
 
 def test_fine_tuning_reads_the_data_again(from_cache, tmp_path):
