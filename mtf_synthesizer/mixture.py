@@ -13,6 +13,7 @@ from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer.cost import Cost, Sizes, weights
 from mtf_synthesizer.interface import SynthesizingFunction, View
+from mtf_synthesizer.late_sums import cast
 
 
 @gin.configurable
@@ -69,7 +70,7 @@ class Sum(SynthesizingFunction):
         self.functions = _checked("Sum.functions", functions)
 
     def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
-        return _added([mtf.cast(f.logits(context, x, view), tf.float32) for f in self.functions])
+        return _added([cast(f.logits(context, x, view), tf.float32) for f in self.functions])
 
     def cost(self, sizes: Sizes) -> Cost:
         return _costs_of(self.functions, sizes)

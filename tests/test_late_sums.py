@@ -11,16 +11,24 @@ from mtf_synthesizer import late_sums
 from mtf_synthesizer.attention import SyntheticAttention
 from mtf_synthesizer.costs import liveness
 from mtf_synthesizer.costs.one_device import OneDevice
-from mtf_synthesizer.synthesizers import Random
+from mtf_synthesizer.mixture import Sum
+from mtf_synthesizer.synthesizers import DotProduct, Random
 
 HEADS, LENGTH = 3, 7
 TOKENS = np.array([[3, 5, 2, 0, 0, 0, 0], [1] * LENGTH])
 
 
+FUNCTIONS = {
+    "r": lambda: Random(LENGTH),
+    "r_plus_v": lambda: Sum([Random(LENGTH), DotProduct()]),
+}
+
+
 @pytest.mark.parametrize("causal", [False, True])
-def test_a_table_is_added_up_once(causal):
-    """For all that comes of it, the sum of the numerator and that of the norm."""
-    layer = SyntheticAttention(Random(LENGTH), HEADS, key_value_size=D_KV)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_table_is_added_up_once(name, causal):
+    """For all that comes of it; of R alone the sum of the numerator and that of the norm."""
+    layer = SyntheticAttention(FUNCTIONS[name](), HEADS, key_value_size=D_KV)
     with tf.Graph().as_default():
         mesh = mtf.Mesh(mtf.Graph(), "test")
         context = layer_context(

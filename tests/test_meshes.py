@@ -1,7 +1,10 @@
 """The mesh files: what they split, what can't be split, and a run on two virtual devices."""
 
+import mtf_synthesizer.compat
+
 import pytest
 import runner_tasks  # noqa: F401  (registers the tasks)
+import tensorflow.compat.v1 as tf
 from runner_tasks import PAIRS
 
 from mtf_synthesizer import configuration, mesh_devices, meshes, names, runner, stock
@@ -36,7 +39,10 @@ def test_devices_are_as_many_as_the_mesh_has(mesh, monkeypatch):
         assert dict(shape) == SHAPES[mesh]
         devices = mesh_devices.visible_devices()
     assert devices == [f"cpu:{n}" for n in range(2 if mesh != "data_heads" else 4)]
-    assert mesh_devices._session_config().device_count["CPU"] == len(devices)
+    estimator = tf.estimator.Estimator(lambda features, labels, mode: None)
+    with tf.Session(config=estimator.config.session_config) as session:
+        there = [each for each in session.list_devices() if each.device_type == "CPU"]
+    assert len(there) == len(devices)
 
 
 def test_more_than_the_visible_cards(monkeypatch):
