@@ -6,20 +6,17 @@ collects its scalar summaries. `ObservedEstimator` stands between it and the Est
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mtf_synthesizer.compat
 
-import gin
-import gin.tf
 import mesh_tensorflow as mtf
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tensorflow.compat.v1 import estimator as tf_estimator
 
-from mtf_synthesizer import attention, evaluation_graph, names, paths, repeatable
-from mtf_synthesizer.checkpoints import OPERATIVE_CONFIG
+from mtf_synthesizer import attention, evaluation_graph, names, repeatable, whole_files
 from mtf_synthesizer.evaluation_graph import in_order
 
 _ALPHA = "mixture/alpha"
@@ -57,10 +54,9 @@ class ObservedEstimator:
                 # tf.summary.scalar would number the tag: Mesh has an operation of this name.
                 summary = tf.raw_ops.ScalarSummary(tags=name, values=value)
                 tf.add_to_collection(tf.GraphKeys.SUMMARIES, summary)
-            _without_graph_files(spec.training_chief_hooks)
             loss = _without_print(spec.loss)
             # Before Mesh's, one of which saves: what is known of a step comes first.
-            hooks = [hook(loss), *map(_whole, spec.training_chief_hooks)]
+            hooks = [hook(loss), *map(whole_files.hook, spec.training_chief_hooks)]
             return spec._replace(loss=loss, training_chief_hooks=hooks)
 
         self._estimator = tf_estimator.Estimator(
@@ -113,39 +109,6 @@ def check_same_model(model_dir: str) -> None:
 def _without_print(loss: tf.Tensor) -> tf.Tensor:
     """The tensor that Mesh wraps into tf.Print."""
     return loss.op.inputs[0] if loss.op.type == "Print" else loss
-
-
-def _without_graph_files(hooks: Iterable[tf.train.SessionRunHook]) -> None:
-    """Keeps Mesh's hook from writing graph.pbtxt and a .meta file with every checkpoint.
-
-    Nothing reads them, and for a small model they take longer than its first steps.
-    """
-    for hook in hooks:
-        if isinstance(hook, tf.train.CheckpointSaverHook):
-            hook._save_graph_def = False  # what its constructor has an argument for
-
-
-def _whole(hook: tf.train.SessionRunHook) -> tf.train.SessionRunHook:
-    """Gin's own hook, which would leave half a file when killed, with the one that can't."""
-    is_gins = isinstance(hook, gin.tf.GinConfigSaverHook)
-    return ConfigurationHook(hook._output_dir) if is_gins else hook
-
-
-class ConfigurationHook(gin.tf.GinConfigSaverHook):
-    """Writes operative_config.gin, which is there whole or not at all.
-
-    Args:
-      model_dir: the folder.
-    """
-
-    def __init__(self, model_dir: str):
-        super().__init__(model_dir, include_step_in_filename=True)
-        self._folder = paths.of(model_dir)
-
-    def after_create_session(self, session: Any = None, coord: Any = None) -> None:
-        super().after_create_session(session, coord)
-        step = session.run(tf.train.get_global_step())
-        (self._folder / f"operative_config-{step}.gin").replace(self._folder / OPERATIVE_CONFIG)
 
 
 class AttentionListener(tf_estimator.CheckpointSaverListener):

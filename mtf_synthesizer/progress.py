@@ -119,7 +119,7 @@ def training_hook(
     """
     import tensorflow.compat.v1 as tf
 
-    notice = notice or termination.Notice()
+    signalled = notice or termination.Notice()
 
     class ProgressHook(tf.train.SessionRunHook):
         def begin(self) -> None:
@@ -136,7 +136,7 @@ def training_hook(
             self._from, self._since = step, time.monotonic()
 
         def before_run(self, run_context: Any) -> Any:
-            notice.steps_begin()
+            signalled.steps_begin()
             return tf.train.SessionRunArgs([self._step, loss])
 
         def after_run(self, run_context: Any, run_values: Any) -> None:
@@ -160,7 +160,7 @@ def training_hook(
                     }
                 )
                 self._start_interval(step)
-            if notice.came:
+            if signalled.came:
                 run_context.request_stop()
 
         def end(self, session: Any) -> None:

@@ -66,3 +66,12 @@ def test_training_goes_on_without_the_file(tmp_path, content):
 def test_a_folder_without_checkpoints_is_left_alone(tmp_path):
     checkpoint_state.point_to_complete(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_left_of_an_unfinished_checkpoint_is_removed(tmp_path):
+    left = tmp_path / "model.ckpt-7_temp" / "part-00000-of-00001.data-00000-of-00001"
+    left.parent.mkdir()
+    left.touch()
+    (tmp_path / "model.ckpt-3.index").touch()
+    checkpoint_state.remove_unfinished(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt-3.index"]

@@ -143,7 +143,10 @@ def test_the_losses_are_those_of_a_run_without_a_stop(tmp_path, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         killed_after(7, patched)  # checkpoints are of steps 1, 4 and 7, which is not reached
         train(tmp_path / "stopped", **options)
+    saved = tmp_path / "stopped" / "model.ckpt-4.index"
+    written = saved.stat().st_mtime_ns
     stopped = train(tmp_path / "stopped", **options)
+    assert saved.stat().st_mtime_ns == written  # not once more, which a kill could undo
     assert (stopped["step"], stopped["trained"]) == (8, 4)
     assert [(row["step"], row["loss"]) for row in stopped["losses"]] == [
         (row["step"], row["loss"]) for row in whole

@@ -16,6 +16,7 @@ from runner_tasks import BOTH, CHAIN, PAIRS, SOME_WITH_TEST, TEXT, WITHOUT_TEST
 from mtf_synthesizer import (
     names,
     progress,
+    run_lock,
     run_record,
     runner,
     termination,
@@ -318,6 +319,22 @@ def test_termination_saves_and_the_same_command_goes_on(tmp_path, monkeypatch):
     again = train(tmp_path, steps=4)
     assert (again["step"], again["trained"]) == (4, 3)
     assert [row["step"] for row in again["losses"]] == [1, 2, 3, 4]
+
+
+def test_termination_before_the_first_step_ends_at_once(tmp_path, monkeypatch):
+    """While the graph is being built: nothing is trained, nothing saved, nothing left locked."""
+
+    def terminated(task, model):
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("went on")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runner.stock, "check_features", terminated)
+        with pytest.raises(termination.Terminated, match="before the first step"):
+            train(tmp_path, steps=4)
+    assert not list(tmp_path.glob("model.ckpt-*"))
+    with run_lock.held(tmp_path):
+        pass
 
 
 def test_same_seed_same_losses(trained, tmp_path):
