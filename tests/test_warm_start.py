@@ -8,7 +8,7 @@ import runner_tasks
 import whole_models
 from test_runner import SMALLEST, train
 
-from mtf_synthesizer import cli, names, runner
+from mtf_synthesizer import cli, names, new_folder, paths, runner, saving
 from mtf_synthesizer.serving import line_prediction, text_lines
 from mtf_synthesizer.warm_start import command
 
@@ -212,6 +212,16 @@ def test_the_arguments_are_checked_without_a_model(tmp_path):
     with pytest.raises(SystemExit):
         warm_start(tmp_path, tmp_path / "m", "--alpha_v", "1.0")
     assert warm_start(tmp_path, tmp_path / "m", "--synthesizer", "lightconv") == 2
+
+
+def test_a_new_folder_of_another_file_system_is_copied_there():
+    place = paths.of("ram://warm_start/m")
+    with new_folder.made(place) as folder:
+        for name in ("checkpoint", "a/b", "c"):
+            saving.write_text(folder / name, name)
+        assert not place.exists()
+    for name in ("checkpoint", "a/b", "c"):
+        assert (place / name).read_text() == name
+    assert [each.name for each in place.parent.iterdir()] == ["m"]
     with pytest.raises(names.UserError, match="not empty"):
-        (tmp_path / "file").write_text("")
-        command.check_new(str(tmp_path))
+        new_folder.check("--model_dir", place)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 from collections.abc import Mapping
 
-from mtf_synthesizer import configuration, names, paths, saving
+from mtf_synthesizer import configuration, names, new_folder
 from mtf_synthesizer.shared_arguments import add_configuration, positive
 
 RECORD = "mtf_synthesizer.json"
@@ -61,20 +60,13 @@ def check(args: argparse.Namespace) -> None:
     """Answers mistakes without TensorFlow.
 
     Raises:
-      names.UserError: no model or checkpoint, a misspelt binding, or the folder is there.
+      names.UserError: no model or checkpoint, a misspelt binding, or the folder is not empty.
     """
     wanted(args)
     configuration.chosen_checkpoints(args.model_dir, args.checkpoint)
     if args.checkpoint == "all":
         raise names.UserError("export takes one checkpoint: choose latest or a step, not all")
-    check_new(args.output)
-
-
-def check_new(output: str | os.PathLike[str]) -> None:
-    """Raises a UserError unless a folder can be made there."""
-    if paths.of(output).exists():
-        raise names.UserError(f"--output {output} is there: remove it, or choose another folder")
-    saving.check_folder(output)
+    new_folder.check("--output", args.output)
 
 
 def wanted(args: argparse.Namespace) -> configuration.Configuration:

@@ -1,9 +1,9 @@
 """A trained model as a TensorFlow SavedModel that reads and writes texts: T5's own export."""
 
-import contextlib
 import gc
 import os
-from collections.abc import Callable, Iterator, Mapping
+import pathlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mtf_synthesizer.compat
@@ -12,11 +12,11 @@ import mesh_tensorflow as mtf
 from mesh_tensorflow.transformer import utils
 from tensorflow.compat.v1 import estimator as tf_estimator
 
-from mtf_synthesizer import names, paths, prediction, quiet, saving, stock
+from mtf_synthesizer import names, new_folder, prediction, quiet, saving, stock
 from mtf_synthesizer.configuration import Checkpoint, Configuration
 from mtf_synthesizer.costs.cost_rows import bound
 from mtf_synthesizer.evaluation_report import versions
-from mtf_synthesizer.serving.export_command import MODES, RECORD, Mode, check_new
+from mtf_synthesizer.serving.export_command import MODES, RECORD, Mode
 from mtf_synthesizer.tasks import vocabularies
 
 _SIGNATURE = "serving_default"
@@ -55,8 +55,8 @@ def export(
     Raises:
       names.UserError: the folder is there, or this type of model has no such mode.
     """
-    check_new(output)
-    with stock.configured(wanted, verbose), _renamed_when_complete(output) as folder:
+    new_folder.check("--output", output)
+    with stock.configured(wanted, verbose), new_folder.made(output) as folder:
         trained = stock.build(model_dir)
         names.check(f"type of model for --mode {mode}", trained.model_type, MODES[mode].model_types)
         stock.check_vocabulary(stock.configured_task(), model_dir)
@@ -65,7 +65,7 @@ def export(
         estimator = _Exporter(_estimator(model_dir, trained, MODES[mode], rows))
         # TensorFlow calls it an error that Mesh asserts something and does not use the assertion.
         with quiet.without_messages(not verbose):
-            made = utils.export_model(
+            version = utils.export_model(
                 estimator,
                 str(folder),
                 trained.vocabulary,
@@ -76,6 +76,7 @@ def export(
                 checkpoint_path=checkpoint.path,
             )
             gc.collect()  # it says so when the assertion is forgotten
+        _move_up(pathlib.Path(version.decode()), folder)
         record = {
             "mode": mode,
             "model_dir": str(model_dir),
@@ -89,10 +90,15 @@ def export(
             "vocabulary": _described(trained.vocabulary),
             "versions": versions(),
         }
-        version = paths.of(made.decode())
-        saving.write_json(version / "assets.extra" / RECORD, record)
-        version.replace(folder / "model")
+        saving.write_json(folder / "assets.extra" / RECORD, record)
     return record
+
+
+def _move_up(version: pathlib.Path, folder: pathlib.Path) -> None:
+    """Out of the sub-folder that is named by the time."""
+    for each in version.iterdir():
+        each.replace(folder / each.name)
+    version.rmdir()
 
 
 def _described(vocabulary: Any) -> dict[str, Any]:
@@ -100,19 +106,6 @@ def _described(vocabulary: Any) -> dict[str, Any]:
         "inputs": vocabularies.describe(utils.inputs_vocabulary(vocabulary)),
         "targets": vocabularies.describe(utils.targets_vocabulary(vocabulary)),
     }
-
-
-@contextlib.contextmanager
-def _renamed_when_complete(output: str | os.PathLike[str]) -> Iterator[paths.Path]:
-    """A folder whose sub-folder `model` becomes the output; nothing is left of it otherwise."""
-    target = paths.of(output)
-    folder = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-        (folder / "model").replace(target)
-    finally:
-        paths.remove_folder(folder)
 
 
 def _estimator(

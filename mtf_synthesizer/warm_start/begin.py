@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from mtf_synthesizer import (
     __version__,
     evaluation_graph,
     names,
+    new_folder,
     paths,
     saving,
     stock,
@@ -78,11 +80,8 @@ def begin(
       names.UserError: the checkpoint does not fit the model, the vocabulary not the checkpoint,
         or the folder is not empty.
     """
-    command.check_new(str(model_dir))
-    target = paths.of(model_dir)
-    folder = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    folder.mkdir(parents=True)
-    try:
+    new_folder.check("--model_dir", model_dir)
+    with new_folder.made(model_dir) as folder:
         with stock.configured(wanted, verbose), tf.Graph().as_default():
             vocabulary = _remember_vocabulary(folder, start, chooses_vocabulary)
             tf.set_random_seed(seed)
@@ -93,10 +92,6 @@ def begin(
             saving.write_text(folder / OPERATIVE_CONFIG, gin.config_str())
         record = {"package_version": __version__, **command.summary(begun)}
         saving.write_json(folder / RECORD, record)
-        folder.replace(target)
-    finally:
-        if folder.exists():
-            paths.remove_folder(folder)
     return begun
 
 
@@ -185,7 +180,7 @@ def _layers(model: evaluation_graph.Model) -> Iterator[tuple[str, SyntheticAtten
                 yield f"{stack.name}/{layer.name}/{SyntheticAttention.__name__}", layer
 
 
-def _save(folder: paths.Path, reader: Any, begun: Begun) -> None:
+def _save(folder: pathlib.Path, reader: Any, begun: Begun) -> None:
     """Writes the checkpoint: what the plan says, and initial values for the optimizer."""
     entries = {entry.name: entry for entry in begun.plan.entries}
     step = tf.train.get_global_step()
@@ -211,7 +206,7 @@ def _value(entry: plan.Entry | None, reader: Any) -> np.ndarray | None:
     return entry.change(np.asarray(reader.get_tensor(entry.source), np.float32))
 
 
-def _remember_vocabulary(folder: paths.Path, start: Checkpoint, chosen: bool) -> str:
+def _remember_vocabulary(folder: pathlib.Path, start: Checkpoint, chosen: bool) -> str:
     """Keeps the vocabulary of the other model, or the one that was asked for.
 
     Raises:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from mtf_synthesizer import bindings, checkpoints, configuration, names, paths, saving
+from mtf_synthesizer import bindings, checkpoints, configuration, names, new_folder, paths
 from mtf_synthesizer.shared_arguments import add_configuration, positive
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1")
 
 
 def check(args: argparse.Namespace) -> None:
@@ -79,18 +80,8 @@ def check(args: argparse.Namespace) -> None:
     """
     if args.synthesizer is not None:
         names.check("synthesizer", args.synthesizer, names.known("synthesizers"))
-    check_new(args.model_dir)
+    new_folder.check("--model_dir", args.model_dir)
     wanted(args)
-
-
-def check_new(model_dir: str) -> None:
-    """Raises a UserError unless a new folder can be made there."""
-    folder = paths.of(model_dir)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise names.UserError(
-            f"--model_dir {model_dir} is there and not empty: choose a new folder"
-        )
-    saving.check_folder(model_dir)
 
 
 def wanted(args: argparse.Namespace) -> configuration.Configuration:
