@@ -35,6 +35,8 @@ _OF_MODEL = {
 }
 _OF_LAYERS = {"num_heads": "heads", "key_value_size": "d_kv", "hidden_size": "d_ff"}
 
+_CHOICE = re.compile(r"meshes/\w+\.gin|\s*(data|model)_devices\s*=.*")
+
 Axes = Mapping[str, int]
 Rules = Mapping[str, str]
 
@@ -56,6 +58,11 @@ def check(files: Sequence[str], params: Sequence[str]) -> None:
     _check_devices(bound.value("run", "mesh_devices"), axes)
     for binding, dimension, size in _sizes(bound):
         check_size(binding, dimension, size, axes, rules)
+
+
+def is_choice(given: str) -> bool:
+    """Whether a `--gin_file` or `--gin_param` says nothing but which devices there are."""
+    return _CHOICE.fullmatch(given) is not None
 
 
 def check_size(binding: str, dimension: str, size: int, axes: Axes, rules: Rules) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import os
 from typing import Any
 
-from mtf_synthesizer import __version__, json_text, names, paths, saving
+from mtf_synthesizer import __version__, json_text, meshes, names, paths, saving
 from mtf_synthesizer.checkpoint_tools import averaged_folder
 from mtf_synthesizer.checkpoints import Checkpoint, checkpoints
 from mtf_synthesizer.configuration import Request
@@ -71,6 +71,7 @@ def remember(
 
 def _asked(request: Request, seed: int) -> dict[str, Any]:
     """What must stay the same, as JSON has it."""
+    request = _without_mesh(request)
     fields = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
     fields |= {"seed": seed, "run": request.run or (None if request.experiment else "pretrain")}
     return {
@@ -78,6 +79,15 @@ def _asked(request: Request, seed: int) -> dict[str, Any]:
         for name, value in fields.items()
         if name in (*_COMPARED, _FILES)
     } | {_DIGESTS: [_digest(str(file)) for file in request.gin_files]}
+
+
+def _without_mesh(request: Request) -> Request:
+    """Checkpoints fit any mesh, so a run may go on with other devices."""
+    files, params = (
+        [each for each in given if not meshes.is_choice(str(each))]
+        for given in (request.gin_files, request.gin_params)
+    )
+    return dataclasses.replace(request, gin_files=files, gin_params=params)
 
 
 def _digest(gin_file: str) -> str | None:

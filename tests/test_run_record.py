@@ -54,6 +54,15 @@ def test_another_run_is_refused(begun, change, shown):
     assert f"holds another run: {shown}. " in str(error.value)
 
 
+def test_a_run_goes_on_with_other_devices(begun):
+    split = dataclasses.replace(
+        ASKED, gin_files=["meshes/data.gin"], gin_params=(*ASKED.gin_params, "data_devices = 4")
+    )
+    assert run_record.resumed(begun, split, 3) is split
+    run_record.remember(begun, split, 3, None)
+    assert run_record.resumed(begun, ASKED, 3) is ASKED
+
+
 def test_another_seed_is_refused(begun):
     with pytest.raises(names.UserError, match="--seed 3, not --seed 4"):
         run_record.resumed(begun, ASKED, 4)
