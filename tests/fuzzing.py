@@ -1,5 +1,6 @@
 """Damage for hypothesis: what happens to files on disks, in downloads and in editors."""
 
+import copy
 import json
 
 from hypothesis import strategies as st
@@ -50,7 +51,7 @@ def _other_value(draw, content):
     return b"\n".join(lines)
 
 
-_ACCIDENTS = (_cut, _other_byte, _inserted, _moved_lines, _other_value, _other_value)
+_ACCIDENTS = (_cut, _other_byte, _inserted, _moved_lines, *[_other_value] * 4)
 
 
 @st.composite
@@ -67,15 +68,24 @@ def _encoded(text):
     return text.encode("utf-8", "surrogatepass")
 
 
+def _places(value, place=()):
+    """Every part of a JSON value, by the keys and indices that lead to it."""
+    yield place
+    if isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _places(part, (*place, key))
+
+
 @st.composite
 def changed(draw, value):
     """A JSON value in which one part, at any depth, is another or is gone."""
-    if not isinstance(value, dict | list) or not value or draw(st.integers(0, 4)) == 0:
-        return draw(JSON)
-    value = value.copy()
-    key = draw(st.sampled_from(sorted(value) if isinstance(value, dict) else range(len(value))))
-    if draw(st.integers(0, 4)) == 0:
-        del value[key]
+    *outer, last = draw(st.sampled_from(list(_places({"all": value}))[1:]))
+    whole = {"all": copy.deepcopy(value)}
+    part = whole
+    for key in outer:
+        part = part[key]
+    if outer and draw(st.integers(0, 4)) == 0:
+        del part[last]
     else:
-        value[key] = draw(changed(value[key]))
-    return value
+        part[last] = draw(JSON)
+    return whole["all"]

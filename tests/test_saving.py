@@ -13,6 +13,13 @@ def test_files_are_replaced_whole(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["x.json"]
 
 
+def test_what_can_not_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "x.json" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError):
+        saving.write_json(tmp_path / "x.json", {"a": 1})
+    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
 def test_what_can_be_written(tmp_path):
     saving.check_file(tmp_path / "new" / "folder" / "x")
     with pytest.raises(names.UserError, match="is a folder"):
@@ -37,6 +44,9 @@ def test_predictions_replace_nothing_but_predictions(tmp_path):
     path.write_text("mine\n")
     with pytest.raises(names.UserError, match="holds no predictions"):
         prediction._check_replaceable(path)
-    path.write_text('{"task": "t", "prediction": "x"}\n')
+    path.write_bytes(b"\n\x07<pad>")  # as a SentencePiece model begins
+    with pytest.raises(names.UserError, match="holds no predictions"):
+        prediction._check_replaceable(path)
+    path.write_text('\n{"task": "t", "prediction": "x"}\n')
     prediction._check_replaceable(path)
     prediction._check_replaceable(tmp_path / "absent")
