@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pathlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -11,7 +10,6 @@ from mtf_synthesizer import names, paths, saving
 
 # Copied after all others: without them nothing takes a folder for a model.
 _LAST = ("checkpoint", "saved_model.pb")
-_BLOCK = 1 << 24
 
 
 def check(flag: str, path: str | os.PathLike[str]) -> None:
@@ -28,7 +26,7 @@ def check(flag: str, path: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def made(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+def made(path: str | os.PathLike[str]) -> Iterator[paths.Path]:
     """Gives a folder of this machine to write to, which then takes its place.
 
     Whatever goes wrong inside, nothing is left of it.
@@ -45,14 +43,14 @@ def made(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         yield folder
         folder.replace(target)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            paths.remove_folder(folder)
 
 
 def _copy(source: pathlib.Path, target: paths.RemotePath) -> None:
     """File by file: object stores know no folders, and have none to rename."""
     files = [each for each in source.rglob("*") if each.is_file()]
-    for file in sorted(files, key=lambda each: (each.name in _LAST, each)):
+    for file in sorted(files, key=lambda each: (each.name in _LAST, str(each))):
         new = target / file.relative_to(source)
         new.parent.mkdir(parents=True, exist_ok=True)
-        with open(file, "rb") as read, new.open("wb") as write:
-            shutil.copyfileobj(read, write, _BLOCK)
+        new.parent.copy_from(file, new.name)

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import mesh_tensorflow as mtf
 from mesh_tensorflow.transformer import utils
 from tensorflow.compat.v1 import estimator as tf_estimator
 
-from mtf_synthesizer import names, new_folder, prediction, quiet, saving, stock
+from mtf_synthesizer import names, new_folder, paths, prediction, quiet, saving, stock
 from mtf_synthesizer.configuration import Checkpoint, Configuration
 from mtf_synthesizer.costs.cost_rows import bound
 from mtf_synthesizer.evaluation_report import versions
@@ -76,7 +75,7 @@ def export(
                 checkpoint_path=checkpoint.path,
             )
             gc.collect()  # it says so when the assertion is forgotten
-        _move_up(pathlib.Path(version.decode()), folder)
+        _move_up(paths.of(version.decode()), folder)
         record = {
             "mode": mode,
             "model_dir": str(model_dir),
@@ -94,11 +93,11 @@ def export(
     return record
 
 
-def _move_up(version: pathlib.Path, folder: pathlib.Path) -> None:
+def _move_up(version: paths.Path, folder: paths.Path) -> None:
     """Out of the sub-folder that is named by the time."""
-    for each in version.iterdir():
-        each.replace(folder / each.name)
-    version.rmdir()
+    for name in [each.name for each in version.iterdir()]:
+        (version / name).replace(folder / name)
+    paths.remove_folder(version)
 
 
 def _described(vocabulary: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -180,7 +179,7 @@ def _layers(model: evaluation_graph.Model) -> Iterator[tuple[str, SyntheticAtten
                 yield f"{stack.name}/{layer.name}/{SyntheticAttention.__name__}", layer
 
 
-def _save(folder: pathlib.Path, reader: Any, begun: Begun) -> None:
+def _save(folder: paths.Path, reader: Any, begun: Begun) -> None:
     """Writes the checkpoint: what the plan says, and initial values for the optimizer."""
     entries = {entry.name: entry for entry in begun.plan.entries}
     step = tf.train.get_global_step()
@@ -206,7 +205,7 @@ def _value(entry: plan.Entry | None, reader: Any) -> np.ndarray | None:
     return entry.change(np.asarray(reader.get_tensor(entry.source), np.float32))
 
 
-def _remember_vocabulary(folder: pathlib.Path, start: Checkpoint, chosen: bool) -> str:
+def _remember_vocabulary(folder: paths.Path, start: Checkpoint, chosen: bool) -> str:
     """Keeps the vocabulary of the other model, or the one that was asked for.
 
     Raises:
