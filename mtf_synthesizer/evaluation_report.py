@@ -30,6 +30,7 @@ PACKAGES = (
 )
 # Two rows that are equal in these and in whether there is a loss are of the same evaluation.
 _SETTINGS = ("step", "checkpoint", "limit", "decoding")
+_MOST = 2**63  # JSON has numbers that no mean can be taken of
 
 
 def versions() -> dict[str, str]:
@@ -86,9 +87,12 @@ def read(
 
 def _is_row(row: Any) -> bool:
     """Whether a row can be put beside others: best steps and averages are taken of all."""
-    values = row["metrics"].values()
-    numbers = all(isinstance(value, int | float) for value in values)
+    numbers = all(map(_is_number, row["metrics"].values()))
     return isinstance(row["task"], str) and type(row["step"]) is int and numbers
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < _MOST)
 
 
 def merged(before: Report | None, report: Report) -> Report:

@@ -146,7 +146,6 @@ def test_a_report_of_an_evaluation(folder):
         before = evaluation_report.read(path, EVALUATION["task"], EVALUATION["split"], None)
         merged = evaluation_report.merged(before, EVALUATION)
         assert json.dumps(merged)
-        assert evaluation_report.describe(merged)
         assert type(best_step.find(folder, EVALUATION["task"])) is int
 
     survives(folder, path.name, encoded(EVALUATION), read)
