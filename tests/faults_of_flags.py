@@ -254,7 +254,7 @@ NUMBERS = [
     Fault(
         "more than all for V",
         "warm-start --from m --size small --synthesizer rv --model_dir new --alpha_v 1.5",
-        ("--alpha_v: 1.5 is not between 0 and 1",),
+        ("--alpha_v: '1.5' is no number between 0 and 1",),
     ),
     Fault(
         "a mesh that is no pairs",

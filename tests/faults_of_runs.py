@@ -155,7 +155,7 @@ FOLDERS = [
     Fault(
         "an export in place of a folder",
         "export --model_dir runs/m --mode greedy --output data",
-        ("--output data is there: remove it, or choose another folder",),
+        ("--output data is there and not empty: choose a new folder",),
     ),
     Fault(
         "lines to predict that are not there",
