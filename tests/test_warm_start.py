@@ -8,9 +8,12 @@ import runner_tasks
 import whole_models
 from test_runner import SMALLEST, train
 
-from mtf_synthesizer import cli, names, new_folder, paths, runner, saving
+from mtf_synthesizer import cli, configuration, names, new_folder, paths, runner, saving
+from mtf_synthesizer.attention import SyntheticAttention
+from mtf_synthesizer.mixture import Mixture, Sum
 from mtf_synthesizer.serving import line_prediction, text_lines
-from mtf_synthesizer.warm_start import command
+from mtf_synthesizer.synthesizers import DotProduct, FixedRandom, Random
+from mtf_synthesizer.warm_start import begin, command, functions
 
 STEPS = 60  # after which different inputs give different outputs
 STOCK = [param for param in SMALLEST if not param.startswith("max_length")]
@@ -206,6 +209,36 @@ def test_another_length_computes_what_the_layer_computes(mixed, length, rows, pa
     table = whole_models.values(tmp_path / "m")[LAYERS[0] + "random/table"]
     assert table.shape == (2, length, length)
     assert runner.alphas(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("terms", "options", "message"),
+    [
+        ([FixedRandom(5), DotProduct()], {}, "FixedRandom beside the dot product: only Random"),
+        ([Random(5), DotProduct(), DotProduct()], {}, "2 dot products beside"),
+        ([Sum([Random(5)]), DotProduct()], {}, "Sum beside the dot product"),
+        ([Random(5), DotProduct()], {"relative_attention_type": "contextual"}, "'contextual'"),
+    ],
+)
+def test_functions_that_can_not_begin_with_zeros_are_refused(terms, options, message):
+    layer = SyntheticAttention(Mixture(terms), **options)
+    with pytest.raises(names.UserError, match=message):
+        functions.beginning("encoder/x", layer, 0.9)
+
+
+def test_of_two_tables_both_are_zero():
+    layer = SyntheticAttention(Mixture([Random(5), DotProduct(), Random(7)]))
+    found = functions.beginning("encoder/x", layer, 0.9)
+    assert set(found.own) == {"random/table", "random_1/table", "mixture/alpha"}
+    assert found.query_scale == pytest.approx(1 / 0.9, rel=1e-6)
+
+
+def test_a_vocabulary_of_another_size_is_refused(stock_model):
+    (start,) = configuration.chosen_checkpoints(stock_model, "latest")
+    begin._check_sizes({name: {"size": 259} for name in ("inputs", "targets")}, start)
+    record = {"inputs": {"size": 259}, "targets": {"size": 133}}
+    with pytest.raises(names.UserError, match=r"of the targets has 133 words.* has 384"):
+        begin._check_sizes(record, start)
 
 
 def test_the_arguments_are_checked_without_a_model(tmp_path):
