@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import sys
 
 import faults
 import faults_of_files
@@ -41,6 +42,9 @@ def check(capsys, monkeypatch):
 
     def check(fault, place):
         monkeypatch.chdir(place)
+        monkeypatch.setattr(
+            sys, "path", list(sys.path)
+        )  # modules of the user's are looked for here
         fault.change(place)
         before = faults.contents(place)
         if not fault.late:
@@ -98,6 +102,7 @@ def test_what_is_run(check, fault_place, tmp_path, fault):
     # What seqio keeps of a folder by its name, which is that of another test's folder, too.
     seqio.utils.LazyTfdsLoader._MEMOIZED_BUILDERS.clear()
     check(fault, place)
+    seqio.TaskRegistry.remove("fault_empty")  # that one of them adds
 
 
 def test_the_tables_are_long_and_their_titles_differ():
