@@ -248,6 +248,8 @@ def test_configurables_are_what_gin_registers():
         clipping,
         embedding,
         encoder_only,
+        mesh_devices,
+        token_loss,
     )
 
     for found in configurables.scan(["mtf_synthesizer", "mesh_tensorflow.optimize"]):

@@ -42,9 +42,7 @@ def check(capsys, monkeypatch):
 
     def check(fault, place):
         monkeypatch.chdir(place)
-        monkeypatch.setattr(
-            sys, "path", list(sys.path)
-        )  # modules of the user's are looked for here
+        monkeypatch.setattr(sys, "path", list(sys.path))  # grows by where a module is
         fault.change(place)
         before = faults.contents(place)
         if not fault.late:
