@@ -94,6 +94,12 @@ def test_the_beginning_of_something_else_is_refused(tmp_path):
     assert (tmp_path / "out.part").read_text() == "a\n"
 
 
+def test_an_attempt_without_a_line_binds_nobody(tmp_path):
+    interrupted(tmp_path / "out", [])
+    assert write(tmp_path / "out", ["a"], {**MADE_BY, "checkpoint": "x"}) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_mistakes_are_found_before_the_model_is_loaded(tmp_path):
     (tmp_path / "in").write_text("a")
     given_ = str(tmp_path / "in")

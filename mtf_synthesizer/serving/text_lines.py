@@ -109,8 +109,8 @@ class Output:
         self.done = self._keep_whole_lines()
 
     def _check(self, made_by: Mapping[str, Any]) -> None:
-        if not self._part.exists():
-            return
+        if not self._part.exists() or not paths.size(self._part):
+            return  # an attempt that failed before its first line binds nobody
         try:
             found = json.loads(self._record.read_text("utf-8"))
             differing = [name for name in made_by if found.get(name) != made_by[name]]
