@@ -153,7 +153,7 @@ class Soak:
         self._folder, self._kills, self._steps, self._last = folder, kills, steps, last
         self._random = random.Random(seed)
         self._done = 0
-        self._environment = os.environ | {"MTF_SYNTHESIZER_CACHE": str(folder / "vocabulary")}
+        self._environment = {"MTF_SYNTHESIZER_CACHE": str(folder / "vocabulary")} | os.environ
 
     def run(self) -> None:
         """Reports on standard output.

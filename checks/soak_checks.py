@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mtf_synthesizer import bindings
 from mtf_synthesizer.checkpoints import checkpoints
 
 PRETRAIN, FINETUNE = "pretrain", "finetune"
@@ -18,7 +19,7 @@ SPANS, VERSES = "synthesizer_verse_spans_v001", "synthesizer_verses_v001"
 EXAMPLES = 16  # of each task that are evaluated
 # A file that is still being written has one of these; nobody takes it for a result.
 _UNFINISHED = re.compile(r"\.tmp$|_temp/|tempstate")
-_WRITTEN_ONCE = ("operative_config.gin", "run.json", "vocabulary.json", "vocabulary.model")
+_WRITTEN_ONCE = ("run.json", "vocabulary.json", "vocabulary.model")
 
 
 class Violation(Exception):
@@ -80,7 +81,7 @@ class Folder:
         self._losses[model.name] = before | now
 
     def _check_unchanged(self, files: Sequence[pathlib.Path]) -> None:
-        """Records of runs, configurations and predictions are written once."""
+        """Records of runs, vocabularies and predictions are written once."""
         for file in files:
             if file.name in _WRITTEN_ONCE or file.parent.name == "predictions":
                 content = file.read_bytes()
@@ -148,10 +149,18 @@ def _read_zip(file: pathlib.Path) -> None:
                 raise Violation(f"{file}: {name} has rows of several widths")
 
 
+def _read_gin(file: pathlib.Path) -> None:
+    text = file.read_text("utf-8")
+    bindings.statements([str(file)], [])
+    if "run.train_steps" not in text or not text.endswith("\n"):
+        raise ValueError("no end")
+
+
 _READERS: dict[str, Callable[[pathlib.Path], None]] = {
     ".json": _read_json,
     ".jsonl": _read_lines,
     ".zip": _read_zip,
+    ".gin": _read_gin,
 }
 
 

@@ -20,12 +20,12 @@ sys.path.append(str(CHECKS))
 def test_a_training_that_is_killed_once(tmp_path, capsys):
     import soak
 
-    options = ["--kills", "1", "--seed", "2", "--steps", "15", "--last", "pretrain"]
+    options = ["--kills", "1", "--seed", "2", "--steps", "9", "--last", "pretrain"]
     status = soak.main([*options, "--folder", str(tmp_path)])
     said = capsys.readouterr().out
     assert status == 0, said
     assert "kill 1: pretrain, " in said
-    assert "pretrain: 15 losses as without a kill, digit by digit" in said
+    assert "pretrain: 9 losses as without a kill, digit by digit" in said
 
 
 @pytest.fixture
@@ -76,6 +76,10 @@ WRONG = {
     "record gone": (lambda m: (m / "run.json").unlink(), "are gone"),
     "half of JSON": (lambda m: (m / "x.json").write_text('{"a": '), "x.json can't be read"),
     "half of a line": (lambda m: (m / "x.jsonl").write_text('{}\n{"a'), "x.jsonl can't be read"),
+    "half of a configuration": (
+        lambda m: (m / "operative_config.gin").write_text("run.train_steps = 3\nx = ["),
+        "config.gin can't be read",
+    ),
     "half of a zip": (lambda m: (m / "x.zip").write_bytes(b"PK\3\4"), "x.zip can't be read"),
 }
 
