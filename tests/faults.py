@@ -5,6 +5,7 @@ python tests/faults.py      writes the tables of docs/errors.md anew
 
 import dataclasses
 import fnmatch
+import importlib
 import pathlib
 import re
 from collections.abc import Callable
@@ -127,13 +128,13 @@ def folder(name):
     return lambda place: (place / name).mkdir(parents=True)
 
 
+MODULES = ("flags", "bindings", "files", "predictions", "runs", "tasks")
+
+
 def tables():
     """Title of a table -> its faults."""
-    import faults_of_files
-    import faults_of_flags
-    import faults_of_runs
-
-    return {**faults_of_flags.TABLES, **faults_of_files.TABLES, **faults_of_runs.TABLES}
+    modules = [importlib.import_module(f"faults_of_{subject}") for subject in MODULES]
+    return {title: table for module in modules for title, table in module.TABLES.items()}
 
 
 def markdown():

@@ -1,6 +1,6 @@
-"""Mistakes of the command line: names, bindings, numbers. All are found before TensorFlow."""
+"""Mistakes of the command line: names, numbers, places. All are found before TensorFlow."""
 
-from faults import Fault, every, folder, written
+from faults import Fault, folder, written
 
 TRAIN = "train --model_dir new --task synthesizer_verses_v001"
 RV = f"{TRAIN} --size tiny --synthesizer rv"
@@ -8,11 +8,6 @@ BENCH = "bench --size tiny --no_memory"
 COST = "cost --synthesizer rv --size tiny"
 MODEL = "--model_dir nowhere --task synthesizer_verses_v001"
 COMMON = (RV, TRAIN, BENCH, COST, f"maps {MODEL}")  # what docs/errors.md leaves out
-
-
-def bound(title, binding, *said):
-    """A binding of --gin_param."""
-    return Fault(title, f'{RV} --gin_param "{binding}"', said)
 
 
 NAMES = [
@@ -84,118 +79,6 @@ NAMES = [
         "T5's program without a folder",
         "t5 --gin_file=sizes/tiny.gin",
         ("no --model_dir given", "a folder that all its runs share"),
-    ),
-]
-
-BINDINGS = [
-    bound(
-        "a parameter that is misspelt",
-        "SyntheticAttention.num_head = 2",
-        "SyntheticAttention has no parameter 'num_head'. Did you mean 'num_heads'",
-        "Parameters:",
-    ),
-    bound(
-        "a function or class that is misspelt",
-        "Randm.max_length = 2",
-        "unknown configurable 'Randm'. Did you mean 'Random'",
-        "--module_import",
-    ),
-    bound(
-        "a reference that is misspelt",
-        "Sum.functions = [@Rndom()]",
-        "unknown configurable 'Rndom'. Did you mean 'Random'",
-    ),
-    bound(
-        "a macro that is misspelt",
-        "d_modle = 64",
-        "no gin file uses a macro 'd_modle'. Did you mean 'd_model'",
-    ),
-    bound(
-        "a macro that is never set",
-        "run.batch_size = %batchsize",
-        "the macro %batchsize is never set.",
-    ),
-    bound("a binding that is no gin", "d_model = = 3", "d_model = = 3", "not valid gin syntax"),
-    bound("a bracket that is not closed", "d_model = (1,", "not valid gin syntax"),
-    bound("a key that can be none", "d_model = {[]: 1}", "not valid gin syntax", "unhashable"),
-    bound(
-        "a word for a number",
-        "num_layers = 'four'",
-        "num_layers must be a whole number above 0, not 'four'",
-    ),
-    bound("no width", "d_model = 0", "d_model must be a whole number above 0, not 0"),
-    bound(
-        "fewer heads than none",
-        "SyntheticAttention.num_heads = -1",
-        "num_heads must be a whole number above 0, not -1",
-    ),
-    bound(
-        "half a position",
-        "Random.max_length = 2.5",
-        "max_length must be a whole number above 0, or None, not 2.5",
-    ),
-    bound(
-        "more dropout than all",
-        "dropout_rate = 2.0",
-        "dropout_rate must be a number from 0 up to, but not, 1, not 2.0",
-    ),
-    bound(
-        "an infinite learning rate",
-        "utils.run.learning_rate_schedule = 1e999",
-        "learning_rate_schedule must be a finite number, 0 or more, not inf",
-    ),
-    bound(
-        "a learning rate that is no number",
-        "utils.run.learning_rate_schedule = 'NaN'",
-        "learning_rate_schedule must be a finite number, 0 or more, not 'NaN'",
-    ),
-    bound("a number for a switch", "pack = 1", "pack must be True or False, not 1"),
-    bound(
-        "a batch of no tokens",
-        "run.batch_size = ('tokens_per_batch', 0)",
-        "batch_size must be a whole number above 0, or a pair like",
-    ),
-    Fault(
-        "a gin file that is misspelt",
-        f"{RV} --gin_file clip_gradient.gin",
-        ("gin file 'clip_gradient.gin' not found. Did you mean 'clip_gradients.gin'", "Looked in"),
-    ),
-    Fault(
-        "a folder for a gin file",
-        f"{RV} --gin_file sizes",
-        ("gin file 'sizes' not found.",),
-    ),
-    Fault(
-        "names that are misspelt in a gin file",
-        f"{RV} --gin_file mine.gin",
-        ("mine.gin:2: Mixture has no parameter 'function'. Did you mean 'functions'",),
-        written("mine.gin", "# mine\nMixture.function = [@Random()]\n"),
-    ),
-    Fault(
-        "a gin file that includes one that is not there",
-        f"{RV} --gin_file mine.gin",
-        ("gin file 'sizes/tinny.gin' not found. Did you mean 'sizes/tiny.gin'",),
-        written("mine.gin", "include 'sizes/tinny.gin'\n"),
-    ),
-    Fault(
-        "gin files that include each other",
-        f"{RV} --gin_file mine.gin",
-        ("gin file mine.gin includes itself: mine.gin > other.gin > mine.gin",),
-        every(
-            written("mine.gin", "include 'other.gin'"), written("other.gin", "include 'mine.gin'")
-        ),
-    ),
-    Fault(
-        "a gin file in UTF-16",
-        f"{RV} --gin_file mine.gin",
-        ("gin file mine.gin: not UTF-8 text",),
-        written("mine.gin", "d_model = 64\n".encode("utf-16")),
-    ),
-    Fault(
-        "a module that is no Python",
-        f"{RV} --module_import mine --gin_param mine.a=3",
-        ("mine.py is no Python", "line 2"),
-        written("mine.py", "import gin.config\ndef mine(a:\n"),
     ),
 ]
 
@@ -422,7 +305,6 @@ PLACES = [
 
 TABLES = {
     "Names": NAMES,
-    "Bindings and gin files": BINDINGS,
     "Numbers": NUMBERS,
     "Files and folders that are named": PLACES,
 }

@@ -5,9 +5,12 @@ import shutil
 import sys
 
 import faults
+import faults_of_bindings
 import faults_of_files
 import faults_of_flags
+import faults_of_predictions
 import faults_of_runs
+import faults_of_tasks
 import pytest
 import seqio
 from test_runner import SMALLEST
@@ -53,12 +56,12 @@ def check(capsys, monkeypatch):
     return check
 
 
-@pytest.mark.parametrize("fault", cases(faults_of_flags))
+@pytest.mark.parametrize("fault", [*cases(faults_of_flags), *cases(faults_of_bindings)])
 def test_what_is_typed(check, tmp_path, fault):
     check(fault, tmp_path)
 
 
-@pytest.mark.parametrize("fault", cases(faults_of_files))
+@pytest.mark.parametrize("fault", [*cases(faults_of_files), *cases(faults_of_predictions)])
 def test_what_is_read(check, tmp_path, fault):
     check(fault, tmp_path)
 
@@ -91,10 +94,10 @@ def fault_place(tmp_path_factory):
     return place
 
 
-SENTENCES = faults_of_files.SENTENCES.splitlines()
+SENTENCES = faults_of_predictions.SENTENCES.splitlines()
 
 
-@pytest.mark.parametrize("fault", cases(faults_of_runs))
+@pytest.mark.parametrize("fault", [*cases(faults_of_runs), *cases(faults_of_tasks)])
 def test_what_is_run(check, fault_place, tmp_path, fault):
     place = shutil.copytree(fault_place, tmp_path / "place")
     # What seqio keeps of a folder by its name, which is that of another test's folder, too.
