@@ -9,7 +9,7 @@ from typing import Any
 import seqio
 
 from mtf_synthesizer import paths, saving
-from mtf_synthesizer.data.sentence_pieces import train_sentencepiece
+from mtf_synthesizer.data.sentence_pieces import train_apart
 from mtf_synthesizer.tasks import sources
 
 CACHE_VARIABLE = "MTF_SYNTHESIZER_CACHE"
@@ -64,7 +64,7 @@ class TrainedVocabulary(seqio.SentencePieceVocabulary):
         digest = hashlib.md5("\n".join([str(self._pieces), *sentences]).encode()).hexdigest()[:12]
         path = cache_directory() / f"{self._name}-{self._pieces}-{digest}.model"
         if not path.exists():
-            saving.write_bytes(path, train_sentencepiece(sentences, self._pieces))
+            saving.write_bytes(path, train_apart(sentences, self._pieces))
         return path
 
 

@@ -233,3 +233,10 @@ def test_a_size_that_cannot_be_reached(tmp_path):
     with pytest.raises(names.UserError, match="--size 999"):
         sentence_pieces.train_on_files([tmp_path / "a.txt"], tmp_path / "v.model", 999)
     assert not (tmp_path / "v.model").exists()
+
+
+def test_a_vocabulary_trained_in_another_process_is_the_same():
+    apart = sentence_pieces.train_apart(SENTENCES, 97)
+    assert apart == sentence_pieces.train_sentencepiece(SENTENCES, 97)
+    with pytest.raises(RuntimeError, match=r"(?s)no vocabulary was trained: .*Vocabulary size"):
+        sentence_pieces.train_apart(SENTENCES, 9999)

@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import sentencepiece
@@ -31,6 +33,28 @@ def train_sentencepiece(sentences: Iterable[str], pieces: int) -> bytes:
         minloglevel=2,
     )
     return model.getvalue()
+
+
+def train_apart(sentences: Iterable[str], pieces: int) -> bytes:
+    """The same in a process of its own, for one that has loaded TensorFlow.
+
+    With TensorFlow 2.12 SentencePiece's trainer crashes: both bring protobuf.
+
+    Args:
+      sentences: none has a line break.
+      pieces: size of the vocabulary.
+
+    Raises:
+      RuntimeError: it can't be trained; with what the process said.
+    """
+    trained = subprocess.run(
+        [sys.executable, "-m", __name__, str(pieces)],
+        input="\n".join(sentences).encode(),
+        capture_output=True,
+    )
+    if trained.returncode:
+        raise RuntimeError(f"no vocabulary was trained: {trained.stderr.decode(errors='replace')}")
+    return trained.stdout
 
 
 def train_on_files(inputs: Sequence[Path], output: Path, pieces: int) -> int:
@@ -74,3 +98,8 @@ class _Counted(Iterator[str]):
         line = next(self._lines)
         self.count += 1
         return line
+
+
+if __name__ == "__main__":
+    lines = sys.stdin.buffer.read().decode().split("\n")
+    sys.stdout.buffer.write(train_sentencepiece(lines, int(sys.argv[1])))
