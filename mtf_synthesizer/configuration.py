@@ -29,8 +29,9 @@ __all__ = [
 ]
 
 TASK_MODULES = ("mtf_synthesizer.tasks",)
-# Mesh would round what it saves to bfloat16, and a run would go on with other weights than it had.
-_EXACT_CHECKPOINTS = "utils.get_variable_dtype.master_dtype = 'float32'"
+# Mesh would round what it saves to bfloat16: a run would go on with other weights than it had, and
+# a warm start would have W_Q / α to 3 digits.
+EXACT_CHECKPOINTS = "utils.get_variable_dtype.master_dtype = 'float32'"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,7 @@ def for_training(request: Request) -> Configuration:
     start = start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None
     _check_said(request, start)
     files = [*_training_files(request, start), "local_cpu.gin", *request.gin_files]
-    params = [_EXACT_CHECKPOINTS]
+    params = [EXACT_CHECKPOINTS]
     if request.task:
         params.append(f"MIXTURE_NAME = {request.task!r}")
     if request.batch_size is not None:

@@ -120,8 +120,7 @@ def test_a_mixture_computes_what_t5_computes(
 def test_training_goes_on_in_the_folder_and_from_it(stock_model, tmp_path):
     folder = tmp_path / "m"
     warm_start(stock_model, folder, "--synthesizer", "rdv")
-    params = [command.EXACT_NUMBERS]
-    options = {"synthesizer": "rdv", "params": params, "attention_summaries": False}
+    options = {"synthesizer": "rdv", "attention_summaries": False}
     before = whole_models.values(folder)
     assert before["global_step"] == STEPS
     result = train(folder, steps=STEPS + 1, **options)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from mtf_synthesizer.warm_start.begin import Begun
 
 SHARE_OF_V = 0.9
-# Mesh would round checkpoints to bfloat16, and with it W_Q / α, to 3 digits.
-EXACT_NUMBERS = "utils.get_variable_dtype.master_dtype = 'float32'"
 _BLOCK = re.compile(r"block_\d+|layer_\d+(?=/.*layer_\d+)")
 
 
@@ -134,7 +132,7 @@ def _request(
 
 def _params(args: argparse.Namespace) -> list[str]:
     length = [] if args.max_length is None else [f"max_length = {args.max_length}"]
-    return [EXACT_NUMBERS, *args.gin_param, *length]
+    return [configuration.EXACT_CHECKPOINTS, *args.gin_param, *length]
 
 
 def _modules(args: argparse.Namespace) -> list[str]:
@@ -220,9 +218,7 @@ def _notes(model_dir: str, begun: Begun) -> str:
         "what the optimizer kept is left out, its new variables are zero\n"
         f"vocabulary: {vocabulary}\n"
         f"the step goes on from {begun.start.step}, as in T5's fine-tuning: with --init_checkpoint "
-        f"{model_dir} --steps are counted from it, in {model_dir} itself from 0\n"
-        "its numbers are float32 where Mesh's are bfloat16: commands that name --synthesizer and "
-        f'--size again need --gin_param "{EXACT_NUMBERS}"'
+        f"{model_dir} --steps are counted from it, in {model_dir} itself from 0"
     )
 
 
