@@ -1,14 +1,15 @@
 """The time of steps, rows side by side in one process.
 
-The rows take turns step by step, so that whatever else the machine does falls on all of them
-alike, and processor time is reported beside wall time: on a shared machine it is the steadier of
-the two.
+The rows take turns step by step, in another order each time, so that whatever else the machine does
+falls on all of them alike, and processor time is reported beside wall time: on a shared machine it
+is the steadier of the two.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -109,8 +110,10 @@ def measure(
     results = [
         _unmeasured(row, program, setting) for row, program in zip(rows, programs, strict=True)
     ]
+    turns = [*zip(programs, results, strict=True)]
     for step in range(steps + 1):
-        for program, result in zip(programs, results, strict=True):
+        random.Random(step).shuffle(turns)  # what a row leaves behind meets another one each time
+        for program, result in turns:
             for part in parts:
                 cpu, wall = _timed(functools.partial(program.run, part))
                 if step:
