@@ -11,6 +11,8 @@ OPERATIVE_CONFIG = "operative_config.gin"
 _CHECKPOINT = re.compile(r"model\.ckpt-(\d+)(\.index)?$")
 _END = bytes.fromhex("57fb808b247547db")  # of every file in TensorFlow's format of tables
 _SHARD = re.compile(r"\.data-\d{5}-of-(\d{5})$")
+# What Mesh's optimizers call their variables: Adafactor, Adam, SGD with momentum.
+_OF_OPTIMIZER = re.compile(r"_slot_\w+$|/adam_[mv]$|_momentum_v$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Checkpoint:
         # The index holds names, shapes and check sums of all values.
         index = paths.of(self.path + ".index").read_bytes()
         return hashlib.sha256(index).hexdigest()[:12]
+
+
+def is_of_optimizer(variable: str) -> bool:
+    """Whether a variable is what an optimizer keeps of another one, and so no part of a model."""
+    return _OF_OPTIMIZER.search(variable) is not None
 
 
 def operative_config(model_dir: paths.Path) -> paths.Path:

@@ -17,6 +17,7 @@ import tensorflow.compat.v1 as tf
 from tensorflow.compat.v1 import estimator as tf_estimator
 
 from mtf_synthesizer import attention, evaluation_graph, names, repeatable, whole_files
+from mtf_synthesizer.checkpoints import is_of_optimizer
 from mtf_synthesizer.evaluation_graph import in_order
 
 _ALPHA = "mixture/alpha"
@@ -96,7 +97,7 @@ def check_same_model(model_dir: str) -> None:
     saved = dict(tf.train.list_variables(checkpoint))
     built = {v.op.name: v.shape.as_list() for v in tf.global_variables()}
     # Another optimizer has other slots for the same model, and may be chosen later.
-    compared = sorted(name for name in saved.keys() | built.keys() if "_slot_" not in name)
+    compared = sorted(name for name in saved.keys() | built.keys() if not is_of_optimizer(name))
     for name in compared:
         if saved.get(name) != built.get(name):
             raise names.UserError(

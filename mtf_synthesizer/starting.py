@@ -14,6 +14,7 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import names
+from mtf_synthesizer.checkpoints import is_of_optimizer
 
 _SHOWN = 6  # names of variables in a message
 Shapes = Mapping[str, list[int]]
@@ -157,4 +158,4 @@ def compare(path: str) -> Comparison:
 
 def _of_model(shapes: Shapes) -> Shapes:
     # Another optimizer has other slots for the same model.
-    return {k: v for k, v in shapes.items() if "_slot_" not in k and k != "global_step"}
+    return {k: v for k, v in shapes.items() if not is_of_optimizer(k) and k != "global_step"}

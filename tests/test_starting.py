@@ -81,6 +81,14 @@ def test_a_start_that_is_gone_is_not_needed_any_more(pretrained, tmp_path):
     assert runner.alphas(tmp_path / "m")  # still R+V
 
 
+def test_what_an_optimizer_keeps_is_no_part_of_a_model(pretrained, tmp_path):
+    adam = ["utils.run.optimizer = @optimize.AdamWeightDecayOptimizer"]
+    assert follow(tmp_path / "m", pretrained, params=adam, steps=1)["step"] == 3
+    report = runner.evaluate(tmp_path / "m", PAIRS, modules=MODULES, decode=False)
+    assert report["results"][0]["loss"] > 0
+    assert follow(tmp_path / "adafactor", tmp_path / "m", steps=1)["step"] == 4
+
+
 def test_another_model_is_neither_evaluated_nor_decoded_with(pretrained, tmp_path):
     """The configuration of a folder is that of its checkpoints, unless somebody changes it."""
     shutil.copytree(pretrained, tmp_path / "m")

@@ -18,6 +18,8 @@ T5 = {
     "decoder/block_000/layer_000/layer_norm/scale": (7,),
     "decoder/final_layer_norm/scale": (7,),
     f"{OLD}/q_slot_v": (7, 6),
+    f"{OLD}/q/adam_m": (7, 6),
+    f"{OLD}/q_momentum_v": (7, 6),
     "global_step": (),
 }
 

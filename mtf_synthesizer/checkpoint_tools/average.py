@@ -1,7 +1,6 @@
 """A model whose values are the means of several checkpoints of one run."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,10 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer import __version__, checkpoint_state, names, paths, saving
 from mtf_synthesizer.checkpoint_tools.averaged_folder import COPIED, RECORD
-from mtf_synthesizer.checkpoints import Checkpoint
-
-# What Mesh's optimizers keep of each variable: of a mean of models it would say nothing.
-_SLOT = re.compile(r"_slot_\w+$|/adam_[mv]$")
+from mtf_synthesizer.checkpoints import Checkpoint, is_of_optimizer
 
 
 def average(
@@ -70,12 +66,12 @@ def _means(chosen: Sequence[Checkpoint]) -> dict[str, np.ndarray]:
 
 
 def _variables(reader: Any) -> dict[str, str]:
-    """Name -> shape and type, as text."""
+    """Name -> shape and type, as text, but for those of an optimizer: it has a state, no mean."""
     types = reader.get_variable_to_dtype_map()
     return {
         name: f"{types[name].name} {list(shape)}"
         for name, shape in reader.get_variable_to_shape_map().items()
-        if not _SLOT.search(name)
+        if not is_of_optimizer(name)
     }
 
 

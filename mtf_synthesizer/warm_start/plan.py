@@ -6,12 +6,12 @@ Needs no TensorFlow: variables are names and dimensions here.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from mtf_synthesizer import names
+from mtf_synthesizer.checkpoints import is_of_optimizer
 
 # Of a self-attention layer: what T5's has too. All else belongs to a synthesizing function.
 _BIASES = ("relative_attention_bias", "relative_attention_ak")
@@ -27,7 +27,6 @@ _OTHER_NAMES = (
 # `b` is that of a factorized dense function, p div a.
 _TILED = ("query_position", "key_position", "b")
 _CUT = ("max_length",)  # learned absolute positions, of which nothing says how they go on
-_NO_VALUES = re.compile(r"_slot_\w+$|/adam_[mv]$|_momentum_v$|^global_step$")
 _SHOWN = 6
 
 Shape = tuple[int, ...]
@@ -115,7 +114,11 @@ def make(
       names.UserError: the checkpoint lacks a variable that is no new one, has one that the model
         has no place for, or one of another shape.
     """
-    saved = {name: shape for name, shape in saved.items() if not _NO_VALUES.search(name)}
+    saved = {
+        name: shape
+        for name, shape in saved.items()
+        if name != "global_step" and not is_of_optimizer(name)
+    }
     begun = {each.scope: each for each in beginnings if _is_new(path, each.scope, saved, built)}
     entries, problems = [], _Problems()
     for name, dims in built.items():
