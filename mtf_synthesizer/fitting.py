@@ -29,12 +29,21 @@ class FittingHook(tf.train.SessionRunHook):
         Raises:
           names.UserError: the checkpoint is of another model.
         """
-        difference = starting.compare(self._checkpoint).difference
-        if difference:
-            raise names.UserError(
-                f"{self._checkpoint} is of another model: {difference}. The configuration beside "
-                "it says which: leave out the --gin_file or --gin_param that changes the model"
-            )
+        check(self._checkpoint)
+
+
+def check(checkpoint: str) -> None:
+    """Compares the variables of the current graph with a checkpoint.
+
+    Raises:
+      names.UserError: the checkpoint is of another model.
+    """
+    difference = starting.compare(checkpoint).difference
+    if difference:
+        raise names.UserError(
+            f"{checkpoint} is of another model: {difference}. The configuration beside it says "
+            "which: leave out the --gin_file or --gin_param that changes the model"
+        )
 
 
 class FittingEstimator:

@@ -185,6 +185,18 @@ def test_no_half_written_export_is_left(models, tmp_path, monkeypatch):
     assert export_command.MODES["score"].scores
 
 
+def test_the_model_of_the_checkpoint_or_none(models, tmp_path, capsys):
+    """Without R's term the variables that are left would all be found."""
+    (tmp_path / "in").write_text(TEXTS[0], "utf-8")
+    given = ["--model_dir", str(models / "rv"), "--module_import", "runner_tasks"]
+    given += ["--gin_param", "Mixture.functions = [@DotProduct()]"]
+    given += ["--output", str(tmp_path / "out")]
+    for words in (["export", "--mode", "score"], ["predict", "--input", str(tmp_path / "in")]):
+        assert cli.main([*words, *given]) == 2
+        assert "ckpt-120 is of another model: the variable" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 LINES = [TEXTS[2], "", TEXTS[0], "  ", TEXTS[1], "a line of more than thirteen tokens", TEXTS[4]]
 
 

@@ -11,7 +11,7 @@ import mesh_tensorflow as mtf
 from mesh_tensorflow.transformer import utils
 from tensorflow.compat.v1 import estimator as tf_estimator
 
-from mtf_synthesizer import names, new_folder, paths, prediction, quiet, saving, stock
+from mtf_synthesizer import fitting, names, new_folder, paths, prediction, quiet, saving, stock
 from mtf_synthesizer.configuration import Checkpoint, Configuration
 from mtf_synthesizer.costs.cost_rows import bound
 from mtf_synthesizer.evaluation_report import versions
@@ -161,6 +161,7 @@ class _Exporter:
         def model_fn(features: dict[str, Any], labels: Any, mode: str, config: Any) -> Any:
             count = features["predict_batch_size"]
             spec = self._estimator.model_fn(features, labels, mode, config)
+            fitting.check(checkpoint_path)
             answers = {name: tensor[:count] for name, tensor in spec.predictions.items()}
             self.outputs = sorted(answers)
             return spec._replace(predictions=answers, export_outputs=_signature(answers))

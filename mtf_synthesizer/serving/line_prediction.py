@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 import tqdm
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import configuration, names, prediction, stock
+from mtf_synthesizer import configuration, fitting, names, prediction, stock
 from mtf_synthesizer.configuration import TASK_MODULES
 from mtf_synthesizer.serving import text_lines
 
@@ -188,7 +188,7 @@ def _decoder(
         model = prediction.decoding_model(model_dir, trained, lengths, batch_size)
         rows = (encoder.row(text, length) for text in texts)
         outputs = utils.decode(
-            model.estimator,
+            fitting.FittingEstimator(model.estimator),
             _input_fn(rows, batch_size, length),
             model.vocabulary,
             checkpoint_path=checkpoint,
