@@ -201,6 +201,15 @@ def test_values_of_other_checkpoints_do_not_count(model):
     assert sorted({each.step for each in found}) == [3, 7, 11]
 
 
+def test_values_of_nothing_that_is_there_do_not_count(model):
+    """Neither the checkpoint nor its fingerprint: both are unknown, and not the same."""
+    rows = [row(model, 7, accuracy=1.0), {**row(model, 5, accuracy=2.0), "step": 6}]
+    del rows[1]["checkpoint"]
+    report(model, rows)
+    found = scores.read(model, checkpoints.checkpoints(model))
+    assert [each.step for each in found] == [7]
+
+
 def test_values_that_can_not_be_compared(model):
     report(model, [row(model, 5, accuracy=1.0), row(model, 7, accuracy=2.0, beam=4)])
     found = scores.read(model, checkpoints.checkpoints(model))

@@ -65,11 +65,12 @@ def _of_report(report: Mapping[str, Any], fingerprints: Mapping[int, str]) -> It
         (str(row["benchmark"]), row, {AVERAGE: row["value"]}) for row in report.get("averages", ())
     ]
     for task, row, values in rows:
-        if fingerprints.get(row["step"]) != row.get("checkpoint"):
+        step = row["step"]
+        if step not in fingerprints or fingerprints[step] != row.get("checkpoint"):
             continue
         for metric, value in values.items():
             yield Score(
-                step=row["step"],
+                step=step,
                 task=task,
                 evaluated=str(report["task"]),
                 split=str(report["split"]),
