@@ -3,6 +3,7 @@
 import importlib.metadata
 import itertools
 import json
+import math
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -152,7 +153,8 @@ def _best(rows: Sequence[Row], of_benchmarks: Sequence[Row]) -> list[Report]:
 
 
 def _best_step(task: str, metric: str | None, values: Mapping[int, float]) -> list[Report]:
-    """The earliest of the best steps; nothing where there is no choice."""
+    """The earliest of the best steps; nothing where there is no choice, NaN being none."""
+    values = {step: value for step, value in values.items() if not math.isnan(value)}
     if metric is None or len(values) < 2:
         return []
     chosen = min if metric in metric_order.LOWER else max

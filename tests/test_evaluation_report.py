@@ -61,6 +61,14 @@ def test_the_best_step_of_each_task_and_of_their_average():
     ]
 
 
+def test_what_is_no_number_is_never_the_best():
+    values = ((10, float("nan")), (20, 30.0), (30, 40.0))
+    (best,) = report(*[cola(step, value) for step, value in values])["best"]
+    assert (best["step"], best["value"]) == (30, 40.0)
+    losses = [row("c4", step, {"log_perplexity": value}) for step, value in values]
+    assert [each["step"] for each in report(*losses)["best"]] == [20]
+
+
 def test_rows_of_other_checkpoints_and_settings_are_kept():
     before = report(
         cola(20, 1.0),
