@@ -42,13 +42,25 @@ class BoundValues:
             if isinstance(each, Reference)
         }
 
-    def _resolved(self, value: Any) -> Any:
+    def _resolved(self, value: Any, within: tuple[str, ...] = ()) -> Any:
+        """A value without macros; `within` are those that it stands in, outermost first.
+
+        Raises:
+          names.UserError: a macro stands for itself.
+        """
         if isinstance(value, Macro):
-            return self._resolved(self._macros.get(value.name))
+            macros = (*within, value.name)
+            if value.name in within:
+                chain = " = ".join(f"%{macro}" for macro in macros)
+                raise names.UserError(
+                    f"the macro %{value.name} stands for itself: {chain}. Bind one of them to a "
+                    "value"
+                )
+            return self._resolved(self._macros.get(value.name), macros)
         if isinstance(value, list | tuple):
-            return type(value)(self._resolved(each) for each in value)
+            return type(value)(self._resolved(each, within) for each in value)
         if isinstance(value, dict):
-            return {key: self._resolved(each) for key, each in value.items()}
+            return {key: self._resolved(each, within) for key, each in value.items()}
         return value
 
 

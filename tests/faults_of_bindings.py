@@ -37,6 +37,15 @@ BINDINGS = [
         "run.batch_size = %batchsize",
         "the macro %batchsize is never set.",
     ),
+    Fault(
+        "macros that stand for each other",
+        f'{RV} --gin_file meshes/data.gin --gin_param "data_devices = %model_devices" '
+        '--gin_param "model_devices = %data_devices"',
+        (
+            "%data_devices stands for itself: %data_devices = %model_devices = %data_devices",
+            "Bind one of them to a value",
+        ),
+    ),
     bound("a binding that is no gin", "d_model = = 3", "d_model = = 3", "not valid gin syntax"),
     bound("a bracket that is not closed", "d_model = (1,", "not valid gin syntax"),
     bound("a key that can be none", "d_model = {[]: 1}", "not valid gin syntax", "unhashable"),
