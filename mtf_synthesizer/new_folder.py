@@ -4,7 +4,8 @@ import contextlib
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from mtf_synthesizer import names, paths, saving
 
@@ -29,28 +30,65 @@ def check(flag: str, path: str | os.PathLike[str]) -> None:
 def made(path: str | os.PathLike[str]) -> Iterator[paths.Path]:
     """Gives a folder of this machine to write to, which then takes its place.
 
-    Whatever goes wrong inside, nothing is left of it.
+    Whatever goes wrong, nothing is left in it.
     """
-    target = paths.of(path)
+    target = paths.of(path).resolve()
     if isinstance(target, paths.RemotePath):
         with tempfile.TemporaryDirectory() as local:
             yield pathlib.Path(local)
-            _copy(pathlib.Path(local), target)
+            _fill(target, pathlib.Path(local), _copy)
         return
-    folder = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    # An empty folder is filled, not replaced: somebody may work in it, or a disk be mounted there.
+    is_there = target.exists()
+    folder = (target if is_there else target.parent) / f"{target.name}.{os.getpid()}.tmp"
     folder.mkdir(parents=True)
     try:
         yield folder
-        folder.replace(target)
+        if is_there:
+            _fill(target, folder, _move)
+        else:
+            folder.replace(target)
     finally:
         if folder.exists():
             paths.remove_folder(folder)
 
 
-def _copy(source: pathlib.Path, target: paths.RemotePath) -> None:
+Put = Callable[[pathlib.Path, Any], None]
+
+
+def _fill(target: paths.Path, source: pathlib.Path, put: Put) -> None:
+    """Puts all that a folder holds into another one, or nothing."""
+    entries = _in_order(source.iterdir())
+    try:
+        for entry in entries:
+            put(entry, target)
+    except BaseException:  # a full disk, ctrl-C
+        with contextlib.suppress(OSError):  # what went wrong first is what counts
+            for entry in entries:
+                _remove(target / entry.name)
+        raise
+
+
+def _in_order(files: Iterable[pathlib.Path]) -> list[pathlib.Path]:
+    return sorted(files, key=lambda each: (each.name in _LAST, str(each)))
+
+
+def _move(entry: pathlib.Path, target: pathlib.Path) -> None:
+    entry.replace(target / entry.name)
+
+
+def _copy(entry: pathlib.Path, target: paths.RemotePath) -> None:
     """File by file: object stores know no folders, and have none to rename."""
-    files = [each for each in source.rglob("*") if each.is_file()]
-    for file in sorted(files, key=lambda each: (each.name in _LAST, str(each))):
-        new = target / file.relative_to(source)
-        new.parent.mkdir(parents=True, exist_ok=True)
-        new.parent.copy_from(file, new.name)
+    target.mkdir(parents=True, exist_ok=True)
+    if entry.is_file():
+        target.copy_from(entry, entry.name)
+        return
+    for each in _in_order(entry.iterdir()):
+        _copy(each, target / entry.name)
+
+
+def _remove(path: paths.Path) -> None:
+    if path.is_dir():
+        paths.remove_folder(path)
+    elif path.exists():
+        path.unlink()

@@ -246,6 +246,42 @@ def test_the_arguments_are_checked_without_a_model(tmp_path):
     assert warm_start(tmp_path, tmp_path / "m", "--synthesizer", "lightconv") == 2
 
 
+@pytest.mark.parametrize("given", ["link", "."])
+def test_an_empty_folder_is_filled_and_stays_the_one_it_is(given, tmp_path, monkeypatch):
+    place = tmp_path / "place"
+    place.mkdir()
+    (place.parent / "link").symlink_to(place)
+    monkeypatch.chdir(place if given == "." else place.parent)
+    inode = place.stat().st_ino
+    with pytest.raises(OSError, match="full"), new_folder.made(given) as folder:
+        saving.write_text(folder / "a/b", "")
+        raise OSError("disk full")
+    assert not list(place.iterdir())
+    with new_folder.made(given) as folder:
+        for name in ("checkpoint", "a/b"):
+            saving.write_text(folder / name, name)
+        assert not (place / "checkpoint").exists()
+    assert (place / "checkpoint").read_text() == "checkpoint"
+    assert (place / "a/b").read_text() == "a/b"
+    assert place.stat().st_ino == inode and len(list(place.iterdir())) == 2
+
+
+def test_of_a_copy_that_breaks_off_nothing_is_left(monkeypatch):
+    place = paths.of("ram://broken_copy/m")
+    copy = paths.RemotePath.copy_from
+
+    def fail(folder, file, name):
+        if name == "checkpoint":
+            raise KeyboardInterrupt
+        copy(folder, file, name)
+
+    monkeypatch.setattr(paths.RemotePath, "copy_from", fail)
+    with pytest.raises(KeyboardInterrupt), new_folder.made(place) as folder:
+        for name in ("checkpoint", "a/b", "c"):
+            saving.write_text(folder / name, name)
+    new_folder.check("--model_dir", place)
+
+
 def test_a_new_folder_of_another_file_system_is_copied_there():
     place = paths.of("ram://warm_start/m")
     with new_folder.made(place) as folder:
