@@ -232,6 +232,19 @@ def test_of_two_tables_both_are_zero():
     assert found.query_scale == pytest.approx(1 / 0.9, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("saved", "sizes"),
+    [
+        ({"decoder/embedding": (128, 7), "encoder/embedding": (256, 7)}, (256, 128)),
+        ({"decoder/logits/kernel": (7, 384), "shared/embedding": (256, 7)}, (256, 384)),
+        ({"shared/embedding": (256, 7)}, (256, 256)),
+        ({"decoder/embedding": (128, 7), "decoder/logits/kernel": (7, 384)}, (128, 384)),
+    ],
+)
+def test_words_of_the_inputs_are_those_of_the_encoder(saved, sizes):
+    assert begin._vocabulary_sizes(saved) == sizes
+
+
 def test_a_vocabulary_of_another_size_is_refused(stock_model):
     (start,) = configuration.chosen_checkpoints(stock_model, "latest")
     begin._check_sizes({name: {"size": 259} for name in ("inputs", "targets")}, start)

@@ -136,14 +136,21 @@ def _vocabulary_sizes(saved: Mapping[str, plan.Shape]) -> tuple[int, int]:
     Raises:
       names.UserError: it has no embedding.
     """
-    read = [shape[-2] for name, shape in saved.items() if name.endswith("/embedding")]
+    # By stack, "shared" if they have one: separate ones may differ in their words.
+    read = {
+        name.partition("/")[0]: shape[-2]
+        for name, shape in saved.items()
+        if name.endswith("/embedding")
+    }
     if not read:
         raise names.UserError(
             "the checkpoint has no variable called embedding: is it one of a T5 model by "
             f"Mesh-TensorFlow? It has {', '.join(list(saved)[:3])} ..."
         )
     written = [shape[-1] for name, shape in saved.items() if name.endswith("/logits/kernel")]
-    return read[0], (written or read)[0]
+    (any_words, *_) = read.values()
+    targets = written[0] if written else read.get("decoder", any_words)
+    return read.get("encoder", any_words), targets
 
 
 def _decided(
