@@ -186,10 +186,10 @@ def test_no_half_written_export_is_left(models, tmp_path, monkeypatch):
 
 
 def test_the_model_of_the_checkpoint_or_none(models, tmp_path, capsys):
-    """Without R's term the variables that are left would all be found."""
+    """Of V alone all variables would be found in the checkpoint."""
     (tmp_path / "in").write_text(TEXTS[0], "utf-8")
     given = ["--model_dir", str(models / "rv"), "--module_import", "runner_tasks"]
-    given += ["--gin_param", "Mixture.functions = [@DotProduct()]"]
+    given += ["--gin_param", "SyntheticAttention.synthesizer = @DotProduct()"]
     given += ["--output", str(tmp_path / "out")]
     for words in (["export", "--mode", "score"], ["predict", "--input", str(tmp_path / "in")]):
         assert cli.main([*words, *given]) == 2
