@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 
 from mtf_synthesizer import best_step, names, paths
 
@@ -13,6 +14,7 @@ _END = bytes.fromhex("57fb808b247547db")  # of every file in TensorFlow's format
 _SHARD = re.compile(r"\.data-\d{5}-of-(\d{5})$")
 # What Mesh's optimizers call their variables: Adafactor, Adam, SGD with momentum.
 _OF_OPTIMIZER = re.compile(r"_slot_\w+$|/adam_[mv]$|_momentum_v$")
+_SHOWN = 6  # names of variables in a message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +30,12 @@ class Checkpoint:
         # The index holds names, shapes and check sums of all values.
         index = paths.of(self.path + ".index").read_bytes()
         return hashlib.sha256(index).hexdigest()[:12]
+
+
+def listed(variables: Sequence[str]) -> str:
+    """Names of variables for a message: the first few."""
+    more = len(variables) - _SHOWN
+    return ", ".join(variables[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def is_of_optimizer(variable: str) -> bool:

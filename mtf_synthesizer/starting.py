@@ -5,7 +5,7 @@ Mesh takes what has the same name, says nothing of the rest, and stops at the fi
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import mtf_synthesizer.compat
@@ -14,9 +14,8 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import names
-from mtf_synthesizer.checkpoints import is_of_optimizer
+from mtf_synthesizer.checkpoints import is_of_optimizer, listed
 
-_SHOWN = 6  # names of variables in a message
 Shapes = Mapping[str, list[int]]
 
 
@@ -80,16 +79,11 @@ class Comparison:
             "only there": self.dropped,
             "only in this model": self.fresh,
         }
-        return "".join(f"; {what}: {_listed(found)}" for what, found in lists.items() if found)
+        return "".join(f"; {what}: {listed(found)}" for what, found in lists.items() if found)
 
     def __str__(self) -> str:
         """What is taken over and what is not."""
         return f"{len(self.saved.keys() & self.built.keys())} variables taken over{self._others()}"
-
-
-def _listed(variables: Sequence[str]) -> str:
-    more = len(variables) - _SHOWN
-    return ", ".join(variables[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 class StartingEstimator:

@@ -16,7 +16,7 @@ from mesh_tensorflow.transformer import transformer, transformer_layers
 
 from mtf_synthesizer import evaluation_graph
 from mtf_synthesizer.attention import Recorded, SyntheticAttention
-from mtf_synthesizer.mixture import Mixture
+from mtf_synthesizer.mixture import Mixture, Sum
 
 _BLOCK = re.compile(r"block_(\d+)")
 # Between the place of a layer that is applied again and again, and how often it was before.
@@ -150,8 +150,13 @@ def _letters(layer: transformer.TransformerLayer) -> str:
 
 def notation(function: Any) -> str:
     """A synthesizing function in the paper's letters: R, FR+V; R+V (sum) without α."""
+    if isinstance(function, Sum):
+        return f"{_joined(function)} (sum)"
+    if isinstance(function, Mixture):
+        return _joined(function)
     kind = type(function).__name__
-    if kind in ("Mixture", "Sum"):
-        letters = "+".join(notation(term) for term in function.functions)
-        return letters if kind == "Mixture" else f"{letters} (sum)"
     return _LETTERS.get(kind, kind)
+
+
+def _joined(function: Mixture | Sum) -> str:
+    return "+".join(notation(term) for term in function.functions)

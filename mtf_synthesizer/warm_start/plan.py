@@ -6,12 +6,12 @@ Needs no TensorFlow: variables are names and dimensions here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
 from mtf_synthesizer import names
-from mtf_synthesizer.checkpoints import is_of_optimizer
+from mtf_synthesizer.checkpoints import is_of_optimizer, listed
 
 # Of a self-attention layer: what T5's has too. All else belongs to a synthesizing function.
 _BIASES = ("relative_attention_bias", "relative_attention_ak")
@@ -27,7 +27,6 @@ _OTHER_NAMES = (
 # `b` is that of a factorized dense function, p div a.
 _TILED = ("query_position", "key_position", "b")
 _CUT = ("max_length",)  # learned absolute positions, of which nothing says how they go on
-_SHOWN = 6
 
 Shape = tuple[int, ...]
 Dims = tuple[tuple[str, int], ...]  # name and size of each dimension
@@ -253,7 +252,7 @@ class _Problems:
             "this model has no place for": self.left_over,
             "of another shape are": reshaped,
         }
-        said = [f"{what} {_listed(each)}" for what, each in found.items() if each]
+        said = [f"{what} {listed(each)}" for what, each in found.items() if each]
         if said:
             raise names.UserError(
                 f"{path} can't be the start of this model: {'; '.join(said)}. Give the --size (or "
@@ -261,8 +260,3 @@ class _Problems:
                 "models/t5.1.1.base.gin, a factorized dense function keeps its "
                 "FactorizedDense.a, learned absolute positions can be cut, not made longer"
             )
-
-
-def _listed(variables: Sequence[str]) -> str:
-    more = len(variables) - _SHOWN
-    return ", ".join(variables[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
