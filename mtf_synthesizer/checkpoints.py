@@ -25,6 +25,11 @@ class Checkpoint:
     step: int
 
     @property
+    def name(self) -> str:
+        """As TensorFlow's file `checkpoint` has it."""
+        return os.path.basename(self.path)
+
+    @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that differ for checkpoints with different values."""
         # The index holds names, shapes and check sums of all values.

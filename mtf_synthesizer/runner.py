@@ -140,20 +140,19 @@ def train(
     start = None
     if request.init_checkpoint:
         start = configuration.start_checkpoint(request.init_checkpoint)
-    before = configuration.checkpoints(model_dir)
     with (
         run_lock.held(model_dir),
         termination.noticed() as notice,
         stock.configured(wanted, verbose),
     ):
         checkpoint_state.remove_unfinished(model_dir)
-        checkpoint_state.point_to_complete(model_dir)
+        before = checkpoint_state.point_to_complete(model_dir)
         task = task or stock.configured_task()
         stock.check_task(task)
         stock.check_data(task)
         with gin.unlock_config():
             gin.bind_parameter("mesh_train_dataset_fn.seed", seed)
-            if before and starting.is_rounded(before[-1].path):
+            if before and starting.is_rounded(before.path):
                 gin.bind_parameter("get_variable_dtype.master_dtype", "bfloat16")
         model = stock.build(model_dir)
         stock.check_features(task, model)
@@ -174,13 +173,13 @@ def train(
             make_probe=(lambda: _probe(task, model)) if attention_summaries else None,
         )
         begun = start.step if start else 0
-        at = max([each.step for each in before], default=begun)
+        at = before.step if before else begun
         if show_progress and begun < at < model.train_steps:
             print(_going_on(model_dir, at, at - begun), file=sys.stderr, flush=True)
         random.seed(seed + at)  # of dropout that `repeatable` leaves to Mesh
         _train(observed, model, log, begun)
     rows = log.read()
-    done = configuration.chosen_checkpoints(model_dir, "latest")[0]
+    done = checkpoint_state.current(model_dir)
     if done.step < model.train_steps:
         if notice.came:
             raise termination.Terminated(f"{model_dir}: saved at step {done.step}, as asked to end")

@@ -1,5 +1,6 @@
 """Where training goes on after a damaged checkpoint was removed."""
 
+import re
 import shutil
 
 import mtf_synthesizer.compat
@@ -30,12 +31,12 @@ def test_removed_files_lead_to_the_checkpoint_before(tmp_path):
         assert session.run(step) == 7
 
 
-def saved(folder, *steps):
+def saved(folder, *steps, kept=3):
     """Checkpoints as TensorFlow saves them, with whole paths in its file."""
     with tf.Graph().as_default(), tf.Session() as session:
         tf.Variable(0, name="step")
         session.run(tf.global_variables_initializer())
-        saver = tf.train.Saver(max_to_keep=len(steps))
+        saver = tf.train.Saver(max_to_keep=kept)
         for step in steps:
             saver.save(session, str(folder / "model.ckpt"), global_step=step)
 
@@ -63,8 +64,35 @@ def test_training_goes_on_without_the_file(tmp_path, content):
     assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-5")
 
 
+def set_back(folder, step):
+    """What a user does who wants to go on from an earlier checkpoint."""
+    file = folder / "checkpoint"
+    first, *others = file.read_text().splitlines()
+    file.write_text("\n".join([re.sub(r"ckpt-\d+", f"ckpt-{step}", first), *others]))
+
+
+@pytest.mark.parametrize("kept", [None, 3])
+def test_a_kill_before_the_file_is_replaced_loses_no_checkpoint(tmp_path, kept):
+    saved(tmp_path, 3, 5, kept=kept)
+    before = (tmp_path / "checkpoint").read_bytes()
+    saved(tmp_path, 8, kept=kept)
+    (tmp_path / "checkpoint").write_bytes(before)
+    listed = tf.train.get_checkpoint_state(str(tmp_path)).all_model_checkpoint_paths
+    assert checkpoint_state.point_to_complete(tmp_path).step == 8
+    state = tf.train.get_checkpoint_state(str(tmp_path))
+    assert state.model_checkpoint_path == str(tmp_path / "model.ckpt-8")
+    assert [*state.all_model_checkpoint_paths] == [*listed, state.model_checkpoint_path]
+
+
+def test_a_folder_that_was_set_back_stays_so(tmp_path):
+    saved(tmp_path, 3, 5, 8)
+    set_back(tmp_path, 5)
+    assert checkpoint_state.point_to_complete(tmp_path).step == 5
+    assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-5")
+
+
 def test_a_folder_without_checkpoints_is_left_alone(tmp_path):
-    checkpoint_state.point_to_complete(tmp_path)
+    assert checkpoint_state.point_to_complete(tmp_path) is None
     assert not list(tmp_path.iterdir())
 
 

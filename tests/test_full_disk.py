@@ -15,7 +15,7 @@ from mtf_synthesizer import checkpoint_state, checkpoints, failures, runner
 
 def state(folder):
     steps = [each.step for each in checkpoints.checkpoints(folder)]
-    return steps, checkpoint_state.current(folder)
+    return steps, checkpoint_state.named(folder)
 
 folder = pathlib.Path(sys.argv[1]) / "m"
 options = {"attention_summaries": False}

@@ -75,6 +75,20 @@ def test_a_finished_run_has_nothing_to_do(trained):
     assert (second["end"], second["trained"]) == (5, 2)
 
 
+def test_what_is_said_is_where_tensorflow_goes_on(trained, tmp_path):
+    """Set back, and killed when a checkpoint was written but not yet named (docs/runs.md)."""
+    folder, _, before = trained
+    shutil.copytree(folder, tmp_path / "m")
+    state = tmp_path / "m" / "checkpoint"
+    state.write_text(state.read_text().replace("model.ckpt-5", "model.ckpt-3", 1))
+    back = train(tmp_path / "m", steps=4)
+    assert (back["step"], back["trained"]) == (4, 1)
+    assert [row["loss"] for row in back["losses"]] == [row["loss"] for row in before["losses"][:4]]
+    state.write_text('model_checkpoint_path: "model.ckpt-3"\n')
+    killed = train(tmp_path / "m", steps=5)
+    assert (killed["step"], killed["trained"]) == (5, 0)
+
+
 def test_writes_no_graph_files(trained):
     folder = trained[0]
     assert {path.name for path in folder.glob("model.ckpt-*.index")} >= {"model.ckpt-5.index"}

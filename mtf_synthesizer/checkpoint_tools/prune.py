@@ -64,8 +64,7 @@ def plan(model_dir: str | os.PathLike[str], keep_last: int, ranking: Ranking | N
     if not complete:
         raise names.UserError(f"no complete checkpoint in {model_dir}")
     last = complete[-keep_last:]
-    current = checkpoint_state.current(model_dir)
-    goes_on = next((each for each in complete if each.name == current), complete[-1])
+    goes_on = checkpoint_state.current(model_dir)
     kept = _reasons(complete, ranking)
     kept |= {goes_on.step: "training goes on from it"}
     kept |= {each.step: "one of the last" for each in last}

@@ -16,7 +16,7 @@ def print_list(
     from rich.console import Console
     from rich.table import Table
 
-    goes_on = checkpoint_state.current(model_dir)
+    goes_on = checkpoint_state.current(model_dir).name
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("step", "MB", "state", "scores"):
         table.add_column(
