@@ -65,6 +65,7 @@ setup(
         "mtf_synthesizer.baselines",
         "mtf_synthesizer.benchmarks",
         "mtf_synthesizer.checkpoint_tools",
+        "mtf_synthesizer.commands",
         "mtf_synthesizer.costs",
         "mtf_synthesizer.data",
         "mtf_synthesizer.mapping",

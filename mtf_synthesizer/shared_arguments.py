@@ -1,6 +1,9 @@
-"""Options that several sub-commands have, and what their values are read by."""
+"""Options that several sub-commands have, what their values are read by, and what they come to."""
 
 import argparse
+from collections.abc import Sequence
+
+from mtf_synthesizer import configuration
 
 
 def add_configuration(command: argparse.ArgumentParser) -> None:
@@ -45,6 +48,23 @@ def add_data(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_caches(command: argparse.ArgumentParser) -> None:
+    """--additional_task_cache_dirs."""
+    command.add_argument(
+        "--additional_task_cache_dirs",
+        type=listed,
+        default=[],
+        metavar="DIR,DIR",
+        help="read what `cache` has written to these folders instead of the data itself",
+    )
+
+
+def add_examples(command: argparse.ArgumentParser) -> None:
+    """--examples and --batch_size, of what a trained model reads."""
+    command.add_argument("--examples", type=positive, help="only the first so many of each task")
+    command.add_argument("--batch_size", type=positive, help="default: that of training")
+
+
 def add_modules(command: argparse.ArgumentParser) -> None:
     """--module_import."""
     command.add_argument(
@@ -60,6 +80,34 @@ def add_verbose(command: argparse.ArgumentParser) -> None:
     """--verbose."""
     command.add_argument(
         "--verbose", action="store_true", help="all logs, and tracebacks of errors"
+    )
+
+
+def modules(args: argparse.Namespace) -> list[str]:
+    """What is imported for its tasks: this package's, and --module_import."""
+    return [*configuration.TASK_MODULES, *args.module_import]
+
+
+def of_model(
+    args: argparse.Namespace, model_dir: str, gin_files: Sequence[str] = ()
+) -> configuration.Configuration:
+    """The configuration of a trained model, with what `add_configuration` reads.
+
+    Args:
+      args: what the user typed.
+      model_dir: folder of the model.
+      gin_files: parsed before the user's.
+
+    Raises:
+      names.UserError: no such model, or something is misspelt.
+    """
+    return configuration.for_model(
+        model_dir,
+        [*gin_files, *args.gin_file],
+        args.gin_param,
+        modules(args),
+        args.vocabulary,
+        args.tfds_data_dir,
     )
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from types import FrameType
 
 EXIT_STATUS = 75  # EX_TEMPFAIL of sysexits.h: the same command goes on
+_NO_STEP = "asked to end while no step was under way: there was nothing to save"
 
 
 class Terminated(BaseException):
-    """A run ended early because it was asked to; what it did is saved.
+    """A run ended because it was asked to; what it did is saved.
 
     As KeyboardInterrupt no Exception, so that nothing that deals with errors on the way holds it.
     """
@@ -19,18 +20,23 @@ class Terminated(BaseException):
 class Notice:
     """Whether SIGTERM came, and what happens when it comes.
 
-    Until the first step there is nothing to save: `Terminated` is raised where the program is.
+    Until the first step there is nothing to save: `Terminated` is raised where the program is, or
+    once the call of TensorFlow that it is in is over: Python waits for that.
     Afterwards it is only noted, for the training to end after the step that is under way.
+
+    Args:
+      said: the sentence of `Terminated`.
     """
 
-    def __init__(self) -> None:
-        self._came = threading.Event()
+    def __init__(self, said: str = _NO_STEP) -> None:
+        self._said = said
+        self._came = False
         self._in_steps = False
 
     @property
     def came(self) -> bool:
         """Whether the signal has come."""
-        return self._came.is_set()
+        return self._came
 
     def steps_begin(self) -> None:
         """From now on there is something to save first."""
@@ -39,18 +45,19 @@ class Notice:
     def handle(self, number: int, frame: FrameType | None) -> None:
         """The handler of the signal."""
         del number, frame
-        self._came.set()
+        self._came = True
         if not self._in_steps:
-            raise Terminated("asked to end before the first step: there was nothing to save")
+            raise Terminated(self._said)
 
 
 @contextlib.contextmanager
-def noticed() -> Iterator[Notice]:
+def noticed(said: str = _NO_STEP) -> Iterator[Notice]:
     """Inside, SIGTERM does not end the process as it is, but as `Notice` says.
 
+    One inside another, as a training in a command, has the signal to itself until it is left.
     Only in the main thread: Python allows handlers nowhere else.
     """
-    notice = Notice()
+    notice = Notice(said)
     if threading.current_thread() is not threading.main_thread():
         yield notice
         return

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from mtf_synthesizer import quiet
 from mtf_synthesizer.benchmarks import benchmark, benchmark_memory, benchmark_timing, machine
 from mtf_synthesizer.benchmarks.benchmark_memory import Memory
 from mtf_synthesizer.benchmarks.benchmark_rows import layers
@@ -23,9 +24,7 @@ def parsed(*arguments):
 
 
 def document(capsys, *arguments):
-    args = parsed("--format", "json", *arguments)
-    benchmark.check(args)
-    benchmark.main(args)
+    benchmark.run(parsed("--format", "json", *arguments))
     return json.loads(capsys.readouterr().out)
 
 
@@ -101,7 +100,7 @@ def test_tables(capsys, monkeypatch):
     monkeypatch.setattr(machine, "peak_gflops", lambda threads: 100.0)
     monkeypatch.setattr(benchmark_timing, "measure", lambda *args: results)
     monkeypatch.setattr(benchmark_memory, "of_row", lambda *args: next(memory))
-    benchmark.main(parsed("--rows", "t5,r"))
+    benchmark.run(parsed("--rows", "t5,r"))
     lines = capsys.readouterr().out.splitlines()
     found = {line.split("│")[1].strip(): line.split() for line in lines if line.startswith("│")}
     assert found["t5"][3::2] == ["7,000", "400", "200", "1.00", "10.0", "10%", "200", "1.00"]
@@ -138,9 +137,10 @@ def test_flags_reach_the_measurement(monkeypatch, capsys):
         (["--sweep", "4,8", "--packed", "3"], "--packed is 3; a row of 2 tokens"),
     ],
 )
-def test_mistakes(flags, message):
+def test_mistakes(flags, message, monkeypatch):
+    monkeypatch.setattr(quiet, "load_tensorflow", lambda verbose: pytest.fail("loaded"))
     with pytest.raises(UserError, match=message):
-        benchmark.check(parsed(*flags))
+        benchmark.run(parsed(*flags))
 
 
 def test_public_tables_have_one_length():

@@ -217,7 +217,8 @@ def test_help_is_instant():
 
 
 def test_examples_name_what_exists():
-    for example in arguments.EXAMPLES.values():
+    for command in arguments.COMMANDS.values():
+        example = command.module.EXAMPLE
         for file in re.findall(r"gin_file=(\S+\.gin)", example):
             assert names.find_gin_file(file)
         for flag, folder in (("synthesizer", "synthesizers"), ("size", "sizes"), ("run", "runs")):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mtf_synthesizer import arguments, names
+from mtf_synthesizer import arguments, names, quiet
 from mtf_synthesizer.cost import Cost
 from mtf_synthesizer.costs import cost_report, cost_rows, cost_tables, model_cost
 
@@ -31,8 +31,7 @@ def by_formula(wanted):
 
 def printed(capsys, *options):
     args = arguments.parser().parse_args([*TINY, *options])
-    cost_report.check(args)
-    cost_report.main(args)
+    cost_report.run(args)
     return capsys.readouterr().out
 
 
@@ -135,6 +134,7 @@ def test_frozen_variables_are_told(capsys):
         (["--synthesizer", "rv", "--size", "tiny", "--gin_param", "d_modle = 3"], "d_model"),
     ],
 )
-def test_mistakes(typed, said):
+def test_mistakes(typed, said, monkeypatch):
+    monkeypatch.setattr(quiet, "load_tensorflow", lambda verbose: pytest.fail("loaded"))
     with pytest.raises(names.UserError, match=said):
-        cost_report.check(arguments.parser().parse_args(["cost", *typed]))
+        cost_report.run(arguments.parser().parse_args(["cost", *typed]))

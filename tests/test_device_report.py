@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mtf_synthesizer import arguments, configuration, names
+from mtf_synthesizer import arguments, configuration, names, quiet
 from mtf_synthesizer.costs import cost_report, device_cost
 
 SHORT = ["inputs_length = 16", "targets_length = 12", "num_layers = 1", "batch_size = 12"]
@@ -17,13 +17,11 @@ LAYOUT = ["--layout", "batch:batch;heads:model;d_ff:model;experts:batch"]
 
 
 def parsed(*options):
-    args = arguments.parser().parse_args([*TINY, *options])
-    cost_report.check(args)
-    return args
+    return arguments.parser().parse_args([*TINY, *options])
 
 
 def printed(capsys, *options):
-    cost_report.main(parsed(*options))
+    cost_report.run(parsed(*options))
     return capsys.readouterr().out
 
 
@@ -76,15 +74,17 @@ def test_table_and_the_layout_of_the_configuration(capsys):
         (["--mesh_shape", "batch:2", "--layout", "heads:model"], "the mesh has no axis 'model'"),
     ],
 )
-def test_mistakes_that_need_no_tensorflow(options, words):
+def test_mistakes_that_need_no_tensorflow(options, words, monkeypatch):
+    monkeypatch.setattr(quiet, "load_tensorflow", lambda verbose: pytest.fail("loaded"))
     with pytest.raises(names.UserError) as error:
-        parsed(*options)
+        cost_report.run(parsed(*options))
     assert words in str(error.value)
 
 
-def test_a_table_of_the_paper_has_no_mesh():
+def test_a_table_of_the_paper_has_no_mesh(monkeypatch):
+    monkeypatch.setattr(quiet, "load_tensorflow", lambda verbose: pytest.fail("loaded"))
     with pytest.raises(names.UserError, match="--table 1 brings its configurations"):
-        cost_report.check(arguments.parser().parse_args(["cost", "--table", "1", *MESH]))
+        cost_report.run(arguments.parser().parse_args(["cost", "--table", "1", *MESH]))
 
 
 @pytest.mark.parametrize(

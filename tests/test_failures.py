@@ -11,6 +11,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer import cli, failures, names
+from mtf_synthesizer.commands import listing
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_a_value_of_another_type():
 
 def test_a_fault_of_the_program_stays_one(monkeypatch):
     assert failures.described(KeyError("x")) is None
-    monkeypatch.setitem(cli._COMMANDS, "list", lambda args: {}["x"])
+    monkeypatch.setattr(listing, "run", lambda args: {}["x"])
     with pytest.raises(KeyError):
         cli.main(["list"])
 
@@ -100,7 +101,7 @@ def test_the_command_line_says_it_and_no_more(monkeypatch, capsys):
     def broken(args):
         raise tf.errors.DataLossError(None, None, "truncated record at 3")
 
-    monkeypatch.setitem(cli._COMMANDS, "list", broken)
+    monkeypatch.setattr(listing, "run", broken)
     assert cli.main(["list"]) == cli.USER_ERROR
     (line,) = capsys.readouterr().err.splitlines()
     assert "cut off" in line

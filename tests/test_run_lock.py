@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from mtf_synthesizer import cli, names, run_lock, t5_command, termination
+from mtf_synthesizer.commands import listing
 
 HOLDER = """
 import sys, time
@@ -39,7 +40,7 @@ def test_termination_has_an_exit_status_of_its_own(monkeypatch, capsys):
     def terminated(args):
         raise termination.Terminated("m: saved at step 3")
 
-    monkeypatch.setitem(cli._COMMANDS, "list", terminated)
+    monkeypatch.setattr(listing, "run", terminated)
     assert cli.main(["list"]) == 75
     assert "saved at step 3; the same command goes on" in capsys.readouterr().err
 

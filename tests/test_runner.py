@@ -344,7 +344,7 @@ def test_termination_before_the_first_step_ends_at_once(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(runner.stock, "check_features", terminated)
-        with pytest.raises(termination.Terminated, match="before the first step"):
+        with pytest.raises(termination.Terminated, match="no step was under way"):
             train(tmp_path, steps=4)
     assert not list(tmp_path.glob("model.ckpt-*"))
     with run_lock.held(tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 
 from mtf_synthesizer import cli, names, prediction, saving
+from mtf_synthesizer.commands import gin_path
 
 
 def test_files_are_replaced_whole(tmp_path):
@@ -29,11 +30,12 @@ def test_what_can_be_written(tmp_path):
         saving.check_file(tmp_path / "file" / "x")
 
 
-def test_the_command_line_names_what_it_could_not_write(tmp_path, capsys):
-
+def test_the_command_line_names_what_it_could_not_write(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
-    status = cli._guarded(lambda: saving.write_text(tmp_path / "file" / "x", ""), "bench", False)
-    assert status == 2
+    monkeypatch.setattr(
+        gin_path, "run", lambda args: saving.write_text(tmp_path / "file" / "x", "")
+    )
+    assert cli.main(["gin-path"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("mtf_synthesizer: ") and "file: " in error
     assert "Traceback" not in error

@@ -7,10 +7,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from mtf_synthesizer import quiet
 from mtf_synthesizer.benchmarks import benchmark_memory, benchmark_sweep, benchmark_tables
 from mtf_synthesizer.benchmarks.benchmark_setting import MODES, ROWS, SIZES, Setting
 from mtf_synthesizer.names import UserError
+from mtf_synthesizer.shared_arguments import add_verbose
 
+EXAMPLE = (
+    "mtf_synthesizer bench --rows t5,r --steps 10\n"
+    "  mtf_synthesizer bench --rows t5,r --mode greedy --format json\n"
+    "  mtf_synthesizer bench --sweep"
+)
 _ROWS = "t5,r,mesh-r,none"
 _SWEPT_ROWS = "t5,r,fr,linformer"
 
@@ -58,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out the peak memory, which takes a fresh process for each row",
     )
     add("--format", default="table", choices=["table", "json"])
+    add_verbose(parser)
 
 
 def _listed(text: str) -> list[str]:
@@ -71,12 +79,25 @@ def _lengths(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def check(args: argparse.Namespace) -> None:
-    """Answers mistakes without TensorFlow.
+def run(args: argparse.Namespace) -> None:
+    """Measures and prints.
 
     Raises:
       UserError: unknown rows, numbers out of range, flags that exclude each other.
     """
+    _check(args)
+    quiet.load_tensorflow(args.verbose)
+    document = _measured(args)
+    if args.format == "json":
+        print(json.dumps(document, indent=2))
+    elif args.sweep:
+        benchmark_tables.print_sweep(document)
+    else:
+        benchmark_tables.print_rows(document)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Answers mistakes without TensorFlow."""
     if args.steps < 1:
         raise UserError(f"--steps is {args.steps}; at least one step must be measured")
     rows, setting = _rows(args), _setting(args)
@@ -106,17 +127,6 @@ def _setting(args: argparse.Namespace) -> Setting:
         threads=args.threads,
         gathered=args.gathered_embedding,
     )
-
-
-def main(args: argparse.Namespace) -> None:
-    """Measures and prints. To be called with TensorFlow loaded."""
-    document = _measured(args)
-    if args.format == "json":
-        print(json.dumps(document, indent=2))
-    elif args.sweep:
-        benchmark_tables.print_sweep(document)
-    else:
-        benchmark_tables.print_rows(document)
 
 
 def _measured(args: argparse.Namespace) -> dict[str, Any]:

@@ -20,6 +20,7 @@ _EXAMPLES = {
     "prune": "mtf_synthesizer checkpoints prune --model_dir runs/rv_verses --keep_last 2 \\\n"
     "    --keep_best 3 --metric bleu --task synthesizer_modern_english_v001 --delete",
 }
+EXAMPLE = _EXAMPLES["list"]
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

@@ -10,14 +10,24 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from mtf_synthesizer import configuration, names
+from mtf_synthesizer import configuration, names, quiet
 from mtf_synthesizer.costs import device_report
-from mtf_synthesizer.shared_arguments import positive
+from mtf_synthesizer.shared_arguments import (
+    add_gin,
+    add_modules,
+    add_verbose,
+    modules,
+    positive,
+)
 
 if TYPE_CHECKING:
     from mtf_synthesizer.costs.cost_rows import Row
     from mtf_synthesizer.costs.device_cost import DeviceCost
 
+EXAMPLE = (
+    "mtf_synthesizer cost --synthesizer rv --size base\n"
+    "  mtf_synthesizer cost --table 4 --format csv"
+)
 _NO_TASK = "none"  # a model costs the same whatever it is trained on
 _VOCABULARY = 32_128  # T5's, as Mesh rounds it up
 
@@ -44,7 +54,7 @@ class Report:
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `cost`, but for those of gin that all commands share."""
+    """Adds the options of `cost`."""
     add = command.add_argument
     add("--synthesizer", help=f"one of {' '.join(names.known('synthesizers'))}")
     add("--size", help=f"one of {' '.join(names.known('sizes'))}")
@@ -70,14 +80,33 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     device_report.add_arguments(command)
     add("--format", default="table", choices=list(_FORMATS))
+    add_gin(command)
+    add_modules(command)
+    add_verbose(command)
 
 
-def check(args: argparse.Namespace) -> None:
-    """Answers mistakes without TensorFlow.
+def run(args: argparse.Namespace) -> None:
+    """Counts and prints.
 
     Raises:
       names.UserError: an unknown name or file, a misspelt binding, or options that exclude others.
     """
+    _check(args)
+    quiet.load_tensorflow(args.verbose)
+    from mtf_synthesizer.costs import cost_rows, cost_tables
+
+    if args.table:
+        report = cost_tables.TABLES[args.table](args.verbose)
+    else:
+        device = _on_mesh(args)
+        rows = device.rows if device else args.batch_size or 1
+        row = cost_rows.measure(_name(args), wanted(args), rows, args.vocabulary_size, args.verbose)
+        report = of_row(row, device)
+    print(_FORMATS[args.format](report))
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Answers mistakes without TensorFlow."""
     asked = [
         args.synthesizer,
         args.size,
@@ -107,23 +136,9 @@ def wanted(args: argparse.Namespace) -> configuration.Configuration:
             experiment=args.experiment,
             gin_files=args.gin_file,
             gin_params=args.gin_param,
-            modules=[*configuration.TASK_MODULES, *args.module_import],
+            modules=modules(args),
         )
     )
-
-
-def main(args: argparse.Namespace) -> None:
-    """Counts and prints. To be called with TensorFlow loaded."""
-    from mtf_synthesizer.costs import cost_rows, cost_tables
-
-    if args.table:
-        report = cost_tables.TABLES[args.table](args.verbose)
-    else:
-        device = _on_mesh(args)
-        rows = device.rows if device else args.batch_size or 1
-        row = cost_rows.measure(_name(args), wanted(args), rows, args.vocabulary_size, args.verbose)
-        report = of_row(row, device)
-    print(_FORMATS[args.format](report))
 
 
 def _on_mesh(args: argparse.Namespace) -> DeviceCost | None:

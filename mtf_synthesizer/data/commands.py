@@ -7,6 +7,7 @@ from mtf_synthesizer import paths, subcommands
 from mtf_synthesizer.data import catalogue
 from mtf_synthesizer.shared_arguments import positive
 
+EXAMPLE = "mtf_synthesizer data prepare --benchmark glue --from glue_data --tfds_data_dir data"
 _EXAMPLES = {
     "prepare": "mtf_synthesizer data prepare --benchmark glue --from glue_data \\\n"
     "    --tfds_data_dir data",

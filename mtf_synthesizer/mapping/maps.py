@@ -6,12 +6,18 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mtf_synthesizer import configuration, names, paths, saving
-from mtf_synthesizer.shared_arguments import positive
+from mtf_synthesizer import configuration, names, paths, quiet, saving
+from mtf_synthesizer.shared_arguments import add_configuration, of_model, positive
 
 if TYPE_CHECKING:
     from mtf_synthesizer.mapping.attention_maps import Maps, Reader
 
+EXAMPLE = (
+    "mtf_synthesizer maps --model_dir runs/v runs/r --output runs/maps \\\n"
+    "    --task synthesizer_verses_v001\n"
+    "  mtf_synthesizer maps --model_dir runs/rv --output runs/maps_of_text \\\n"
+    '    --text "modern: In the beginning God created the heaven and the earth."'
+)
 ARRAYS, INITIAL_ARRAYS = "attention.npz", "attention_start.npz"
 PAGE, DESCRIPTION = "maps.html", "maps.json"
 # The paper's, of six; models of fewer than five show all.
@@ -19,7 +25,7 @@ _LAYERS = (1, 3, 5)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `maps`, but for those of configurations that all commands share."""
+    """Adds the options of `maps`."""
     add = command.add_argument
     add(
         "--model_dir",
@@ -52,47 +58,27 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "with fewer than five)",
     )
     add("--output", required=True, help="folder for arrays, pictures and maps.html")
+    add_configuration(command)
 
 
 def _numbers(text: str) -> list[int]:
     return [positive(part.strip()) for part in text.split(",")]
 
 
-def check(args: argparse.Namespace) -> None:
-    """Answers mistakes without TensorFlow.
+def run(args: argparse.Namespace) -> None:
+    """Writes everything and prints what.
 
     Raises:
       names.UserError: no model or checkpoint, a target without a text, or no folder to write to.
     """
-    if args.target is not None and args.text is None:
-        raise names.UserError("--target belongs to --text: a task has targets of its own")
-    if args.checkpoint == "all":
-        raise names.UserError("maps shows one checkpoint: choose latest, best or a step, not all")
-    saving.check_file(paths.of(args.output) / PAGE)
-    for model_dir in dict.fromkeys(args.model_dir):
-        _configuration(args, model_dir)
-        configuration.chosen_checkpoints(model_dir, args.checkpoint, args.task)
-
-
-def _configuration(args: argparse.Namespace, model_dir: str) -> configuration.Configuration:
-    return configuration.for_model(
-        model_dir,
-        args.gin_file,
-        args.gin_param,
-        [*configuration.TASK_MODULES, *args.module_import],
-        args.vocabulary,
-        args.tfds_data_dir,
-    )
-
-
-def main(args: argparse.Namespace) -> None:
-    """Writes everything and prints what. To be called with TensorFlow loaded."""
+    _check(args)
+    quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer.mapping import attention_maps, map_sections, maps_page
 
     found = [
         attention_maps.of_model(
             model_dir,
-            _configuration(args, model_dir),
+            of_model(args, model_dir),
             configuration.chosen_checkpoints(model_dir, args.checkpoint, args.task)[0],
             _reader(args),
             args.verbose,
@@ -110,6 +96,18 @@ def main(args: argparse.Namespace) -> None:
     saving.write_json(folder / DESCRIPTION, {"read": _subject(args), "models": described})
     saving.write_text(folder / PAGE, maps_page.html(models, _subject(args), sections, arrays))
     print(_summary(models, folder))
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Answers mistakes without TensorFlow."""
+    if args.target is not None and args.text is None:
+        raise names.UserError("--target belongs to --text: a task has targets of its own")
+    if args.checkpoint == "all":
+        raise names.UserError("maps shows one checkpoint: choose latest, best or a step, not all")
+    saving.check_file(paths.of(args.output) / PAGE)
+    for model_dir in dict.fromkeys(args.model_dir):
+        of_model(args, model_dir)
+        configuration.chosen_checkpoints(model_dir, args.checkpoint, args.task)
 
 
 def _reader(args: argparse.Namespace) -> Reader:

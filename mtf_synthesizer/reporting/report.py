@@ -18,6 +18,7 @@ from mtf_synthesizer.reporting import (
 from mtf_synthesizer.reporting.report_files import Found
 from mtf_synthesizer.reporting.report_section import Columns, Section
 
+EXAMPLE = "mtf_synthesizer report runs --output runs/report.md --output runs/report.html"
 _FORMATS: dict[str, Callable[[Sequence[Section], Sequence[str]], str]] = {
     ".md": report_formats.markdown,
     ".html": report_formats.html,

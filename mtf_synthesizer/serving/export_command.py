@@ -1,4 +1,4 @@
-"""The command `export`: what it asks for and what it says; loads no TensorFlow by itself."""
+"""The command `export`: what it asks for and what it says."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import argparse
 import dataclasses
 from collections.abc import Mapping
 
-from mtf_synthesizer import configuration, names, new_folder
-from mtf_synthesizer.shared_arguments import add_configuration, positive
+from mtf_synthesizer import configuration, names, new_folder, quiet
+from mtf_synthesizer.shared_arguments import add_configuration, of_model, positive
 
+EXAMPLE = (
+    "mtf_synthesizer export --model_dir runs/rv_verses --mode greedy \\\n    --output runs/served"
+)
 RECORD = "mtf_synthesizer.json"
 
 
@@ -56,39 +59,23 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_configuration(command)
 
 
-def check(args: argparse.Namespace) -> None:
-    """Answers mistakes without TensorFlow.
+def run(args: argparse.Namespace) -> None:
+    """Exports and prints what.
 
     Raises:
       names.UserError: no model or checkpoint, a misspelt binding, or the folder is not empty.
     """
-    wanted(args)
-    configuration.chosen_checkpoints(args.model_dir, args.checkpoint)
+    wanted = of_model(args, args.model_dir, MODES[args.mode].gin_files)
+    chosen = configuration.chosen_checkpoints(args.model_dir, args.checkpoint)[0]
     if args.checkpoint == "all":
         raise names.UserError("export takes one checkpoint: choose latest or a step, not all")
     new_folder.check("--output", args.output)
-
-
-def wanted(args: argparse.Namespace) -> configuration.Configuration:
-    """The configuration of the model, with the files of the mode before the user's changes."""
-    return configuration.for_model(
-        args.model_dir,
-        [*MODES[args.mode].gin_files, *args.gin_file],
-        args.gin_param,
-        [*configuration.TASK_MODULES, *args.module_import],
-        args.vocabulary,
-        args.tfds_data_dir,
-    )
-
-
-def main(args: argparse.Namespace) -> None:
-    """Exports and prints what. To be called with TensorFlow loaded."""
+    quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer.serving import exporting
 
-    (chosen,) = configuration.chosen_checkpoints(args.model_dir, args.checkpoint)
     record = exporting.export(
         args.model_dir,
-        wanted(args),
+        wanted,
         chosen,
         mode=args.mode,
         output=args.output,

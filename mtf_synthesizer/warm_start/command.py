@@ -1,4 +1,4 @@
-"""The command `warm-start`: what it asks for and what it says; loads no TensorFlow by itself."""
+"""The command `warm-start`: what it asks for and what it says."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from mtf_synthesizer import bindings, checkpoints, configuration, names, new_folder, paths
-from mtf_synthesizer.shared_arguments import add_configuration, positive
+from mtf_synthesizer import bindings, checkpoints, configuration, names, new_folder, paths, quiet
+from mtf_synthesizer.shared_arguments import add_configuration, modules, positive
 
 if TYPE_CHECKING:
     from mtf_synthesizer.warm_start.begin import Begun
 
+EXAMPLE = (
+    "mtf_synthesizer warm-start --from t5_small/model.ckpt-1000000 --size small \\\n"
+    "    --synthesizer rv --task synthesizer_verses_v001 --model_dir runs/rv_of_t5"
+)
 SHARE_OF_V = 0.9
 _BLOCK = re.compile(r"block_\d+|layer_\d+(?=/.*layer_\d+)")
 
@@ -70,8 +74,8 @@ def _share(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1")
 
 
-def check(args: argparse.Namespace) -> None:
-    """Answers mistakes without TensorFlow.
+def run(args: argparse.Namespace) -> None:
+    """Writes the model and prints what it was made of.
 
     Raises:
       names.UserError: an unknown name or file, no checkpoint, or the new folder is not empty.
@@ -79,10 +83,23 @@ def check(args: argparse.Namespace) -> None:
     if args.synthesizer is not None:
         names.check("synthesizer", args.synthesizer, names.known("synthesizers"))
     new_folder.check("--model_dir", args.model_dir)
-    wanted(args)
+    wanted = _wanted(args)
+    quiet.load_tensorflow(args.verbose)
+    from mtf_synthesizer.warm_start import begin
+
+    begun = begin.begin(
+        args.model_dir,
+        configuration.start_checkpoint(args.start),
+        wanted,
+        share=args.alpha_v,
+        chooses_vocabulary=args.vocabulary is not None,
+        seed=args.seed,
+        verbose=args.verbose,
+    )
+    print(described(args.model_dir, begun))
 
 
-def wanted(args: argparse.Namespace) -> configuration.Configuration:
+def _wanted(args: argparse.Namespace) -> configuration.Configuration:
     """The configuration of the new model.
 
     Raises:
@@ -107,7 +124,7 @@ def wanted(args: argparse.Namespace) -> configuration.Configuration:
         str(folder),
         args.gin_file,
         [f"MIXTURE_NAME = {task!r}", *_params(args)],
-        _modules(args),
+        modules(args),
         args.vocabulary,
         args.tfds_data_dir,
     )
@@ -123,7 +140,7 @@ def _request(
         run=args.run,
         gin_files=args.gin_file,
         gin_params=_params(args),
-        modules=_modules(args),
+        modules=modules(args),
         init_checkpoint=start.path,
         vocabulary=args.vocabulary,
         tfds_data_dir=args.tfds_data_dir,
@@ -135,30 +152,10 @@ def _params(args: argparse.Namespace) -> list[str]:
     return [configuration.EXACT_CHECKPOINTS, *args.gin_param, *length]
 
 
-def _modules(args: argparse.Namespace) -> list[str]:
-    return [*configuration.TASK_MODULES, *args.module_import]
-
-
 def _task_of(folder: paths.Path) -> str | None:
     """The task that the configuration of a model names."""
     task = bindings.macro("MIXTURE_NAME", [str(folder / checkpoints.OPERATIVE_CONFIG)], [])
     return task if isinstance(task, str) else None
-
-
-def main(args: argparse.Namespace) -> None:
-    """Writes the model and prints what it was made of. To be called with TensorFlow loaded."""
-    from mtf_synthesizer.warm_start import begin
-
-    begun = begin.begin(
-        args.model_dir,
-        configuration.start_checkpoint(args.start),
-        wanted(args),
-        share=args.alpha_v,
-        chooses_vocabulary=args.vocabulary is not None,
-        seed=args.seed,
-        verbose=args.verbose,
-    )
-    print(described(args.model_dir, begun))
 
 
 def described(model_dir: str, begun: Begun) -> str:

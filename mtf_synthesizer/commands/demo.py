@@ -1,0 +1,29 @@
+"""The command `demo`: its options and what it does."""
+
+import argparse
+
+from mtf_synthesizer import quiet, saving, termination
+from mtf_synthesizer.shared_arguments import add_verbose
+
+EXAMPLE = "mtf_synthesizer demo"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the options of `demo`."""
+    command.add_argument("--output", default="runs/demo", help="folder (default: %(default)s)")
+    add_verbose(command)
+
+
+@termination.noticed()
+def run(args: argparse.Namespace) -> None:
+    """Trains, compares, and writes and prints what came of it.
+
+    Raises:
+      names.UserError: the folder can't be written to, or holds another demo.
+      termination.Terminated: SIGTERM came.
+    """
+    saving.check_folder(args.output)
+    quiet.load_tensorflow(args.verbose)
+    from mtf_synthesizer import pipeline
+
+    pipeline.run_demo(args.output)
