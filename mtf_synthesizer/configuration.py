@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 TASK_MODULES = ("mtf_synthesizer.tasks",)
+FLOAT32_FILE = "float32.gin"
+EXACT_FILE = "exact_checkpoints.gin"
 # Mesh would round what it saves to bfloat16: a run would go on with other weights than it had, and
 # a warm start would have W_Q / α to 3 digits.
 EXACT_CHECKPOINTS = "utils.get_variable_dtype.master_dtype = 'float32'"
@@ -88,8 +90,8 @@ def for_training(request: Request) -> Configuration:
     """
     start = start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None
     _check_said(request, start)
-    files = [*_training_files(request, start), "local_cpu.gin", *request.gin_files]
-    params = [EXACT_CHECKPOINTS]
+    files = [*_training_files(request, start), EXACT_FILE, "local_cpu.gin", *request.gin_files]
+    params = []
     if request.task:
         params.append(f"MIXTURE_NAME = {request.task!r}")
     if request.batch_size is not None:
@@ -164,7 +166,7 @@ def for_model(
     Raises:
       names.UserError: the folder holds no such configuration, or a change is misspelt.
     """
-    files = [str(operative_config(paths.of(model_dir))), *gin_files]
+    files = [str(operative_config(paths.of(model_dir))), FLOAT32_FILE, *gin_files]
     if vocabulary is None:
         vocabulary = vocabulary_record.chosen(model_dir)
     return _checked(files, gin_params, modules, vocabulary, tfds_data_dir)

@@ -10,7 +10,7 @@ import mtf_synthesizer.compat
 
 import tensorflow.compat.v1 as tf
 
-from mtf_synthesizer import names, starting
+from mtf_synthesizer import names, saved_types, starting
 
 
 class FittingHook(tf.train.SessionRunHook):
@@ -44,6 +44,7 @@ def check(checkpoint: str) -> None:
             f"{checkpoint} is of another model: {difference}. The configuration beside it says "
             "which: leave out the --gin_file or --gin_param that changes the model"
         )
+    saved_types.check(checkpoint)
 
 
 class FittingEstimator:

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tensorflow.compat.v1 import estimator as tf_estimator
 
-from mtf_synthesizer import attention, evaluation_graph, names, repeatable, whole_files
+from mtf_synthesizer import attention, evaluation_graph, names, repeatable, saved_types, whole_files
 from mtf_synthesizer.checkpoints import is_of_optimizer
 from mtf_synthesizer.evaluation_graph import in_order
 
@@ -89,7 +89,7 @@ def check_same_model(model_dir: str) -> None:
 
     Raises:
       names.UserError: the folder holds another model, which the Saver would report by a page of
-        missing keys.
+        missing keys, or one that is saved in another type.
     """
     checkpoint = tf.train.latest_checkpoint(model_dir)
     if checkpoint is None:
@@ -105,6 +105,7 @@ def check_same_model(model_dir: str) -> None:
                 f"{saved.get(name, 'absent')} in {checkpoint}, and {built.get(name, 'absent')} "
                 "in this one. Choose another --model_dir, or the model that is there"
             )
+    saved_types.check(checkpoint)
 
 
 def _without_print(loss: tf.Tensor) -> tf.Tensor:

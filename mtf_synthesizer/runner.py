@@ -27,6 +27,7 @@ from mtf_synthesizer import (
     progress,
     run_lock,
     run_record,
+    saved_types,
     starting,
     stock,
     termination,
@@ -136,7 +137,7 @@ def train(
         additional_task_cache_dirs=additional_task_cache_dirs,
     )
     request = run_record.resumed(model_dir, request, seed)
-    wanted = configuration.for_training(request)
+    wanted = saved_types.kept(configuration.for_training(request), model_dir)
     start = None
     if request.init_checkpoint:
         start = configuration.start_checkpoint(request.init_checkpoint)
@@ -152,8 +153,6 @@ def train(
         stock.check_data(task)
         with gin.unlock_config():
             gin.bind_parameter("mesh_train_dataset_fn.seed", seed)
-            if before and starting.is_rounded(before.path):
-                gin.bind_parameter("get_variable_dtype.master_dtype", "bfloat16")
         model = stock.build(model_dir)
         stock.check_features(task, model)
         if start:
@@ -180,9 +179,9 @@ def train(
         _train(observed, model, log, begun)
     rows = log.read()
     done = checkpoint_state.current(model_dir)
+    if notice.came:
+        raise termination.Terminated(f"{model_dir}: saved at step {done.step}, as asked to end")
     if done.step < model.train_steps:
-        if notice.came:
-            raise termination.Terminated(f"{model_dir}: saved at step {done.step}, as asked to end")
         raise names.UserError(
             f"{model_dir}: training ended at step {done.step} of {model.train_steps}, because "
             "there is no more data or a file could not be written (--verbose says more)"

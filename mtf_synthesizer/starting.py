@@ -135,11 +135,6 @@ def _loaded() -> list[tf.Variable]:
     return [each for each in tf.global_variables() if utils.should_load_variable(each.op.name)]
 
 
-def is_rounded(path: str) -> bool:
-    """Whether a checkpoint holds bfloat16, as T5's do and those of earlier releases."""
-    return tf.bfloat16 in tf.train.load_checkpoint(path).get_variable_to_dtype_map().values()
-
-
 def compare(path: str) -> Comparison:
     """Compares a checkpoint with the variables of the current graph, those of optimizers aside."""
     saved = {name: list(shape) for name, shape in tf.train.list_variables(path)}

@@ -31,7 +31,7 @@ from mtf_synthesizer import (
     task_data,
     vocabulary_record,
 )
-from mtf_synthesizer.configuration import Configuration
+from mtf_synthesizer.configuration import FLOAT32_FILE, Configuration
 from mtf_synthesizer.tasks import recipes, vocabularies
 
 
@@ -77,8 +77,8 @@ def _parse(wanted: Configuration, verbose: bool) -> None:
     try:
         with quiet.without_messages(not verbose):
             gin.parse_config_files_and_bindings(
-                [str(names.mesh_defaults()), *wanted.files],
-                [*_WITHOUT_TPU, *wanted.params],
+                [str(names.mesh_defaults()), FLOAT32_FILE, *wanted.files],
+                wanted.params,
                 finalize_config=False,
                 skip_unknown=_DEPRECATED,
             )
@@ -109,11 +109,6 @@ def with_tasks(wanted: Configuration) -> Iterator[None]:
         task_caches.read_from(())
 
 
-# T5's entry point binds the same where there is no TPU: processors are slow with bfloat16.
-_WITHOUT_TPU = (
-    "utils.get_variable_dtype.slice_dtype = 'float32'",
-    "utils.get_variable_dtype.activation_dtype = 'float32'",
-)
 _search_path: list[str] = []
 _DEPRECATED = (*t5.models.mesh_transformer.DEPRECATED_GIN_REFERENCES, *bindings.DEPRECATED)
 

@@ -13,7 +13,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer, utils
 
-from mtf_synthesizer import bindings, clipping, configuration, names, stock
+from mtf_synthesizer import bindings, checkpoints, clipping, configuration, names, stock
 from mtf_synthesizer.reporting import paper
 
 GIN = names.gin_folder()
@@ -74,6 +74,35 @@ def test_no_path_repeats_one_of_t5_or_mesh():
     theirs |= {p.name for p in names.mesh_defaults().parent.glob("*.gin")}
     assert not theirs & {pathlib.Path(file).parts[0] for file in FILES}
     assert {"models", "dataset.gin", "defaults.gin"} <= theirs
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_a_file_of_the_users_own_wins(trains, tmp_path):
+    """Over the types that `train` chooses, and over those of the run that `evaluate` reads."""
+    exact = (tf.float32,) * 3
+    rounded = (tf.bfloat16, tf.float32, tf.bfloat16)
+    name = "utils.get_variable_dtype."
+    mine = tmp_path / "mine.gin"
+    types = ("master_dtype", "slice_dtype", "activation_dtype")
+    mine.write_text(
+        "\n".join(f"{name}{t} = '{v.name}'" for t, v in zip(types, rounded, strict=True))
+    )
+    (tmp_path / checkpoints.OPERATIVE_CONFIG).write_text(
+        f"import mesh_tensorflow.transformer.utils\n{name}master_dtype = 'float32'\n"
+        f"{name}slice_dtype = 'bfloat16'\n{name}activation_dtype = 'bfloat16'"
+    )
+    for files, expected in (((), exact), ((str(mine),), rounded)):
+        request = configuration.Request(
+            synthesizer="r", size="tiny", task="t", gin_files=files, modules=()
+        )
+        wanted = (
+            configuration.for_training(request)
+            if trains
+            else configuration.for_model(tmp_path, files, (), ())
+        )
+        with stock.configured(wanted, verbose=False):
+            found = utils.get_variable_dtype()
+        assert (found.master_dtype, found.slice_dtype, found.activation_dtype) == expected
 
 
 def test_no_module_that_would_hide_gin_config():

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from runner_tasks import BOTH
-from test_runner import train
+from test_runner import MODULES, train
 
-from mtf_synthesizer import progress, repeatable, run_record, starting
+from mtf_synthesizer import names, progress, repeatable, run_record, runner, saved_types
 
 ROWS, COLUMNS = 6, 5
 
@@ -161,14 +161,20 @@ def test_a_run_of_an_earlier_release_goes_on_as_it_is_saved(tmp_path):
     record = tmp_path / "old" / run_record.RECORD
     asked = json.loads(record.read_text())
     record.write_text(json.dumps(asked | {"gin_params": asked["gin_params"][:-1]}))
-    assert starting.is_rounded(str(tmp_path / "old" / "model.ckpt-1"))
+    assert saved_types.is_rounded(str(tmp_path / "old" / "model.ckpt-1"))
     assert train(tmp_path / "old", steps=2, attention_summaries=False)["trained"] == 1
-    assert starting.is_rounded(str(tmp_path / "old" / "model.ckpt-2"))
+    assert saved_types.is_rounded(str(tmp_path / "old" / "model.ckpt-2"))
+    exact = {"params": ["utils.get_variable_dtype.master_dtype = 'float32'"], "steps": 3}
+    record.unlink()
+    with pytest.raises(names.UserError, match="ckpt-2 is saved as bfloat16, which can't be read"):
+        train(tmp_path / "old", **exact)
     start = {"init_checkpoint": tmp_path / "old", "attention_summaries": False}
     train(tmp_path / "new", steps=1, **start)
     old, new = (
         tf.train.load_checkpoint(str(tmp_path / name / "model.ckpt-2")) for name in ("old", "new")
     )
+    with pytest.raises(names.UserError, match="ckpt-3 is saved as float32, which can't be read"):
+        runner.evaluate(tmp_path / "new", BOTH, modules=MODULES, gin_params=rounded, decode=False)
     table = "encoder/block_000/layer_000/SyntheticAttention/random/table"
     np.testing.assert_array_equal(old.get_tensor(table).astype(np.float32), new.get_tensor(table))
     assert new.get_tensor(table).dtype == np.float32
