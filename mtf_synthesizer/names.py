@@ -54,6 +54,21 @@ def gin_digest() -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
+def own_digest(gin_file: str) -> str | None:
+    """The SHA-256 of a user's gin file; None for one of a package, which is known by its name.
+
+    What stands in that may change with a release.
+
+    Raises:
+      UserError: if there is no such file.
+    """
+    path = find_gin_file(gin_file)
+    packages = (gin_folder(), mesh_defaults().parent, search_path()[0])
+    if any(package in path.absolute().parents for package in packages):
+        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def search_path() -> list[paths.Path]:
     """Where relative names of gin files are looked up, in this order, after the working directory.
 

@@ -7,7 +7,6 @@ no TensorFlow.
 
 import dataclasses
 import errno
-import hashlib
 import os
 from typing import Any
 
@@ -78,7 +77,7 @@ def _asked(request: Request, seed: int) -> dict[str, Any]:
         name: [str(each) for each in value] if isinstance(value, list | tuple) else value
         for name, value in fields.items()
         if name in (*_COMPARED, _FILES)
-    } | {_DIGESTS: [_digest(str(file)) for file in request.gin_files]}
+    } | {_DIGESTS: [names.own_digest(str(file)) for file in request.gin_files]}
 
 
 def _without_mesh(request: Request) -> Request:
@@ -88,15 +87,6 @@ def _without_mesh(request: Request) -> Request:
         for given in (request.gin_files, request.gin_params)
     )
     return dataclasses.replace(request, gin_files=files, gin_params=params)
-
-
-def _digest(gin_file: str) -> str | None:
-    """Of a user's file; that of a package is known by its name, and may change with a release."""
-    path = names.find_gin_file(gin_file)
-    packages = (names.gin_folder(), names.mesh_defaults().parent, names.search_path()[0])
-    if any(package in path.absolute().parents for package in packages):
-        return None
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _read(model_dir: str | os.PathLike[str]) -> dict[str, Any] | None:

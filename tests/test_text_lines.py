@@ -6,6 +6,7 @@ import types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ram_folders import bucket, exact_names  # noqa: F401
 
 from mtf_synthesizer import names
 from mtf_synthesizer.serving import text_lines
@@ -72,6 +73,38 @@ def test_the_beginning_outlives_an_interruption_and_is_continued(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_a_remote_output_is_continued_alike():
+    out = bucket() / "out"
+    text_lines.check("-", str(out))
+    interrupted(out, ["a", "b"])
+    with (out.parent / "out.part").open("ab") as file:
+        file.write(b"half")
+    with pytest.raises(names.UserError, match="another checkpoint"):
+        text_lines.Output(out, {**MADE_BY, "checkpoint": "x"})
+    assert write(out, ["a", "b", "c"]) == 2
+    assert out.read_text() == "a\nb\nc\n"
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    with pytest.raises(names.UserError, match="is there: remove it"):
+        text_lines.check("-", str(out))
+
+
+def test_gin_files_count_by_what_is_in_them(tmp_path):
+    lines, mine = lines_of(tmp_path, b"a\n"), tmp_path / "mine.gin"
+
+    def made_by(gin_file):
+        return text_lines.made_by(lines, "def", [gin_file], ["d_ff = 7"])
+
+    mine.write_text("beam_size = 2")
+    begun = made_by(mine)
+    interrupted(tmp_path / "out", ["a"], begun)
+    mine.rename(tmp_path / "renamed.gin")
+    assert made_by(tmp_path / "renamed.gin") == begun
+    mine.write_text("beam_size = 4")
+    with pytest.raises(names.UserError, match="another gin_files"):
+        text_lines.Output(tmp_path / "out", made_by(mine))
+    assert made_by("beam_search.gin")["gin_files"] == ["beam_search.gin"]
+
+
 @given(st.integers(0, 12))
 def test_wherever_it_is_cut_off_the_end_is_the_same(tmp_path_factory, size):
     folder = tmp_path_factory.mktemp("cut")
@@ -107,7 +140,6 @@ def test_mistakes_are_found_before_the_model_is_loaded(tmp_path):
         (str(tmp_path), str(tmp_path / "out"), "no such file"),
         (given_, given_, "is there: remove it"),
         (given_, str(tmp_path), "is a folder"),
-        (given_, "gs://bucket/out", "only files of this machine"),
     ):
         with pytest.raises(names.UserError, match=message):
             text_lines.check(source, output)

@@ -70,12 +70,7 @@ def predict_lines(
         stock.check_vocabulary(stock.configured_task(), model_dir)
         encoder = Encoder.of(trained)
         seen = survey(lines, encoder)
-        made_by = {
-            "input": lines.digest(),
-            "checkpoint": chosen.fingerprint,
-            "gin_files": [str(file) for file in gin_files],
-            "gin_params": list(gin_params),
-        }
+        made_by = text_lines.made_by(lines, chosen.fingerprint, gin_files, gin_params)
         out = text_lines.Output(output, made_by)
         size = batch_size or trained.batch_size
         decode = _decoder(model_dir, trained, encoder, seen.longest, size, chosen.path)

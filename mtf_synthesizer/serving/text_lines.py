@@ -10,12 +10,15 @@ import pathlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any, Self
 
 from mtf_synthesizer import names, paths, saving
 
 STANDARD_INPUT = "-"
+# Object stores know no appending: what is there is written once more with what is added.
+_SECONDS_BETWEEN_UPLOADS = 60.0
 
 
 def check(source: str, output: str) -> None:
@@ -30,13 +33,8 @@ def check(source: str, output: str) -> None:
     """
     if source != STANDARD_INPUT and not paths.of(source).is_file():
         raise names.UserError(f"--input {source}: no such file. Give a text file, or - to pipe in")
-    if paths.is_remote(output):
-        raise names.UserError(
-            f"--output {output}: predictions are written line by line, which only files of this "
-            "machine allow. Copy the file when it is complete"
-        )
     saving.check_file(output)
-    if pathlib.Path(output).exists():
+    if paths.of(output).exists():
         raise names.UserError(f"--output {output} is there: remove it, or choose another file")
 
 
@@ -83,6 +81,24 @@ class Lines:
         return digest.hexdigest()
 
 
+def made_by(
+    lines: Lines, checkpoint: str, gin_files: Sequence[str], gin_params: Sequence[str]
+) -> dict[str, Any]:
+    """What decides about the lines of an output.
+
+    Args:
+      lines: what is decoded.
+      checkpoint: its fingerprint.
+      gin_files, gin_params: changes to the model's configuration; of a user's file its text counts.
+    """
+    return {
+        "input": lines.digest(),
+        "checkpoint": checkpoint,
+        "gin_files": [names.own_digest(str(file)) or str(file) for file in gin_files],
+        "gin_params": list(gin_params),
+    }
+
+
 class Output:
     """The file of results while it is made: OUTPUT.part, renamed to OUTPUT once it is complete.
 
@@ -100,10 +116,13 @@ class Output:
     """
 
     def __init__(self, path: str | os.PathLike[str], made_by: Mapping[str, Any]):
-        self._path = pathlib.Path(path)
+        self._path = paths.of(path)
         self._part = self._path.with_name(self._path.name + ".part")
         self._record = self._part.with_name(self._part.name + ".json")
+        self._stack = contextlib.ExitStack()
         self._file: IO[bytes] | None = None
+        self._between = _SECONDS_BETWEEN_UPLOADS if paths.is_remote(path) else 0.0
+        self._flushed = time.monotonic()
         self._check(made_by)
         saving.write_json(self._record, made_by)
         self.done = self._keep_whole_lines()
@@ -127,15 +146,16 @@ class Output:
         if not self._part.exists():
             return 0
         count = end = 0
-        with open(self._part, "r+b") as file:
+        with self._part.open("rb") as file:
             for line in file:
                 if line.endswith(b"\n"):
                     count, end = count + 1, end + len(line)
-            file.truncate(end)
+        if end < paths.size(self._part):
+            saving.write_bytes(self._part, self._part.read_bytes()[:end])
         return count
 
     def __enter__(self) -> Self:
-        self._file = open(self._part, "ab")
+        self._file = self._stack.enter_context(self._part.open("ab"))
         return self
 
     def write(self, text: str) -> None:
@@ -144,13 +164,14 @@ class Output:
         self._file.write(" ".join(text.splitlines()).encode("utf-8") + b"\n")
 
     def flush(self) -> None:
-        """Hands what was written to the operating system: it outlives this process."""
+        """Hands what was written to the file system: it outlives this process."""
         assert self._file is not None
-        self._file.flush()
+        if time.monotonic() - self._flushed >= self._between:
+            self._file.flush()
+            self._flushed = time.monotonic()
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        assert self._file is not None
-        self._file.close()
+        self._stack.close()
         if kind is None:
             self._part.replace(self._path)
             self._record.unlink()
