@@ -47,7 +47,7 @@ def _guarded(command: arguments.Command, args: argparse.Namespace) -> int:
         print(f"mtf_synthesizer: stopped{more}", file=sys.stderr)
         return 130
     except termination.Terminated as error:
-        print(f"mtf_synthesizer: {error}; the same command goes on", file=sys.stderr)
+        print(termination.announced(error), file=sys.stderr)
         return termination.EXIT_STATUS
     except Exception as error:
         sentence = failures.described(error)

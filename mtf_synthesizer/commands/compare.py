@@ -53,13 +53,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_configuration(command)
 
 
-@termination.noticed()
+@termination.ends_the_process()
 def run(args: argparse.Namespace) -> None:
     """Trains and evaluates everything that is not yet there, and prints a table.
 
     Raises:
       names.UserError: something is misspelt, missing or does not fit what is there.
-      termination.Terminated: SIGTERM came.
+      termination.Terminated: SIGTERM came while steps were under way.
     """
     wanted = _wanted(args)
     trained = {field.name for field in dataclasses.fields(configuration.Request)} & wanted.keys()

@@ -14,13 +14,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_verbose(command)
 
 
-@termination.noticed()
+@termination.ends_the_process()
 def run(args: argparse.Namespace) -> None:
     """Trains, compares, and writes and prints what came of it.
 
     Raises:
       names.UserError: the folder can't be written to, or holds another demo.
-      termination.Terminated: SIGTERM came.
+      termination.Terminated: SIGTERM came while steps were under way.
     """
     saving.check_folder(args.output)
     quiet.load_tensorflow(args.verbose)

@@ -15,14 +15,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """There are none: its flags are T5's own."""
 
 
-@termination.noticed("asked to end: there is what T5 has saved so far")
+@termination.ends_the_process("asked to end: there is what T5 has saved so far")
 def run(args: argparse.Namespace) -> None:
     """Hands over to T5 what was typed after `t5`, as it is.
 
     Raises:
       names.UserError: as of `t5_command.run`.
       SystemExit: when T5 is done.
-      termination.Terminated: SIGTERM came.
     """
     from mtf_synthesizer import t5_command
 

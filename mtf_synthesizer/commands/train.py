@@ -73,13 +73,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add_configuration(command)
 
 
-@termination.noticed()
+@termination.ends_the_process()
 def run(args: argparse.Namespace) -> None:
     """Trains and prints how far.
 
     Raises:
       names.UserError: something is misspelt, missing or does not fit what is there.
-      termination.Terminated: SIGTERM came.
+      termination.Terminated: SIGTERM came while steps were under way.
     """
     wanted = _wanted(args)
     # Once without TensorFlow, so that a mistake is answered at once; train does the same again.
