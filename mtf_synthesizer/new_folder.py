@@ -9,8 +9,8 @@ from typing import Any
 
 from mtf_synthesizer import names, paths, saving
 
-# Copied after all others: without them nothing takes a folder for a model.
-_LAST = ("checkpoint", "saved_model.pb")
+# Copied after all others: without them nothing takes a folder for a model or a data set.
+_LAST = ("checkpoint", "saved_model.pb", "features.json")
 
 
 def check(flag: str, path: str | os.PathLike[str]) -> None:
@@ -36,7 +36,7 @@ def made(path: str | os.PathLike[str]) -> Iterator[paths.Path]:
     if isinstance(target, paths.RemotePath):
         with tempfile.TemporaryDirectory() as local:
             yield pathlib.Path(local)
-            _fill(target, pathlib.Path(local), _copy)
+            copy(pathlib.Path(local), target)
         return
     # An empty folder is filled, not replaced: somebody may work in it, or a disk be mounted there.
     is_there = target.exists()
@@ -51,6 +51,11 @@ def made(path: str | os.PathLike[str]) -> Iterator[paths.Path]:
     finally:
         if folder.exists():
             paths.remove_folder(folder)
+
+
+def copy(source: pathlib.Path, target: paths.RemotePath) -> None:
+    """Copies all that a folder of this machine holds into a remote one, or nothing."""
+    _fill(target, source, _copy)
 
 
 Put = Callable[[pathlib.Path, Any], None]

@@ -9,7 +9,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from test_runner import MODULES, PAIRS, train
 
-from mtf_synthesizer import checkpoints, cli, names, runner
+from mtf_synthesizer import checkpoint_state, checkpoints, cli, names, runner
 from mtf_synthesizer.checkpoint_tools import average
 
 EVERY_STEP = ("save_checkpoints_steps = 1", "utils.run.keep_checkpoint_max = 4")
@@ -119,6 +119,32 @@ def test_what_has_no_mean(tmp_path, other, message):
     assert not (tmp_path / "mean").exists()
 
 
+def two(folder):
+    return [write(folder, step, {"z": step}) for step in (3, 5)]
+
+
+def test_an_average_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    chosen = two(tmp_path)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(checkpoint_state, "write", lambda *args: throw(KeyboardInterrupt))
+        average.average(tmp_path, chosen, tmp_path / "new" / "mean")
+    assert not list((tmp_path / "new").iterdir())
+    average.average(tmp_path, chosen, tmp_path / "new" / "mean")
+    assert values(tmp_path / "new" / "mean", 5)["z"] == 4
+
+
+def throw(error):
+    raise error
+
+
+def test_the_folder_of_a_run_that_has_not_begun_is_left_alone(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    with pytest.raises(names.UserError, match=r"--output .*/run is there and not empty"):
+        average.average(tmp_path, two(tmp_path), tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
 @pytest.mark.parametrize(
     "asked, message",
     [
@@ -141,7 +167,7 @@ def test_checkpoints_are_never_written_over(trained, averaged, capsys):
     for output in (trained, averaged):
         arguments = ["checkpoints", "average", "--model_dir", trained, "--steps", "2,3"]
         assert cli.main([*map(str, arguments), "--output", str(output)]) == 2
-        assert "holds checkpoints already" in capsys.readouterr().err
+        assert "is there and not empty" in capsys.readouterr().err
     assert all(np.array_equal(value, before[name]) for name, value in values(averaged, 4).items())
 
 

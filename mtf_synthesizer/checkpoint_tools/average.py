@@ -9,8 +9,8 @@ import mtf_synthesizer.compat
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from mtf_synthesizer import __version__, checkpoint_state, names, paths, saving
-from mtf_synthesizer.checkpoint_tools.averaged_folder import COPIED, RECORD
+from mtf_synthesizer import __version__, checkpoint_state, names, new_folder, paths, saving
+from mtf_synthesizer.checkpoint_tools.averaged_folder import COPIED, RECORD, check_new
 from mtf_synthesizer.checkpoints import Checkpoint, is_of_optimizer
 
 
@@ -25,14 +25,16 @@ def average(
     Args:
       model_dir: where the checkpoints lie.
       chosen: the checkpoints, earliest first.
-      output: the new folder.
+      output: the new folder, which is there once it is complete.
 
     Returns:
       The record of the average, as it is written: model_dir, checkpoints, variables.
 
     Raises:
-      names.UserError: they are not of the same variables, or the mean is not finite.
+      names.UserError: they are not of the same variables, the mean is not finite, or the folder is
+        there and not empty.
     """
+    check_new(output)
     values = _means(chosen)
     record = {
         "package_version": __version__,
@@ -43,15 +45,14 @@ def average(
         ],
         "variables": len(values),
     }
-    folder = paths.of(output)
-    # Before the checkpoint: whatever interrupts this, no training goes on in the new folder.
-    saving.write_json(folder / RECORD, record)
-    for file in (paths.of(model_dir) / name for name in COPIED):
-        if file.exists():
-            saving.write_bytes(folder / file.name, file.read_bytes())
-    name = f"model.ckpt-{chosen[-1].step}"
-    _save(str(folder / name), values)
-    checkpoint_state.write(folder, name, [name])
+    with new_folder.made(output) as folder:
+        saving.write_json(folder / RECORD, record)
+        for file in (paths.of(model_dir) / name for name in COPIED):
+            if file.exists():
+                saving.write_bytes(folder / file.name, file.read_bytes())
+        name = f"model.ckpt-{chosen[-1].step}"
+        _save(str(folder / name), values)
+        checkpoint_state.write(folder, name, [name])
     return record
 
 

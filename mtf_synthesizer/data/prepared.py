@@ -15,8 +15,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import writer
 
+from mtf_synthesizer import new_folder
 from mtf_synthesizer.data.spec import Dataset, Row
-from mtf_synthesizer.paths import Path, RemotePath
+from mtf_synthesizer.paths import Path
 
 _FEATURES = "features.json"
 _FORMAT = "tfrecord"
@@ -67,7 +68,9 @@ def write(dataset: Dataset, splits: Mapping[str, Iterable[Row]], folder: Path) -
         if isinstance(target, pathlib.Path):
             _move(made, target, pathlib.Path(scratch) / "replaced")
         else:
-            _copy(made, target)
+            if target.exists():
+                target.remove_folder()
+            new_folder.copy(made, target)
     return target
 
 
@@ -75,15 +78,6 @@ def _move(made: pathlib.Path, target: pathlib.Path, replaced: pathlib.Path) -> N
     if target.exists():
         target.rename(replaced)
     made.rename(target)
-
-
-def _copy(made: pathlib.Path, target: RemotePath) -> None:
-    """Copies a data set to a remote folder; until the last file is there, it counts as none."""
-    if target.exists():
-        target.remove_folder()
-    target.mkdir(parents=True)
-    for file in sorted(made.iterdir(), key=lambda file: (file.suffix == ".json", file.name)):
-        target.copy_from(file, file.name)
 
 
 def _info(dataset: Dataset, folder: Path) -> tfds.core.DatasetInfo:
