@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,29 @@ class BoundValues:
         """Its value, where macros are replaced by what they stand for; None if there is none."""
         statement = self.statement(function, parameter)
         return None if statement is None else self._resolved(statement.value)
+
+    def within(self, scope: str) -> BoundValues:
+        """What holds in a gin scope: its own bindings win, those of other scopes are left out."""
+        inside = copy.copy(self)
+        found = [s for s in self._bound if s.scope in ("", scope)]
+        inside._bound = sorted(found, key=lambda s: s.scope == scope)
+        return inside
+
+    def used(self, function: str) -> set[str]:
+        """Names of what the parameters of a function or class refer to, and what those do."""
+        found: set[str] = set()
+        waiting = [function]
+        while waiting:
+            new = self._referred(waiting.pop()) - found
+            found |= new
+            waiting += new
+        return found
+
+    def _referred(self, function: str) -> set[str]:
+        of_function = [s for s in self._bound if last_part(s.selector) == function]
+        values = {s.parameter: s.value for s in of_function}.values()
+        each = (each for value in values for each in _flat(self._resolved(value)))
+        return {last_part(part.selector) for part in each if isinstance(part, Reference)}
 
     def layers(self) -> set[str]:
         """Names of the layers that the stacks are made of."""

@@ -5,7 +5,7 @@ import importlib.util
 import os
 from collections.abc import Sequence
 
-from mtf_synthesizer import bindings, meshes, names, paths, vocabulary_record
+from mtf_synthesizer import bindings, lengths, meshes, names, paths, vocabulary_record
 from mtf_synthesizer.checkpoints import (
     Checkpoint,
     checkpoints,
@@ -25,6 +25,7 @@ __all__ = [
     "for_model",
     "for_training",
     "operative_config",
+    "requested",
     "start_checkpoint",
 ]
 
@@ -83,6 +84,17 @@ class Request:
 
 def for_training(request: Request) -> Configuration:
     """The configuration of a training run.
+
+    Raises:
+      names.UserError: as of `requested`, or tables or positions are shorter than the rows.
+    """
+    wanted = requested(request)
+    lengths.check(wanted.files, wanted.params)
+    return wanted
+
+
+def requested(request: Request) -> Configuration:
+    """The configuration that is asked for; its model need not hold the rows of its run.
 
     Raises:
       names.UserError: an unknown name or file, a misspelt binding, a model or task that is not

@@ -86,6 +86,27 @@ BINDINGS = [
         "run.batch_size = ('tokens_per_batch', 0)",
         "batch_size must be a whole number above 0, or a pair like",
     ),
+    bound(
+        "tables for fewer tokens than there are",
+        "max_length = 16",
+        "Random.max_length is 16, but the inputs have 512 tokens: bind max_length = 512 or more",
+        "fewer tokens (the macros inputs_length and targets_length)",
+        "Random.beyond_max_length = @Tile()",
+    ),
+    bound(
+        "a table for fewer tokens than there are",
+        "decoder/Random.max_length = 113",
+        "Random.max_length is 113, but the targets have 114 tokens",
+        "bind decoder/Random.max_length = 114 or more",
+    ),
+    Fault(
+        "positions for fewer tokens than there are",
+        f'{RV} --run demo_pretrain --gin_param "max_length = 8"',
+        (
+            "Unitransformer.max_length is 8, but the inputs have 64 tokens: bind max_length = 64 "
+            "or more, or fewer tokens (the macros inputs_length and targets_length)",
+        ),
+    ),
     Fault(
         "a gin file that is misspelt",
         f"{RV} --gin_file clip_gradient.gin",

@@ -174,13 +174,6 @@ MODELS = [
         "SyntheticAttention.relative_attention_type is 'biased'; it must be one of",
     ),
     counted(
-        "a length above the maximum",
-        '--synthesizer r --gin_param "max_length = 16" --gin_param "inputs_length = 17"',
-        "length 17 is beyond Random.max_length = 16; raise the macro max_length",
-        "shorten the batch",
-        "@Tile()",
-    ),
-    counted(
         "heads that a mesh does not divide",
         "--synthesizer r --mesh_shape model:3 --layout heads:model",
         "heads:model splits 64 entries into 3 parts, which must be equal",

@@ -119,7 +119,7 @@ def _wanted(args: argparse.Namespace) -> configuration.Configuration:
             "--synthesizer and --size"
         )
     if args.synthesizer or args.size or args.run:
-        return configuration.for_training(_request(args, task, start))
+        return configuration.requested(_request(args, task, start))
     return configuration.for_model(
         str(folder),
         args.gin_file,
