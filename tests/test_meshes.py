@@ -45,6 +45,22 @@ def test_devices_are_as_many_as_the_mesh_has(mesh, monkeypatch):
     assert len(there) == len(devices)
 
 
+def test_meshes_of_several_sizes_follow_one_another_in_a_process():
+    """More devices, fewer, none, as many again: each session has those of its own mesh."""
+    for mesh in ("data", "data_heads", None, "heads"):
+        with stock.configured(wanted(mesh=mesh), verbose=False):
+            devices = mesh_devices.visible_devices() if mesh else ["cpu:0"]
+            estimator = tf.estimator.Estimator(lambda features, labels, mode: None)
+        with tf.Graph().as_default(), tf.Session(config=estimator.config.session_config) as session:
+            values = []
+            for number, device in enumerate(devices):
+                with tf.device(device):
+                    values.append(tf.constant(number) + 1)
+            assert session.run(tf.add_n(values)) == sum(range(len(devices) + 1))
+            placed = {each.op.device[-5:].lower() for each in values}
+            assert placed == set(devices)
+
+
 def test_more_than_the_visible_cards(monkeypatch):
     cards = ["a card", "another"]
     found = mesh_devices.tf.config.experimental
