@@ -13,7 +13,7 @@ from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer.cost import Cost, Sizes, weights
 from mtf_synthesizer.interface import SynthesizingFunction, View
-from mtf_synthesizer.late_sums import cast
+from mtf_synthesizer.late_sums import cast, times
 
 
 @gin.configurable
@@ -47,7 +47,7 @@ class Mixture(SynthesizingFunction):
         alphas = mtf.unstack(mtf.softmax(mtf.cast(alpha, tf.float32), terms), terms)
         return _added(
             [
-                mtf.cast(function.logits(context, x, view), tf.float32) * alpha_n
+                times(cast(function.logits(context, x, view), tf.float32), alpha_n)
                 for function, alpha_n in zip(self.functions, alphas, strict=True)
             ]
         )

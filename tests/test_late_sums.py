@@ -11,7 +11,7 @@ from mtf_synthesizer import late_sums
 from mtf_synthesizer.attention import SyntheticAttention
 from mtf_synthesizer.costs import liveness
 from mtf_synthesizer.costs.one_device import OneDevice
-from mtf_synthesizer.mixture import Sum
+from mtf_synthesizer.mixture import Mixture, Sum
 from mtf_synthesizer.synthesizers import DotProduct, Random
 
 HEADS, LENGTH = 3, 7
@@ -21,6 +21,7 @@ TOKENS = np.array([[3, 5, 2, 0, 0, 0, 0], [1] * LENGTH])
 FUNCTIONS = {
     "r": lambda: Random(LENGTH),
     "r_plus_v": lambda: Sum([Random(LENGTH), DotProduct()]),
+    "rv": lambda: Mixture([Random(LENGTH), DotProduct()]),
 }
 
 
