@@ -17,13 +17,12 @@ import mesh_tensorflow as mtf
 import numpy as np
 import tensorflow.compat.v1 as tf
 from absl import flags
-from mesh_tensorflow.transformer import utils
 from tensorflow.python.tpu import device_assignment, topology, tpu
 
 from mtf_synthesizer.costs import liveness
 from mtf_synthesizer.costs.communication import Collective
 from mtf_synthesizer.costs.one_device import OneDevice
-from mtf_synthesizer.costs.training_step import Wanted
+from mtf_synthesizer.costs.training_step import Wanted, model_function
 
 CORES = 8
 Features = Mapping[str, Sequence[int]]  # name -> shape of what a data set gives
@@ -77,28 +76,6 @@ def decoding(wanted: Wanted, features: Features, predict_fn: Any) -> list[tf.Ope
 
     model_fn = model_function(wanted, use_tpu=True, predict_fn=predict_fn)
     return _replicated(model_fn, _MODES.PREDICT, features, results)
-
-
-def model_function(wanted: Wanted, use_tpu: bool, predict_fn: Any = None) -> Callable[..., Any]:
-    """Mesh's, which gin gives what `wanted` does not have."""
-    return utils.tpu_estimator_model_fn(
-        model_type=wanted.model_type,
-        transformer_model=wanted.model,
-        vocabulary=None,
-        model_dir="unused",
-        use_tpu=use_tpu,
-        mesh_shape=wanted.mesh_shape,
-        layout_rules=wanted.layout_rules,
-        batch_size=wanted.batch_size,
-        sequence_length=wanted.sequence_length,
-        autostack=wanted.autostack,
-        keep_checkpoint_max=None,
-        save_checkpoints_steps=1000,
-        learning_rate_schedule=0.01,
-        optimizer=wanted.optimizer,
-        predict_fn=predict_fn,
-        variable_filter=wanted.variable_filter,
-    )
 
 
 def _replicated(

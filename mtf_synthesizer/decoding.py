@@ -14,13 +14,12 @@ import seqio
 import tensorflow.compat.v1 as tf
 import tensorflow_datasets as tfds
 
-from mtf_synthesizer import names, saving, scoring
+from mtf_synthesizer import names, saving, scoring, tokens
 from mtf_synthesizer.configuration import Checkpoint
 from mtf_synthesizer.tasks import stock_metrics
 
 # Fields of an example that say which one it is; official submissions are joined by them.
 _IDENTITY = re.compile(r"^(idx|id|index|guid)([/_].*)?$")
-_EOS = 1
 _NO_TARGET = (b"<unk>", b"")  # the first is what T5's preprocessors make of the label -1
 
 
@@ -51,7 +50,7 @@ def _fitted(ids: np.ndarray, length: int) -> np.ndarray:
     row = np.zeros(length, np.int32)
     row[: min(len(ids), length)] = ids[:length]
     if len(ids) > length:
-        row[-1] = _EOS
+        row[-1] = tokens.EOS
     return row
 
 

@@ -13,7 +13,7 @@ import gin
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 
-_EOS = 1
+from mtf_synthesizer import tokens
 
 
 @gin.configurable
@@ -55,7 +55,7 @@ def predict_class(
     inputs = features["inputs"]
     length = inputs.shape.dims[-1]
     first = mtf.cast(mtf.equal(mtf.range(inputs.mesh, length, tf.int32), 0), tf.int32)
-    return _likeliest(model, inputs, variable_dtype) * first + _EOS * (1 - first)
+    return _likeliest(model, inputs, variable_dtype) * first + tokens.EOS * (1 - first)
 
 
 def _likeliest(model: Any, inputs: mtf.Tensor, variable_dtype: mtf.VariableDType) -> mtf.Tensor:

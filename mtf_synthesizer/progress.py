@@ -13,7 +13,7 @@ from mtf_synthesizer import json_text, paths, saving, termination
 
 LOSS_FILE = "loss.jsonl"
 # Without a terminal there is no bar; a line now and then shows that the run is alive.
-_SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_LINES = 30.0
 
 
 class LossLog:
@@ -80,7 +80,7 @@ class Progress:
         self._bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
         self._bar.update(step - self._bar.n if self._terminal else 0)
         now = time.monotonic()
-        due = now - self._last_line >= _SECONDS_BETWEEN_LINES or step >= self._total
+        due = now - self._last_line >= SECONDS_BETWEEN_LINES or step >= self._total
         if self._shown and not self._terminal and due:
             self._last_line = now
             left = (self._total - step) / max(steps_per_second, 1e-9)

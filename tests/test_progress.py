@@ -37,7 +37,7 @@ def test_the_loss_on_screen_is_that_of_the_file(tmp_path, capsys):
 
 
 def test_the_loss_on_screen_is_a_mean_until_the_next_line(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
     with tf.Graph().as_default():
         step = tf.train.create_global_step()
         loss = tf.cast(tf.assign_add(step, 1), tf.float32)

@@ -64,26 +64,38 @@ class _Built(Exception):
         self.step = step
 
 
-def build(wanted: Wanted) -> Step:
-    """Builds a step in the default graph of TensorFlow."""
-    tf.train.get_or_create_global_step()
-    model_fn = utils.tpu_estimator_model_fn(
+def model_function(wanted: Wanted, **others: Any) -> Callable[..., Any]:
+    """Mesh's, to which gin gives what `wanted` and other arguments of Mesh's do not have."""
+    return utils.tpu_estimator_model_fn(
         model_type=wanted.model_type,
         transformer_model=wanted.model,
         vocabulary=None,
-        model_dir="",
-        use_tpu=False,
+        model_dir="unused",
         mesh_shape=wanted.mesh_shape,
         layout_rules=wanted.layout_rules,
         batch_size=wanted.batch_size,
         sequence_length=wanted.sequence_length,
         autostack=wanted.autostack,
         keep_checkpoint_max=None,
-        save_checkpoints_steps=0,
+        save_checkpoints_steps=1000,
         learning_rate_schedule=0.01,
-        optimizer=lambda learning_rate: _Watched(wanted.optimizer(learning_rate=learning_rate)),
-        tpu_summaries=True,  # so that the graph says which tensor is the loss
+        optimizer=wanted.optimizer,
         variable_filter=wanted.variable_filter,
+        **others,
+    )
+
+
+def build(wanted: Wanted) -> Step:
+    """Builds a step in the default graph of TensorFlow."""
+
+    def watched(learning_rate: Any) -> mtf.optimize.Optimizer:
+        return _Watched(wanted.optimizer(learning_rate=learning_rate))
+
+    tf.train.get_or_create_global_step()
+    model_fn = model_function(
+        dataclasses.replace(wanted, optimizer=watched),
+        use_tpu=False,
+        tpu_summaries=True,  # so that the graph says which tensor is the loss
     )
     try:
         model_fn(_features(wanted), None, _MODES.TRAIN, {})

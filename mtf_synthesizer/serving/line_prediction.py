@@ -15,16 +15,17 @@ import tensorflow.compat.v1 as tf
 import tqdm
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import configuration, fitting, names, prediction, stock
+from mtf_synthesizer import configuration, fitting, names, prediction, progress, stock, tokens
 from mtf_synthesizer.configuration import TASK_MODULES
 from mtf_synthesizer.serving import text_lines
 
-_EOS = 1
 # What a model reads after a line, by its type: a language model goes on with an open end.
-_ENDS: Mapping[str, list[int]] = {"bitransformer": [_EOS], "delimited_lm": [_EOS], "lm": []}
+_ENDS: Mapping[str, list[int]] = {
+    "bitransformer": [tokens.EOS],
+    "delimited_lm": [tokens.EOS],
+    "lm": [],
+}
 _NAMED = 5  # numbers of lines in a message
-# Without a terminal a line now and then shows that the run is alive.
-_SECONDS_BETWEEN_LINES = 30.0
 
 
 def predict_lines(
@@ -237,5 +238,5 @@ def _bar(total: int, done: int, shown: bool) -> Any:
         unit="line",
         disable=not shown,
         dynamic_ncols=True,
-        mininterval=0.1 if sys.stderr.isatty() else _SECONDS_BETWEEN_LINES,
+        mininterval=0.1 if sys.stderr.isatty() else progress.SECONDS_BETWEEN_LINES,
     )

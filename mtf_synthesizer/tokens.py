@@ -1,0 +1,3 @@
+"""Ids that all vocabularies of T5 share."""
+
+EOS = 1
