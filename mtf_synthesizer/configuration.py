@@ -32,9 +32,6 @@ __all__ = [
 TASK_MODULES = ("mtf_synthesizer.tasks",)
 FLOAT32_FILE = "float32.gin"
 EXACT_FILE = "exact_checkpoints.gin"
-# Mesh would round what it saves to bfloat16: a run would go on with other weights than it had, and
-# a warm start would have W_Q / α to 3 digits.
-EXACT_CHECKPOINTS = "utils.get_variable_dtype.master_dtype = 'float32'"
 
 
 @dataclasses.dataclass(frozen=True)

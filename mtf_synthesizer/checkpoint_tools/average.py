@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer import __version__, checkpoint_state, names, new_folder, paths, saving
-from mtf_synthesizer.checkpoint_tools.averaged_folder import COPIED, RECORD, check_new
+from mtf_synthesizer.checkpoint_tools.averaged_folder import COPIED, RECORD
 from mtf_synthesizer.checkpoints import Checkpoint, is_of_optimizer
 
 
@@ -34,7 +34,7 @@ def average(
       names.UserError: they are not of the same variables, the mean is not finite, or the folder is
         there and not empty.
     """
-    check_new(output)
+    new_folder.check("--output", output)
     values = _means(chosen)
     record = {
         "package_version": __version__,

@@ -2,17 +2,12 @@
 
 import os
 
-from mtf_synthesizer import names, new_folder, paths, vocabulary_record
+from mtf_synthesizer import names, paths, vocabulary_record
 from mtf_synthesizer.checkpoints import OPERATIVE_CONFIG
 
 RECORD = "average.json"
 # Of the model's folder: what it is and its vocabulary, not the run that trained it.
 COPIED = (OPERATIVE_CONFIG, vocabulary_record.RECORD, vocabulary_record.COPY)
-
-
-def check_new(output: str | os.PathLike[str]) -> None:
-    """Raises a UserError unless a folder can be made there: nothing is, or an empty one."""
-    new_folder.check("--output", output)
 
 
 def check_trainable(model_dir: str | os.PathLike[str]) -> None:

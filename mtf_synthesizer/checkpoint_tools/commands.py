@@ -3,8 +3,17 @@
 import argparse
 from collections.abc import Callable
 
-from mtf_synthesizer import best_step, metric_order, names, paths, quiet, run_lock, subcommands
-from mtf_synthesizer.checkpoint_tools import averaged_folder, files, prune, scores, shown
+from mtf_synthesizer import (
+    best_step,
+    metric_order,
+    names,
+    new_folder,
+    paths,
+    quiet,
+    run_lock,
+    subcommands,
+)
+from mtf_synthesizer.checkpoint_tools import files, prune, scores, shown
 from mtf_synthesizer.checkpoints import (
     Checkpoint,
     checkpoints,
@@ -97,7 +106,7 @@ def _list(args: argparse.Namespace) -> None:
 def _average(args: argparse.Namespace) -> None:
     operative_config(paths.of(args.model_dir))
     chosen = _of_last(args.model_dir, args.last) if args.last else _of_steps(args)
-    averaged_folder.check_new(args.output)
+    new_folder.check("--output", args.output)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer.checkpoint_tools import average
 

@@ -122,7 +122,7 @@ def _wanted(args: argparse.Namespace) -> configuration.Configuration:
         return configuration.requested(_request(args, task, start))
     return configuration.for_model(
         str(folder),
-        args.gin_file,
+        [configuration.EXACT_FILE, *args.gin_file],
         [f"MIXTURE_NAME = {task!r}", *_params(args)],
         modules(args),
         args.vocabulary,
@@ -149,7 +149,7 @@ def _request(
 
 def _params(args: argparse.Namespace) -> list[str]:
     length = [] if args.max_length is None else [f"max_length = {args.max_length}"]
-    return [configuration.EXACT_CHECKPOINTS, *args.gin_param, *length]
+    return [*args.gin_param, *length]
 
 
 def _task_of(folder: paths.Path) -> str | None:
