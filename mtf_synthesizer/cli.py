@@ -16,7 +16,8 @@ def main(typed: Sequence[str] | None = None) -> int:
 
     Returns:
       The exit status: 0; 2 for a mistake of the user's, with one message and no traceback; 75
-      where SIGTERM ended a training, which is saved; 130 for ctrl-C.
+      where SIGTERM ended a training, which is saved, or came where there was nothing to save; 130
+      for ctrl-C.
     """
     args = _parsed(list(sys.argv[1:] if typed is None else typed))
     return _guarded(arguments.COMMANDS[args.command], args)

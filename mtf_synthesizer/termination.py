@@ -63,7 +63,10 @@ class Notice:
 
 @contextlib.contextmanager
 def noticed() -> Iterator[Notice]:
-    """Inside, SIGTERM does not end the process as it is, but as `Notice` says."""
+    """Inside, SIGTERM does not end the process as it is, but as `Notice` says.
+
+    Where it was ignored, it still is.
+    """
     notice = Notice(signal.getsignal(signal.SIGTERM))
     with _handled_by(notice.handle):
         yield notice
@@ -72,6 +75,8 @@ def noticed() -> Iterator[Notice]:
 @contextlib.contextmanager
 def ends_the_process(said: str = _NO_STEP) -> Iterator[None]:
     """Inside, SIGTERM ends the process at once, with a sentence and a status of its own.
+
+    Where it was ignored, it still is.
 
     Not by an exception: TensorFlow aborts where one meets its C++, and Python drops one raised in
     the callback of a weak reference, as importing has many. What is half-written then is as after
@@ -99,8 +104,12 @@ def ends_the_process(said: str = _NO_STEP) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Only in the main thread: Python allows handlers nowhere else."""
-    if threading.current_thread() is not threading.main_thread():
+    """Only in the main thread, as Python allows handlers nowhere else, and not where it is ignored.
+
+    Who started the process wanted that, as a shell does after `trap '' TERM`.
+    """
+    ignored = signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGTERM, handler)

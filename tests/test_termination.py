@@ -91,3 +91,15 @@ def test_a_training_inside_a_command(here, status, out):
     )
     assert (done.returncode, done.stdout) == (status, out)
     assert done.stderr == ("mtf_synthesizer: said; the same command goes on\n" if status else "")
+
+
+@pytest.mark.parametrize("here", PLACES)
+def test_what_was_ignored_stays_ignored(here):
+    """As of a process that a shell starts after `trap '' TERM`."""
+    code = NESTED.format(**dict.fromkeys(PLACES, "") | {here: "killed()"})
+    done = subprocess.run(
+        ["sh", "-c", 'trap "" TERM; exec "$0" -c "$1"', sys.executable, code],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "steps\ndone\n", "")
