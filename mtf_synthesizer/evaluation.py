@@ -92,14 +92,14 @@ def evaluate(
       names.UserError: a name, file, binding, split or checkpoint is wrong, or there is no data.
         Of a mixture the tasks without the split or without data are left out, and named.
     """
-    for path in (output, predictions):
-        if path is not None:
-            saving.check_file(path)
+    path = output or report_path(model_dir, task, split)
+    saving.check_file(path)
+    if predictions is not None:
+        saving.check_file(predictions)
     wanted = configuration.for_model(
         model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir
     )
     chosen = configuration.chosen_checkpoints(model_dir, checkpoints, task)
-    path = output or report_path(model_dir, task, split)
     before = evaluation_report.read(path, task, split, model_dir if output else None)
     rows: list[dict[str, Any]] = []
     with stock.configured(wanted, verbose):

@@ -1,6 +1,6 @@
 """Damaged folders of models, beside prepared data: see `fault_place`."""
 
-from faults import Fault, cut, removed, replaced, written
+from faults import Fault, cut, folder, removed, replaced, written
 
 TASK = "synthesizer_multi30k_ende_v001"
 DATA = "--tfds_data_dir data"
@@ -117,6 +117,12 @@ FOLDERS = [
         "a report in place of a folder",
         "runs is a folder: give the name of a file",
         more="--output runs",
+        late=False,
+    ),
+    evaluated(
+        "a folder in place of the report in the model's folder",
+        f"runs/m/eval_{TASK}_validation.json is a folder: give the name of a file",
+        change=folder(f"runs/m/eval_{TASK}_validation.json"),
         late=False,
     ),
     Fault(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 import signal
@@ -241,6 +242,12 @@ def test_a_report_keeps_what_was_evaluated_before(trained, tmp_path):
     ]
     with pytest.raises(names.UserError, match=r"another evaluation: split validation, not test"):
         evaluate(split="test")
+
+
+def test_where_no_report_can_be_written_nothing_is_evaluated(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(names.UserError, match=r"eval_t_test\.json can't be written: no permission"):
+        runner.evaluate(tmp_path, "t", split="test")
 
 
 def test_predicts_with_identity(trained, tmp_path):

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mtf_synthesizer import configuration, quiet, saving
+from mtf_synthesizer import best_step, configuration, quiet, saving
 from mtf_synthesizer.shared_arguments import add_configuration, add_examples, modules, of_model
 
 EXAMPLE = (
@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> None:
     """
     of_model(args, args.model_dir)  # without TensorFlow, so that a mistake is answered at once
     configuration.chosen_checkpoints(args.model_dir, args.checkpoints, args.task)
-    if args.output is not None:
-        saving.check_file(args.output)
+    path = args.output or best_step.report_path(args.model_dir, args.task, args.split)
+    saving.check_file(path)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import runner
 
@@ -64,4 +64,4 @@ def run(args: argparse.Namespace) -> None:
         verbose=args.verbose,
     )
     print(runner.describe(report))
-    print(f"written to {args.output or runner.report_path(args.model_dir, args.task, args.split)}")
+    print(f"written to {path}")
