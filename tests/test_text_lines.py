@@ -68,8 +68,10 @@ def test_the_beginning_outlives_an_interruption_and_is_continued(tmp_path):
     assert not out.exists()
     with open(tmp_path / "out.part", "ab") as file:
         file.write(b"half")  # of the line after, when the process was killed
+    begun = (tmp_path / "out.part").stat().st_ino
     assert write(out, ["a", "b", "c"]) == 2
     assert out.read_text() == "a\nb\nc\n"
+    assert out.stat().st_ino == begun  # it was not copied
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

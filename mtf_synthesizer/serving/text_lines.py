@@ -151,8 +151,15 @@ class Output:
                 if line.endswith(b"\n"):
                     count, end = count + 1, end + len(line)
         if end < paths.size(self._part):
-            saving.write_bytes(self._part, self._part.read_bytes()[:end])
+            self._cut_off(end)
         return count
+
+    def _cut_off(self, end: int) -> None:
+        """Where it lies, if it can be: it may be as large as the disk and larger than memory."""
+        if isinstance(self._part, pathlib.Path):
+            os.truncate(self._part, end)
+        else:
+            saving.write_bytes(self._part, self._part.read_bytes()[:end])
 
     def __enter__(self) -> Self:
         self._file = self._stack.enter_context(self._part.open("ab"))
