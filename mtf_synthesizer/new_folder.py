@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -16,14 +17,35 @@ _LAST = ("checkpoint", "saved_model.pb", "features.json")
 def check(flag: str, path: str | os.PathLike[str]) -> None:
     """Raises a UserError unless a folder can be made there: nothing is, or an empty one.
 
+    What a killed process was making of an empty one does not count.
+
     Args:
       flag: that asks for it, for messages.
       path: of the folder.
     """
-    folder = paths.of(path)
-    if folder.exists() and (not folder.is_dir() or any(True for _ in folder.iterdir())):
+    folder = paths.of(path).resolve()
+    if folder.exists() and (not folder.is_dir() or {*folder.iterdir()} > {*_left_in(folder)}):
         raise names.UserError(f"{flag} {path} is there and not empty: choose a new folder")
     saving.check_folder(path)
+
+
+def _left_in(folder: paths.Path) -> list[paths.Path]:
+    """The folders in which killed processes were making what was to fill this one."""
+    temporary = re.compile(rf"{re.escape(folder.name)}\.(\d+)\.tmp")
+    found = [(entry, temporary.fullmatch(entry.name)) for entry in folder.iterdir()]
+    return [each for each, its in found if its and each.is_dir() and not _is_running(int(its[1]))]
+
+
+def _is_running(process: int) -> bool:
+    if process == os.getpid():  # of an earlier one with this number, as containers have them
+        return False
+    try:
+        os.kill(process, 0)
+    except PermissionError:  # somebody else's
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -40,6 +62,8 @@ def made(path: str | os.PathLike[str]) -> Iterator[paths.Path]:
         return
     # An empty folder is filled, not replaced: somebody may work in it, or a disk be mounted there.
     is_there = target.exists()
+    for left in _left_in(target) if is_there else ():
+        paths.remove_folder(left)
     folder = (target if is_there else target.parent) / f"{target.name}.{os.getpid()}.tmp"
     folder.mkdir(parents=True)
     try:

@@ -146,7 +146,7 @@ LOCAL = {
     "mtf_synthesizer/task_caches.py": "seqio's paths, by TensorFlow's layer alone",
     "mtf_synthesizer/failures.py": "the mount point of a full disk",
     "mtf_synthesizer/new_folder.py": "folders are made on this machine, then copied",
-    "mtf_synthesizer/serving/text_lines.py": "a copy of standard input; an ordinary file that is cut off",
+    "mtf_synthesizer/serving/text_lines.py": "a copy of standard input; cuts an ordinary file off",
     "mtf_synthesizer/benchmarks/machine.py": "/proc",
     "mtf_synthesizer/benchmarks/benchmark_memory.py": "/proc",
     "mtf_synthesizer/data/prepared.py": "data sets are made on this machine, then copied",
