@@ -32,9 +32,10 @@ _OPERATIVE = "operative_config.gin"
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """`@selector` in a value."""
+    """`@selector` or `@scope/selector` in a value."""
 
     selector: str
+    scope: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +67,8 @@ class _Delegate(config_parser.ParserDelegate):
     """Keeps references and macros as names instead of looking them up."""
 
     def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> Reference:
-        return Reference(scoped_configurable_name.rpartition("/")[2])
+        scope, _, selector = scoped_configurable_name.rpartition("/")
+        return Reference(selector, scope)
 
     def macro(self, macro_name: str) -> Macro:
         return Macro(macro_name)

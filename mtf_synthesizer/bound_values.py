@@ -41,7 +41,10 @@ class BoundValues:
         return inside
 
     def used(self, function: str) -> set[str]:
-        """Names of what the parameters of a function or class refer to, and what those do."""
+        """Names of what the parameters of a function or class refer to, and what those do.
+
+        Without what they refer to in another scope (`@long/Random()`), where other bindings hold.
+        """
         found: set[str] = set()
         waiting = [function]
         while waiting:
@@ -54,7 +57,8 @@ class BoundValues:
         of_function = [s for s in self._bound if last_part(s.selector) == function]
         values = {s.parameter: s.value for s in of_function}.values()
         each = (each for value in values for each in _flat(self._resolved(value)))
-        return {last_part(part.selector) for part in each if isinstance(part, Reference)}
+        references = [part for part in each if isinstance(part, Reference)]
+        return {last_part(part.selector) for part in references if not part.scope}
 
     def layers(self) -> set[str]:
         """Names of the layers that the stacks are made of."""

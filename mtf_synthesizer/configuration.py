@@ -3,7 +3,7 @@
 import dataclasses
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mtf_synthesizer import bindings, lengths, meshes, names, paths, vocabulary_record
 from mtf_synthesizer.checkpoints import (
@@ -30,8 +30,10 @@ __all__ = [
 ]
 
 TASK_MODULES = ("mtf_synthesizer.tasks",)
-FLOAT32_FILE = "float32.gin"
-EXACT_FILE = "exact_checkpoints.gin"
+# By their whole paths: a user's own file of the same name is another one.
+FLOAT32_FILE = str(names.gin_folder() / "float32.gin")
+EXACT_FILE = str(names.gin_folder() / "exact_checkpoints.gin")
+_COMPUTED = ("slice_dtype", "activation_dtype")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +88,8 @@ def for_training(request: Request) -> Configuration:
       names.UserError: as of `requested`, or tables or positions are shorter than the rows.
     """
     wanted = requested(request)
-    lengths.check(wanted.files, wanted.params)
+    keeps_model = request.init_checkpoint is not None and not (request.size or request.synthesizer)
+    lengths.check(wanted.files, wanted.params, keeps_model)
     return wanted
 
 
@@ -99,7 +102,8 @@ def requested(request: Request) -> Configuration:
     """
     start = start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None
     _check_said(request, start)
-    files = [*_training_files(request, start), EXACT_FILE, "local_cpu.gin", *request.gin_files]
+    files = [*_training_files(request, start), EXACT_FILE, "local_cpu.gin"]
+    files += _on_processor(request.gin_files)
     params = []
     if request.task:
         params.append(f"MIXTURE_NAME = {request.task!r}")
@@ -175,10 +179,23 @@ def for_model(
     Raises:
       names.UserError: the folder holds no such configuration, or a change is misspelt.
     """
-    files = [str(operative_config(paths.of(model_dir))), FLOAT32_FILE, *gin_files]
+    files = [str(operative_config(paths.of(model_dir))), FLOAT32_FILE, *_on_processor(gin_files)]
     if vocabulary is None:
         vocabulary = vocabulary_record.chosen(model_dir)
     return _checked(files, gin_params, modules, vocabulary, tfds_data_dir)
+
+
+def _on_processor(gin_files: Sequence[str]) -> Iterator[str]:
+    """gin files, with float32 again after those that choose types for TPUs: T5's for decoding.
+
+    What users write themselves holds.
+    """
+    for file in gin_files:
+        yield file
+        if not names.is_own(file) and any(
+            statement.parameter in _COMPUTED for statement in bindings.statements([file], [])
+        ):
+            yield FLOAT32_FILE
 
 
 def for_caching(

@@ -34,8 +34,12 @@ class _Short:
     length: int
 
 
-def check(files: Sequence[str], params: Sequence[str]) -> None:
+def check(files: Sequence[str], params: Sequence[str], keeps_model: bool = False) -> None:
     """Checks the lengths of a configuration given as on the command line.
+
+    Args:
+      files, params: as on the command line.
+      keeps_model: whether the model is that of a checkpoint, whose tables have their lengths.
 
     Raises:
       names.UserError: tables or absolute positions are shorter than the rows of a batch.
@@ -48,9 +52,19 @@ def check(files: Sequence[str], params: Sequence[str]) -> None:
     tiled = f", or {worst.owner}.beyond_max_length = @Tile()" if worst.owner in _TILED else ""
     raise names.UserError(
         f"{worst.owner}.max_length is {worst.size}, but the {worst.feature} have {worst.length} "
-        f"tokens: bind {worst.bound_by} = {worst.length} or more, or fewer tokens (the macros "
-        f"inputs_length and targets_length){tiled}"
+        f"tokens: {_longer(worst, keeps_model)}, or bind fewer tokens (the macros inputs_length "
+        f"and targets_length){tiled}"
     )
+
+
+def _longer(short: _Short, keeps_model: bool) -> str:
+    """How there is more: tables of a checkpoint don't grow by a binding."""
+    if keeps_model:
+        return (
+            f"`mtf_synthesizer warm-start --max_length {short.length}` makes a model for as many "
+            "of the one to start from"
+        )
+    return f"bind {short.bound_by} = {short.length} or more"
 
 
 def _short(bound: BoundValues) -> Iterator[_Short]:

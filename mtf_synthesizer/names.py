@@ -54,6 +54,16 @@ def gin_digest() -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
+def is_own(gin_file: str) -> bool:
+    """Whether a gin file is the user's, and not of this package, T5 or Mesh.
+
+    Raises:
+      UserError: if there is no such file.
+    """
+    folders = find_gin_file(gin_file).absolute().parents
+    return not {gin_folder(), mesh_defaults().parent, search_path()[0]}.intersection(folders)
+
+
 def own_digest(gin_file: str) -> str | None:
     """The SHA-256 of a user's gin file; None for one of a package, which is known by its name.
 
@@ -62,11 +72,9 @@ def own_digest(gin_file: str) -> str | None:
     Raises:
       UserError: if there is no such file.
     """
-    path = find_gin_file(gin_file)
-    packages = (gin_folder(), mesh_defaults().parent, search_path()[0])
-    if any(package in path.absolute().parents for package in packages):
+    if not is_own(gin_file):
         return None
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(find_gin_file(gin_file).read_bytes()).hexdigest()
 
 
 def search_path() -> list[paths.Path]:

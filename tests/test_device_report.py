@@ -113,7 +113,8 @@ def test_the_settings_of_a_processor_are_left_out():
     assert wanted.files[-2:] == ("local_cpu.gin", "clip_gradients.gin")
     on_tpu = device_cost.as_on_tpu(wanted)
     assert "local_cpu.gin" not in on_tpu.files
-    assert on_tpu.files[-1] == "clip_gradients.gin"
+    assert on_tpu.files[-2:] == ("bfloat16.gin", "clip_gradients.gin")
     assert on_tpu.params[-len(SHORT) :] == tuple(SHORT)
     own = configuration.Configuration(("local_cpu.gin", "local_cpu.gin"), (), ())
-    assert device_cost.as_on_tpu(own).files == ("local_cpu.gin",)
+    assert device_cost.as_on_tpu(own).files == ("bfloat16.gin", "local_cpu.gin")
+    assert device_cost.as_on_tpu(configuration.Configuration((), (), ())).files == ("bfloat16.gin",)

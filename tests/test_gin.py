@@ -91,7 +91,11 @@ def test_a_file_of_the_users_own_wins(trains, tmp_path):
         f"import mesh_tensorflow.transformer.utils\n{name}master_dtype = 'float32'\n"
         f"{name}slice_dtype = 'bfloat16'\n{name}activation_dtype = 'bfloat16'"
     )
-    for files, expected in (((), exact), ((str(mine),), rounded)):
+    of_t5 = ("beam_search.gin",)  # which chooses bfloat16, for TPUs
+    for files, expected in (
+        *(((), exact), ((str(mine),), rounded)),
+        *((of_t5, exact), ((*of_t5, str(mine)), rounded)),
+    ):
         request = configuration.Request(
             synthesizer="r", size="tiny", task="t", gin_files=files, modules=()
         )

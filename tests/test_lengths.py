@@ -52,6 +52,27 @@ CASES = {
         *("v", "tiny", [SINUSOIDS, "Unitransformer.max_length = 12"]),
         "Unitransformer.max_length is 12",
     ),
+    "one of two": (
+        "rd",
+        "tiny",
+        ["Random.max_length = 12", "Dense.max_length = 2"],
+        "inputs have 13",
+    ),
+    "refused in so many words": (
+        *("r", "tiny", ["max_length = 12", "Random.beyond_max_length = @Refuse()"]),
+        "Random.max_length is 12",
+    ),
+    "a scope of its own": (
+        "r",
+        "tiny",
+        [
+            "SyntheticAttention.synthesizer = @long/Random()",
+            "long/Random.max_length = 13",
+            "Random.max_length = 5",
+        ],
+        "",
+    ),
+    "an encoder": ("r", "tiny_encoder", ["max_length = 12"], "the inputs have 13 tokens"),
     "no positions": ("v", "tiny", ["Unitransformer.max_length = 2"], ""),
 }
 
@@ -90,3 +111,12 @@ def test_training_is_refused_and_a_warm_start_is_not():
     assert configuration.requested(request)
     with pytest.raises(names.UserError, match=r"Random\.max_length is 2"):
         configuration.for_training(request)
+
+
+@pytest.mark.parametrize(
+    ("keeps_model", "said"), [(False, "bind max_length"), (True, "warm-start")]
+)
+def test_what_makes_tables_longer(keeps_model, said):
+    wanted = requested("r", "tiny", ["max_length = 12"])
+    with pytest.raises(names.UserError, match=said):
+        lengths.check(wanted.files, wanted.params, keeps_model)

@@ -25,9 +25,8 @@ from mtf_synthesizer.costs.one_device import LaidOut, OneDevice
 from mtf_synthesizer.costs.training_step import Step, Wanted
 from mtf_synthesizer.names import UserError
 
-# In place of what fits one processor (`stock`, local_cpu.gin): as Mesh and T5 train on TPUs.
-_AS_ON_TPU = ("utils.get_variable_dtype.activation_dtype = 'bfloat16'",)
 _LOCAL = "local_cpu.gin"
+_ON_TPU = "bfloat16.gin"
 # As Mesh's `run` has it unless bound.
 _BATCH = ("tokens_per_replica", 2048)
 
@@ -109,11 +108,11 @@ def measure(
 
 
 def as_on_tpu(wanted: Configuration) -> Configuration:
-    """A configuration without what `train` adds to it for a processor."""
+    """A configuration with what fits a TPU in the place of what `train` adds for a processor."""
     files = list(wanted.files)
-    if _LOCAL in files:
-        files.remove(_LOCAL)  # the first: a user's own comes later
-    return dataclasses.replace(wanted, files=tuple(files), params=(*_AS_ON_TPU, *wanted.params))
+    where = files.index(_LOCAL) if _LOCAL in files else 0  # the first: a user's own comes later
+    files[where : where + (_LOCAL in files)] = [_ON_TPU]
+    return dataclasses.replace(wanted, files=tuple(files))
 
 
 def _wanted(plan: MeshLayout, batch_size: int | None, vocabulary_size: int) -> Wanted:
