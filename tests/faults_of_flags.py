@@ -103,7 +103,11 @@ NUMBERS = [
         f"{BENCH} --rows t5,q",
         ("unknown row 'q'.", "Known: t5,"),
     ),
-    Fault("no rows of a benchmark", f'{BENCH} --rows ""', ("--rows is empty; known rows: t5,",)),
+    Fault(
+        "no rows of a benchmark",
+        f'{BENCH} --rows ""',
+        ("--rows: '' is empty: give one or more, with commas",),
+    ),
     Fault(
         "no measured steps",
         f"{BENCH} --steps 0",

@@ -6,7 +6,8 @@ TASK = "synthesizer_multi30k_ende_v001"
 DATA = "--tfds_data_dir data"
 NEW = f"train --model_dir new --task {TASK} --size tiny {DATA} --vocabulary bytes --steps 2"
 EVALUATE = f"evaluate --model_dir runs/m --task {TASK} {DATA}"
-PREDICT = f"predict --model_dir runs/m {DATA}"
+LINES = "predict --model_dir runs/m"
+PREDICT = f"{LINES} {DATA}"
 COST = "cost --size tiny"
 RECORDS = ("new", "new/run.lock", "new/run.json", "new/vocabulary.json", "new/vocabulary.model")
 COMMON = (NEW, EVALUATE, PREDICT, COST)  # what docs/errors.md leaves out
@@ -160,12 +161,22 @@ FOLDERS = [
     ),
     Fault(
         "lines to predict that are not there",
-        f"{PREDICT} --input absent.txt --output new.txt",
+        f"{LINES} --input absent.txt --output new.txt",
         ("--input absent.txt: no such file. Give a text file, or - to pipe in",),
     ),
     Fault(
+        "a split of lines to predict",
+        f"{LINES} --input words.model --split test --output new.txt",
+        ("--split is one of a task: leave it out, --input has none",),
+    ),
+    Fault(
+        "prepared data for lines to predict",
+        f"{LINES} --input words.model {DATA} --output new.txt",
+        ("--tfds_data_dir has the data of a task: leave it out, --input is all that is read",),
+    ),
+    Fault(
         "lines to predict in Latin-1",
-        "predict --model_dir runs/m --input lines.txt --output new.txt",
+        f"{LINES} --input lines.txt --output new.txt",
         ("lines.txt, line 2: not UTF-8 text",),
         written("lines.txt", "One\ncaf\u00e9\n".encode("latin-1")),
         late=True,

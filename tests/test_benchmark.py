@@ -122,7 +122,6 @@ def test_flags_reach_the_measurement(monkeypatch, capsys):
     ("flags", "message"),
     [
         (["--rows", "t6"], "unknown row 't6'.*t5"),
-        (["--rows", ","], "--rows is empty"),
         (["--steps", "0"], "--steps is 0"),
         (["--packed", "999"], "--packed is 999.*0 to 32"),
         (["--packed", "2", "--mode", "greedy"], "--packed is 2.*one sequence"),

@@ -1,9 +1,11 @@
 """The command line: mistakes are answered at once and help is instant, both without TensorFlow."""
 
+import argparse
 import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
@@ -132,6 +134,32 @@ def test_values_and_shortened_options_are_no_mistakes():
     assert (given.gin_param, given.steps) == (["--x = 3"], 3)
 
 
+# Options whose value is a list, with what else their commands need -> two parts and their type.
+LISTS = {
+    "--tasks": ("predict --model_dir m --benchmark glue --output o", ("CoLA", "RTE"), str),
+    "--layers": ("maps --model_dir m --task t --output o", ("3", "1"), int),
+    "bench --rows": ("bench", ("t5", "r"), str),
+    "--sweep": ("bench", ("32", "16"), int),
+    "--rows": ("compare --experiment imdb_small --output o", ("v", "r"), str),
+    "--steps": ("checkpoints average --model_dir m --output o", ("3", "5"), int),
+}
+
+
+@pytest.mark.parametrize("option", LISTS)
+def test_all_lists_are_read_alike(option, capsys):
+    command, (first, second), kind = LISTS[option]
+    flag = option.split()[-1]
+
+    def parsed(text):
+        given = arguments.parser().parse_args([*command.split(), flag, text])
+        return getattr(given, flag.removeprefix("--"))
+
+    assert parsed(f"{first}, {second},,{first} ") == [kind(first), kind(second)]
+    with pytest.raises(SystemExit):
+        parsed(" , ")
+    assert f"argument {flag}: ' , ' is empty" in capsys.readouterr().err
+
+
 def test_a_users_own_functions_may_take_any_values(tmp_path, monkeypatch):
     text = "import gin\n@gin.configurable\ndef mine(rank, num_heads): pass\n"
     (tmp_path / "users_values.py").write_text(text)
@@ -184,7 +212,7 @@ def test_help_has_an_example_and_loads_nothing(helps, name):
     assert not loaded
 
 
-def test_help_names_every_command(helps):
+def test_help_understoodevery_command(helps):
     for name in [*COMMANDS, "t5"]:
         assert re.search(rf"^ +{name}\s", helps[""][1], re.MULTILINE)
 
@@ -205,14 +233,32 @@ def test_help_is_instant():
     assert used - began.children_user - began.children_system < 1
 
 
+def parsers(parser):
+    """A parser and those of all its sub-commands, and of theirs."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from parsers(each)
+
+
 def test_examples_name_what_exists():
-    for command in arguments.COMMANDS.values():
-        example = command.module.EXAMPLE
+    for example in (each.epilog for each in parsers(arguments.parser())):
         for file in re.findall(r"gin_file=(\S+\.gin)", example):
             assert names.find_gin_file(file)
         for flag, folder in (("synthesizer", "synthesizers"), ("size", "sizes"), ("run", "runs")):
-            for name in re.findall(rf"--{flag} (\S+)", example):
+            for name in re.findall(rf"--{flag} ([a-z]\S*)", example):
                 assert name in names.known(folder) or (flag, name) == ("size", "small")
+
+
+def test_examples_are_understood():
+    parser, understood = arguments.parser(), []
+    for line in "\n".join(each.epilog for each in parsers(parser)).replace("\\\n", "").splitlines():
+        words = shlex.split(line)
+        if words[:1] == ["mtf_synthesizer"] and words[1] != "t5":  # whose flags are T5's own
+            understood.append(parser.parse_args(words[1:]).command)
+    assert understood.count("checkpoints") == 4  # one of each of its sub-commands, and its own
+    assert {*understood} == {*COMMANDS} - {"gin-path"}  # which helps another program
 
 
 def test_t5_flags_are_those_of_t5_mesh_transformer():

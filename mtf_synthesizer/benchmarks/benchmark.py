@@ -11,7 +11,7 @@ from mtf_synthesizer import quiet
 from mtf_synthesizer.benchmarks import benchmark_memory, benchmark_sweep, benchmark_tables
 from mtf_synthesizer.benchmarks.benchmark_setting import MODES, ROWS, SIZES, Setting
 from mtf_synthesizer.names import UserError
-from mtf_synthesizer.shared_arguments import add_verbose
+from mtf_synthesizer.shared_arguments import add_verbose, listed, numbers
 
 EXAMPLE = (
     "mtf_synthesizer bench --rows t5,r --steps 10\n"
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--rows",
-        type=_listed,
+        type=listed,
         help=f"rows to compare, with commas, of {' '.join(ROWS)}; the first is the reference "
         f"(default: {_ROWS}; with --sweep {_SWEPT_ROWS})",
     )
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--sweep",
-        type=_lengths,
+        type=numbers,
         nargs="?",
         const=benchmark_sweep.LENGTHS,
         metavar="LENGTH,LENGTH",
@@ -66,17 +66,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--format", default="table", choices=["table", "json"])
     add_verbose(parser)
-
-
-def _listed(text: str) -> list[str]:
-    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-
-
-def _lengths(text: str) -> tuple[int, ...]:
-    parts = _listed(text)
-    if not parts or not all(part.isdecimal() for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of lengths like 128,256,512")
-    return tuple(int(part) for part in parts)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -101,8 +90,6 @@ def _check(args: argparse.Namespace) -> None:
     if args.steps < 1:
         raise UserError(f"--steps is {args.steps}; at least one step must be measured")
     rows, setting = _rows(args), _setting(args)
-    if not rows:
-        raise UserError(f"--rows is empty; known rows: {', '.join(ROWS)}")
     if args.parts and args.mode != "train":
         raise UserError(f"--parts is for --mode train; a step of {args.mode} has none")
     if args.parts and args.sweep:
@@ -113,9 +100,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _rows(args: argparse.Namespace) -> list[str]:
-    if args.rows is not None:
-        return args.rows
-    return _listed(_SWEPT_ROWS if args.sweep else _ROWS)
+    return args.rows or listed(_SWEPT_ROWS if args.sweep else _ROWS)
 
 
 def _setting(args: argparse.Namespace) -> Setting:

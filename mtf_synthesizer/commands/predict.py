@@ -5,7 +5,13 @@ from typing import Any
 
 from mtf_synthesizer import configuration, names, quiet, saving
 from mtf_synthesizer.serving import text_lines
-from mtf_synthesizer.shared_arguments import add_configuration, add_examples, modules, of_model
+from mtf_synthesizer.shared_arguments import (
+    add_configuration,
+    add_examples,
+    listed,
+    modules,
+    of_model,
+)
 from mtf_synthesizer.submissions import leaderboards
 
 EXAMPLE = (
@@ -15,6 +21,14 @@ EXAMPLE = (
     "    --tfds_data_dir data --output runs/glue_predictions\n"
     "  mtf_synthesizer predict --model_dir runs/rv_verses --input in.txt --output out.txt"
 )
+
+_SPLIT = "test"
+# What means nothing to --input, and why.
+_OF_A_TASK = {
+    "examples": "counts those of a task: give --input fewer lines",
+    "split": "is one of a task: leave it out, --input has none",
+    "tfds_data_dir": "has the data of a task: leave it out, --input is all that is read",
+}
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -27,12 +41,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     what.add_argument("--input", metavar="FILE", help="each line of a text file, or of - (a pipe)")
     add(
         "--tasks",
-        type=lambda text: text.split(","),
+        type=listed,
         default=[],
         metavar="TASK,TASK",
         help="only these of the benchmark's, as CoLA,RTE or glue_cola_v002",
     )
-    add("--split", default="test", help="default: %(default)s")
+    add("--split", help=f"default: {_SPLIT}")
     add(
         "--output",
         required=True,
@@ -77,7 +91,7 @@ def _predict_examples(args: argparse.Namespace) -> None:
 
     options: dict[str, Any] = {
         "output": args.output,
-        "split": args.split,
+        "split": args.split or _SPLIT,
         "checkpoint": args.checkpoint,
         "batch_size": args.batch_size,
         "examples": args.examples,
@@ -96,8 +110,9 @@ def _predict_examples(args: argparse.Namespace) -> None:
 
 
 def _predict_lines(args: argparse.Namespace) -> None:
-    if args.examples is not None:
-        raise names.UserError("--examples counts those of a task: give --input fewer lines")
+    for option, why in _OF_A_TASK.items():
+        if getattr(args, option) is not None:
+            raise names.UserError(f"--{option} {why}")
     text_lines.check(args.input, args.output)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer.serving import line_prediction

@@ -5,9 +5,8 @@ from collections.abc import Callable
 
 from mtf_synthesizer import paths, subcommands
 from mtf_synthesizer.data import catalogue
-from mtf_synthesizer.shared_arguments import positive
+from mtf_synthesizer.shared_arguments import add_verbose, positive
 
-EXAMPLE = "mtf_synthesizer data prepare --benchmark glue --from glue_data --tfds_data_dir data"
 _EXAMPLES = {
     "prepare": "mtf_synthesizer data prepare --benchmark glue --from glue_data \\\n"
     "    --tfds_data_dir data",
@@ -15,6 +14,7 @@ _EXAMPLES = {
     "vocabulary": "mtf_synthesizer data vocabulary --input train.en train.de --size 8000 \\\n"
     "    --output multi30k.model",
 }
+EXAMPLE = _EXAMPLES["prepare"]
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def _add_prepare(command: argparse.ArgumentParser) -> None:
         help="take files with more or fewer examples than the published ones",
     )
     add("--overwrite", action="store_true", help="write again what was prepared before")
-    add("--verbose", action="store_true", help="all logs, and tracebacks of errors")
+    add_verbose(command)
 
 
 def _add_list(command: argparse.ArgumentParser) -> None:

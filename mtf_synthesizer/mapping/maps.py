@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mtf_synthesizer import configuration, names, paths, quiet, saving
-from mtf_synthesizer.shared_arguments import add_configuration, of_model, positive
+from mtf_synthesizer.shared_arguments import add_configuration, listed, of_model, positive
 
 if TYPE_CHECKING:
     from mtf_synthesizer.mapping.attention_maps import Maps, Reader
@@ -62,7 +62,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _numbers(text: str) -> list[int]:
-    return [positive(part.strip()) for part in text.split(",")]
+    return [positive(part) for part in listed(text)]
 
 
 def run(args: argparse.Namespace) -> None:
