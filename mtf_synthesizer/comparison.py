@@ -6,10 +6,19 @@ goes on from its checkpoint.
 
 import dataclasses
 import statistics
-from collections.abc import Sequence
 from typing import Any
 
-from mtf_synthesizer import averages, bindings, configuration, names, paths, runner, saving
+from mtf_synthesizer import (
+    averages,
+    bindings,
+    comparison_plan,
+    configuration,
+    names,
+    paths,
+    runner,
+    saving,
+)
+from mtf_synthesizer.comparison_plan import Comparison
 from mtf_synthesizer.reporting import paper
 from mtf_synthesizer.steps import Steps, check_settings
 
@@ -18,39 +27,6 @@ RESULTS = "results.json"
 LAST_PART = 0.2
 STILL_FALLING = 0.01  # nats a token
 VALIDATION_EXAMPLES = 512
-
-
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """What is compared.
-
-    Attributes:
-      experiment: a name of gin/experiments.
-      rows: names of gin/synthesizers and gin/baselines.
-      seeds: of each row.
-      split: that the models are evaluated on in the end.
-      validation_split: on which it is seen whether the loss still falls.
-      steps: of training; unless given, the experiment's.
-      vocabulary, tfds_data_dir, additional_task_cache_dirs, gin_files, gin_params, modules: as in
-        runner.train.
-      init_from: folder of a comparison whose models (of the same row and seed) are fine-tuned.
-      evaluation_gin_files: for the evaluation alone, e.g. beam_search.gin.
-    """
-
-    experiment: str
-    rows: Sequence[str]
-    seeds: Sequence[int] = (0,)
-    split: str = "test"
-    validation_split: str = "validation"
-    steps: int | None = None
-    vocabulary: str | None = None
-    tfds_data_dir: str | None = None
-    additional_task_cache_dirs: Sequence[str] = ()
-    gin_files: Sequence[str] = ()
-    gin_params: Sequence[str] = ()
-    modules: Sequence[str] = configuration.TASK_MODULES
-    init_from: str | None = None
-    evaluation_gin_files: Sequence[str] = ()
 
 
 def compare(output: str | paths.Path, wanted: Comparison) -> dict[str, Any]:
@@ -66,8 +42,7 @@ def compare(output: str | paths.Path, wanted: Comparison) -> dict[str, Any]:
       names.UserError: a name, file or binding is wrong, or the folder holds another comparison.
     """
     folder = paths.of(output)
-    for row in wanted.rows:  # every mistake before the first training
-        configuration.for_training(_request(wanted, row, wanted.seeds[0]))
+    comparison_plan.check(wanted)
     # Further rows and seeds may be added to a folder.
     settings = dataclasses.asdict(wanted) | {"gin_files_of_package": names.gin_digest()}
     check_settings(folder, {k: v for k, v in settings.items() if k not in ("rows", "seeds")})
@@ -75,17 +50,18 @@ def compare(output: str | paths.Path, wanted: Comparison) -> dict[str, Any]:
     found: dict[str, list[dict[str, Any]]] = {row: [] for row in wanted.rows}
     for seed in wanted.seeds:
         for row in wanted.rows:
-            found[row].append(_run(steps, folder / f"{row}_seed{seed}", wanted, row, seed))
+            found[row].append(_run(steps, folder, wanted, row, seed))
             summary = _summary(wanted, found)
             saving.write_json(folder / RESULTS, summary)
     return summary
 
 
 def _run(
-    steps: Steps, model_dir: paths.Path, wanted: Comparison, row: str, seed: int
+    steps: Steps, folder: paths.Path, wanted: Comparison, row: str, seed: int
 ) -> dict[str, Any]:
     """Trains and evaluates one model: its metrics, and how far its validation loss still fell."""
-    request = _request(wanted, row, seed)
+    model_dir = comparison_plan.model_dir(folder, row, seed)
+    request = comparison_plan.request(wanted, row, seed)
     trained = steps.run(
         f"{model_dir.name}_train",
         lambda: runner.train(
@@ -98,24 +74,6 @@ def _run(
     fell = steps.run(f"{model_dir.name}_fall", lambda: _fall(model_dir, wanted))
     tested = steps.run(f"{model_dir.name}_scores", lambda: _tested(model_dir, wanted))
     return {"metrics": tested["metrics"], "fell": fell["fell"], "seconds": trained["seconds"]}
-
-
-def _request(wanted: Comparison, row: str, seed: int) -> configuration.Request:
-    start = None
-    if wanted.init_from is not None:
-        start = paths.of(wanted.init_from) / f"{row}_seed{seed}"
-    return configuration.Request(
-        synthesizer=row,
-        experiment=wanted.experiment,
-        steps=wanted.steps,
-        gin_files=wanted.gin_files,
-        gin_params=wanted.gin_params,
-        modules=wanted.modules,
-        init_checkpoint=start,
-        vocabulary=wanted.vocabulary,
-        tfds_data_dir=wanted.tfds_data_dir,
-        additional_task_cache_dirs=wanted.additional_task_cache_dirs,
-    )
 
 
 def _task(wanted: Comparison) -> str:

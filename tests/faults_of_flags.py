@@ -212,6 +212,11 @@ PLACES = [
         ("no checkpoint at 'nowhere': give a folder with checkpoints", "model.ckpt-1000"),
     ),
     Fault(
+        "a comparison to start from that there is not",
+        "compare --experiment imdb_small --rows v --init_from nowhere --output new",
+        ("--init_from nowhere: no such folder. Give the --output of an earlier comparison",),
+    ),
+    Fault(
         "an export of nothing",
         "export --model_dir nowhere --mode greedy --output new",
         ("nowhere is not the folder of a trained model", "operative_config.gin", "train"),

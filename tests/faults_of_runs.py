@@ -1,5 +1,7 @@
 """Damaged folders of models, beside prepared data: see `fault_place`."""
 
+import shutil
+
 from faults import Fault, cut, folder, removed, replaced, written
 
 TASK = "synthesizer_multi30k_ende_v001"
@@ -142,6 +144,15 @@ FOLDERS = [
         "--synthesizer v --init_checkpoint runs/m",
         "--init_checkpoint runs/m/model.ckpt-2 is of another model: the variable",
         "Give the --synthesizer, --size and lengths that it was trained with",
+    ),
+    Fault(
+        "a comparison to start from without one of the seeds",
+        "compare --experiment imdb_small --rows rv --seeds 0,1 --init_from earlier --output new",
+        (
+            "--init_from earlier has no model of row rv and seed 1: no checkpoint in",
+            "earlier/rv_seed1. Give --rows and --seeds that were trained there",
+        ),
+        lambda place: shutil.copytree(place / "runs/m", place / "earlier/rv_seed0"),
     ),
     Fault(
         "predictions in place of another file",

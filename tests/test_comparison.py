@@ -7,8 +7,8 @@ import statistics
 import pytest
 from test_runner import SMALLEST
 
-from mtf_synthesizer import comparison, names, runner
-from mtf_synthesizer.comparison import Comparison
+from mtf_synthesizer import comparison, comparison_plan, names, runner
+from mtf_synthesizer.comparison_plan import Comparison
 from mtf_synthesizer.data import prepare
 
 TEXT = "\n".join(f"{name}: line {i} of the play\n" for i in range(70) for name in ("A", "Bo"))
@@ -88,6 +88,14 @@ def test_mistakes_come_before_the_first_training(wanted, tmp_path):
     with pytest.raises(names.UserError, match="unknown synthesizer 'vr'"):
         comparison.compare(tmp_path, dataclasses.replace(wanted, rows=("r", "vr")))
     assert not list(tmp_path.iterdir())
+
+
+def test_models_to_start_from(compared, wanted):
+    later = dataclasses.replace(wanted, init_from=str(compared[0]))
+    comparison_plan.check(later)
+    assert comparison_plan.request(later, "v", 5).init_checkpoint == compared[0] / "v_seed5"
+    with pytest.raises(names.UserError, match="no model of row r and seed 4"):
+        comparison_plan.check(dataclasses.replace(later, seeds=(3, 4)))
 
 
 def test_the_paper_stands_beside(compared):

@@ -1,10 +1,8 @@
 """The command `compare`: its options and what it does."""
 
 import argparse
-import dataclasses
-from typing import Any
 
-from mtf_synthesizer import configuration, names, quiet, saving, termination
+from mtf_synthesizer import comparison_plan, names, quiet, saving, termination
 from mtf_synthesizer.shared_arguments import (
     add_caches,
     add_configuration,
@@ -62,34 +60,30 @@ def run(args: argparse.Namespace) -> None:
       termination.Terminated: SIGTERM came while steps were under way.
     """
     wanted = _wanted(args)
-    trained = {field.name for field in dataclasses.fields(configuration.Request)} & wanted.keys()
-    for row in args.rows:  # once without TensorFlow; compare does the same again
-        request = {name: wanted[name] for name in trained} | {"synthesizer": row}
-        configuration.for_training(configuration.Request(**request))
+    comparison_plan.check(wanted)  # once without TensorFlow; compare does the same again
     saving.check_folder(args.output)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer import comparison
 
-    summary = comparison.compare(args.output, comparison.Comparison(**wanted))
+    summary = comparison.compare(args.output, wanted)
     print(comparison.describe(summary))
     print(f"written to {args.output}/{comparison.RESULTS}")
 
 
-def _wanted(args: argparse.Namespace) -> dict[str, Any]:
-    """The fields of a `comparison.Comparison`."""
-    return {
-        "experiment": args.experiment,
-        "rows": args.rows,
-        "seeds": args.seeds,
-        "split": args.split,
-        "validation_split": args.validation_split,
-        "steps": args.steps,
-        "vocabulary": args.vocabulary,
-        "tfds_data_dir": args.tfds_data_dir,
-        "additional_task_cache_dirs": args.additional_task_cache_dirs,
-        "gin_files": args.gin_file,
-        "gin_params": args.gin_param,
-        "modules": modules(args),
-        "init_from": args.init_from,
-        "evaluation_gin_files": args.evaluation_gin_file,
-    }
+def _wanted(args: argparse.Namespace) -> comparison_plan.Comparison:
+    return comparison_plan.Comparison(
+        experiment=args.experiment,
+        rows=args.rows,
+        seeds=args.seeds,
+        split=args.split,
+        validation_split=args.validation_split,
+        steps=args.steps,
+        vocabulary=args.vocabulary,
+        tfds_data_dir=args.tfds_data_dir,
+        additional_task_cache_dirs=args.additional_task_cache_dirs,
+        gin_files=args.gin_file,
+        gin_params=args.gin_param,
+        modules=modules(args),
+        init_from=args.init_from,
+        evaluation_gin_files=args.evaluation_gin_file,
+    )
