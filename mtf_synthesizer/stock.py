@@ -65,9 +65,10 @@ def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
     except RuntimeError as error:  # gin's
         if "Required bindings for" not in str(error):
             raise
+        own = ", ".join(file for file in wanted.files if names.is_own(file))
         raise names.UserError(
             f"the configuration is not complete: {str(error).splitlines()[0]}. Is one of "
-            f"{', '.join(wanted.files) or 'its files'} cut off, or a --gin_file missing?"
+            f"{own or 'its files'} cut off, or a --gin_file missing?"
         ) from error
     finally:
         gin.clear_config()

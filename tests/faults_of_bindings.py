@@ -104,7 +104,7 @@ BINDINGS = [
         f'{RV} --run demo_pretrain --gin_param "max_length = 8"',
         (
             "Unitransformer.max_length is 8, but the inputs have 64 tokens: bind max_length = 64 "
-            "or more, or fewer tokens (the macros inputs_length and targets_length)",
+            "or more, or bind fewer tokens (the macros inputs_length and targets_length)",
         ),
     ),
     Fault(
