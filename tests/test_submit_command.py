@@ -94,3 +94,8 @@ def test_the_documented_commands_are_known():
         "predict",
         "submit",
     ]
+
+
+def test_a_task_by_two_names_is_decoded_once():
+    chosen = leaderboards.find("glue").tasks(["CoLA", "rte", "cola", "glue_cola_v002"])
+    assert chosen == ["glue_cola_v002", "glue_rte_v002"]

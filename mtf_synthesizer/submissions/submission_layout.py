@@ -74,11 +74,12 @@ class Benchmark:
     files: tuple[File, ...]
 
     def tasks(self, chosen: Sequence[str] = ()) -> list[str]:
-        """The tasks that fill the files, or only those that a user names as in `file`."""
+        """The tasks that fill the files; or those that a user names as in `file`, each once."""
         if not chosen:
             return [next(iter(file.tasks)) for file in self.files]
         found = ((name, self.file(name)) for name in chosen)
-        return [name if name in file.tasks else next(iter(file.tasks)) for name, file in found]
+        tasks = (name if name in file.tasks else next(iter(file.tasks)) for name, file in found)
+        return list(dict.fromkeys(tasks))
 
     def file(self, name: str) -> File:
         """The file that a user means by its name without ending, in any case, or by a task.
