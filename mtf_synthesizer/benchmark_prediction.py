@@ -118,7 +118,7 @@ def _without_predictions(folder: paths.Path, tasks: Iterable[str]) -> list[str]:
 def _check_settings(folder: paths.Path, wanted: dict[str, Any]) -> None:
     """Raises a UserError if the folder holds predictions that were made otherwise."""
     path = folder / SETTINGS
-    if not any(folder.glob("*.jsonl")):
+    if not paths.matching(folder, "*.jsonl"):
         return
     try:
         found = json_text.parse(path.read_text("utf-8"))

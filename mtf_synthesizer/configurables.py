@@ -13,7 +13,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from mtf_synthesizer import names
+from mtf_synthesizer import names, paths
 
 # The packages whose configurables a T5 configuration can name. Only these subtrees are read.
 SCANNED = ("mesh_tensorflow", "t5.data", "t5.models", "mtf_synthesizer")
@@ -109,8 +109,8 @@ def _sources(module: str) -> Iterator[tuple[str, pathlib.Path]]:
     place = source_of(module)
     if place is None:
         return
-    files = sorted(place.rglob("*.py")) if place.is_dir() else [place]
-    for file in files:
+    files = paths.matching_below(place, "*.py") if place.is_dir() else [place]
+    for file in map(pathlib.Path, files):
         parts = file.relative_to(place).with_suffix("").parts if place.is_dir() else ()
         if not file.stem.endswith("_test") and b"gin." in file.read_bytes():
             yield ".".join((module, *(part for part in parts if part != "__init__"))), file

@@ -50,7 +50,7 @@ def gin_folder() -> pathlib.Path:
 
 def gin_digest() -> str:
     """Changes when any of this package's gin files does."""
-    files = sorted(gin_folder().rglob("*.gin"))
+    files = paths.matching_below(gin_folder(), "*.gin")
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
@@ -113,7 +113,7 @@ def _package_folder(package: str) -> pathlib.Path:
 
 def known(folder: str) -> list[str]:
     """The names in one of the folders in `KINDS`, sorted."""
-    files = sorted((gin_folder() / folder).glob("*.gin"))
+    files = paths.matching(gin_folder() / folder, "*.gin")
     shared: set[str] = set()
     if folder == "runs":  # there, what others include is a part and nothing to choose
         shared.update(name for file in files for name in _INCLUDE.findall(file.read_text("utf-8")))
@@ -184,7 +184,7 @@ def find_gin_file(name: str) -> paths.Path:
     every = [
         path.relative_to(folder).as_posix()
         for folder in search_path()
-        for path in folder.rglob("*.gin")
+        for path in paths.matching_below(folder, "*.gin")
     ]
     looked = ", ".join(str(folder) for folder in (paths.of("."), *search_path()))
     raise UserError(f"gin file {name!r} not found.{suggestion(name, every)} Looked in: {looked}")

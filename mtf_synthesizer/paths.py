@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fnmatch
 import functools
 import importlib.util
 import io
@@ -48,9 +49,30 @@ def size(path: Path) -> int:
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
-    """What a folder holds under names of a pattern like `*.json`, in the order of their names."""
-    found: list[Path] = [*folder.glob(pattern)]
+    """Children of a folder whose names match a pattern like `*.json`, sorted by name.
+
+    Hidden names are left out: `._train.json` of macOS and `.train.json.swp` of an editor are not
+    the user's files. Only the name is a pattern, so the folder may hold brackets.
+    """
+    if not folder.is_dir():
+        return []
+    children: list[Path] = [*folder.iterdir()]
+    found = [path for path in children if _is_shown(path.name, pattern)]
     return sorted(found, key=lambda path: path.name)
+
+
+def matching_below(folder: Path, pattern: str) -> list[Path]:
+    """As `matching`, at any depth, sorted by path; hidden folders are left out too."""
+    found = [path for path in folder.rglob(pattern) if not _is_hidden(path.relative_to(folder))]
+    return sorted(found)
+
+
+def _is_shown(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern) and not name.startswith(".")
+
+
+def _is_hidden(path: pathlib.PurePath) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def remove_folder(path: Path) -> None:
@@ -155,9 +177,12 @@ class RemotePath(os.PathLike[str]):
             return int(_gfile().stat(str(self)).length)
 
     def glob(self, pattern: str) -> Iterator[Self]:
-        with self._errors():
-            found = _gfile().glob(str(self / pattern))
-        return iter([type(self)(path.rstrip("/")) for path in found])
+        # TensorFlow would take the folder for a pattern too.
+        parent, _, name = pattern.rpartition("/")
+        folder = self / parent if parent else self
+        if not folder.is_dir():
+            return iter([])
+        return (child for child in folder.iterdir() if fnmatch.fnmatchcase(child.name, name))
 
     def rglob(self, pattern: str) -> Iterator[Self]:
         with self._errors():

@@ -7,6 +7,7 @@ with any SentencePiece model.
 
 import functools
 import hashlib
+import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -55,9 +56,10 @@ def load(vocabulary: str) -> seqio.Vocabulary:
     """
     if vocabulary == BYTES:
         return seqio.ByteVocabulary(BYTE_SENTINELS)
-    result = seqio.SentencePieceVocabulary(vocabulary, SENTINELS)
+    result = seqio.SentencePieceVocabulary(vocabulary, extra_ids=0)
     try:
         ids = (result.tokenizer.pad_id(), result.eos_id, result.unk_id)
+        sentinels = _sentinels(result.tokenizer)
     except Exception as error:  # of TensorFlow's file systems, protobuf or SentencePiece
         raise names.UserError(_unreadable(vocabulary, error)) from error
     if ids != (0, 1, 2):
@@ -65,7 +67,35 @@ def load(vocabulary: str) -> seqio.Vocabulary:
             f"--vocabulary {vocabulary}: padding, end of sequence and unknown have the ids {ids}, "
             "but T5 needs 0, 1, 2. `mtf_synthesizer data vocabulary` trains such a model"
         )
-    return result
+    if not sentinels:
+        return seqio.SentencePieceVocabulary(vocabulary, SENTINELS)
+    last = range(result.vocab_size - 1, result.vocab_size - 1 - len(sentinels), -1)
+    if sentinels != [*last]:
+        raise names.UserError(
+            f"--vocabulary {vocabulary}: it holds sentinels, but <extra_id_0> has the id "
+            f"{sentinels[0]}. T5 needs them as the last ids in descending order, <extra_id_0> as "
+            f"{last[0]}: give a model without sentinels, which get ids of their own"
+        )
+    return _WithSentinels(vocabulary, len(sentinels))
+
+
+class _WithSentinels(seqio.SentencePieceVocabulary):
+    """A model that holds its sentinels: seqio would fail to add them again."""
+
+    def __init__(self, sentencepiece_model_file: str, sentinels: int):
+        super().__init__(sentencepiece_model_file, extra_ids=0)
+        self._sentinels = sentinels
+
+    @property
+    def extra_ids(self) -> int:
+        """How many of the last ids are sentinels."""
+        return self._sentinels
+
+
+def _sentinels(tokenizer: Any) -> list[int]:
+    """Ids of the sentinels that a model holds, <extra_id_0> first, as mT5's does."""
+    ids = (tokenizer.piece_to_id(f"\u2581<extra_id_{n}>") for n in itertools.count())
+    return [*itertools.takewhile(lambda sentinel: sentinel != tokenizer.unk_id(), ids)]
 
 
 def _unreadable(vocabulary: str, error: Exception) -> str:

@@ -31,8 +31,8 @@ PREDICTIONS = [
     submitted(
         "a prediction that is there twice",
         [*WNLI, WNLI[3]],
-        "1 examples have another one: idx",
-        "(p.jsonl: line 147)",
+        "1 of 146 examples have several predictions: idx",
+        "and p.jsonl: line 147)",
     ),
     submitted(
         "a prediction of no example",
@@ -145,7 +145,7 @@ VOCABULARIES = [
     trained(
         "no text for a vocabulary",
         "--size 50 --output x.model",
-        "--size 50:",
+        "--input: no line of text that can be used (0 lines). Give a sentence a line",
         change=written("text.txt", "\n\n"),
     ),
     trained(

@@ -17,6 +17,8 @@ def test_imdb_alternates_between_its_folders(tmp_path, top):
     write(tmp_path, f"{top}train/neg/0_3.txt", " Story of a man\n ")
     write(tmp_path, f"{top}train/neg/2_1.txt", "Bad.", "Very.")
     write(tmp_path, f"{top}train/unsup/0_0.txt", "Unknown.")
+    write(tmp_path, f"{top}train/neg/._0_3.txt", "\0\5\x16\7")  # as macOS keeps attributes
+    write(tmp_path, f"{top}train/neg/.0_3.txt.swp", "b0VIM")
     assert read(IMDB, tmp_path) == {
         "train": [
             {"text": "Story of a man", "label": "neg"},
@@ -62,6 +64,31 @@ def test_ag_news_classes_start_at_one(tmp_path):
     assert [row["label"] for row in rows] == ["Business", "Sci/Tech", "World", "Sports"]
     assert rows[0]["title"] == "Wall St. Bears"
     assert rows[0]["description"] == 'Short-sellers\\band of "ultra" cynics'
+
+
+@pytest.mark.parametrize(
+    "first", ["Class Index,Title,Description", '"Label","title","description"']
+)
+def test_ag_news_below_a_header(tmp_path, first):
+    write(tmp_path, "train.csv", first, "3,Bears,Cynics", "", "1,Summit,Met")
+    rows = read(AG_NEWS, tmp_path)["train"]
+    assert [(row["label"], row["title"]) for row in rows] == [
+        ("Business", "Bears"),
+        ("World", "Summit"),
+    ]
+
+
+def test_csv_with_long_fields_and_lone_carriage_returns(tmp_path):
+    long = "word " * 40_000  # 200 kB
+    write(tmp_path, "test.csv", f'"1","a\rb","{long}"', '2,c\rd,"e"')
+    found = [(row["title"], row["description"]) for row in read(AG_NEWS, tmp_path)["test"]]
+    assert found == [("a\rb", long), ("c\rd", "e")]
+
+
+def test_csv_whose_lines_end_as_on_old_macs(tmp_path):
+    (tmp_path / "test.csv").write_bytes(b'"1","a","b"\r2,c,d\r"3","e","f"')
+    found = read(AG_NEWS, tmp_path)["test"]
+    assert [row["description"] for row in found] == ["b", "d", "f"]
 
 
 @pytest.mark.parametrize("line", ['"5","a","b"', '"0","a","b"', '"1","a"', '"Class","a","b"'])

@@ -30,3 +30,20 @@ def test_a_cut_file(tmp_path):
     path.write_bytes(gzip.compress(b"line\n" * 1000)[:-9])
     with pytest.raises(DataError, match=r"after line .*compressed data is broken or cut off"):
         list(files.lines(path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_not_taken_for_utf_8(tmp_path, encoding):
+    path = tmp_path / "x.txt"
+    path.write_bytes("plain words\n".encode(encoding))
+    with pytest.raises(DataError, match=r"x\.txt: line 1: it holds NUL, so it is UTF-16"):
+        list(files.lines(path))
+
+
+def test_hidden_files_are_not_found_and_folders_may_hold_brackets(tmp_path):
+    folder = tmp_path / "data[1]*"
+    for name in ("train.csv", "._train.csv", ".train.csv.swp", "Train2.csv.gz"):
+        (folder / "AG").mkdir(parents=True, exist_ok=True)
+        (folder / "AG" / name).touch()
+    found = [path.name for path in files.find(folder, "ag/train*.csv")]
+    assert found == ["Train2.csv.gz", "train.csv"]

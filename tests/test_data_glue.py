@@ -114,6 +114,21 @@ def test_scores_are_numbers(tmp_path):
     assert found[1]["sentence1"] == '"Iran says'
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("1\tmain-news", "0\tmain-news", "line 3: index '0' was there before"),
+        ("1.75\n", "1.75\t4.0\n", "line 3: 11 columns, but the header has 10"),
+        ("1.75", "1_7", "score must be a number from 0 to 5, not '1_7'"),
+        ("1.75", "\uff11.\uff17", "score must be a number from 0 to 5"),
+    ],
+)
+def test_odd_lines_of_stsb_are_refused(tmp_path, old, new, said):
+    assert old in STSB_DEV
+    text = STSB_DEV.replace(old, new)
+    assert_fault_is_named("glue", tmp_path, "STS-B/dev.tsv", text, [said])
+
+
 def test_cola_has_a_header_only_in_its_test_file(tmp_path):
     train = "gj04\t1\t\tOur friends won't buy it.\ngj04\t0\t*\tThey \"am.\n"
     written(tmp_path / "CoLA/train.tsv", train)
@@ -182,7 +197,8 @@ def test_a_fault_is_named_with_file_and_line(case, tmp_path):
 def test_bytes_that_are_not_utf8_and_a_cut_archive(tmp_path):
     path = written(tmp_path / "RTE/train.tsv", f"{HEAD}0\tA\tB\tentailment\n")
     path.write_bytes(path.read_bytes() + b"1\tC\xe9\tD\tentailment\n")
-    cut = written(tmp_path / "RTE/dev.tsv.gz", HEAD + "0\tA\tB\tentailment\n" * 50)
+    rows = "".join(f"{i}\tA\tB\tentailment\n" for i in range(50))
+    cut = written(tmp_path / "RTE/dev.tsv.gz", HEAD + rows)
     cut.write_bytes(cut.read_bytes()[:-9])
     faults = {each.fault for each in prepare.survey("glue", tmp_path) if each.fault}
     assert len(faults) == 2

@@ -35,6 +35,19 @@ def test_c4_names_the_line_without_text(tmp_path):
         read(C4, tmp_path)
 
 
+def test_c4_documents_have_all_fields(tmp_path):
+    bare = '{"text": "b", "url": "u"}'
+    write(tmp_path, "c4-train.00000-of-01024.json", bare)
+    with pytest.raises(DataError, match="line 1: no field 'timestamp' with a string"):
+        read(C4, tmp_path)
+    own = tmp_path / "own"
+    write(own, "train.jsonl", bare)
+    assert read(C4, own)["train"][0]["timestamp"] == ""
+    write(own, "train.jsonl", page("a"), bare)
+    with pytest.raises(DataError, match="line 2: no field 'timestamp'"):
+        read(C4, own)
+
+
 def test_c4_sample(shared_data):
     found = read(C4, shared_data / "lm" / "c4")
     assert list(found) == ["train"]

@@ -31,6 +31,13 @@ def test_reads_files_and_folders(tmp_path):
     assert all(each.fields == rows[0] for each in read)
 
 
+def test_hidden_files_and_files_named_twice_do_not_count(tmp_path):
+    decoding.write_lines(tmp_path / "a.jsonl", [{"task": "a", "split": "test", "output": "x"}])
+    (tmp_path / "._a.jsonl").write_bytes(b"\0\5\x16\7 Mac OS X")
+    read = prediction_files.read([tmp_path, tmp_path / "a.jsonl", tmp_path / "." / "a.jsonl"])
+    assert [(each.file, each.line) for each in read] == [(tmp_path / "a.jsonl", 1)]
+
+
 GOOD = {"task": "a", "split": "test", "output": "x", "step": 3, "checkpoint": "c", "idx": 4}
 BROKEN = {
     "cut off": ('{"task": "a", "spl', r"line 2: not JSON"),

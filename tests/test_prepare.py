@@ -36,7 +36,7 @@ def states(findings):
 
 
 def test_states_of_splits(official):
-    written(official / "WNLI/dev.tsv", f"{RTE}" + "0\tA\tB\t1\n" * 71)
+    written(official / "WNLI/dev.tsv", f"{RTE}" + "".join(f"{i}\tA\tB\t1\n" for i in range(71)))
     written(official / "WNLI/test.tsv", f"{RTE}")
     written(official / "QNLI/test.tsv", "index\tquestion\n")
     findings = prepare.survey("glue", official)
@@ -131,6 +131,16 @@ def test_half_of_a_pair(tmp_path, capsys):
     said = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
     assert len(said) == 1
     assert "validation is left out: val.en missing" in said[0]
+
+
+def test_files_that_nothing_uses_are_named(tmp_path, capsys):
+    for name in ("val.de", "val.en", "test_2019.de", "test2016.en", "._val.de", "val.fr"):
+        written(tmp_path / name, "Line.\n")
+    prepare.run("multi30k", tmp_path, tmp_path / "out", allow_partial=True)
+    said = [line for line in capsys.readouterr().out.splitlines() if "not used" in line]
+    assert said == [
+        f"not used, as `mtf_synthesizer data list` has no such name: {tmp_path / 'test_2019.de'}"
+    ]
 
 
 def command(official, output, *flags):

@@ -15,7 +15,8 @@ REFUSED = {
     "doubled": (
         WNLI,
         lambda: [*full_predictions.of(WNLI), changed(WNLI, 5)[0]],
-        r"1 examples have another one: idx \d+ \(p\.jsonl: line 147\)",
+        r"1 of 146 examples have several predictions: idx \d+ "
+        r"\(p\.jsonl: line \d+ and p\.jsonl: line 147\)\. Predict the whole",
     ),
     "extra": (
         WNLI,
@@ -26,7 +27,7 @@ REFUSED = {
     "another's identity": (
         WNLI,
         lambda: changed(WNLI, 3, idx=4),
-        r"1 of 146 .*idx 3; 1 examples have another one: idx 4",
+        r"1 of 146 .*idx 3; 1 of 146 examples have several predictions: idx 4",
     ),
     "no identity": (WNLI, lambda: changed(WNLI, 3, idx=None), r"idx must be a whole number"),
     "truth as identity": (WNLI, lambda: changed(WNLI, 1, idx=True), r"whole number, not True"),
@@ -46,6 +47,12 @@ REFUSED = {
     "number as label": (COLA, lambda: changed(COLA, 8, output="1"), r"no answer: '1'"),
     "no number": (STSB, lambda: changed(STSB, 8, output="3,4"), r"no answer: '3,4'.*0 to 5"),
     "not a number": (STSB, lambda: changed(STSB, 8, output="nan"), r"no answer: 'nan'"),
+    "Python's own number": (STSB, lambda: changed(STSB, 8, output="1_0"), r"no answer: '1_0'"),
+    "full-width digits": (
+        STSB,
+        lambda: changed(STSB, 8, output="\uff13.\uff14"),
+        "no answer: '\uff13.\uff14'",
+    ),
     "endless": (STSB, lambda: changed(STSB, 8, output="inf"), r"no answer: 'inf'"),
     "another split": (WNLI, lambda: changed(WNLI, 3, split="validation"), r"'validation'.*'test'"),
     "another step": (WNLI, lambda: changed(WNLI, 3, step=1400), r"2 checkpoints.*step 1[34]00"),
@@ -81,14 +88,15 @@ def test_refused(tmp_path, case):
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path):
-    rows = [*without(WNLI, 2), *changed(COLA, 0, output="?")]
+    rows = [*without(WNLI, 2), *changed(COLA, 0, output="?", step=7)]
     with pytest.raises(names.UserError) as caught:
         submission.write(tmp_path / "s.zip", as_read(rows), GLUE, partial=True)
     lines = str(caught.value).splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["CoLA.tsv", "WNLI.tsv"]
+    assert [line.split()[0] for line in lines[1:3]] == ["CoLA.tsv", "WNLI.tsv"]
+    assert lines[3].startswith("  the predictions come from 2 checkpoints: step 1300")
     with pytest.raises(names.UserError) as caught:
         submission.write(tmp_path / "s.zip", as_read(rows), GLUE)
-    assert len(str(caught.value).splitlines()) == 1 + 11
+    assert len(str(caught.value).splitlines()) == 1 + 11 + 1
     with pytest.raises(names.UserError, match="no predictions of any task of glue"):
         submission.write(tmp_path / "s.zip", [], GLUE, partial=True)
 
@@ -97,3 +105,13 @@ def test_only_the_first_offenders_are_shown(tmp_path):
     rows = [row for row in full_predictions.of(WNLI) if row["idx"] % 2]
     with pytest.raises(names.UserError, match=r"73 of 146 .*idx 0, idx 2, idx 4 and 70 more\."):
         submission.write(tmp_path / "s.zip", as_read(rows), GLUE, partial=True)
+
+
+def test_a_task_in_two_places(tmp_path):
+    rows = as_read(full_predictions.of(WNLI))
+    again = [each._replace(file=tmp_path / "again.jsonl") for each in rows]
+    with pytest.raises(names.UserError) as caught:
+        submission.write(tmp_path / "s.zip", [*rows, *again], GLUE, partial=True)
+    message = str(caught.value)
+    assert "146 of 146 examples have several predictions" in message
+    assert message.endswith(f"Give the task once, not in {tmp_path}/again.jsonl and in p.jsonl")

@@ -11,6 +11,7 @@ import pytest
 import runner_tasks
 import seqio
 import tensorflow.compat.v1 as tf
+from sentencepiece import sentencepiece_model_pb2
 from test_runner import SMALLEST
 
 from mtf_synthesizer import names, runner, stock, vocabulary_record
@@ -221,11 +222,55 @@ def test_training_on_files(tmp_path):
     with gzip.open(tmp_path / "b.txt.gz", "wt") as file:
         file.write("\n".join(SENTENCES[13:]))
     inputs = [tmp_path / "a.txt", tmp_path / "b.txt.gz"]
-    assert sentence_pieces.train_on_files(inputs, tmp_path / "v.model", 97) == len(SENTENCES)
+    lines = sentence_pieces.train_on_files(inputs, tmp_path / "v.model", 97)
+    assert lines == (len(SENTENCES), 0, 0)
     vocabularies.choose(str(tmp_path / "v.model"))
     assert vocabularies.DEFAULT.decode(vocabularies.DEFAULT.encode("conditions of 2.0")) == (
         "conditions of 2.0"
     )
+
+
+def test_lines_that_cannot_be_used_are_counted(tmp_path):
+    long = "\u00e9" * 2096  # 4,192 bytes: the longest that SentencePiece takes
+    lines = [*SENTENCES, long, f"{long}x", "nul\0nul", " "]
+    (tmp_path / "a.txt").write_text("\n".join(lines), "utf-8")
+    lines = sentence_pieces.train_on_files([tmp_path / "a.txt"], tmp_path / "v.model", 101)
+    assert lines == (len(SENTENCES) + 1, 1, 1)
+    assert str(lines).endswith(" lines, 1 over 4,192 bytes left out, 1 with NUL left out")
+    used = sentence_pieces.train_sentencepiece([*SENTENCES, long], 101)
+    assert (tmp_path / "v.model").read_bytes() == used
+    (tmp_path / "b.txt").write_text(f"{long}x", "utf-8")
+    with pytest.raises(names.UserError, match=r"no line .* can be used \(0 lines, 1 over"):
+        sentence_pieces.train_on_files([tmp_path / "b.txt"], tmp_path / "w.model", 97)
+
+
+def test_a_large_alphabet(tmp_path):
+    alphabet = [chr(0x4E00 + i) for i in range(200)]
+    (tmp_path / "a.txt").write_text("\n".join([*SENTENCES, *alphabet]), "utf-8")
+    with pytest.raises(names.UserError, match=r"every character.*Give at least 2\d\d.*_coverage"):
+        sentence_pieces.train_on_files([tmp_path / "a.txt"], tmp_path / "v.model", 97)
+    sentence_pieces.train_on_files([tmp_path / "a.txt"], tmp_path / "v.model", 97, 0.98)
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_a_model_that_holds_its_sentinels(tmp_path, descending):
+    """As mT5's: seqio would add `<extra_id_0>` again, which SentencePiece refuses."""
+    held = [f"<extra_id_{n}>" for n in range(3)]
+    model = sentencepiece_model_pb2.ModelProto.FromString(
+        sentence_pieces.train_sentencepiece(SENTENCES, 97)
+    )
+    for piece in reversed(held) if descending else held:
+        model.pieces.add(piece=f"\u2581{piece}", score=0.0, type=4)  # user-defined
+    path = tmp_path / "held.model"
+    path.write_bytes(model.SerializeToString())
+    if not descending:
+        with pytest.raises(names.UserError, match=r"<extra_id_0> has the id 97.*as 99: give"):
+            vocabularies.choose(str(path))
+        return
+    vocabularies.choose(str(path))
+    assert (vocabularies.DEFAULT.vocab_size, vocabularies.DEFAULT.extra_ids) == (100, 3)
+    assert vocabularies.DEFAULT.encode("<extra_id_0>") == [99]
+    assert vocabularies.describe(vocabularies.DEFAULT)["sentinels"] == 3
 
 
 def test_a_size_that_cannot_be_reached(tmp_path):

@@ -11,6 +11,7 @@ from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
 from mtf_synthesizer.paths import Path
 
 TOPICS = ("World", "Sports", "Business", "Sci/Tech")
+_CLASS_NAMES = ("class index", "class", "label")  # of the first column, in lower case
 _REVIEW = re.compile(r"(\d+)_(\d+)\.txt(\.gz)?")
 _UNLABELLED = -1
 # Ratings of the reviews in a folder, and the label as tensorflow_datasets has it.
@@ -47,13 +48,15 @@ def _number(path: Path) -> int:
 
 
 def news(paths: Sequence[Path]) -> Iterator[Row]:
-    """Rows of class (1 to 4), title and description.
+    """Rows of class (1 to 4), title and description, below a header or without one.
 
     Raises:
       DataError: a row has another number of fields, or another class.
     """
     for path in paths:
-        for number, fields in csv_files.rows(path):
+        for place, (number, fields) in enumerate(csv_files.rows(path)):
+            if place == 0 and _is_header(fields):
+                continue
             if len(fields) != 3 or fields[0] not in ("1", "2", "3", "4"):
                 raise DataError(
                     f"{path}: line {number}: class (1 to 4), title and description were expected, "
@@ -65,6 +68,12 @@ def news(paths: Sequence[Path]) -> Iterator[Row]:
                 "title": title,
                 "description": description,
             }
+
+
+def _is_header(fields: Sequence[str]) -> bool:
+    """Whether the fields are the names of the columns, as in copies of the official files."""
+    first, *rest = (field.strip().lower() for field in fields)
+    return first in _CLASS_NAMES and rest == ["title", "description"]
 
 
 IMDB = Dataset(

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 
 from mtf_synthesizer import paths, subcommands
-from mtf_synthesizer.data import catalogue
+from mtf_synthesizer.data import catalogue, decimals
 from mtf_synthesizer.shared_arguments import add_verbose, positive
 
 _EXAMPLES = {
@@ -79,12 +79,27 @@ def _add_vocabulary(command: argparse.ArgumentParser) -> None:
         help="number of pieces; with T5's 100 sentinels a multiple of 128 wastes nothing",
     )
     add(
+        "--character_coverage",
+        type=_share,
+        default=1.0,
+        help="share of the text whose characters get a piece of their own, the rarest others are "
+        "unknown; for scripts with thousands of characters, as Chinese, 0.9995. 1 unless given",
+    )
+    add(
         "--output",
         required=True,
         type=paths.of,
         metavar="FILE",
         help="the model, which train takes as --vocabulary",
     )
+
+
+def _share(text: str) -> float:
+    """A number above 0, up to 1."""
+    share = decimals.parse(text, 0.0)
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {text!r}")
+    return share
 
 
 def run(args: argparse.Namespace) -> None:
@@ -115,8 +130,10 @@ def _list(args: argparse.Namespace) -> None:
 def _vocabulary(args: argparse.Namespace) -> None:
     from mtf_synthesizer.data import sentence_pieces
 
-    sentences = sentence_pieces.train_on_files(args.input, args.output, args.size)
-    print(f"{args.output}: {args.size} pieces from {sentences} lines")
+    lines = sentence_pieces.train_on_files(
+        args.input, args.output, args.size, args.character_coverage
+    )
+    print(f"{args.output}: {args.size} pieces from {lines}")
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {

@@ -53,8 +53,8 @@ def lines(path: Path) -> Iterator[str]:
     r"""The lines of a UTF-8 text file without their ends (\n or \r\n), decompressed if `.gz`.
 
     Raises:
-      DataError: the file can't be read or is not UTF-8, or its compressed data is broken or cut
-        off.
+      DataError: the file can't be read, is not UTF-8 or begins like UTF-16, or its compressed data
+        is broken or cut off.
     """
     number = 0
     try:
@@ -62,6 +62,11 @@ def lines(path: Path) -> Iterator[str]:
             for line in file:  # only \n ends one: text may hold \x85, \u2028 or a lone \r
                 number += 1
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                if number == 1 and "\0" in text:
+                    raise DataError(
+                        f"{path}: line 1: it holds NUL, so it is UTF-16 or not a text. Convert the "
+                        "file to UTF-8, for example with iconv"
+                    )
                 yield text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         raise DataError(

@@ -35,7 +35,10 @@ class Table:
     def labelled(self, paths: Sequence[Path]) -> Iterator[Row]:
         """Rows of a training or development file."""
         needed = (*self.texts.values(), self.label)
-        for number, record in enumerate(table_records(paths[0], needed, self.header)):
+        records = table_records(paths[0], needed, self.header)
+        if not self.skip_broken:  # for such files are known to have odd lines
+            records = _regular(records, self.label)
+        for number, record in enumerate(records):
             if not (self.skip_broken and self._broken(record)):
                 yield self.row(record, number)
 
@@ -60,6 +63,28 @@ class Table:
     def _broken(self, record: Record) -> bool:
         known = record.fields
         return not known.get(self.label) or any(name not in known for name in self.texts.values())
+
+
+def _regular(records: Iterator[Record], label: str) -> Iterator[Record]:
+    """The records of a labelled file.
+
+    Raises:
+      DataError: an index is repeated, or a line has more columns than the header although its
+        label is the last: a tab inside a text has moved them.
+    """
+    seen: set[str] = set()
+    for record in records:
+        index = record.fields.get("index")
+        if index is not None:
+            if index in seen:
+                raise record.fault(f"index {index!r} was there before. Use the official file")
+            seen.add(index)
+        if record.spare and label == [*record.fields][-1]:
+            raise record.fault(
+                f"{len(record.fields) + record.spare} columns, but the header has "
+                f"{len(record.fields)}. Use the official file"
+            )
+        yield record
 
 
 def _check_index(record: Record, number: int) -> None:

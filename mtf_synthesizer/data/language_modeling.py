@@ -14,18 +14,26 @@ from mtf_synthesizer.paths import Path
 _TITLE = re.compile(r" = (?!= ).*(?<! =) = ")  # " = Robert = ", but not " = = Career = = "
 
 
-def c4(paths: Sequence[Path]) -> Iterator[Row]:
-    """Documents of JSON lines with `text`, and `url` and `timestamp` where they are there.
+_C4_FIELDS = ("text", "timestamp", "url")
+
+
+def c4(paths: Sequence[Path], needed: Sequence[str] = _C4_FIELDS) -> Iterator[Row]:
+    """Documents of JSON lines.
+
+    Args:
+      paths: the files.
+      needed: fields that every document has; others of C4's may be missing.
 
     Raises:
-      DataError: a line is no JSON object, or it has no text.
+      DataError: a line is not a JSON object, or a needed field is not a string.
     """
     for path in paths:
         for number, page in files.json_lines(path):
-            if not isinstance(page.get("text"), str):
+            missing = [name for name in needed if not isinstance(page.get(name), str)]
+            if missing:
                 raise DataError(
-                    f"{path}: line {number}: no field 'text' with a string; the fields are "
-                    f"{', '.join(page)}. C4's lines have text, timestamp and url"
+                    f"{path}: line {number}: no field {missing[0]!r} with a string; the fields are "
+                    f"{', '.join(page)}. C4's lines have {', '.join(_C4_FIELDS)}"
                 )
             # The published JSON lines lack two fields that tensorflow_datasets has.
             yield {
@@ -35,6 +43,13 @@ def c4(paths: Sequence[Path]) -> Iterator[Row]:
                 "content-type": "",
                 "content-length": "",
             }
+
+
+def _own_pages(paths: Sequence[Path]) -> Iterator[Row]:
+    """Documents of the user's own files: texts, and what else of C4's a file's first line has."""
+    for path in paths:
+        _, first = next(files.json_lines(path), (0, {}))
+        yield from c4([path], ["text", *(name for name in _C4_FIELDS[1:] if name in first)])
 
 
 def sentences(paths: Sequence[Path]) -> Iterator[Row]:
@@ -93,9 +108,9 @@ C4 = Dataset(
     "c4/en:2.2.0",
     (
         *_in_folders("train", _C4_FOLDERS, "c4-train.*.json", c4, 364_868_892),
-        *_in_folders("train", _C4_FOLDERS, "*train*.jsonl", c4, 364_868_892),
+        *_in_folders("train", _C4_FOLDERS, "*train*.jsonl", _own_pages, 364_868_892),
         *_in_folders("validation", _C4_FOLDERS, "c4-validation.*.json", c4, 364_608),
-        *_in_folders("validation", _C4_FOLDERS, "*validation*.jsonl", c4, 364_608),
+        *_in_folders("validation", _C4_FOLDERS, "*validation*.jsonl", _own_pages, 364_608),
     ),
 )
 

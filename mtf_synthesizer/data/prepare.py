@@ -1,18 +1,20 @@
 """Finds and checks the official files of a benchmark, and prepares them for training."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import fnmatch
+from collections.abc import Iterable, Iterator, Sequence
 
 import rich.console
 import rich.table
 import tqdm
 
-from mtf_synthesizer import names, quiet, saving
+from mtf_synthesizer import names, paths, quiet, saving
 from mtf_synthesizer.data import catalogue, files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
 from mtf_synthesizer.paths import Path
 
 _SHOWN_FAULTS = 3
+_SHOWN_FILES = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +115,34 @@ def _rows(found: Finding, doing: str, show_progress: bool) -> Iterator[Row]:
     )
 
 
+def unused(findings: Sequence[Finding], folder: Path) -> list[Path]:
+    """Files that lie beside those of the splits, and have the name of no split's file."""
+    used = {path for each in findings for path in (*each.paths, *each.beside)}
+    patterns = {
+        name.lower() for each in findings for split in each.dataset.splits for name in split.files
+    }
+    beside = sorted({path.parent for path in used})
+    return [
+        path
+        for parent in beside
+        for path in paths.matching(parent, "*")
+        if path not in used
+        and path.is_file()
+        and not _has_name(path.relative_to(folder).as_posix().lower(), patterns)
+    ]
+
+
+def _has_name(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name.removesuffix(".gz"), pattern) for pattern in patterns)
+
+
+def _say_unused(found: Sequence[Path]) -> None:
+    if found:
+        more = len(found) - _SHOWN_FILES
+        shown = ", ".join(map(str, found[:_SHOWN_FILES])) + (f" and {more} more" * (more > 0))
+        print(f"not used, as `mtf_synthesizer data list` has no such name: {shown}")
+
+
 def check(findings: Sequence[Finding], allow_partial: bool) -> None:
     """Raises a UserError unless everything that is there can be used.
 
@@ -208,6 +238,7 @@ def run(
     for each in findings:
         if each.lacking:
             print(_incomplete(each))
+    _say_unused(unused(findings, folder))
     quiet.load_tensorflow(verbose)
     try:
         for path, written in write(findings, output, overwrite):

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mtf_synthesizer.data import files
+from mtf_synthesizer.data import decimals, files
 from mtf_synthesizer.data.spec import DataError
 from mtf_synthesizer.paths import Path
 
@@ -18,11 +18,13 @@ class Record:
     Attributes:
       path, line: where it stands; no line where the file is one value.
       fields: name -> value.
+      spare: how many columns of a table's line are beyond the header's.
     """
 
     path: Path
     line: int | None
     fields: Mapping[str, Any]
+    spare: int = 0
 
     def fault(self, message: str) -> DataError:
         """An error that names file and line."""
@@ -59,10 +61,7 @@ class Record:
     def number(self, name: str, least: float, most: float) -> float:
         """A number in the text of a column."""
         text = self.text(name)
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
+        value = decimals.parse(text, float("nan"))
         if not least <= value <= most:
             raise self.fault(f"{name} must be a number from {least} to {most}, not {text!r}")
         return value
@@ -118,4 +117,6 @@ def table_records(
             )
     for number, line in numbered:
         if line:
-            yield Record(path, number, dict(zip(header, line.split("\t"), strict=False)))
+            values = line.split("\t")
+            fields = dict(zip(header, values, strict=False))
+            yield Record(path, number, fields, max(0, len(values) - len(header)))

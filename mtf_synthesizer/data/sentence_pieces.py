@@ -2,9 +2,11 @@
 
 import io
 import itertools
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import sentencepiece
 
@@ -12,11 +14,37 @@ from mtf_synthesizer import names, saving
 from mtf_synthesizer.data import files
 from mtf_synthesizer.paths import Path
 
+LONGEST_LINE = 4192  # bytes; SentencePiece's trainer leaves out longer ones without a word
+_CHARACTERS = re.compile(r"smaller than required_chars\. \d+ vs (\d+)")
 
-def train_sentencepiece(sentences: Iterable[str], pieces: int) -> bytes:
+
+class Lines(NamedTuple):
+    """How many lines of the text files were used, and how many were left out and why.
+
+    Attributes:
+      used: sentences the vocabulary was trained on.
+      long: lines of more than `LONGEST_LINE` bytes.
+      binary: lines with a NUL character.
+    """
+
+    used: int
+    long: int
+    binary: int
+
+    def __str__(self) -> str:
+        parts = [f"{self.used:,} lines"]
+        parts += [f"{self.long:,} over {LONGEST_LINE:,} bytes left out"] if self.long else []
+        parts += [f"{self.binary:,} with NUL left out"] if self.binary else []
+        return ", ".join(parts)
+
+
+def train_sentencepiece(
+    sentences: Iterable[str], pieces: int, character_coverage: float = 1.0
+) -> bytes:
     """Trains a unigram SentencePiece model with T5's ids: padding 0, end 1, unknown 2.
 
-    One thread, so that the same sentences give the same bytes.
+    One thread, so that the same sentences give the same bytes. `character_coverage` is the share
+    of the text whose characters get a piece of their own.
     """
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
@@ -24,7 +52,8 @@ def train_sentencepiece(sentences: Iterable[str], pieces: int) -> bytes:
         model_writer=model,
         vocab_size=pieces,
         model_type="unigram",
-        character_coverage=1.0,
+        character_coverage=character_coverage,
+        max_sentence_length=LONGEST_LINE,
         pad_id=0,
         eos_id=1,
         unk_id=2,
@@ -57,20 +86,21 @@ def train_apart(sentences: Iterable[str], pieces: int) -> bytes:
     return trained.stdout
 
 
-def train_on_files(inputs: Sequence[Path], output: Path, pieces: int) -> int:
+def train_on_files(
+    inputs: Sequence[Path], output: Path, pieces: int, character_coverage: float = 1.0
+) -> Lines:
     """Trains a vocabulary on text files, one sentence a line, plain or `.gz`.
 
     Args:
       inputs: the files.
       output: where the model goes, by custom a name ending in .model.
       pieces: size of the vocabulary; T5's models add 100 sentinels to it.
-
-    Returns:
-      The number of sentences.
+      character_coverage: share of the text whose characters get pieces; the rarest others are
+        unknown.
 
     Raises:
-      names.UserError: a file is missing or broken, or the text is too small or too large for so
-        many pieces.
+      names.UserError: a file is missing or broken, no line can be used, or the text is too small
+        or too large for so many pieces.
     """
     missing = [str(path) for path in inputs if not path.is_file()]
     if missing:
@@ -78,26 +108,45 @@ def train_on_files(inputs: Sequence[Path], output: Path, pieces: int) -> int:
     saving.check_file(output)
     if output.resolve() in [path.resolve() for path in inputs]:
         raise names.UserError(f"--output {output} is an --input, which would be lost")
-    sentences = _Counted(itertools.chain.from_iterable(map(files.lines, inputs)))
+    sentences = _Usable(itertools.chain.from_iterable(map(files.lines, inputs)))
     try:
-        model = train_sentencepiece(sentences, pieces)
+        model = train_sentencepiece(sentences, pieces, character_coverage)
     except (RuntimeError, OSError) as error:  # what SentencePiece raises for sizes it can't reach
-        raise names.UserError(f"--size {pieces}: {' '.join(str(error).split())}") from error
+        raise names.UserError(_untrained(pieces, sentences.lines, error)) from error
     saving.write_bytes(output, model)
-    return sentences.count
+    return sentences.lines
 
 
-class _Counted(Iterator[str]):
-    """Counts the sentences that are not blank, and leaves out the others."""
+def _untrained(pieces: int, lines: Lines, error: Exception) -> str:
+    if not lines.used:
+        return f"--input: no line of text that can be used ({lines}). Give a sentence a line"
+    needed = _CHARACTERS.search(str(error))
+    if needed is None:
+        return f"--size {pieces}: {' '.join(str(error).split())}"
+    return (
+        f"--size {pieces}: too small, as every character of the text gets a piece. Give at least "
+        f"{needed[1]}, or leave the rarest characters unknown with --character_coverage 0.9995"
+    )
+
+
+class _Usable(Iterator[str]):
+    """The sentences that SentencePiece can use, counted beside those that are left out."""
 
     def __init__(self, lines: Iterable[str]):
         self._lines = (line for line in lines if line.strip())
-        self.count = 0
+        self.lines = Lines(0, 0, 0)
 
     def __next__(self) -> str:
-        line = next(self._lines)
-        self.count += 1
-        return line
+        for line in self._lines:
+            used, long, binary = self.lines
+            if "\0" in line:
+                self.lines = Lines(used, long, binary + 1)
+            elif len(line.encode()) > LONGEST_LINE:
+                self.lines = Lines(used, long + 1, binary)
+            else:
+                self.lines = Lines(used + 1, long, binary)
+                return line
+        raise StopIteration
 
 
 if __name__ == "__main__":

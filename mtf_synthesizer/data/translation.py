@@ -13,7 +13,8 @@ from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
 from mtf_synthesizer.paths import Path
 
 # Not XML: some of WMT's files are badly formed.
-_SEGMENT = re.compile(r'<seg id="\d+">(.*)</seg>')
+_SEGMENT = re.compile(r"<seg\b[^>]*>(.*?)</seg>", re.IGNORECASE)
+_SEGMENT_BEGINS = re.compile(r"<seg\b", re.IGNORECASE)
 
 
 def pairs(paths: Sequence[Path]) -> Iterator[Row]:
@@ -47,8 +48,19 @@ def language(path: Path) -> str:
 def _sentences(path: Path) -> Iterator[str]:
     if ".sgm" not in path.name.lower():
         return files.lines(path)
-    found = (_SEGMENT.match(line) for line in files.lines(path))
-    return (segment[1] for segment in found if segment)
+    return _segments(path)
+
+
+def _segments(path: Path) -> Iterator[str]:
+    """The segments of an SGM file, indented or not, one or several in a line."""
+    for number, line in enumerate(files.lines(path), start=1):
+        found = _SEGMENT.findall(line)
+        if len(found) != len(_SEGMENT_BEGINS.findall(line)):
+            raise DataError(
+                f"{path}: line {number}: a <seg> does not end in its line: {line.strip()[:60]!r}. "
+                "Get the official file"
+            )
+        yield from found
 
 
 def _unequal(paths: Sequence[Path]) -> str:
@@ -82,7 +94,7 @@ def _wmt14(source: str, corpora: Sequence[str], examples: int) -> Dataset:
             "test",
             3003,
             [
-                *(_sgm(folder, source) for folder in ("dev/", "test/", "")),
+                *(_sgm(folder, source) for folder in ("dev/", "test/", "test-full/", "")),
                 _pair(source, "newstest2014"),
             ],
         ),
@@ -121,16 +133,22 @@ WMT14 = (
 
 
 def _multi30k(source: str) -> Dataset:
-    splits = (
-        ("train", "train", 29_000),
-        ("validation", "val", 1_014),
-        ("test", "test_2016_flickr", 1_000),
-        ("test_2017_flickr", "test_2017_flickr", 1_000),
-        ("test_2017_mscoco", "test_2017_mscoco", 461),
+    splits: tuple[tuple[str, int, tuple[str, ...]], ...] = (
+        ("train", 29_000, ("train",)),
+        ("validation", 1_014, ("val", "valid")),
+        # As multi30k/dataset calls it, torchtext and the archive of WMT'16's task.
+        ("test", 1_000, ("test_2016_flickr", "test2016", "test")),
+        ("test_2017_flickr", 1_000, ("test_2017_flickr", "test2017")),
+        ("test_2017_mscoco", 461, ("test_2017_mscoco", "testcoco")),
+        ("test_2018_flickr", 1_071, ("test_2018_flickr",)),
     )
     return Dataset(
         f"multi30k/{source}-en:1.0.0",
-        tuple(Split(name, _pair(source, stem), pairs, count) for name, stem, count in splits),
+        tuple(
+            Split(name, _pair(source, stem), pairs, count)
+            for name, count, stems in splits
+            for stem in stems
+        ),
         features={source: str, "en": str},
     )
 

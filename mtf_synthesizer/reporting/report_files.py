@@ -89,7 +89,7 @@ def _files(given: Iterable[str]) -> list[Path]:
     for path in map(paths.of, given):
         if not path.exists():
             raise names.UserError(f"{path}: no such file or folder; give folders with results")
-        files += sorted(path.rglob("*.json")) if path.is_dir() else [path]
+        files += paths.matching_below(path, "*.json") if path.is_dir() else [path]
     return list({file.resolve(): file for file in files}.values())
 
 

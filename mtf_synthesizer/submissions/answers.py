@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from mtf_synthesizer.data import decimals
+
 Value = str | int | float
 
 
@@ -84,14 +86,14 @@ class Number(Answers):
     high: float
 
     def read(self, fields: Mapping[str, Any]) -> Answer | None:
-        number = _number(fields["output"])
-        if number is None:
+        number = decimals.parse(fields["output"], None)
+        if number is None or not math.isfinite(number):
             return None
         clipped = float(min(max(number, self.low), self.high))
         return Answer(clipped, clipped != number)
 
     def named(self, text: str) -> Value | None:
-        number = _number(text)
+        number = decimals.parse(text, None)
         return number if number is not None and self.low <= number <= self.high else None
 
     @property
@@ -112,11 +114,3 @@ class Text(Answers):
     @property
     def allowed(self) -> str:
         return "any text"
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

@@ -37,6 +37,7 @@ def fill(
     predictions: Iterable[Prediction],
     replacements: Mapping[str, Value],
     partial: bool,
+    mixed_checkpoints: bool = False,
 ) -> list[Filled]:
     """The files of a submission.
 
@@ -45,6 +46,7 @@ def fill(
       predictions: in any order; those of other tasks are left out.
       replacements: name of a file -> the answer where a decoded text is none.
       partial: whether files without any prediction may be left out.
+      mixed_checkpoints: whether predictions may come from several checkpoints.
 
     Raises:
       names.UserError: with everything that is wrong, a line for each file.
@@ -62,9 +64,30 @@ def fill(
                 wrong.append(str(error))
     if not filled and not wrong:
         wrong = [f"no predictions of any task of {benchmark.name}"]
+    if not mixed_checkpoints:
+        tasks = [task for file in benchmark.files for task in file.tasks]
+        wrong += _mixed_checkpoints(each for task in tasks for each in by_task.get(task, []))
     if wrong:
         raise names.UserError("\n  ".join(["nothing was written:", *wrong]))
     return filled
+
+
+def _mixed_checkpoints(predictions: Iterable[Prediction]) -> list[str]:
+    """A sentence if predictions come from several checkpoints."""
+    found: dict[tuple[object, object], Prediction] = {}
+    for prediction in predictions:
+        identity = prediction.fields.get("step"), prediction.fields.get("checkpoint")
+        found.setdefault(identity, prediction)
+    if len(found) < 2:
+        return []
+    shown = "; ".join(
+        f"step {step}, checkpoint {checkpoint} ({prediction.place})"
+        for (step, checkpoint), prediction in found.items()
+    )
+    return [
+        f"the predictions come from {len(found)} checkpoints: {shown}. Predict all with one, "
+        "or give --mixed_checkpoints if each task has a model of its own"
+    ]
 
 
 def _filled(file: File, predictions: Sequence[Prediction], replacement: Value | None) -> Filled:
@@ -106,13 +129,14 @@ def _by_identity(file: File, task: str, predictions: Sequence[Prediction]) -> li
     """The predictions in the order of their identities, one for each example."""
     field, count = file.identities.field, file.identities.count
     found: dict[int, Prediction] = {}
-    doubled, extra = [], []
+    doubled: list[tuple[Prediction, Prediction]] = []
+    extra = []
     for prediction in predictions:
         index = _whole(prediction, field)
         if not 0 <= index < count:
             extra.append(prediction)
         elif index in found:
-            doubled.append(prediction)
+            doubled.append((found[index], prediction))
         else:
             found[index] = prediction
     missing = [index for index in range(count) if index not in found]
@@ -121,14 +145,19 @@ def _by_identity(file: File, task: str, predictions: Sequence[Prediction]) -> li
         shown = _first([f"{field} {index}" for index in missing])
         wrong.append(f"{len(missing)} of {count} examples have no prediction: {shown}")
     if doubled:
-        wrong.append(f"{len(doubled)} examples have another one: {_places(doubled, field)}")
+        shown = _first([f"{field} {a.fields[field]} ({a.place} and {b.place})" for a, b in doubled])
+        wrong.append(f"{len(doubled)} of {count} examples have several predictions: {shown}")
     if extra:
         shown = _places(extra, field)
         wrong.append(f"{len(extra)} of no example, as {field} goes from 0 to {count - 1}: {shown}")
     if wrong:
-        raise names.UserError(
-            f"{file.name} from {task}: {'; '.join(wrong)}. Predict the whole official test set"
+        twice = {each.file for pair in doubled for each in pair}
+        remedy = (
+            f"Give the task once, not in {' and in '.join(sorted(map(str, twice)))}"
+            if len(twice) > 1 and not (missing or extra)
+            else "Predict the whole official test set"
         )
+        raise names.UserError(f"{file.name} from {task}: {'; '.join(wrong)}. {remedy}")
     _check_groups(file, task, found.values())
     return [found[index] for index in range(count)]
 

@@ -30,17 +30,13 @@ class Prediction(NamedTuple):
 
 
 def read(given: Iterable[str | os.PathLike[str]]) -> list[Prediction]:
-    """The predictions in files, and in all .jsonl files of folders.
+    """The predictions in files, and in all .jsonl files of folders; a file named twice counts once.
 
     Raises:
       names.UserError: a file can't be read, or one of its lines is no prediction.
     """
-    return [
-        prediction
-        for path in given
-        for file in _files(paths.of(path))
-        for prediction in _predictions(file)
-    ]
+    files = {file.resolve(): file for path in given for file in _files(paths.of(path))}
+    return [prediction for file in files.values() for prediction in _predictions(file)]
 
 
 def _files(path: paths.Path) -> list[paths.Path]:

@@ -68,9 +68,9 @@ def write(
     """
     path = paths.of(output)
     check_free(path, overwrite)
-    filled = joining.fill(benchmark, predictions, replacements(benchmark, invalid), partial)
-    if not mixed_checkpoints:
-        _check_one_checkpoint(predictions, [each.task for each in filled])
+    filled = joining.fill(
+        benchmark, predictions, replacements(benchmark, invalid), partial, mixed_checkpoints
+    )
     texts = {each.file.name: each.file.text(each.rows) for each in filled}
     saving.write_bytes(path, _zip(texts))
     absent = tuple(file.name for file in benchmark.files if file.name not in texts)
@@ -104,24 +104,6 @@ def replacements(benchmark: Benchmark, invalid: Iterable[str]) -> dict[str, Valu
             )
         (special if equals else general).update(known)
     return general | special
-
-
-def _check_one_checkpoint(predictions: Iterable[Prediction], tasks: Iterable[str]) -> None:
-    submitted = set(tasks)
-    found: dict[tuple[object, object], Prediction] = {}
-    for prediction in predictions:
-        fields = prediction.fields
-        if fields["task"] in submitted:
-            found.setdefault((fields.get("step"), fields.get("checkpoint")), prediction)
-    if len(found) > 1:
-        shown = "; ".join(
-            f"step {step}, checkpoint {checkpoint} ({prediction.place})"
-            for (step, checkpoint), prediction in found.items()
-        )
-        raise names.UserError(
-            f"the predictions come from {len(found)} checkpoints: {shown}. Predict all with one, "
-            "or give --mixed_checkpoints if each task has a model of its own"
-        )
 
 
 def _zip(texts: Mapping[str, str]) -> bytes:
