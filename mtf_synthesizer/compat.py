@@ -6,8 +6,8 @@ that stops any of them in a working directory with the wrong folders.
 `import mtf_synthesizer.compat` before anything imports t5, mesh_tensorflow or seqio. Each shim
 below names the symbol it stands for and the TensorFlow release that dropped it, and does nothing
 where the symbol exists, so importing this is safe on every supported release and more than once.
-No function body of any library is replaced. TPUs need TensorFlow 2.12 to 2.15, which still have
-the real TPU modules.
+No function body of any library is replaced, but `literal_paths` wraps those of TensorFlow that take
+folders for patterns. TPUs need TensorFlow 2.12 to 2.15, which still have the real TPU modules.
 """
 
 import importlib
@@ -18,6 +18,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from mtf_synthesizer import literal_paths
 from mtf_synthesizer.names import UserError
 
 OLDEST = (2, 12)
@@ -267,6 +268,7 @@ SHIMS = (
     stand_in_for_hf_model,
     restore_field_label,
     tolerate_folders_named_like_gin_paths,
+    literal_paths.install,
 )
 
 

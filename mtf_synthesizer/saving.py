@@ -4,7 +4,7 @@ import json
 import os
 from typing import Any
 
-from mtf_synthesizer import names, paths
+from mtf_synthesizer import literal_paths, names, paths
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
@@ -17,6 +17,7 @@ def check_file(path: str | os.PathLike[str]) -> None:
 
 def check_folder(path: str | os.PathLike[str]) -> None:
     """As `check_file`, of a folder that is there or will be made."""
+    literal_paths.check_remote(path)
     _check_place(path, paths.of(path) / "file")
 
 

@@ -13,7 +13,7 @@ import mtf_synthesizer.compat
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import names
+from mtf_synthesizer import literal_paths, names
 from mtf_synthesizer.checkpoints import is_of_optimizer, listed
 
 Shapes = Mapping[str, list[int]]
@@ -125,7 +125,10 @@ def _take_over(path: str) -> None:
         name = utils.init_checkpoint_variable_mapping(variable.op.name)
         if shapes.get(name) == variable.shape.as_list():  # but for the state of another optimizer
             (value,) = tf.raw_ops.RestoreV2(
-                prefix=path, tensor_names=[name], shape_and_slices=[""], dtypes=[types[name]]
+                prefix=literal_paths.checkpoint(path),
+                tensor_names=[name],
+                shape_and_slices=[""],
+                dtypes=[types[name]],
             )
             value = tf.cast(value, variable.dtype.base_dtype)
             variable._initializer_op = tf.assign(variable, value, validate_shape=False).op

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Mapping
 
-from mtf_synthesizer import configuration, names, new_folder, quiet
+from mtf_synthesizer import configuration, literal_paths, names, new_folder, quiet
 from mtf_synthesizer.shared_arguments import add_configuration, of_model, positive
 
 EXAMPLE = (
@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> None:
     chosen = configuration.chosen_checkpoints(args.model_dir, args.checkpoint)[0]
     if args.checkpoint == "all":
         raise names.UserError("export takes one checkpoint: choose latest or a step, not all")
+    literal_paths.check(f"--output {args.output}:", args.output)
     new_folder.check("--output", args.output)
     quiet.load_tensorflow(args.verbose)
     from mtf_synthesizer.serving import exporting
