@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mtf_synthesizer.names import UserError
+from mtf_synthesizer.errors import UserError
 
 _SPECIAL = re.compile(r"[*?\[\]\\]")
 _HERE = re.compile(r"(/\.)+(?=/|$)")

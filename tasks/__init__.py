@@ -1,18 +1,6 @@
 """Tasks: importing this package registers every task with seqio, but for `t5_mixtures`."""
 
-import mtf_synthesizer.compat
-
-from mtf_synthesizer.tasks import (
-    classification,
-    dialogue,
-    embedded,
-    language_modeling,
-    masked_lm,
-    mixtures,
-    pretraining,
-    summarization,
-    translation,
-)
+import mtf_synthesizer.runtime.compat
 
 __all__ = [
     "classification",

@@ -22,8 +22,10 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
-from mtf_synthesizer.data import classification as data
-from mtf_synthesizer.tasks import metrics, recipes, vocabularies
+from mtf_synthesizer.data import classification
+from mtf_synthesizer.tasks import metrics, recipes
+from mtf_synthesizer.upstream import tasks
+from mtf_synthesizer.upstream.vocabulary import DEFAULT
 
 CLASSES = seqio.ByteVocabulary()
 
@@ -131,7 +133,7 @@ DATASETS = (
     Labelled(
         "ag_news",
         "ag_news_subset:1.0.0",
-        data.TOPICS,
+        classification.TOPICS,
         lambda x: tf.strings.join([x["title"], x["description"]], separator=" "),
         "ag news topic:",
     ),
@@ -139,7 +141,7 @@ DATASETS = (
 SPLITS = ("train", "test")  # IMDB has one without labels too
 
 for _each in DATASETS:
-    recipes.ALIGNED.add(f"synthesizer_{_each.name}_v001")
+    tasks.ALIGNED.add(f"synthesizer_{_each.name}_v001")
     seqio.TaskRegistry.add(
         f"synthesizer_{_each.name}_v001",
         source=seqio.TfdsDataSource(tfds_name=_each.tfds_name, splits=SPLITS),
@@ -150,7 +152,7 @@ for _each in DATASETS:
             aligned_classes,
         ],
         output_features={
-            "inputs": seqio.Feature(vocabularies.DEFAULT, add_eos=False),
+            "inputs": seqio.Feature(DEFAULT, add_eos=False),
             "targets": seqio.Feature(CLASSES, add_eos=False),
         },
         postprocess_fn=functools.partial(class_label, labels=_each.labels),

@@ -10,7 +10,8 @@ import seqio
 import tensorflow as tf
 from t5.data import preprocessors
 
-from mtf_synthesizer.tasks import dialogue_metrics, vocabularies
+from mtf_synthesizer.tasks import dialogue_metrics
+from mtf_synthesizer.upstream import vocabulary
 
 
 @seqio.map_over_dataset
@@ -44,6 +45,6 @@ for _name in ("personachat", "personachat_small"):
             functools.partial(preprocessors.trim_tokens_at_front, keys_to_trim=["inputs"]),
             seqio.preprocessors.append_eos_after_trim,
         ],
-        output_features=vocabularies.output_features(),
+        output_features=vocabulary.output_features(),
         metric_fns=list(dialogue_metrics.DIALOGUE),
     )

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import seqio
 import tensorflow as tf
 
-from mtf_synthesizer.tasks import features, metrics, sources, text_metrics
-from mtf_synthesizer.tasks.sources import Verse, fixed_order
+from mtf_synthesizer.tasks import metrics, text_metrics, verses_vocabulary
+from mtf_synthesizer.tasks.verses import SPLITS, TRANSLATIONS, Verse, fixed_order, splits
 
 # Longer verses are left to pretraining: short rows are what makes a CPU run fast.
 MAXIMUM_WORDS = 16
@@ -41,7 +41,7 @@ def short_verses(split: str) -> list[Verse]:
     """The verses of a split with at most `MAXIMUM_WORDS` words in every translation."""
     return [
         verse
-        for verse in sources.splits()[split]
+        for verse in splits()[split]
         if max(len(text.split()) for text in verse.texts.values()) <= MAXIMUM_WORDS
     ]
 
@@ -58,7 +58,7 @@ def testament(split: str) -> list[Example]:
     items: dict[str, list[tuple[Verse, str]]] = {"old": [], "new": []}
     for verse in short_verses(split):
         label = "new" if verse.in_new_testament else "old"
-        for name in choices(split, verse, tuple(sources.TRANSLATIONS), "testament"):
+        for name in choices(split, verse, tuple(TRANSLATIONS), "testament"):
             items[label].append((verse, name))
     size = min(map(len, items.values()))
     chosen = [item for members in items.values() for item in _shuffled(members, "testament")[:size]]
@@ -140,7 +140,7 @@ def data_source(examples: Callable[[str], Sequence[Example]]) -> seqio.FunctionD
         # In memory, so the whole split can be shuffled, not only a window of it.
         return result.shuffle(len(members), seed=seed) if shuffle_files else result
 
-    return seqio.FunctionDataSource(dataset, splits=sources.SPLITS)
+    return seqio.FunctionDataSource(dataset, splits=SPLITS)
 
 
 TASKS = {
@@ -153,6 +153,18 @@ for _name, (_examples, _metric) in TASKS.items():
         _name,
         source=data_source(_examples),
         preprocessors=[seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim],
-        output_features=features.OUTPUT_FEATURES,
+        output_features=verses_vocabulary.OUTPUT_FEATURES,
         metric_fns=[_metric],
     )
+
+
+VERSES = "synthesizer_verses_v001"
+
+# Telling two testaments apart is learned from the fewest examples, translation from the most.
+RATES = {
+    "synthesizer_testament_v001": 1.0,
+    "synthesizer_same_verse_v001": 3.0,
+    "synthesizer_modern_english_v001": 4.0,
+}
+
+seqio.MixtureRegistry.add(VERSES, list(RATES.items()))

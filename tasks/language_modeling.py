@@ -18,7 +18,8 @@ import seqio
 import tensorflow as tf
 from t5.data import preprocessors
 
-from mtf_synthesizer.tasks import recipes, vocabularies
+from mtf_synthesizer.tasks import recipes
+from mtf_synthesizer.upstream import vocabulary
 
 
 @seqio.map_over_dataset
@@ -110,8 +111,6 @@ seqio.TaskRegistry.add(
         seqio.CacheDatasetPlaceholder(),
         preprocessors.concatenate_and_split_to_fixed_length,
     ],
-    output_features={
-        "targets": seqio.Feature(vocabularies.load(vocabularies.BYTES), add_eos=False)
-    },
+    output_features={"targets": seqio.Feature(vocabulary.load(vocabulary.BYTES), add_eos=False)},
     metric_fns=[],
 )

@@ -15,6 +15,7 @@ import tensorflow as tf
 from t5.data import preprocessors
 
 from mtf_synthesizer.tasks import recipes
+from mtf_synthesizer.upstream import tasks
 
 NOISE_DENSITY = 0.15
 KEPT = 0.1
@@ -45,7 +46,7 @@ def split_to_inputs(dataset: tf.data.Dataset, sequence_length: dict[str, int]) -
     return preprocessors.split_tokens(dataset, max_tokens_per_segment=sequence_length["inputs"])
 
 
-recipes.ALIGNED.add("synthesizer_c4_mlm_v001")
+tasks.ALIGNED.add("synthesizer_c4_mlm_v001")
 seqio.TaskRegistry.add(
     "synthesizer_c4_mlm_v001",
     source=seqio.TfdsDataSource(tfds_name="c4/en:2.2.0"),

@@ -8,7 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import seqio
 from scipy import stats
+from t5.evaluation import metrics as t5_metrics
+
+from mtf_synthesizer.tasks import text_metrics
 
 Metric = Callable[[Sequence[Any], Sequence[Any]], Mapping[str, float]]
 
@@ -59,3 +63,22 @@ def _correlation(
 def in_similarity_range(values: Sequence[float]) -> np.ndarray:
     """Numbers as STS-B wants them: clipped to 0..5, and 0 for what is no number."""
     return np.clip(np.nan_to_num(np.asarray(values, np.float64), nan=0.0), *SIMILARITY_RANGE)
+
+
+REPLACED: Mapping[Metric, Metric] = {
+    t5_metrics.bleu: text_metrics.international_bleu,
+    t5_metrics.rouge: text_metrics.rouge,
+}
+# T5 uses these for other ranges too, in tasks of others.
+REPLACED_IN: Mapping[str, Mapping[Metric, Metric]] = {
+    "glue_stsb_v002": {
+        t5_metrics.pearson_corrcoef: similarity_pearson,
+        t5_metrics.spearman_corrcoef: similarity_spearman,
+    }
+}
+
+
+def of(task: seqio.Task) -> list[Metric]:
+    """The metrics of decoded text; empty if a task has none, or only some of scores."""
+    replaced = {**REPLACED, **REPLACED_IN.get(task.name, {})}
+    return [replaced.get(metric, metric) for metric in task.predict_metric_fns]

@@ -6,7 +6,8 @@ import seqio
 import tensorflow as tf
 from t5.data import preprocessors
 
-from mtf_synthesizer.tasks import features, sources
+from mtf_synthesizer.tasks import verses_vocabulary
+from mtf_synthesizer.tasks.verses import SPLITS, TRANSLATIONS, fixed_order, splits
 
 SPANS = "synthesizer_verse_spans_v001"
 
@@ -16,12 +17,12 @@ def documents(split: str) -> list[str]:
 
     So that the first rows, which are all that a quick evaluation reads, are of all books.
     """
-    verses = sources.splits()[split]
+    verses = splits()[split]
     chapters = [list(group) for _, group in itertools.groupby(verses, key=lambda v: v.chapter)]
     texts = [
-        (sources.fixed_order("document", chapter[0].chapter, name), chapter, name)
+        (fixed_order("document", chapter[0].chapter, name), chapter, name)
         for chapter in chapters
-        for name in sources.TRANSLATIONS
+        for name in TRANSLATIONS
     ]
     return [
         " ".join(verse.texts[name] for verse in chapter)
@@ -39,12 +40,12 @@ def dataset(split: str, shuffle_files: bool, seed: int | None = None) -> tf.data
 # T5's objective: 15 % of the tokens in spans of 3 on average; rows are filled to the last token.
 seqio.TaskRegistry.add(
     SPANS,
-    source=seqio.FunctionDataSource(dataset, splits=sources.SPLITS),
+    source=seqio.FunctionDataSource(dataset, splits=SPLITS),
     preprocessors=[
         seqio.preprocessors.tokenize,
         preprocessors.span_corruption,
         seqio.preprocessors.append_eos,
     ],
-    output_features=features.OUTPUT_FEATURES,
+    output_features=verses_vocabulary.OUTPUT_FEATURES,
     metric_fns=[],
 )

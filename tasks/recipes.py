@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import seqio
 import tensorflow as tf
 
-from mtf_synthesizer.tasks import vocabularies
 from mtf_synthesizer.tasks.metrics import Metric
+from mtf_synthesizer.upstream import vocabulary
 
 Step = Callable[..., tf.data.Dataset]
 
@@ -40,19 +40,15 @@ def add_text_to_text(
         name,
         source=seqio.TfdsDataSource(tfds_name=tfds_name, splits=splits),
         preprocessors=[*steps, *TOKENIZED],
-        output_features=vocabularies.output_features(),
+        output_features=vocabulary.output_features(),
         metric_fns=list(metrics),
     )
 
 
 def without_eos(*names: str) -> dict[str, seqio.Feature]:
     """Features with the default vocabulary whose rows T5 doesn't end with EOS when it fits them."""
-    features = vocabularies.output_features(*names)
+    features = vocabulary.output_features(*names)
     return {name: dataclasses.replace(feature, add_eos=False) for name, feature in features.items()}
-
-
-# Tasks with one target for each input token, which only an encoder without a decoder can learn.
-ALIGNED: set[str] = set()
 
 
 def text_as_targets() -> Step:

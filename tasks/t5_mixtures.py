@@ -9,8 +9,6 @@ SQuAD and C4, with T5's rates: as many as there are examples, and a million for 
 T5's final objective, which `en_mix` leaves to be bound in gin. The others lack SQuAD, C4 or both.
 """
 
-from mtf_synthesizer.tasks import vocabularies  # isort: skip  # T5's tasks then use DEFAULT
-
 import seqio
 import t5.data
 import t5.data.mixtures

@@ -3,18 +3,19 @@
 import os
 import pathlib
 
+import mtf_synthesizer.runtime.compat
+
 import hypothesis
 import pytest
 
-from mtf_synthesizer import lean_imports
+from mtf_synthesizer.runtime import late_imports
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MTF_SYNTHESIZER_CACHE", str(ROOT / "runs" / "cache"))
 os.environ.setdefault("MPLCONFIGDIR", str(ROOT / "runs" / "cache" / "matplotlib"))
 
-lean_imports.install()
-import mtf_synthesizer.compat  # noqa: E402  (before any test imports Mesh or T5)
+late_imports.install()
 
 # The first example builds a TensorFlow graph or imports something; time per example says nothing.
 # The same examples every time; with --hypothesis-profile=long many, and others each time.

@@ -1,13 +1,15 @@
 """Folders with brackets, stars and question marks in their names mean themselves."""
 
-import mtf_synthesizer.compat
+import mtf_synthesizer.runtime.compat
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from test_runner import train
 
-from mtf_synthesizer import cli, literal_paths, names, saving
+from mtf_synthesizer import errors, literal_paths
+from mtf_synthesizer.cli import main
+from mtf_synthesizer.files import saving
 
 
 def saver_of(*values, **options):
@@ -70,9 +72,11 @@ def test_wrapping_twice_changes_nothing():
 
 
 def test_a_remote_folder_is_refused_before_the_work():
-    with pytest.raises(names.UserError, match=r"ram://a\[1\]: TensorFlow takes \[ in it for a pat"):
+    with pytest.raises(
+        errors.UserError, match=r"ram://a\[1\]: TensorFlow takes \[ in it for a pat"
+    ):
         saving.check_folder("ram://a[1]")
-    with pytest.raises(names.UserError, match=r"ram://b\*: TensorFlow takes \*"):
+    with pytest.raises(errors.UserError, match=r"ram://b\*: TensorFlow takes \*"):
         literal_paths.checkpoint("ram://b*/model.ckpt-1")
     assert literal_paths.checkpoint("ram://b/model.ckpt-1") == "ram://b/model.ckpt-1"
 
@@ -98,9 +102,9 @@ def test_a_model_in_such_a_folder(tmp_path, capsys):
     assert started["step"] == 3
     mean = tmp_path / "mean[2]"
     command = ["checkpoints", "average", "--model_dir", folder, "--last", 2, "--output", mean]
-    assert cli.main([*map(str, command)]) == 0
+    assert main.main([*map(str, command)]) == 0
     assert tf.train.load_checkpoint(str(mean)).get_tensor("global_step") == 2
     capsys.readouterr()
     export = ["export", "--model_dir", folder, "--mode", "greedy", "--output", tmp_path / "ex[1]"]
-    assert cli.main([*map(str, export)]) == 2
+    assert main.main([*map(str, export)]) == 2
     assert "TensorFlow takes [ in it for a pattern" in capsys.readouterr().err

@@ -6,9 +6,4 @@ padding and (where it can decode) while decoding. `FixedPatterns` of Raganato et
 synthesizing function.
 """
 
-from mtf_synthesizer.baselines.convolutions import DynamicConv, LightConv
-from mtf_synthesizer.baselines.fixed_patterns import FixedPatterns
-from mtf_synthesizer.baselines.linformer import Linformer
-from mtf_synthesizer.baselines.token_mixing import TokenMixing
-
 __all__ = ["DynamicConv", "FixedPatterns", "LightConv", "Linformer", "TokenMixing"]

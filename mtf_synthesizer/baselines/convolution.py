@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import mtf_synthesizer.compat
+import mtf_synthesizer.runtime.compat
 
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf

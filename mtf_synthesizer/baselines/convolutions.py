@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import abc
 
-import mtf_synthesizer.compat
+import mtf_synthesizer.runtime.compat
 
 import gin
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 
-from mtf_synthesizer import masks
-from mtf_synthesizer.baselines.baseline_layer import BaselineLayer
+from mtf_synthesizer.attention import masks
+from mtf_synthesizer.attention.checks import at_least
+from mtf_synthesizer.attention.interface import cached
+from mtf_synthesizer.attention.projections import Projections
 from mtf_synthesizer.baselines.convolution import Window, convolve
-from mtf_synthesizer.interface import cached
-from mtf_synthesizer.lookup import take
-from mtf_synthesizer.options import at_least
-from mtf_synthesizer.projections import Projections
+from mtf_synthesizer.baselines.layer import BaselineLayer
+from mtf_synthesizer.mesh.lookup import take
 
 
 class Convolution(BaselineLayer):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import mtf_synthesizer.compat
+import mtf_synthesizer.runtime.compat
 
 import gin
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 
-from mtf_synthesizer import masks
-from mtf_synthesizer.baselines.baseline_layer import BaselineLayer
-from mtf_synthesizer.interface import View
-from mtf_synthesizer.options import at_least, no_decoder
-from mtf_synthesizer.projections import Projections
+from mtf_synthesizer.attention import masks
+from mtf_synthesizer.attention.checks import at_least, no_decoder
+from mtf_synthesizer.attention.interface import View
+from mtf_synthesizer.attention.projections import Projections
+from mtf_synthesizer.baselines.layer import BaselineLayer
 
 
 @gin.configurable

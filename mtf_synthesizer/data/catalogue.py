@@ -2,7 +2,7 @@
 
 import importlib
 
-from mtf_synthesizer import names
+from mtf_synthesizer import errors
 from mtf_synthesizer.data.spec import Dataset
 
 # Benchmark -> module of this package, and what in it: data sets or one data set.
@@ -33,7 +33,7 @@ def datasets(benchmark: str) -> tuple[Dataset, ...]:
       names.UserError: for an unknown benchmark, with a suggestion and the list of known ones.
     """
     benchmark = _ALIASES.get(benchmark, benchmark)
-    names.check("benchmark", benchmark, BENCHMARKS)
+    errors.check("benchmark", benchmark, BENCHMARKS)
     module, attribute = _PLACES[benchmark]
     found = getattr(importlib.import_module(f"mtf_synthesizer.data.{module}"), attribute)
     return (found,) if isinstance(found, Dataset) else found

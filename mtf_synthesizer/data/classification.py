@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from mtf_synthesizer.data import csv_files, files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files.paths import Path
 
 TOPICS = ("World", "Sports", "Business", "Sci/Tech")
 _CLASS_NAMES = ("class index", "class", "label")  # of the first column, in lower case

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mtf_synthesizer.data import files
 from mtf_synthesizer.data.spec import DataError
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files.paths import Path
 
 _LONGEST_FIELD = 2**31 - 1  # characters; Python's own limit, 128 KiB, is below a long article
 _QUOTED = re.compile(r'"[^"]*"?')

@@ -7,9 +7,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mtf_synthesizer import json_text, paths
 from mtf_synthesizer.data.spec import DataError
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files import paths, records
+from mtf_synthesizer.files.paths import Path
 
 _COMPRESSED = ".gz"
 
@@ -118,7 +118,7 @@ def parsed(text: str, place: str) -> Any:
       DataError: it is no JSON.
     """
     try:
-        return json_text.parse(text)
+        return records.parse(text)
     except ValueError as error:
         raise DataError(
             f"{place}: not JSON ({error}): {text[:60]!r}. If the file ends there, the download "

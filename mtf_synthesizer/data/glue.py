@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mtf_synthesizer.data.records import Record, table_records
 from mtf_synthesizer.data.spec import Dataset, Row, Split
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files.paths import Path
 
 NO_LABEL = -1  # what tensorflow_datasets writes for test rows
 

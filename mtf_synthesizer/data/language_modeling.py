@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mtf_synthesizer.data import files
 from mtf_synthesizer.data.spec import DataError, Dataset, Reader, Row, Split
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files.paths import Path
 
 _TITLE = re.compile(r" = (?!= ).*(?<! =) = ")  # " = Robert = ", but not " = = Career = = "
 

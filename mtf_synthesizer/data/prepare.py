@@ -8,10 +8,12 @@ import rich.console
 import rich.table
 import tqdm
 
-from mtf_synthesizer import names, paths, quiet, saving
+from mtf_synthesizer import errors
 from mtf_synthesizer.data import catalogue, files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.files.paths import Path
+from mtf_synthesizer.runtime import loading
 
 _SHOWN_FAULTS = 3
 _SHOWN_FILES = 5
@@ -61,7 +63,7 @@ def survey(benchmark: str, folder: Path, show_progress: bool = True) -> list[Fin
     """
     known = catalogue.datasets(benchmark)
     if not folder.is_dir():
-        raise names.UserError(f"--from {folder}: there is no such folder")
+        raise errors.UserError(f"--from {folder}: there is no such folder")
     findings = [
         _checked(locate(dataset, split, folder), show_progress)
         for dataset in known
@@ -153,9 +155,9 @@ def check(findings: Sequence[Finding], allow_partial: bool) -> None:
     present = [each for each in findings if each.paths]
     incomplete = [each for each in findings if each.lacking]
     if incomplete and not present:
-        raise names.UserError("\n".join(_incomplete(each) for each in incomplete))
+        raise errors.UserError("\n".join(_incomplete(each) for each in incomplete))
     if not present:
-        raise names.UserError(
+        raise errors.UserError(
             f"--from: none of the files is there, not even {findings[0].split.files[0]}. Give the "
             "folder in which they lie; `mtf_synthesizer data list` shows all names"
         )
@@ -203,7 +205,7 @@ def write(
     Yields:
       The folder of each data set, and whether it was written.
     """
-    from mtf_synthesizer.data import prepared
+    from mtf_synthesizer.data import prepared as data_prepared
 
     present: dict[str, list[Finding]] = {}
     for each in findings:
@@ -211,10 +213,10 @@ def write(
             present.setdefault(each.dataset.tfds_name, []).append(each)
     for splits in present.values():
         dataset = splits[0].dataset
-        wanted = overwrite or not prepared.exists(dataset, output)
+        wanted = overwrite or not data_prepared.exists(dataset, output)
         if wanted:
             rows = {each.split.name: _rows(each, "writing", show_progress) for each in splits}
-            prepared.write(dataset, rows, output)
+            data_prepared.write(dataset, rows, output)
         yield output / dataset.directory, wanted
 
 
@@ -239,26 +241,26 @@ def run(
         if each.lacking:
             print(_incomplete(each))
     _say_unused(unused(findings, folder))
-    quiet.load_tensorflow(verbose)
+    loading.load_tensorflow(verbose)
     try:
         for path, written in write(findings, output, overwrite):
             print(path if written else _left(path, findings, output))
     except OSError as error:
-        raise names.UserError(f"--tfds_data_dir {output}: can't be written: {error}") from error
+        raise errors.UserError(f"--tfds_data_dir {output}: can't be written: {error}") from error
 
 
 def _check_output(output: Path) -> None:
     try:
         saving.check_folder(output)
-    except names.UserError as error:
-        raise names.UserError(f"--tfds_data_dir {error}") from error
+    except errors.UserError as error:
+        raise errors.UserError(f"--tfds_data_dir {error}") from error
 
 
 def _left(path: Path, findings: Sequence[Finding], output: Path) -> str:
     """What is said of a data set that is there; it may lack splits that could be written now."""
-    from mtf_synthesizer.data import prepared
+    from mtf_synthesizer.data import prepared as data_prepared
 
-    ready = prepared.splits(path)
+    ready = data_prepared.splits(path)
     now = [e.split.name for e in findings if e.paths and output / e.dataset.directory == path]
     new, lost = [n for n in now if n not in ready], [n for n in ready if n not in now]
     if not new:

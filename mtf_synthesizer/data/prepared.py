@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import writer
 
-from mtf_synthesizer import new_folder
 from mtf_synthesizer.data.spec import Dataset, Row
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files import new_folder
+from mtf_synthesizer.files.paths import Path
 
 _FEATURES = "features.json"
 _FORMAT = "tfrecord"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from mtf_synthesizer.data import files
 from mtf_synthesizer.data.records import Record
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files.paths import Path
 
 
 def squad(paths: Sequence[Path]) -> Iterator[Row]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from mtf_synthesizer.data import decimals, files
 from mtf_synthesizer.data.spec import DataError
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files.paths import Path
 
 _MOST = 2**31 - 1
 

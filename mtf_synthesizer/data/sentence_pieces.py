@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import sentencepiece
 
-from mtf_synthesizer import names, saving
+from mtf_synthesizer import errors
 from mtf_synthesizer.data import files
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files import saving
+from mtf_synthesizer.files.paths import Path
 
 LONGEST_LINE = 4192  # bytes; SentencePiece's trainer leaves out longer ones without a word
 _CHARACTERS = re.compile(r"smaller than required_chars\. \d+ vs (\d+)")
@@ -104,15 +105,15 @@ def train_on_files(
     """
     missing = [str(path) for path in inputs if not path.is_file()]
     if missing:
-        raise names.UserError(f"--input {missing[0]}: no such file")
+        raise errors.UserError(f"--input {missing[0]}: no such file")
     saving.check_file(output)
     if output.resolve() in [path.resolve() for path in inputs]:
-        raise names.UserError(f"--output {output} is an --input, which would be lost")
+        raise errors.UserError(f"--output {output} is an --input, which would be lost")
     sentences = _Usable(itertools.chain.from_iterable(map(files.lines, inputs)))
     try:
         model = train_sentencepiece(sentences, pieces, character_coverage)
     except (RuntimeError, OSError) as error:  # what SentencePiece raises for sizes it can't reach
-        raise names.UserError(_untrained(pieces, sentences.lines, error)) from error
+        raise errors.UserError(_untrained(pieces, sentences.lines, error)) from error
     saving.write_bytes(output, model)
     return sentences.lines
 

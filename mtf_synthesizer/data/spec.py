@@ -5,15 +5,15 @@ import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from mtf_synthesizer import names
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer import errors
+from mtf_synthesizer.files.paths import Path
 
 # One example: feature name -> value, as tensorflow_datasets encodes it (label texts, not numbers).
 Row = dict[str, Any]
 Reader = Callable[[Sequence[Path]], Iterator[Row]]
 
 
-class DataError(names.UserError):
+class DataError(errors.UserError):
     """An official file is not what it should be; the message names file, line and remedy."""
 
 

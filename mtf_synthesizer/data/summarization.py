@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mtf_synthesizer.data import csv_files, files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files.paths import Path
 
 _COLUMNS = ("article", "highlights", "id")
 _HIGHLIGHT = "@highlight"

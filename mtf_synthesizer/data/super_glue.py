@@ -7,7 +7,7 @@ from typing import Any
 from mtf_synthesizer.data.glue import NO_LABEL
 from mtf_synthesizer.data.records import Record, json_records
 from mtf_synthesizer.data.spec import Dataset, Row, Split
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files.paths import Path
 
 # The rows of one line. Those of a test file, which is not `labelled`, may lack the label.
 LineReader = Callable[[Record, bool], Iterator[Row]]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from mtf_synthesizer.data import files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
-from mtf_synthesizer.paths import Path
+from mtf_synthesizer.files.paths import Path
 
 # Not XML: some of WMT's files are badly formed.
 _SEGMENT = re.compile(r"<seg\b[^>]*>(.*?)</seg>", re.IGNORECASE)

@@ -102,7 +102,7 @@ class Number(Answers):
 
 
 @dataclasses.dataclass(frozen=True)
-class Text(Answers):
+class TextAnswers(Answers):
     """Any text is an answer."""
 
     def read(self, fields: Mapping[str, Any]) -> Answer | None:

@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from mtf_synthesizer import names
+from mtf_synthesizer import errors
 from mtf_synthesizer.submissions.answers import Answer, Value
+from mtf_synthesizer.submissions.layout import Benchmark, File, SubmissionRow
 from mtf_synthesizer.submissions.prediction_files import Prediction
-from mtf_synthesizer.submissions.submission_layout import Benchmark, File, Row
 
 SPLIT = "test"
 _SHOWN = 3  # offenders in a message
@@ -27,7 +27,7 @@ class Filled:
 
     file: File
     task: str
-    rows: tuple[Row, ...]
+    rows: tuple[SubmissionRow, ...]
     replaced: int
     clipped: int
 
@@ -60,7 +60,7 @@ def fill(
         if found or not partial:
             try:
                 filled.append(_filled(file, found, replacements.get(file.name)))
-            except names.UserError as error:
+            except errors.UserError as error:
                 wrong.append(str(error))
     if not filled and not wrong:
         wrong = [f"no predictions of any task of {benchmark.name}"]
@@ -68,7 +68,7 @@ def fill(
         tasks = [task for file in benchmark.files for task in file.tasks]
         wrong += _mixed_checkpoints(each for task in tasks for each in by_task.get(task, []))
     if wrong:
-        raise names.UserError("\n  ".join(["nothing was written:", *wrong]))
+        raise errors.UserError("\n  ".join(["nothing was written:", *wrong]))
     return filled
 
 
@@ -108,17 +108,17 @@ def _task(file: File, predictions: Sequence[Prediction]) -> str:
     """The task whose predictions they are, all of the right split."""
     tasks = sorted({prediction.fields["task"] for prediction in predictions})
     if not tasks:
-        raise names.UserError(
+        raise errors.UserError(
             f"{file.name}: no predictions of {' or '.join(file.tasks)}: predict it, or leave the "
             "file out with --partial"
         )
     if len(tasks) > 1:
-        raise names.UserError(
+        raise errors.UserError(
             f"{file.name}: predictions of {' and of '.join(tasks)}: give those of one"
         )
     for prediction in predictions:
         if prediction.fields["split"] != SPLIT:
-            raise names.UserError(
+            raise errors.UserError(
                 f"{file.name}: {prediction.place} is of the split "
                 f"{prediction.fields['split']!r}: predict the split {SPLIT!r}"
             )
@@ -157,7 +157,7 @@ def _by_identity(file: File, task: str, predictions: Sequence[Prediction]) -> li
             if len(twice) > 1 and not (missing or extra)
             else "Predict the whole official test set"
         )
-        raise names.UserError(f"{file.name} from {task}: {'; '.join(wrong)}. {remedy}")
+        raise errors.UserError(f"{file.name} from {task}: {'; '.join(wrong)}. {remedy}")
     _check_groups(file, task, found.values())
     return [found[index] for index in range(count)]
 
@@ -168,15 +168,15 @@ def _check_groups(file: File, task: str, predictions: Iterable[Prediction]) -> N
     field = file.identities.parents[0]
     groups = {_whole(prediction, field) for prediction in predictions}
     if len(groups) != file.identities.groups:
-        raise names.UserError(
+        raise errors.UserError(
             f"{file.name} from {task}: {field} has {len(groups)} values, the official test set "
             f"{file.identities.groups}. Predict the official test set"
         )
 
 
-def _no_answers(file: File, task: str, unread: Sequence[Prediction]) -> names.UserError:
+def _no_answers(file: File, task: str, unread: Sequence[Prediction]) -> errors.UserError:
     shown = _first([f"{_short(each.fields['output'])} ({each.place})" for each in unread])
-    return names.UserError(
+    return errors.UserError(
         f"{file.name} from {task}: {len(unread)} of {file.identities.count} decoded texts are no "
         f"answer: {shown}; allowed: {file.tasks[task].allowed}. Train longer, or name the answer "
         f"to put in their place, for example --invalid {file.stem}=..."
@@ -187,16 +187,16 @@ def _short(text: str) -> str:
     return repr(text) if len(text) <= _SHOWN_LETTERS else f"{text[:_SHOWN_LETTERS]!r}..."
 
 
-def _row(file: File, prediction: Prediction, answer: Answer) -> Row:
+def _row(file: File, prediction: Prediction, answer: Answer) -> SubmissionRow:
     parents = tuple(_whole(prediction, field) for field in file.identities.parents)
-    return Row(_whole(prediction, file.identities.field), parents, answer.value)
+    return SubmissionRow(_whole(prediction, file.identities.field), parents, answer.value)
 
 
 def _whole(prediction: Prediction, field: str) -> int:
     """The whole number in a field."""
     value = prediction.fields.get(field)
     if type(value) is not int:
-        raise names.UserError(
+        raise errors.UserError(
             f"{prediction.place}: {field} must be a whole number, not {value!r:.60}: it says which "
             "example the prediction is of"
         )

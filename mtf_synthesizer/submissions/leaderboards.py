@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from mtf_synthesizer import names, quiet
-from mtf_synthesizer.submissions import embedded_submission
-from mtf_synthesizer.submissions.glue_submission import GLUE
-from mtf_synthesizer.submissions.submission_layout import Benchmark
-from mtf_synthesizer.submissions.super_glue_submission import SUPER_GLUE
+from mtf_synthesizer import errors
+from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.submissions.embedded import embedded
+from mtf_synthesizer.submissions.glue import GLUE
+from mtf_synthesizer.submissions.layout import Benchmark
+from mtf_synthesizer.submissions.super_glue import SUPER_GLUE
 
 
 def find(name: str) -> Benchmark:
@@ -16,17 +17,17 @@ def find(name: str) -> Benchmark:
       names.UserError: there is none.
     """
     name = _ALIASES.get(name, name)
-    names.check("benchmark", name, _KNOWN)
+    errors.check("benchmark", name, _KNOWN)
     return _KNOWN[name]()
 
 
 def _embedded() -> Benchmark:
     """Counts its examples, for which TensorFlow is loaded."""
-    quiet.load_tensorflow(False)
-    from mtf_synthesizer.tasks import embedded
+    loading.load_tensorflow(False)
+    from mtf_synthesizer.tasks import embedded as tasks_embedded
 
-    counts = {task: len(examples("test")) for task, (examples, _) in embedded.TASKS.items()}
-    return embedded_submission.embedded(counts)
+    counts = {task: len(examples("test")) for task, (examples, _) in tasks_embedded.TASKS.items()}
+    return embedded(counts)
 
 
 _KNOWN: dict[str, Callable[[], Benchmark]] = {

@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mtf_synthesizer import names, paths
+from mtf_synthesizer import errors
+from mtf_synthesizer.files import paths
 
 _REQUIRED: dict[str, type] = {"task": str, "split": str, "output": str}
 _OPTIONAL: dict[str, type] = {"step": int, "checkpoint": str}
@@ -44,7 +45,7 @@ def _files(path: paths.Path) -> list[paths.Path]:
         return [path]
     files = paths.matching(path, "*.jsonl")
     if not files:
-        raise names.UserError(f"no .jsonl file in {path}: give what `predict` wrote as --output")
+        raise errors.UserError(f"no .jsonl file in {path}: give what `predict` wrote as --output")
     return files
 
 
@@ -55,27 +56,27 @@ def _predictions(file: paths.Path) -> Iterator[Prediction]:
                 if line.strip():
                     yield Prediction(file, number, _fields(f"{file}: line {number}", line))
     except OSError as error:
-        raise names.UserError(f"{file} can't be read: {error.strerror}") from error
+        raise errors.UserError(f"{file} can't be read: {error.strerror}") from error
 
 
 def _fields(place: str, line: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # broken UTF-8, JSON or numbers; too deep
-        raise names.UserError(
+        raise errors.UserError(
             f"{place}: not JSON ({error}). A last line like that means that the file was cut off: "
             "predict again"
         ) from error
     if not isinstance(fields, dict):
-        raise names.UserError(f"{place}: a JSON object was expected, as `predict` writes it")
+        raise errors.UserError(f"{place}: a JSON object was expected, as `predict` writes it")
     for field, kind in _REQUIRED.items():
         if type(fields.get(field)) is not kind:
-            raise names.UserError(_wrong(place, field, kind, fields.get(field)))
+            raise errors.UserError(_wrong(place, field, kind, fields.get(field)))
     for field, kind in _OPTIONAL.items():
         if field in fields and type(fields[field]) is not kind:
-            raise names.UserError(_wrong(place, field, kind, fields[field]))
+            raise errors.UserError(_wrong(place, field, kind, fields[field]))
     if not _is_unicode(fields["output"]):
-        raise names.UserError(f"{place}: output holds half a character: {fields['output']!r:.80}")
+        raise errors.UserError(f"{place}: output holds half a character: {fields['output']!r:.80}")
     return fields
 
 

@@ -1,0 +1,253 @@
+"""What a synthesizing function is, and what it sees of the layer that asks it for logits."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import transformer
+
+from mtf_synthesizer.attention import packed_pairs
+from mtf_synthesizer.attention.cost import Cost, NoFormula, Sizes
+from mtf_synthesizer.attention.positions import (
+    LengthPolicy,
+    Looked,
+    Positions,
+    Range,
+    within_sequences,
+)
+from mtf_synthesizer.attention.projections import Projections
+
+
+class SynthesizingFunction(abc.ABC):
+    """S of softmax(S(X)) G(X): a way to synthesize attention logits (paper, Section 3).
+
+    Constructors only keep numbers; variables are made in `logits`, in the layer's variable scope
+    under `scope`, the class name in lower case with underscores. A second function of the same
+    class in one layer gets the scope with `_1` behind it.
+    """
+
+    scope: str
+
+    @abc.abstractmethod
+    def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
+        """Attention logits before any mask.
+
+        Args:
+          context: Mesh's context of the stack.
+          x: the layer's input, [batch, length, d_model], without length while decoding.
+          view: heads, dimensions and positions.
+
+        Returns:
+          A tensor with `view.heads`, `view.memory_length` and (outside decoding) `view.length`,
+          and with the batch dimensions exactly if the logits depend on the example: a layer
+          whose logits have no batch dimension never builds an attention matrix per example.
+        """
+
+    def cost(self, sizes: Sizes) -> Cost:
+        """Parameters of one layer and FLOPs of `logits`, without the layer's own q and k.
+
+        Raises:
+          NoFormula: the class does not say; its cost can still be counted from the graph.
+        """
+        raise NoFormula(self)
+
+
+class View:
+    """What a layer shows to its synthesizing function, for one call.
+
+    Attributes:
+      context: Mesh's context.
+      heads: the layer's head dimensions: [] with one head, [heads], or [heads, query_heads].
+      kv: d_kv, the width of one head.
+      length: query length L of this batch (also while decoding, when x has no such dimension).
+      memory_length: key length M of this batch.
+      queries: positions of the queries within their sequences.
+      keys: positions of the keys within their sequences.
+      sequences: int32 [batch, length], which tokens belong together, where rows may be packed.
+    """
+
+    def __init__(
+        self,
+        context: transformer.Context,
+        x: mtf.Tensor,
+        memory_length: mtf.Dimension,
+        projections: Projections,
+        sequences: mtf.Tensor | None,
+    ):
+        self.context = context
+        self.heads: list[mtf.Dimension] = projections.query_heads_dims
+        self.kv = projections.key_dim
+        self.length = context.length_dim
+        self.memory_length = memory_length
+        self.sequences = sequences
+        self.queries, self.keys = self._positions(sequences)
+        self._x = x
+        self._projections = projections
+        self._scope = tf.get_variable_scope()
+        self._scopes: dict[str, int] = {}
+        self._query: mtf.Tensor | None = None
+        self._shared: mtf.Tensor | None = None
+
+    @property
+    def decoding(self) -> bool:
+        """Whether x is the one position that an incremental decoding step adds."""
+        return self.context.mode == "incremental"
+
+    @property
+    def shape(self) -> mtf.Shape:
+        """The order of logits that is fastest: [heads, batch, length, memory_length]."""
+        length = [] if self.decoding else [self.length]
+        return mtf.Shape([*self.heads, *self.context.batch_dims, *length, self.memory_length])
+
+    def in_order(self, logits: mtf.Tensor) -> mtf.Tensor:
+        """Logits, or a part of them, with their dimensions in the order of `shape`."""
+        return mtf.transpose(logits, self._part([logits]))
+
+    def plus(self, x: mtf.Tensor, y: mtf.Tensor) -> mtf.Tensor:
+        """The sum of two parts of logits, with their dimensions in the order of `shape`."""
+        return mtf.add(x, y, output_shape=self._part([x, y]))
+
+    def product(self, x: mtf.Tensor, y: mtf.Tensor) -> mtf.Tensor:
+        """The product of x and y, summed over all dimensions that logits do not have."""
+        return mtf.einsum([x, y], self._part([x, y]))
+
+    def _part(self, tensors: list[mtf.Tensor]) -> mtf.Shape:
+        there = {d for tensor in tensors for d in tensor.shape.dims}
+        return mtf.Shape([d for d in self.shape.dims if d in there])
+
+    def of_packed_rows(self, table: mtf.Tensor) -> mtf.Tensor:
+        """Looks a table over pairs of positions up for each pair of tokens of packed rows.
+
+        Args:
+          table: [heads, query_position, key_position], both as long as the rows.
+
+        Returns:
+          [heads, batch, length, memory_length]; arbitrary for tokens of different sequences.
+        """
+        sequences, queries = self.sequences, self.queries
+        assert sequences is not None and isinstance(queries, Looked), "rows are not packed"
+
+        def pairs() -> packed_pairs.Pairs:
+            return packed_pairs.of_sequences(
+                sequences, queries.positions, self.length, self.memory_length
+            )
+
+        found = cached(self.context, ("pairs", sequences), pairs)
+        return packed_pairs.take_pairs(table, found)
+
+    def query(self) -> mtf.Tensor:
+        """W_Q x, [batch, heads, length, d_kv] in some order; made when first asked for."""
+        if self._query is None:
+            with self._layer_scope():
+                self._query = self._projections.compute_q(self._x)
+        return self._query
+
+    def query_and_key(self) -> tuple[mtf.Tensor, mtf.Tensor]:
+        """Projections for a dot product: the layer's q and k, or own ones for a second product.
+
+        Returns:
+          W_Q x [batch, heads, length, d_kv] and W_K x [batch, heads, memory_length, d_kv], each
+          in some order; the keys are those of all positions so far.
+        """
+        first = "dot_product" not in self._scopes
+        with self.variable_scope("dot_product"):
+            if not first:
+                return self._projections.compute_q(self._x), self._key()
+        with self._layer_scope():
+            return self.query(), self._key()
+
+    def value(self) -> mtf.Tensor:
+        """G(X) = W_V x, [batch, heads, memory_length, d_kv] in some order."""
+        if self._projections.shared_kv:
+            return self._key_and_value()
+        return self.remembered(self._projections.compute_v(self.memory(self._x)))
+
+    def _key(self) -> mtf.Tensor:
+        if self._projections.shared_kv:
+            return self._key_and_value()
+        return self.remembered(self._projections.compute_k(self.memory(self._x)))
+
+    def _key_and_value(self) -> mtf.Tensor:
+        if self._shared is None:
+            with self._layer_scope():
+                projected = self._projections.compute_kv(self.memory(self._x))
+            self._shared = self.remembered(projected)
+        return self._shared
+
+    def _layer_scope(self) -> contextlib.AbstractContextManager:
+        # Whoever asks first may have opened a scope of its own: q, k and v are the layer's.
+        return tf.variable_scope(self._scope, auxiliary_name_scope=False)
+
+    def memory(self, x: mtf.Tensor) -> mtf.Tensor:
+        """x with `length` renamed to `memory_length` (as it is while decoding)."""
+        if self.decoding:
+            return x
+        return mtf.replace_dimensions(x, self.length, self.memory_length)
+
+    def remembered(self, x: mtf.Tensor) -> mtf.Tensor:
+        """Keys or values of all positions so far: x outside decoding, else x put into the cache."""
+        context = self.context
+        if self.decoding:
+            (old,) = context.get_states(1)
+            here = mtf.equal(
+                mtf.range(context.mesh, self.memory_length, tf.int32), context.position
+            )
+            x = mtf.where(here, x, old, output_shape=old.shape)
+        if context.mode in ("first_part", "incremental"):
+            context.record_new_states([x])
+        return x
+
+    @contextlib.contextmanager
+    def variable_scope(self, name: str) -> Iterator[None]:
+        """Opens the variable scope `name`, `name_1` for its second use in this layer, and so on."""
+        used = self._scopes.get(name, 0)
+        self._scopes[name] = used + 1
+        with tf.variable_scope(f"{name}_{used}" if used else name):
+            yield
+
+    def positions_for(
+        self, positions: Positions, max_length: int, policy: LengthPolicy, owner: str
+    ) -> Positions:
+        """Positions as indices of a table of size `max_length`, by the owner's length policy."""
+        longest = max(self.length.size, self.memory_length.size)
+        if longest <= max_length:
+            return positions
+        return policy.indices(positions, longest, max_length, owner)
+
+    def _positions(self, sequences: mtf.Tensor | None) -> tuple[Positions, Positions]:
+        if self.decoding:
+            # Rows that are full go on counting while others in the batch are still decoding.
+            position = mtf.minimum(self.context.position, self.length.size - 1)
+            return Looked(position, self.length.size), Range(self.memory_length)
+        if sequences is None:
+            return Range(self.length), Range(self.memory_length)
+
+        def recover() -> tuple[mtf.Tensor, mtf.Tensor]:
+            queries = within_sequences(sequences, self.length)
+            return queries, mtf.replace_dimensions(queries, self.length, self.memory_length)
+
+        queries, keys = cached(self.context, ("positions", sequences), recover)
+        return Looked(queries, self.length.size), Looked(keys, self.memory_length.size)
+
+
+def cached(context: transformer.Context, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    """`make()`, shared by all layers of a stack through `context.cache`.
+
+    Tensors made inside a recomputed layer (`LayerStack.recompute_grads`) can't be used outside
+    of it; these are made again.
+    """
+    key = ("mtf_synthesizer", *key)
+    if key not in context.cache or not all(t.usable for t in _tensors(context.cache[key])):
+        context.cache[key] = make()
+    return context.cache[key]
+
+
+def _tensors(structure: Any) -> list[mtf.Tensor]:
+    return list(structure) if isinstance(structure, tuple) else [structure]

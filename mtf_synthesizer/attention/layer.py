@@ -1,0 +1,230 @@
+"""SyntheticAttention: softmax(S(X)) G(X) as a Mesh-TensorFlow transformer layer.
+
+Importing this module registers the layer and every synthesizing function with gin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+import mtf_synthesizer.runtime.compat
+
+import gin
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import transformer, transformer_layers
+
+from mtf_synthesizer.attention import masks, relative_bias, softmax
+from mtf_synthesizer.attention.interface import SynthesizingFunction, View
+from mtf_synthesizer.attention.projections import Projections, head_dims
+from mtf_synthesizer.attention.synthesizers import DotProduct
+from mtf_synthesizer.mesh.late_sums import cast
+
+
+@gin.configurable
+class SyntheticAttention(transformer_layers.SelfAttention):
+    """Y = softmax(S(X)) G(X) with any synthesizing function S (paper, Equations 3 and 4).
+
+    Takes the place of T5's `SelfAttention` in `Unitransformer` and `Bitransformer`, encoder and
+    decoder. Variables v and o (and q, k where the dot product takes part) have the names, shapes
+    and initializers of `SelfAttention`, directly under the layer's scope.
+
+    Args:
+      synthesizer: S; the dot product unless given.
+      num_heads: number of heads h.
+      num_memory_heads: heads of keys and values: 0 for as many as queries, 1 for multi-query.
+      key_value_size: d_kv, the width of one head.
+      shared_kv: one projection for keys and values, called kv; of use with the dot product.
+      dropout_rate: share of attention weights dropped in training; as in T5 one mask for each
+        example, head and key, shared by all queries.
+      extra_logit: a constant logit that takes its share of the softmax and attends to nothing.
+      relative_attention_type: None, "bias", "bias_shared" or "contextual", as in T5.
+      relative_attention_num_buckets: number of buckets of relative positions.
+      combine_dims: whether heads and d_kv are one dimension of the projections' variables.
+      fold_scaling_into_initializer: if False, queries are scaled by 1/sqrt(d_kv) instead.
+
+    Raises:
+      ValueError: a parameter is out of range, or (when called) the model needs what the layer
+        does not offer.
+    """
+
+    def __init__(
+        self,
+        synthesizer: SynthesizingFunction | None = None,
+        num_heads: int = 8,
+        num_memory_heads: int = 0,
+        key_value_size: int = 128,
+        shared_kv: bool = False,
+        dropout_rate: float = 0.0,
+        extra_logit: float | None = None,
+        relative_attention_type: str | None = None,
+        relative_attention_num_buckets: int = 32,
+        combine_dims: bool = True,
+        fold_scaling_into_initializer: bool = True,
+    ):
+        super().__init__(
+            num_heads=num_heads,
+            num_memory_heads=num_memory_heads,
+            key_value_size=key_value_size,
+            shared_kv=shared_kv,
+            dropout_rate=dropout_rate,
+            relative_attention_type=relative_attention_type,
+            relative_attention_num_buckets=relative_attention_num_buckets,
+            combine_dims=combine_dims,
+            fold_scaling_into_initializer=fold_scaling_into_initializer,
+        )
+        self.synthesizer = synthesizer if synthesizer is not None else DotProduct()
+        self.extra_logit = extra_logit
+        self._check()
+
+    def _check(self) -> None:
+        if not isinstance(self.synthesizer, SynthesizingFunction):
+            raise ValueError(
+                f"SyntheticAttention.synthesizer is {self.synthesizer!r}; it must be a "
+                "synthesizing function, in gin with parentheses: @Random()"
+            )
+        if not 0 <= self.dropout_rate < 1:
+            raise ValueError(
+                f"SyntheticAttention.dropout_rate is {self.dropout_rate}; it must be at least 0 "
+                "and below 1"
+            )
+        known = (None, *relative_bias.KINDS)
+        if self.relative_attention_type not in known:
+            raise ValueError(
+                f"SyntheticAttention.relative_attention_type is "
+                f"{self.relative_attention_type!r}; it must be one of {known}"
+            )
+
+    def call(
+        self, context: transformer.Context, x: mtf.Tensor, losses: list[mtf.Tensor] | None = None
+    ) -> mtf.Tensor:
+        """The layer's output.
+
+        Args:
+          context: Mesh's context.
+          x: [batch, length, d_model], without length while decoding.
+          losses: unused, as in `SelfAttention`.
+
+        Returns:
+          A tensor of x's shape.
+        """
+        if context.model.ensemble_dims:
+            raise ValueError(
+                "SyntheticAttention does not offer ensembles: leave Unitransformer.ensemble unset"
+            )
+        projections = self.make_params(context)
+        memory_length = self.memory_length(context)
+        view = View(context, x, memory_length, projections, masks.sequences(context))
+        values = self._dropped_out(context, view, view.value())
+        logits = self._logits(context, x, view)
+        biases = self._biases(context, view)
+        outputs = self._attend(context, view, logits, biases, values)
+        return projections.compute_output(outputs, output_shape=x.shape)
+
+    def make_params(self, context: transformer.Context) -> Projections:
+        """The projections, whose variables are made once they are used."""
+        heads, memory_heads = head_dims(self.num_heads, self.num_memory_heads)
+        width = context.model.model_dim
+        return Projections(
+            context.mesh,
+            query_input_dim=width,
+            memory_input_dim=width,
+            output_dim=width,
+            key_dim=self.kv_dim,
+            value_dim=self.kv_dim,
+            query_heads_dims=heads,
+            memory_heads_dims=memory_heads,
+            variable_dtype=context.variable_dtype,
+            shared_kv=self.shared_kv,
+            combine_dims=self.combine_dims,
+            fold_scaling_into_initializer=self.fold_scaling_into_initializer,
+        )
+
+    def _logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
+        logits = self.synthesizer.logits(context, x, view)
+        needed = [*view.heads, view.memory_length]
+        if not view.decoding:
+            needed.append(view.length)
+        missing = [d for d in needed if d not in logits.shape.dims]
+        if missing:
+            # Mesh would broadcast silently: every query (or head) would get the same logits.
+            raise ValueError(
+                f"{type(self.synthesizer).__name__}.logits returned {logits.shape}, without "
+                f"{missing}; logits need {needed} and may have the batch dimensions"
+            )
+        return cast(logits, tf.float32)
+
+    def _biases(self, context: transformer.Context, view: View) -> list[mtf.Tensor]:
+        biases = masks.position_biases(context, view.memory_length)
+        biases += masks.sequence_biases(context, view.memory_length)
+        if self.relative_attention_type is not None:
+            buckets = mtf.Dimension("buckets", self.relative_attention_num_buckets)
+            biases.append(relative_bias.KINDS[self.relative_attention_type](view, buckets))
+        return biases
+
+    def _dropped_out(
+        self, context: transformer.Context, view: View, values: mtf.Tensor
+    ) -> mtf.Tensor:
+        # One mask for all queries, so it can act on the values instead of the larger weights.
+        dims = [*context.batch_dims, *view.heads, view.memory_length]
+        # In the order of the values, so that Mesh multiplies and does not contract.
+        ordered = [d for d in values.shape.dims if d in dims]
+        noise = mtf.Shape([*ordered, *(d for d in dims if d not in ordered)])
+        return mtf.dropout(values, context.train, rate=self.dropout_rate, noise_shape=noise)
+
+    def _attend(
+        self,
+        context: transformer.Context,
+        view: View,
+        logits: mtf.Tensor,
+        biases: list[mtf.Tensor],
+        values: mtf.Tensor,
+    ) -> mtf.Tensor:
+        for bias in sorted(biases, key=lambda b: b.shape.size):
+            logits = view.plus(logits, bias)
+        present = masks.padding(context, view.memory_length)
+        depends_on_example = set(logits.shape.dims) & set(context.batch_dims)
+        if not depends_on_example and self.extra_logit is None:
+            weights, outputs = softmax.global_path(logits, values, present, view)
+        else:
+            weights, outputs = softmax.general_path(logits, values, present, view, self.extra_logit)
+            present = None  # it is in the weights
+        for recorded in _recordings:
+            recorded.append(Recorded(tf.get_variable_scope().name, weights(), present))
+        return outputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """Attention weights of one layer, before dropout.
+
+    Attributes:
+      layer: the layer's variable scope.
+      weights: softmax(S(X)), float32 [(batch,) heads, length, memory_length] in some order;
+        without batch where all examples have the same (padding is then not masked).
+      present: bool [batch, memory_length], the keys that the layer takes of weights without batch,
+        which then add to 1 among themselves; None where it takes all.
+    """
+
+    layer: str
+    weights: mtf.Tensor
+    present: mtf.Tensor | None = None
+
+
+_recordings: list[list[Recorded]] = []
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[list[Recorded]]:
+    """Yields a list that every `SyntheticAttention` called meanwhile adds its weights to.
+
+    For evaluation graphs: the weights are tensors that a training step has no use for.
+    """
+    recorded: list[Recorded] = []
+    _recordings.append(recorded)
+    try:
+        yield recorded
+    finally:
+        _recordings.remove(recorded)

@@ -1,0 +1,194 @@
+"""Tables of pairs of positions, looked up for packed rows.
+
+A table T[h, p, q] says what a token at position p of a sequence gets from one at position q. In a
+packed row the tokens i and j of one sequence need T[h, p_i, p_j]. What stands for pairs of
+different sequences is masked by the layer, so it may be anything finite, and has no gradient.
+That makes the backward pass fast: within a sequence no two tokens have the same position, so the
+sum over all look-ups is a gather by the inverse of the positions, and a sum over rows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import mtf_synthesizer.runtime.compat
+
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+
+from mtf_synthesizer.mesh.lookup import check_whole, sum_over_lookups
+
+
+class Pairs(NamedTuple):
+    """Which entry of a table every pair of tokens needs, and the other way round.
+
+    Attributes:
+      positions: int32 [batch, length], p_i.
+      index: int32 [batch, length, memory_length], p_i * memory_length.size + p_j.
+      inverse: int32 [batch, length, key_position], the offset j of the token at a position of
+        the sequence of token i.
+      known: bool of the same shape, False where that sequence has no such token.
+    """
+
+    positions: mtf.Tensor
+    index: mtf.Tensor
+    inverse: mtf.Tensor
+    known: mtf.Tensor
+
+
+def of_sequences(
+    sequence_id: mtf.Tensor,
+    positions: mtf.Tensor,
+    length: mtf.Dimension,
+    memory_length: mtf.Dimension,
+) -> Pairs:
+    """The pairs of packed rows.
+
+    Args:
+      sequence_id: int32 [batch, length].
+      positions: int32 [batch, length], of tokens within their sequences.
+      length, memory_length: dimensions of queries and keys, of one size.
+    """
+    batch = [d for d in sequence_id.shape.dims if d != length]
+    sequence_id, positions = (
+        mtf.transpose(x, mtf.Shape([*batch, length])) for x in (sequence_id, positions)
+    )
+    columns = mtf.Dimension("key_position", memory_length.size)
+    key_id, key_positions = (
+        mtf.replace_dimensions(x, length, memory_length) for x in (sequence_id, positions)
+    )
+    inverse, known = _Inverse(sequence_id, key_id, key_positions, columns).outputs
+    index = positions * columns.size + key_positions
+    return Pairs(positions, index, inverse, known)
+
+
+def take_pairs(table: mtf.Tensor, pairs: Pairs) -> mtf.Tensor:
+    """T[..., p_i, p_j].
+
+    Args:
+      table: [..., query_position, key_position]; the layout can't split these two.
+      pairs: of the batch.
+
+    Returns:
+      [..., batch, length, memory_length].
+    """
+    return _TakePairs(table, pairs).outputs[0]
+
+
+class _TakePairs(mtf.Operation):
+    def __init__(self, table: mtf.Tensor, pairs: Pairs):
+        super().__init__([table, *pairs], name="take_pairs")
+        shape = mtf.Shape(table.shape.dims[:-2] + pairs.index.shape.dims)
+        self._outputs = [mtf.Tensor(self, shape, table.dtype)]
+
+    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor | None]:
+        table, *pairs = self.inputs
+        to_table = _TakePairsGradient(grad_ys[0], table, Pairs(*pairs)).outputs[0]
+        return [to_table, None, None, None, None]
+
+    def lower(self, lowering: mtf.Lowering) -> None:
+        def gather(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+            heads = table.shape.as_list()[:-2]
+            entries = tf.reshape(table, [_size(heads), -1])
+            # All heads of an entry lie side by side: a look-up is a copy of one short row.
+            taken = tf.gather(tf.transpose(entries), tf.reshape(index, [-1]))
+            return tf.reshape(tf.transpose(taken), heads + index.shape.as_list())
+
+        mesh_impl = lowering.mesh_impl(self)
+        table, _, index, _, _ = self.inputs
+        for dim in table.shape.dims[-2:]:
+            check_whole(mesh_impl, dim)
+        y = mesh_impl.slicewise(gather, lowering.tensors[table], lowering.tensors[index])
+        lowering.set_tensor_lowering(self.outputs[0], y)
+
+
+class _TakePairsGradient(mtf.Operation):
+    def __init__(self, grad: mtf.Tensor, table: mtf.Tensor, pairs: Pairs):
+        super().__init__(
+            [grad, pairs.positions, pairs.inverse, pairs.known], name="take_pairs_gradient"
+        )
+        self._looked_up = mtf.Shape(pairs.index.shape.dims)
+        self._outputs = [mtf.Tensor(self, table.shape, table.dtype)]
+
+    def lower(self, lowering: mtf.Lowering) -> None:
+        rows = self.outputs[0].shape.dims[-2].size
+
+        def scatter(
+            dy: tf.Tensor, positions: tf.Tensor, inverse: tf.Tensor, known: tf.Tensor
+        ) -> tf.Tensor:
+            heads, keys = dy.shape.as_list()[: -positions.shape.ndims - 1], dy.shape.as_list()[-1]
+            columns = inverse.shape.as_list()[-1]
+            entries = tf.transpose(tf.reshape(dy, [_size(heads), -1]))
+            # From offsets to positions of keys, row by row, then rows of the same position added.
+            inverse = tf.reshape(inverse, [-1, columns])
+            starts = keys * tf.range(inverse.shape[0], dtype=inverse.dtype)
+            taken = tf.gather(entries, inverse + starts[:, tf.newaxis])
+            # Many small terms: summed in float32 whatever the activations are.
+            known = tf.cast(tf.reshape(known, [-1, columns, 1]), tf.float32)
+            taken = tf.cast(taken, tf.float32) * known
+            total = tf.math.unsorted_segment_sum(taken, tf.reshape(positions, [-1]), rows)
+            total = tf.reshape(tf.transpose(total, [2, 0, 1]), [*heads, rows, columns])
+            return tf.cast(total, dy.dtype)
+
+        tensors = (lowering.tensors[x] for x in self.inputs)
+        dx = lowering.mesh_impl(self).slicewise(scatter, *tensors)
+        dx = sum_over_lookups(lowering, self, dx, self._looked_up)
+        lowering.set_tensor_lowering(self.outputs[0], dx)
+
+
+class _Inverse(mtf.Operation):
+    """Offsets of keys by their sequence and position, and which of them exist."""
+
+    def __init__(
+        self,
+        query_id: mtf.Tensor,
+        key_id: mtf.Tensor,
+        key_positions: mtf.Tensor,
+        columns: mtf.Dimension,
+    ):
+        super().__init__([query_id, key_id, key_positions], name="inverse_positions")
+        self._columns = columns
+        shape = query_id.shape + columns
+        self._outputs = [
+            mtf.Tensor(self, shape, tf.int32, index=0),
+            mtf.Tensor(self, shape, tf.bool, index=1),
+        ]
+
+    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor | None]:
+        return [None, None, None]
+
+    def lower(self, lowering: mtf.Lowering) -> None:
+        mesh_impl = lowering.mesh_impl(self)
+        check_whole(mesh_impl, self._columns)
+        columns = self._columns.size
+
+        def invert(
+            query_id: tf.Tensor, key_id: tf.Tensor, positions: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            shape = query_id.shape.as_list()
+            query_id, key_id, positions = (
+                tf.reshape(x, [-1, x.shape.as_list()[-1]]) for x in (query_id, key_id, positions)
+            )
+            rows, keys = key_id.shape.as_list()
+            # A sequence is known by the offset of its first token here.
+            same = tf.equal(key_id[:, :, tf.newaxis], key_id[:, tf.newaxis, :])
+            first = tf.argmax(same, axis=-1, output_type=tf.int32)
+            row = tf.tile(tf.range(rows)[:, tf.newaxis], [1, keys])
+            place = tf.stack([row, first, positions], axis=-1)
+            offsets = tf.tile(1 + tf.range(keys)[tf.newaxis], [rows, 1])
+            table = tf.scatter_nd(place, offsets, [rows, keys, columns])
+            same = tf.equal(query_id[:, :, tf.newaxis], key_id[:, tf.newaxis, :])
+            own = tf.argmax(same, axis=-1, output_type=tf.int32)
+            found = tf.gather(table, own, batch_dims=1)
+            known = tf.logical_and(found > 0, tf.reduce_any(same, -1, keepdims=True))
+            inverse = tf.maximum(found - 1, 0)
+            return tuple(tf.reshape(x, [*shape, columns]) for x in (inverse, known))
+
+        tensors = (lowering.tensors[x] for x in self.inputs)
+        results = mesh_impl.slicewise(invert, *tensors)
+        for output, result in zip(self.outputs, results, strict=True):
+            lowering.set_tensor_lowering(output, result)
+
+
+def _size(dims: list[int]) -> int:
+    return mtf.Shape([mtf.Dimension(f"_{i}", n) for i, n in enumerate(dims)]).size

@@ -1,1 +1,0 @@
-"""Time and memory of rows, side by side: `mtf_synthesizer bench`."""

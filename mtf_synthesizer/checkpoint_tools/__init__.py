@@ -1,1 +1,0 @@
-"""Checkpoints seen, averaged and removed: `mtf_synthesizer checkpoints`."""

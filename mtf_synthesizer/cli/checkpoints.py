@@ -1,0 +1,218 @@
+"""`mtf_synthesizer checkpoints`: its sub-commands, their options and what they print."""
+
+import argparse
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.cli import parser
+from mtf_synthesizer.cli.options import add_verbose, numbers, positive
+from mtf_synthesizer.files import new_folder, paths
+from mtf_synthesizer.model_folder import best, files, lock, metric_order, prune, scores
+from mtf_synthesizer.model_folder.checkpoints import (
+    Checkpoint,
+    checkpoints,
+    chosen_checkpoints,
+    operative_config,
+)
+from mtf_synthesizer.model_folder.files import Saved
+from mtf_synthesizer.model_folder.prune import PrunePlan
+from mtf_synthesizer.model_folder.scores import Score
+from mtf_synthesizer.model_folder.state import current
+from mtf_synthesizer.runtime import loading
+
+_EXAMPLES = {
+    "list": "mtf_synthesizer checkpoints list --model_dir runs/rv_verses",
+    "average": "mtf_synthesizer checkpoints average --model_dir runs/rv_verses --last 5 \\\n"
+    "    --output runs/rv_verses_average",
+    "prune": "mtf_synthesizer checkpoints prune --model_dir runs/rv_verses --keep_last 2 \\\n"
+    "    --keep_best 3 --metric bleu --task synthesizer_modern_english_v001 --delete",
+}
+EXAMPLE = _EXAMPLES["list"]
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The options of the sub-commands; `checkpoints_command` of the result is the name of one."""
+    commands = command.add_subparsers(dest="checkpoints_command", metavar="COMMAND", required=True)
+    _add_list(_add(commands, "list", "show what there is of each checkpoint, and its scores"))
+    _add_average(_add(commands, "average", "make a model of the mean of several checkpoints"))
+    _add_prune(_add(commands, "prune", "keep the last and the best checkpoints, remove the others"))
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, purpose: str
+) -> argparse.ArgumentParser:
+    added = parser.add(commands, name, purpose, _EXAMPLES[name])
+    added.add_argument("--model_dir", required=True, help="folder of a trained model")
+    return added
+
+
+def _add_list(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--task", help="only the scores of this task")
+    add_verbose(command)
+
+
+def _add_average(command: argparse.ArgumentParser) -> None:
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--last", type=positive, metavar="K", help="the last K checkpoints")
+    which.add_argument("--steps", type=numbers, metavar="A,B,...", help="those of these steps")
+    command.add_argument(
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="new folder, which evaluate and predict take as --model_dir and train as "
+        "--init_checkpoint",
+    )
+    add_verbose(command)
+
+
+def _add_prune(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add(
+        "--keep_last",
+        type=positive,
+        metavar="K",
+        help="keep the last K checkpoints (default: 1; the last is never removed)",
+    )
+    add("--keep_best", type=positive, metavar="N", help="keep the N best by --metric")
+    add("--metric", help="as a report of `evaluate` names it, e.g. accuracy, bleu, loss, average")
+    add("--task", help="whose metric (default: the only one that has it)")
+    add(
+        "--split",
+        default=best.SPLIT,
+        help="whose report says it (default: %(default)s)",
+    )
+    add("--better", choices=_BETTER, help="needed only for a metric that is not known")
+    add("--delete", action="store_true", help="do it; without it is only shown what would be done")
+    add_verbose(command)
+
+
+_BETTER = {"lower": True, "higher": False}
+
+
+def run(args: argparse.Namespace) -> None:
+    """Does what the arguments say."""
+    _COMMANDS[args.checkpoints_command](args)
+
+
+def _list(args: argparse.Namespace) -> None:
+    chosen_checkpoints(args.model_dir, "all")
+    known = scores.read(args.model_dir, checkpoints(args.model_dir))
+    of_task = [each for each in known if args.task in (None, each.task)]
+    print_list(args.model_dir, files.saved(args.model_dir), of_task)
+
+
+def _average(args: argparse.Namespace) -> None:
+    operative_config(paths.of(args.model_dir))
+    chosen = _of_last(args.model_dir, args.last) if args.last else _of_steps(args)
+    new_folder.check("--output", args.output)
+    loading.load_tensorflow(args.verbose)
+    from mtf_synthesizer.training import averaging
+
+    record = averaging.average(args.model_dir, chosen, args.output)
+    steps = ", ".join(str(each.step) for each in chosen)
+    print(f"{args.output}: mean of steps {steps}, {record['variables']} variables")
+
+
+def _of_last(model_dir: str, count: int) -> list[Checkpoint]:
+    found = chosen_checkpoints(model_dir, "all")
+    if count < 2 or count > len(found):
+        raise errors.UserError(
+            f"--last {count}: {model_dir} has {len(found)} complete checkpoints, and a mean needs "
+            "at least 2"
+        )
+    return found[-count:]
+
+
+def _of_steps(args: argparse.Namespace) -> list[Checkpoint]:
+    steps = sorted(set(args.steps))
+    if len(steps) < 2:
+        raise errors.UserError(f"--steps {steps}: a mean needs at least 2 checkpoints")
+    return [each for step in steps for each in chosen_checkpoints(args.model_dir, step)]
+
+
+def _prune(args: argparse.Namespace) -> None:
+    _check_asked(args)
+    chosen_checkpoints(args.model_dir, "all")
+    if not args.delete:
+        print_plan(_planned(args))
+        print("nothing was removed: --delete does it")
+        return
+    with lock.held(args.model_dir):
+        wanted = _planned(args)
+        print_plan(wanted)
+        prune.carry_out(args.model_dir, wanted)
+
+
+def _check_asked(args: argparse.Namespace) -> None:
+    if bool(args.keep_best) != bool(args.metric):
+        raise errors.UserError("--keep_best N and --metric NAME go together: give both or neither")
+    if not (args.keep_last or args.keep_best):
+        raise errors.UserError("say what to keep: --keep_last K, --keep_best N with --metric")
+
+
+def _planned(args: argparse.Namespace) -> prune.PrunePlan:
+    return prune.plan(args.model_dir, args.keep_last or 1, _ranking(args))
+
+
+def _ranking(args: argparse.Namespace) -> prune.Ranking | None:
+    if args.metric is None:
+        return None
+    known = scores.read(args.model_dir, checkpoints(args.model_dir))
+    values = scores.of_metric(known, args.metric, args.task, args.split)
+    lower = _BETTER[args.better] if args.better else metric_order.lower_is_better(args.metric)
+    return prune.Ranking(args.metric, values, lower, args.keep_best)
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "list": _list,
+    "average": _average,
+    "prune": _prune,
+}
+
+
+def print_list(
+    model_dir: str | os.PathLike[str], found: Iterable[Saved], scores: Sequence[Score]
+) -> None:
+    """A table of checkpoints: step, size, state, and a line for each task that was evaluated."""
+    from rich.console import Console
+    from rich.table import Table
+
+    goes_on = current(model_dir).name
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("step", "MB", "state", "scores"):
+        table.add_column(
+            column, justify="right" if column in ("step", "MB") else "left", overflow="fold"
+        )
+    for each in found:
+        state = "complete" if each.complete else "not finished"
+        if each.complete and each.name == goes_on:
+            state += ", training goes on here"
+        lines = _scores([score for score in scores if score.step == each.step])
+        table.add_row(str(each.step), _megabytes(each), state, "\n".join(lines))
+    Console(width=170, highlight=False).print(table)
+
+
+def _scores(of_step: Sequence[Score]) -> list[str]:
+    """For each task, split and number of examples a line of its metrics."""
+    lines: dict[str, dict[str, float]] = {}
+    for each in of_step:
+        of = "" if each.examples is None else f" ({each.examples} examples)"
+        lines.setdefault(f"{each.task} {each.split}{of}:", {})[each.metric] = each.value
+    return [
+        " ".join([name, *(f"{metric} {value:.4g}" for metric, value in values.items())])
+        for name, values in lines.items()
+    ]
+
+
+def print_plan(wanted: PrunePlan) -> None:
+    """What is kept and why, and what is not."""
+    for step, why in wanted.kept.items():
+        print(f"keep    {step:>9}  {why}")
+    for each in wanted.removed:
+        unfinished = "" if each.complete else ", never finished"
+        print(f"remove  {each.step:>9}  {_megabytes(each)} MB{unfinished}")
+
+
+def _megabytes(each: Saved) -> str:
+    return f"{each.bytes / 1e6:,.1f}"

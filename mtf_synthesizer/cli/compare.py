@@ -1,0 +1,92 @@
+"""The command `compare`: its options and what it does."""
+
+import argparse
+
+from mtf_synthesizer.cli.options import (
+    add_caches,
+    add_configuration,
+    listed,
+    modules,
+    numbers,
+    positive,
+)
+from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.files import saving
+from mtf_synthesizer.runtime import loading, signals
+from mtf_synthesizer.studies.compare import plan
+
+EXAMPLE = (
+    "mtf_synthesizer compare --experiment tiny_shakespeare --rows v,r,d,rv \\\n"
+    "    --seeds 0,1,2 --vocabulary bytes --tfds_data_dir data --output runs/shakespeare"
+)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the options of `compare`."""
+    add = command.add_argument
+    experiments = " ".join(gin_files.known("experiments"))
+    add("--experiment", required=True, help=f"one of {experiments}")
+    add(
+        "--rows",
+        required=True,
+        type=listed,
+        help="synthesizers and baselines, e.g. v,r,lightconv",
+    )
+    add("--seeds", type=numbers, default=[0], help="e.g. 0,1,2 (default: 0)")
+    add("--output", required=True, help="folder of models and results; run again, goes on there")
+    add("--steps", type=positive, help="of training (default: the experiment's)")
+    add("--split", default="test", help="evaluated in the end (default: %(default)s)")
+    add(
+        "--validation_split",
+        default="validation",
+        help="that tells whether the loss still falls (default: %(default)s; IMDB and AG News have "
+        "none: give test)",
+    )
+    add("--init_from", help="folder of an earlier comparison, whose models are fine-tuned")
+    add_caches(command)
+    add(
+        "--evaluation_gin_file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="gin file for the evaluation alone, e.g. beam_search.gin",
+    )
+    add_configuration(command)
+
+
+@signals.ends_the_process()
+def run(args: argparse.Namespace) -> None:
+    """Trains and evaluates everything that is not yet there, and prints a table.
+
+    Raises:
+      names.UserError: something is misspelt, missing or does not fit what is there.
+      termination.Terminated: SIGTERM came while steps were under way.
+    """
+    wanted = _wanted(args)
+    plan.check(wanted)  # once without TensorFlow; compare does the same again
+    saving.check_folder(args.output)
+    loading.load_tensorflow(args.verbose)
+    from mtf_synthesizer.studies.compare import compare
+
+    summary = compare.compare(args.output, wanted)
+    print(compare.describe(summary))
+    print(f"written to {args.output}/{compare.RESULTS}")
+
+
+def _wanted(args: argparse.Namespace) -> plan.ComparisonPlan:
+    return plan.ComparisonPlan(
+        experiment=args.experiment,
+        rows=args.rows,
+        seeds=args.seeds,
+        split=args.split,
+        validation_split=args.validation_split,
+        steps=args.steps,
+        vocabulary=args.vocabulary,
+        tfds_data_dir=args.tfds_data_dir,
+        additional_task_cache_dirs=args.additional_task_cache_dirs,
+        gin_files=args.gin_file,
+        gin_params=args.gin_param,
+        modules=modules(args),
+        init_from=args.init_from,
+        evaluation_gin_files=args.evaluation_gin_file,
+    )

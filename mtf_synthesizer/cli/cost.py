@@ -1,0 +1,134 @@
+"""The command `cost`: what it asks for, and its report as a table, JSON or CSV."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.cli.options import add_gin, add_modules, add_verbose, modules, positive
+from mtf_synthesizer.config import gin_files, request
+from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.studies.cost.device import report as device_report
+from mtf_synthesizer.studies.cost.device.measure import DeviceCost
+from mtf_synthesizer.studies.cost.report import FORMATS, of_row
+
+if TYPE_CHECKING:
+    from mtf_synthesizer.studies.cost.device.measure import DeviceCost
+
+EXAMPLE = (
+    "mtf_synthesizer cost --synthesizer rv --size base\n"
+    "  mtf_synthesizer cost --table 4 --format csv"
+)
+_NO_TASK = "none"  # a model costs the same whatever it is trained on
+_VOCABULARY = 32_128  # T5's, as Mesh rounds it up
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the options of `cost`."""
+    add = command.add_argument
+    add("--synthesizer", help=f"one of {' '.join(gin_files.known('synthesizers'))}")
+    add("--size", help=f"one of {' '.join(gin_files.known('sizes'))}")
+    add("--run", help="lengths and packing (default: pretrain)")
+    add("--experiment", help="instead of --run and --size, those of a table of the paper")
+    add(
+        "--batch_size",
+        type=positive,
+        help="rows that FLOPs are counted for (default: 1; with a mesh the configuration's batch)",
+    )
+    add(
+        "--vocabulary_size",
+        type=positive,
+        default=_VOCABULARY,
+        help="words, rounded up to a multiple of 128 (default: %(default)s, T5's)",
+    )
+    add(
+        "--table",
+        type=int,
+        choices=[1, 2, 4],
+        help="instead of a configuration, what a table of the paper says of parameters and FLOPs, "
+        "beside ours",
+    )
+    device_report.add_arguments(command)
+    add("--format", default="table", choices=list(FORMATS))
+    add_gin(command)
+    add_modules(command)
+    add_verbose(command)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Counts and prints.
+
+    Raises:
+      names.UserError: an unknown name or file, a misspelt binding, or options that exclude others.
+    """
+    _check(args)
+    loading.load_tensorflow(args.verbose)
+    from mtf_synthesizer.studies.cost import paper_tables
+    from mtf_synthesizer.studies.cost import rows as cost_rows
+
+    if args.table:
+        report = paper_tables.TABLES[args.table](args.verbose)
+    else:
+        device = _on_mesh(args)
+        rows = device.rows if device else args.batch_size or 1
+        row = cost_rows.measure(_name(args), wanted(args), rows, args.vocabulary_size, args.verbose)
+        report = of_row(row, device)
+    print(FORMATS[args.format](report))
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Answers mistakes without TensorFlow."""
+    asked = [
+        args.synthesizer,
+        args.size,
+        args.run,
+        args.experiment,
+        args.mesh_shape,
+        *args.gin_file,
+        *args.gin_param,
+    ]
+    device_report.check(args)
+    if args.table and any(asked):
+        raise errors.UserError(
+            f"--table {args.table} brings its configurations: leave out all others"
+        )
+    if not args.table:
+        wanted(args)
+
+
+def wanted(args: argparse.Namespace) -> request.Configuration:
+    """The configuration that is asked for, as `train` has it."""
+    return request.for_training(
+        request.Request(
+            task=_NO_TASK,
+            synthesizer=args.synthesizer,
+            size=args.size,
+            run=args.run,
+            experiment=args.experiment,
+            gin_files=args.gin_file,
+            gin_params=args.gin_param,
+            modules=modules(args),
+        )
+    )
+
+
+def _on_mesh(args: argparse.Namespace) -> DeviceCost | None:
+    """What each device has to do, where a mesh is asked for."""
+    if args.mesh_shape is None:
+        return None
+    from mtf_synthesizer.studies.cost.device import measure
+
+    return measure.measure(
+        wanted(args),
+        args.mesh_shape,
+        args.layout,
+        args.batch_size,
+        args.vocabulary_size,
+        args.verbose,
+    )
+
+
+def _name(args: argparse.Namespace) -> str:
+    said = [args.synthesizer, args.size, args.experiment, args.run, *args.gin_file, *args.gin_param]
+    return " ".join(part for part in said if part)

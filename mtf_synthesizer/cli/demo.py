@@ -1,0 +1,30 @@
+"""The command `demo`: its options and what it does."""
+
+import argparse
+
+from mtf_synthesizer.cli.options import add_verbose
+from mtf_synthesizer.files import saving
+from mtf_synthesizer.runtime import loading, signals
+
+EXAMPLE = "mtf_synthesizer demo"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the options of `demo`."""
+    command.add_argument("--output", default="runs/demo", help="folder (default: %(default)s)")
+    add_verbose(command)
+
+
+@signals.ends_the_process()
+def run(args: argparse.Namespace) -> None:
+    """Trains, compares, and writes and prints what came of it.
+
+    Raises:
+      names.UserError: the folder can't be written to, or holds another demo.
+      termination.Terminated: SIGTERM came while steps were under way.
+    """
+    saving.check_folder(args.output)
+    loading.load_tensorflow(args.verbose)
+    from mtf_synthesizer.studies.demo import demo
+
+    demo.run_demo(args.output)

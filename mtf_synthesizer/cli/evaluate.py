@@ -1,0 +1,70 @@
+"""The command `evaluate`: its options and what it does."""
+
+import argparse
+
+from mtf_synthesizer.cli.options import add_configuration, add_examples, modules, of_model
+from mtf_synthesizer.files import saving
+from mtf_synthesizer.model_folder import best, checkpoints
+from mtf_synthesizer.runtime import loading
+
+EXAMPLE = (
+    "mtf_synthesizer evaluate --model_dir runs/rv_verses \\\n"
+    "    --task synthesizer_verses_v001 --split validation"
+)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the options of `evaluate`."""
+    add = command.add_argument
+    add("--model_dir", required=True, help="folder of a trained model")
+    add("--task", required=True, help="seqio task or mixture")
+    add("--split", default="validation", help="default: %(default)s")
+    add(
+        "--checkpoints",
+        default="latest",
+        help="latest, all, a step, or best: by the task's first metric in the report that "
+        "`evaluate --split validation --checkpoints all` has written (default: %(default)s)",
+    )
+    add("--output", help="JSON file (default: eval_<task>_<split>.json in the model folder)")
+    add(
+        "--no_decode",
+        dest="decode",
+        action="store_false",
+        help="only the loss of the true targets, no decoding and no metrics of the task",
+    )
+    add_examples(command)
+    add_configuration(command)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Evaluates, writes the report and prints it.
+
+    Raises:
+      names.UserError: something is misspelt, missing or does not fit what is there.
+    """
+    of_model(args, args.model_dir)  # without TensorFlow, so that a mistake is answered at once
+    checkpoints.chosen_checkpoints(args.model_dir, args.checkpoints, args.task)
+    path = args.output or best.report_path(args.model_dir, args.task, args.split)
+    saving.check_file(path)
+    loading.load_tensorflow(args.verbose)
+    from mtf_synthesizer.inference import evaluate
+    from mtf_synthesizer.inference import report as inference_report
+
+    report = evaluate.evaluate(
+        args.model_dir,
+        args.task,
+        split=args.split,
+        checkpoints=args.checkpoints,
+        batch_size=args.batch_size,
+        examples=args.examples,
+        decode=args.decode,
+        gin_files=args.gin_file,
+        gin_params=args.gin_param,
+        modules=modules(args),
+        vocabulary=args.vocabulary,
+        tfds_data_dir=args.tfds_data_dir,
+        output=args.output,
+        verbose=args.verbose,
+    )
+    print(inference_report.describe(report))
+    print(f"written to {path}")

@@ -1,0 +1,127 @@
+"""The command `maps`: what it asks for, and the files it writes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.cli.options import add_configuration, listed, of_model, positive
+from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.studies.maps import write
+from mtf_synthesizer.studies.maps.maps import Reader
+
+if TYPE_CHECKING:
+    from mtf_synthesizer.studies.maps.maps import Reader
+
+EXAMPLE = (
+    "mtf_synthesizer maps --model_dir runs/v runs/r --output runs/maps \\\n"
+    "    --task synthesizer_verses_v001\n"
+    "  mtf_synthesizer maps --model_dir runs/rv --output runs/maps_of_text \\\n"
+    '    --text "modern: In the beginning God created the heaven and the earth."'
+)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the options of `maps`."""
+    add = command.add_argument
+    add(
+        "--model_dir",
+        required=True,
+        nargs="+",
+        action="extend",
+        metavar="DIR",
+        help="folders of trained models, shown side by side",
+    )
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", help="seqio task whose examples the models read")
+    what.add_argument("--text", help="a text that they read instead")
+    add(
+        "--target",
+        help="with --text: what an encoder-decoder is to write (default: what it does write)",
+    )
+    add("--split", default="validation", help="of the task (default: %(default)s)")
+    add(
+        "--examples",
+        type=positive,
+        default=4,
+        help="of the task; the first one is pictured (default: %(default)s)",
+    )
+    add("--checkpoint", default="latest", help="latest, best or a step (default: %(default)s)")
+    add(
+        "--layers",
+        type=_numbers,
+        metavar="1,2,...",
+        help="that are pictured, counted from 1 (default: 1,3,5 as in the paper; all of a model "
+        "with fewer than five)",
+    )
+    add("--output", required=True, help="folder for arrays, pictures and maps.html")
+    add_configuration(command)
+
+
+def _numbers(text: str) -> list[int]:
+    return [positive(part) for part in listed(text)]
+
+
+def run(args: argparse.Namespace) -> None:
+    """Writes everything and prints what.
+
+    Raises:
+      names.UserError: no model or checkpoint, a target without a text, or no folder to write to.
+    """
+    _check(args)
+    loading.load_tensorflow(args.verbose)
+    from mtf_synthesizer.studies.maps import maps as maps_maps
+    from mtf_synthesizer.studies.maps import page
+    from mtf_synthesizer.studies.maps import sections as maps_sections
+
+    found = [
+        maps_maps.of_model(
+            model_dir,
+            of_model(args, model_dir),
+            checkpoints.chosen_checkpoints(model_dir, args.checkpoint, args.task)[0],
+            _reader(args),
+            args.verbose,
+        )
+        for model_dir in dict.fromkeys(args.model_dir)
+    ]
+    models = write.titled(found)
+    blocks = write.chosen_blocks(found, args.layers)
+    folder = paths.of(args.output)
+    arrays = write.write_arrays(folder, models)
+    sections = maps_sections.of_models(models, blocks)
+    for picture in (each for section in sections for each in section.pictures):
+        saving.write_bytes(folder / picture.file, picture.png)
+    described = [maps_maps.described(maps) for maps in found]
+    saving.write_json(folder / write.DESCRIPTION, {"read": _subject(args), "models": described})
+    saving.write_text(folder / write.PAGE, page.html(models, _subject(args), sections, arrays))
+    print(write.summary(models, folder))
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Answers mistakes without TensorFlow."""
+    if args.target is not None and args.text is None:
+        raise errors.UserError("--target belongs to --text: a task has targets of its own")
+    if args.checkpoint == "all":
+        raise errors.UserError("maps shows one checkpoint: choose latest, best or a step, not all")
+    saving.check_file(paths.of(args.output) / write.PAGE)
+    for model_dir in dict.fromkeys(args.model_dir):
+        of_model(args, model_dir)
+        checkpoints.chosen_checkpoints(model_dir, args.checkpoint, args.task)
+
+
+def _reader(args: argparse.Namespace) -> Reader:
+    from mtf_synthesizer.studies.maps import examples
+
+    if args.text is None:
+        return lambda subject: examples.of_task(subject, args.task, args.split, args.examples)
+    text = examples.GivenText(args.text, args.target)
+    return lambda subject: examples.of_text(subject, text)
+
+
+def _subject(args: argparse.Namespace) -> str:
+    if args.text is None:
+        return f"{args.task}, {args.split} split; pictured is the first of its examples."
+    return f"The text {args.text!r}."

@@ -1,0 +1,134 @@
+"""Options that several sub-commands have, what their values are read by, and what they come to."""
+
+import argparse
+from collections.abc import Sequence
+
+from mtf_synthesizer.config import request
+
+
+def add_configuration(command: argparse.ArgumentParser) -> None:
+    """What every command takes that reads a configuration."""
+    add_gin(command)
+    add_data(command)
+    add_modules(command)
+    add_verbose(command)
+
+
+def add_gin(command: argparse.ArgumentParser) -> None:
+    """--gin_file and --gin_param."""
+    command.add_argument(
+        "--gin_file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="further gin file, e.g. clip_gradients.gin; may be given several times",
+    )
+    command.add_argument(
+        "--gin_param",
+        action="append",
+        default=[],
+        metavar="BINDING",
+        help='binding, e.g. "num_layers = 4"; may be given several times',
+    )
+
+
+def add_data(command: argparse.ArgumentParser) -> None:
+    """--vocabulary and --tfds_data_dir."""
+    command.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        help="SentencePiece model, or the word bytes, for tasks without a vocabulary of their own "
+        "(default: the model's; when training anew T5's public one, which needs a network)",
+    )
+    command.add_argument(
+        "--tfds_data_dir",
+        metavar="DIR",
+        help="folder that `data prepare` has written (default: that of tensorflow_datasets, "
+        "$TFDS_DATA_DIR or ~/tensorflow_datasets)",
+    )
+
+
+def add_caches(command: argparse.ArgumentParser) -> None:
+    """--additional_task_cache_dirs."""
+    command.add_argument(
+        "--additional_task_cache_dirs",
+        type=listed,
+        default=[],
+        metavar="DIR,DIR",
+        help="read what `cache` has written to these folders instead of the data itself",
+    )
+
+
+def add_examples(command: argparse.ArgumentParser) -> None:
+    """--examples and --batch_size, of what a trained model reads."""
+    command.add_argument("--examples", type=positive, help="only the first so many of each task")
+    command.add_argument("--batch_size", type=positive, help="default: that of training")
+
+
+def add_modules(command: argparse.ArgumentParser) -> None:
+    """--module_import."""
+    command.add_argument(
+        "--module_import",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="Python module that registers your own tasks; may be given several times",
+    )
+
+
+def add_verbose(command: argparse.ArgumentParser) -> None:
+    """--verbose."""
+    command.add_argument(
+        "--verbose", action="store_true", help="all logs, and tracebacks of errors"
+    )
+
+
+def modules(args: argparse.Namespace) -> list[str]:
+    """What is imported for its tasks: this package's, and --module_import."""
+    return [*request.TASK_MODULES, *args.module_import]
+
+
+def of_model(
+    args: argparse.Namespace, model_dir: str, gin_files: Sequence[str] = ()
+) -> request.Configuration:
+    """The configuration of a trained model, with what `add_configuration` reads.
+
+    Args:
+      args: what the user typed.
+      model_dir: folder of the model.
+      gin_files: parsed before the user's.
+
+    Raises:
+      names.UserError: no such model, or something is misspelt.
+    """
+    return request.for_model(
+        model_dir,
+        [*gin_files, *args.gin_file],
+        args.gin_param,
+        modules(args),
+        args.vocabulary,
+        args.tfds_data_dir,
+    )
+
+
+def listed(text: str) -> list[str]:
+    """a,b -> [a, b], each once; one at least."""
+    parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not parts:
+        raise argparse.ArgumentTypeError(f"{text!r} is empty: give one or more, with commas")
+    return parts
+
+
+def numbers(text: str) -> list[int]:
+    """0,1,2 -> [0, 1, 2]."""
+    parts = listed(text)
+    if not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers like 0,1,2")
+    return [int(part) for part in parts]
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
+    return int(text)

@@ -1,0 +1,132 @@
+"""The command `predict`: its options and what it does."""
+
+import argparse
+from typing import Any
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.cli.options import add_configuration, add_examples, listed, modules, of_model
+from mtf_synthesizer.files import saving
+from mtf_synthesizer.inference import text_lines
+from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.submissions import leaderboards
+
+EXAMPLE = (
+    "mtf_synthesizer predict --model_dir runs/rv_verses --split test \\\n"
+    "    --task synthesizer_testament_v001 --output runs/testament.jsonl\n"
+    "  mtf_synthesizer predict --model_dir runs/rv_glue --benchmark glue \\\n"
+    "    --tfds_data_dir data --output runs/glue_predictions\n"
+    "  mtf_synthesizer predict --model_dir runs/rv_verses --input in.txt --output out.txt"
+)
+
+_SPLIT = "test"
+# What means nothing to --input, and why.
+_OF_A_TASK = {
+    "examples": "counts those of a task: give --input fewer lines",
+    "split": "is one of a task: leave it out, --input has none",
+    "tfds_data_dir": "has the data of a task: leave it out, --input is all that is read",
+}
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the options of `predict`."""
+    add = command.add_argument
+    add("--model_dir", required=True, help="folder of a trained model")
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", help="seqio task or mixture")
+    what.add_argument("--benchmark", help=f"all tasks of one of {' '.join(leaderboards.NAMES)}")
+    what.add_argument("--input", metavar="FILE", help="each line of a text file, or of - (a pipe)")
+    add(
+        "--tasks",
+        type=listed,
+        default=[],
+        metavar="TASK,TASK",
+        help="only these of the benchmark's, as CoLA,RTE or glue_cola_v002",
+    )
+    add("--split", help=f"default: {_SPLIT}")
+    add(
+        "--output",
+        required=True,
+        help="file, one JSON object per example; of a benchmark a folder with a file for each "
+        "task, in which the same command goes on with the tasks that have none; of --input a file "
+        "with a line for each, which the same command goes on with",
+    )
+    add(
+        "--checkpoint",
+        default="latest",
+        help="latest, a step, or best, as of `evaluate` (default: %(default)s)",
+    )
+    add_examples(command)
+    add_configuration(command)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Decodes, and prints how many predictions there are.
+
+    Raises:
+      names.UserError: something is misspelt, missing or does not fit what is there.
+    """
+    of_model(args, args.model_dir)  # without TensorFlow, so that a mistake is answered at once
+    checkpoints.chosen_checkpoints(args.model_dir, args.checkpoint, args.task)
+    if args.tasks and not args.benchmark:
+        raise errors.UserError("--tasks chooses from a benchmark: give --benchmark, or one --task")
+    if args.input is not None:
+        _predict_lines(args)
+    else:
+        _predict_examples(args)
+
+
+def _predict_examples(args: argparse.Namespace) -> None:
+    benchmark = leaderboards.find(args.benchmark) if args.benchmark else None
+    if benchmark:
+        benchmark.tasks(args.tasks)
+        saving.check_folder(args.output)
+    else:
+        saving.check_file(args.output)
+    loading.load_tensorflow(args.verbose)
+    from mtf_synthesizer.inference import predict, predict_benchmark
+
+    options: dict[str, Any] = {
+        "output": args.output,
+        "split": args.split or _SPLIT,
+        "checkpoint": args.checkpoint,
+        "batch_size": args.batch_size,
+        "examples": args.examples,
+        "gin_files": args.gin_file,
+        "gin_params": args.gin_param,
+        "modules": modules(args),
+        "vocabulary": args.vocabulary,
+        "tfds_data_dir": args.tfds_data_dir,
+        "verbose": args.verbose,
+    }
+    if benchmark:
+        result = predict_benchmark.predict_benchmark(
+            args.model_dir, benchmark, tasks=args.tasks, **options
+        )
+    else:
+        result = predict.predict(args.model_dir, args.task, **options)
+    print(f"{result['examples']} predictions of step {result['step']} written to {args.output}")
+
+
+def _predict_lines(args: argparse.Namespace) -> None:
+    for option, why in _OF_A_TASK.items():
+        if getattr(args, option) is not None:
+            raise errors.UserError(f"--{option} {why}")
+    text_lines.check(args.input, args.output)
+    loading.load_tensorflow(args.verbose)
+    from mtf_synthesizer.inference import predict_lines
+
+    with text_lines.opened(args.input) as lines:
+        result = predict_lines.predict_lines(
+            args.model_dir,
+            lines,
+            output=args.output,
+            checkpoint=args.checkpoint,
+            batch_size=args.batch_size,
+            gin_files=args.gin_file,
+            gin_params=args.gin_param,
+            modules=modules(args),
+            vocabulary=args.vocabulary,
+            verbose=args.verbose,
+        )
+    print(predict_lines.describe(result))

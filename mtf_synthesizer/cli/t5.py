@@ -1,0 +1,168 @@
+"""`mtf_synthesizer t5`: T5's own entry point, with its own flags, on current TensorFlow.
+
+The console script t5_mesh_transformer imports Mesh before anything of ours can run, so from
+TensorFlow 2.13 on it can't start; and it does not know our gin files.
+"""
+
+import argparse
+import ast
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+
+from absl import app, flags
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.config.lint import configurables, names
+from mtf_synthesizer.config.values import BoundValues
+from mtf_synthesizer.model_folder import lock
+from mtf_synthesizer.runtime import loading, signals
+
+# The modules that define the flags of t5_mesh_transformer.
+_FLAG_MODULES = (
+    "t5.models.mesh_transformer_main",
+    "mesh_tensorflow.transformer.utils",
+    "mesh_tensorflow.simd_mesh_impl",
+)
+_SWITCHES = ("skip_all_gin_unknowns", "use_model_api")
+_HELP = frozenset({"--help", "-help", "--helpshort"})
+
+
+def run_t5(arguments: Sequence[str]) -> None:
+    """Checks what can be checked at once, then hands over to T5.
+
+    Args:
+      arguments: the command line after `t5`.
+
+    Raises:
+      names.UserError: an unknown flag, a missing file, a misspelt binding or a folder in which
+        another run trains.
+      SystemExit: when T5 is done.
+    """
+    given = _check(arguments)
+    in_use = given.model_dir and trains(given)
+    with lock.held(given.model_dir[-1]) if in_use else contextlib.nullcontext():
+        _hand_over(arguments)
+
+
+def trains(given: argparse.Namespace) -> bool:
+    """Whether T5 is going to train; to evaluate a model while it trains is fine."""
+    if given.use_model_api:
+        return given.mode[-1:] in (["train"], ["finetune"])
+    with gin_files.searched(_listed(given.gin_location_prefix)):
+        mode = BoundValues(given.gin_file, given.gin_param).value("run", "mode")
+    return mode in (None, "train")
+
+
+def _hand_over(arguments: Sequence[str]) -> None:
+    wants_help = bool(_HELP & set(arguments))
+    # Its users expect its logs: they are how it shows losses and scores.
+    loading.load_tensorflow(verbose=not wants_help)
+    import gin
+    from t5.models import mesh_transformer_main
+
+    # Before T5's tasks, so that they have the vocabulary that $MTF_SYNTHESIZER_VOCABULARY chooses.
+    import mtf_synthesizer.tasks
+
+    gin.add_config_file_search_path(str(gin_files.gin_folder()))
+    # T5 keeps the command line in the model directory, from where it should work again.
+    sys.argv = ["mtf_synthesizer t5", *arguments]
+    if wants_help:
+        for module in _FLAG_MODULES:
+            print(flags.FLAGS.module_help(module))
+        return
+    mesh_transformer_main.console_entry_point()
+
+
+def known_flags() -> set[str]:
+    """Names of every flag of t5_mesh_transformer, found without importing it."""
+    app.define_help_flags()
+    found = set(flags.FLAGS)
+    for module in _FLAG_MODULES:
+        found |= set(_defined_flags(module))
+    return found
+
+
+def _defined_flags(module: str) -> Iterator[str]:
+    path = configurables.source_of(module)
+    if path is None:
+        raise errors.UserError(f"{module} is not installed: pip install mtf_synthesizer")
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr.startswith("DEFINE_")
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            yield str(node.args[0].value)
+
+
+def _check(arguments: Sequence[str]) -> argparse.Namespace:
+    """The flags that matter here, if nothing is wrong."""
+    known = known_flags()
+    for argument in arguments:
+        name = argument.lstrip("-").partition("=")[0]
+        is_flag = argument.startswith("-") and not name[:1].isdigit() and name
+        if is_flag and name not in known and name.removeprefix("no") not in known:
+            raise errors.UserError(f"unknown flag {argument!r}.{errors.suggestion(name, known)}")
+    given = _gin_flags(arguments)
+    if not given.skip_all_gin_unknowns:
+        skipped = _listed(given.additional_deprecated_gin_references)
+        with gin_files.searched(_listed(given.gin_location_prefix)):
+            names.check(given.gin_file, given.gin_param, given.module_import, skipped)
+    elsewhere = {argument.partition("=")[0] for argument in arguments} & (_HELP | {"--flagfile"})
+    if not given.model_dir and not elsewhere:
+        raise errors.UserError(
+            "no --model_dir given: T5 would write to a folder that all its runs share, and go on "
+            "with whatever it finds there"
+        )
+    return given
+
+
+def _listed(values: Sequence[str]) -> list[str]:
+    return [part for value in values for part in value.split(",")]
+
+
+def _gin_flags(arguments: Sequence[str]) -> argparse.Namespace:
+    """The flags that say what the configuration is, what is done and where the model lies."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in (
+        "gin_file",
+        "gin_param",
+        "gin_location_prefix",
+        "module_import",
+        "additional_deprecated_gin_references",
+        "model_dir",
+        "mode",
+    ):
+        parser.add_argument(f"--{name}", f"-{name}", action="append", default=[])
+    for name in _SWITCHES:
+        parser.add_argument(f"--{name}", f"-{name}", nargs="?", const="true", default="")
+    known, _ = parser.parse_known_args(list(arguments))
+    for name in _SWITCHES:
+        setattr(known, name, getattr(known, name).lower() in {"true", "t", "1", "yes"})
+    return known
+
+
+EXAMPLE = (
+    "mtf_synthesizer t5 --model_dir=runs/r --module_import=mtf_synthesizer.tasks \\\n"
+    "    --gin_file=sizes/tiny.gin --gin_file=synthesizers/r.gin --gin_file=runs/pretrain.gin \\\n"
+    "    --gin_file=local_cpu.gin --gin_param=\"MIXTURE_NAME='synthesizer_verse_spans_v001'\""
+)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """There are none: its flags are T5's own."""
+
+
+@signals.ends_the_process("asked to end: there is what T5 has saved so far")
+def run(args: argparse.Namespace) -> None:
+    """Hands over to T5 what was typed after `t5`, as it is.
+
+    Raises:
+      names.UserError: as of `t5_command.run`.
+      SystemExit: when T5 is done.
+    """
+
+    run_t5(args.arguments)

@@ -1,0 +1,136 @@
+"""The command `train`: its options and what it does."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from mtf_synthesizer.cli.options import add_caches, add_configuration, modules, positive
+from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.config.request import Request, for_training
+from mtf_synthesizer.files import saving
+from mtf_synthesizer.runtime import loading, signals
+from mtf_synthesizer.training import run_record
+
+EXAMPLE = (
+    "mtf_synthesizer train --synthesizer rv --size tiny --run demo_pretrain \\\n"
+    "    --task synthesizer_verse_spans_v001 --steps 200 --model_dir runs/rv\n"
+    "  mtf_synthesizer train --init_checkpoint runs/rv --run demo_finetune \\\n"
+    "    --task synthesizer_verses_v001 --steps 200 --model_dir runs/rv_verses"
+)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the options of `train`."""
+    add = command.add_argument
+    add("--model_dir", required=True, help="folder for checkpoints, summaries, configuration")
+    add("--task", help="seqio task or mixture (`mtf_synthesizer list tasks`)")
+    add(
+        "--synthesizer",
+        help=f"one of {' '.join(gin_files.known('synthesizers'))}, or one of the baselines "
+        f"{' '.join(gin_files.known('baselines'))}",
+    )
+    add("--size", help=f"one of {' '.join(gin_files.known('sizes'))}")
+    add(
+        "--run",
+        help=f"schedule, lengths, batch and packing: one of {' '.join(gin_files.known('runs'))} "
+        "(default: pretrain)",
+    )
+    add(
+        "--experiment",
+        help="instead of --run, --size and --task, all that a row of a table has in common with "
+        f"the others: one of {' '.join(gin_files.known('experiments'))}",
+    )
+    add(
+        "--steps",
+        type=positive,
+        help="training steps, counted from --init_checkpoint",
+    )
+    add(
+        "--batch_size",
+        type=positive,
+        help="sequences in a batch (default: the run's)",
+    )
+    add(
+        "--init_checkpoint",
+        help="model folder or checkpoint to start from; without --synthesizer and --size the "
+        "model is the one found there",
+    )
+    add(
+        "--partial_init",
+        action="store_true",
+        help="start from --init_checkpoint though it lacks variables of this model, which then "
+        "start afresh, or has more",
+    )
+    add("--seed", type=int, default=0, help="of initial values, dropout and order of examples")
+    add(
+        "--summary_steps",
+        type=positive,
+        help="steps between summaries (default: by length)",
+    )
+    add_caches(command)
+    add(
+        "--no_attention_summaries",
+        dest="attention_summaries",
+        action="store_false",
+        help="no α and entropy of the attention in TensorBoard",
+    )
+    add_configuration(command)
+
+
+@signals.ends_the_process()
+def run(args: argparse.Namespace) -> None:
+    """Trains and prints how far.
+
+    Raises:
+      names.UserError: something is misspelt, missing or does not fit what is there.
+      termination.Terminated: SIGTERM came while steps were under way.
+    """
+    wanted = _wanted(args)
+    # Once without TensorFlow, so that a mistake is answered at once; train does the same again.
+    saving.check_folder(args.model_dir)
+    request = Request(**wanted)
+    for_training(run_record.resumed(args.model_dir, request, args.seed))
+    loading.load_tensorflow(args.verbose)
+    from mtf_synthesizer.training import train
+
+    result = train.train(
+        args.model_dir,
+        seed=args.seed,
+        summary_steps=args.summary_steps,
+        attention_summaries=args.attention_summaries,
+        verbose=args.verbose,
+        **wanted,
+    )
+    print(_trained(args.model_dir, result))
+
+
+def _wanted(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a `configuration.Request`."""
+    return {
+        "task": args.task,
+        "synthesizer": args.synthesizer,
+        "size": args.size,
+        "run": args.run,
+        "experiment": args.experiment,
+        "steps": args.steps,
+        "batch_size": args.batch_size,
+        "gin_files": args.gin_file,
+        "gin_params": args.gin_param,
+        "modules": modules(args),
+        "init_checkpoint": args.init_checkpoint,
+        "partial_init": args.partial_init,
+        "vocabulary": args.vocabulary,
+        "tfds_data_dir": args.tfds_data_dir,
+        "additional_task_cache_dirs": args.additional_task_cache_dirs,
+    }
+
+
+def _trained(model_dir: str, result: Mapping[str, Any]) -> str:
+    """What `train` has done."""
+    loss = "" if result["loss"] is None else f", loss {result['loss']:.4f}"
+    if not result["trained"]:
+        return (
+            f"{model_dir}: nothing was done: it is at step {result['step']}{loss}, and training "
+            f"ends at step {result['end']}. --steps sets another end"
+        )
+    return f"{model_dir}: step {result['step']}{loss}, {result['seconds']:.0f} s"

@@ -1,0 +1,240 @@
+"""Which gin files and bindings a command stands for, checked without loading TensorFlow."""
+
+import dataclasses
+import importlib.util
+import os
+from collections.abc import Iterator, Sequence
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.config import statements
+from mtf_synthesizer.config.gin_files import choices, gin_file, gin_folder, is_own
+from mtf_synthesizer.config.lint import lengths, meshes
+from mtf_synthesizer.config.lint.names import check
+from mtf_synthesizer.files import paths
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint, operative_config, start_checkpoint
+from mtf_synthesizer.model_folder.vocabulary import BYTES, chosen
+
+__all__ = [
+    "TASK_MODULES",
+    "Checkpoint",
+    "Configuration",
+    "Request",
+    "checkpoints",
+    "chosen_checkpoints",
+    "for_caching",
+    "for_model",
+    "for_training",
+    "operative_config",
+    "requested",
+    "start_checkpoint",
+]
+
+TASK_MODULES = ("mtf_synthesizer.tasks",)
+# By their whole paths: a user's own file of the same name is another one.
+FLOAT32_FILE = str(gin_folder() / "float32.gin")
+EXACT_FILE = str(gin_folder() / "exact_checkpoints.gin")
+_COMPUTED = ("slice_dtype", "activation_dtype")
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """Gin files and bindings in the order they are parsed: later ones win.
+
+    Attributes:
+      files: as `--gin_file`.
+      params: as `--gin_param`.
+      modules: imported first, for the tasks and configurables they define.
+      vocabulary: as `--vocabulary`; None for the default.
+      tfds_data_dir: as `--tfds_data_dir`; None for that of tensorflow_datasets.
+      task_cache_dirs: as `--additional_task_cache_dirs`.
+    """
+
+    files: tuple[str, ...]
+    params: tuple[str, ...]
+    modules: tuple[str, ...]
+    vocabulary: str | None = None
+    tfds_data_dir: str | None = None
+    task_cache_dirs: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a training run is asked for; the meaning of the fields is that of runner.train.
+
+    An init_checkpoint may also be a `Checkpoint` whose step is another than that of its path.
+    """
+
+    task: str | None = None
+    synthesizer: str | None = None
+    size: str | None = None
+    run: str | None = None
+    experiment: str | None = None
+    steps: int | None = None
+    batch_size: int | None = None
+    gin_files: Sequence[str] = ()
+    gin_params: Sequence[str] = ()
+    modules: Sequence[str] = TASK_MODULES
+    init_checkpoint: str | os.PathLike[str] | Checkpoint | None = None
+    partial_init: bool = False
+    vocabulary: str | None = None
+    tfds_data_dir: str | None = None
+    additional_task_cache_dirs: Sequence[str] = ()
+
+
+def for_training(request: Request) -> Configuration:
+    """The configuration of a training run.
+
+    Raises:
+      names.UserError: as of `requested`, or tables or positions are shorter than the rows.
+    """
+    wanted = requested(request)
+    keeps_model = request.init_checkpoint is not None and not (request.size or request.synthesizer)
+    lengths.check(wanted.files, wanted.params, keeps_model)
+    return wanted
+
+
+def requested(request: Request) -> Configuration:
+    """The configuration that is asked for; its model need not hold the rows of its run.
+
+    Raises:
+      names.UserError: an unknown name or file, a misspelt binding, a model or task that is not
+        said, or no checkpoint to start from.
+    """
+    start = start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None
+    _check_said(request, start)
+    files = [*_training_files(request, start), EXACT_FILE, "local_cpu.gin"]
+    files += _on_processor(request.gin_files)
+    params = []
+    if request.task:
+        params.append(f"MIXTURE_NAME = {request.task!r}")
+    if request.batch_size is not None:
+        params.append(f"utils.run.batch_size = {request.batch_size}")
+    if request.steps is not None or start:
+        steps = request.steps or statements.macro("train_steps", files, request.gin_params)
+        if isinstance(steps, int):
+            params.append(f"utils.run.train_steps = {steps + (start.step if start else 0)}")
+    caches = tuple(request.additional_task_cache_dirs)
+    if caches:  # without it is False: runs/plumbing.gin includes T5's dataset.gin
+        params.append("mesh_train_dataset_fn.use_cached = True")
+    params += request.gin_params
+    vocabulary = request.vocabulary
+    if start and vocabulary is None:
+        vocabulary = chosen(paths.of(start.path).parent)
+    checked = _checked(files, params, request.modules, vocabulary, request.tfds_data_dir)
+    for folder in caches:
+        _check_exists("--additional_task_cache_dirs", folder, "what `cache` has written to")
+    return dataclasses.replace(checked, task_cache_dirs=caches)
+
+
+def _check_said(request: Request, start: Checkpoint | None) -> None:
+    """A task, a model, and not two schedules."""
+    if request.experiment and request.run:
+        raise errors.UserError(
+            f"--experiment {request.experiment} brings its schedule: leave out --run {request.run}"
+        )
+    if not (request.task or request.experiment or request.gin_files):
+        raise errors.UserError("no task given: --task (see `mtf_synthesizer list tasks`)")
+    if start and not request.experiment and bool(request.size) != bool(request.synthesizer):
+        raise errors.UserError(
+            "only one of --synthesizer and --size given: give both, or neither for the model of "
+            f"{request.init_checkpoint}"
+        )
+    sized = request.size or request.experiment
+    if not request.gin_files and not (start or (sized and request.synthesizer)):
+        missing = "size" if request.synthesizer else "synthesizer"
+        known = ", ".join(choices(f"{missing}s"))
+        raise errors.UserError(
+            f"no {missing} given. Known: {known}. Only a run that starts from a checkpoint has its "
+            "model from there"
+        )
+
+
+def _training_files(request: Request, start: Checkpoint | None) -> list[str]:
+    """The model's files, then the run's: an experiment settles what a synthesizer leaves open."""
+    if start and not (request.size or request.synthesizer):
+        files = [str(operative_config(paths.of(start.path).parent))]
+    else:
+        files = [gin_file("synthesizers", request.synthesizer)] if request.synthesizer else []
+    if request.experiment:
+        files.append(gin_file("experiments", request.experiment))
+    if request.size:  # after an experiment, so that it wins over the size there
+        files.append(gin_file("sizes", request.size))
+    if not request.experiment:
+        files.append(gin_file("runs", request.run or "pretrain"))
+    return files
+
+
+def for_model(
+    model_dir: str | os.PathLike[str],
+    gin_files: Sequence[str],
+    gin_params: Sequence[str],
+    modules: Sequence[str],
+    vocabulary: str | None = None,
+    tfds_data_dir: str | None = None,
+) -> Configuration:
+    """The configuration of a trained model, as its training run wrote it, and changes to it.
+
+    The vocabulary is the one it was trained with, unless one is given.
+
+    Raises:
+      names.UserError: the folder holds no such configuration, or a change is misspelt.
+    """
+    files = [str(operative_config(paths.of(model_dir))), FLOAT32_FILE, *_on_processor(gin_files)]
+    if vocabulary is None:
+        vocabulary = chosen(model_dir)
+    return _checked(files, gin_params, modules, vocabulary, tfds_data_dir)
+
+
+def _on_processor(gin_files: Sequence[str]) -> Iterator[str]:
+    """gin files, with float32 again after those that choose types for TPUs: T5's for decoding.
+
+    What users write themselves holds.
+    """
+    for file in gin_files:
+        yield file
+        if not is_own(file) and any(
+            statement.parameter in _COMPUTED for statement in statements.statements([file], [])
+        ):
+            yield FLOAT32_FILE
+
+
+def for_caching(
+    modules: Sequence[str], vocabulary: str | None, tfds_data_dir: str | None
+) -> Configuration:
+    """What a cache is made with; nothing of a model.
+
+    Raises:
+      names.UserError: Apache Beam is not installed, or a file or folder is not there.
+    """
+    if importlib.util.find_spec("apache_beam") is None:
+        raise errors.UserError(
+            "caching needs Apache Beam, which is not installed. It wants an environment of its "
+            "own (docs/caching.md): pip install 'mtf_synthesizer[beam]', or in a checkout pip "
+            "install --no-deps -r requirements-beam.lock"
+        )
+    return _checked((), (), modules, vocabulary, tfds_data_dir)
+
+
+def _checked(
+    files: Sequence[str],
+    params: Sequence[str],
+    modules: Sequence[str],
+    vocabulary: str | None,
+    tfds_data_dir: str | None,
+) -> Configuration:
+    check(files, params, modules)
+    meshes.check(files, params)
+    _check_exists("--vocabulary", vocabulary, "a SentencePiece model, or the word bytes", False)
+    _check_exists("--tfds_data_dir", tfds_data_dir, "a folder that `data prepare` has written")
+    return Configuration(tuple(files), tuple(params), tuple(modules), vocabulary, tfds_data_dir)
+
+
+def _check_exists(flag: str, path: str | None, wanted: str, folder: bool = True) -> None:
+    """Raises a UserError unless what was given is there, and a folder where that is wanted."""
+    if path is None or path == BYTES:
+        return
+    if not paths.of(path).exists():
+        raise errors.UserError(f"{flag} {path}: no such file or folder. Give {wanted}")
+    if paths.of(path).is_dir() != folder:
+        found = "a file" if folder else "a folder"
+        raise errors.UserError(f"{flag} {path} is {found}. Give {wanted}")

@@ -1,0 +1,156 @@
+"""The statements of gin files and bindings, read without running anything."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from gin import config_parser
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.files import paths
+
+# The configuration that a run leaves in its folder.
+OPERATIVE = "operative_config.gin"
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """`@selector` or `@scope/selector` in a value."""
+
+    selector: str
+    scope: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Macro:
+    """`%name` in a value."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """One binding (`selector.parameter = value`), macro (`selector = value`) or import.
+
+    Attributes:
+      origin: where it stands, as shown to the user.
+      trusted: whether it comes from T5, Mesh or a finished run, so that nothing is to be checked.
+    """
+
+    origin: str
+    trusted: bool
+    scope: str
+    selector: str
+    parameter: str
+    value: Any
+    is_import: bool = False
+
+
+class _Delegate(config_parser.ParserDelegate):
+    """Keeps references and macros as names instead of looking them up."""
+
+    def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> Reference:
+        scope, _, selector = scoped_configurable_name.rpartition("/")
+        return Reference(selector, scope)
+
+    def macro(self, macro_name: str) -> Macro:
+        return Macro(macro_name)
+
+
+def macro(name: str, files: Sequence[str], params: Sequence[str]) -> Any:
+    """The value that a macro has in the end; None if it is never set.
+
+    Raises:
+      names.UserError: for a missing file or a syntax error.
+    """
+    found = statements(files, params)
+    values = [s.value for s in found if not s.parameter and s.selector == name]
+    return values[-1] if values else None
+
+
+def statements(files: Sequence[str], params: Sequence[str]) -> list[Statement]:
+    """All of a configuration, in the order they are parsed: later ones win.
+
+    Raises:
+      names.UserError: for a missing file or a syntax error.
+    """
+    return [
+        *read_files(files),
+        *(s for p in params for s in read(p, f"--gin_param {p!r}", False)),
+    ]
+
+
+def read_files(files: Iterable[str], including: tuple[paths.Path, ...] = ()) -> Iterator[Statement]:
+    libraries = [gin_files.mesh_defaults().parent, gin_files.search_path()[0]]
+    for name in files:
+        path = gin_files.find_gin_file(name)
+        if path in including:
+            way = " > ".join(_shown(each) for each in (*including, path))
+            raise errors.UserError(f"gin file {_shown(path)} includes itself: {way}")
+        # What a run has written was parsed and checked by gin before.
+        trusted = path.name == OPERATIVE or any(library in path.parents for library in libraries)
+        yield from read(_text(path), _shown(path), trusted, (*including, path))
+
+
+def _text(path: paths.Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise errors.UserError(f"gin file {path}: not UTF-8 text ({error.reason})") from error
+
+
+def _shown(path: paths.Path) -> str:
+    """A path as the user would type it: relative to the folder it was found in."""
+    for folder in gin_files.search_path():
+        if folder in path.parents:
+            return path.relative_to(folder).as_posix()
+    return str(path)
+
+
+def read(
+    text: str, origin: str, trusted: bool, including: tuple[paths.Path, ...] = ()
+) -> Iterator[Statement]:
+    """Parses gin text, following its includes."""
+    for parsed in _parsed(text, origin):
+        if isinstance(parsed, config_parser.IncludeStatement):
+            yield from read_files([parsed.filename], including)
+        elif isinstance(parsed, config_parser.ImportStatement):
+            yield Statement(origin, trusted, "", parsed.module, "", None, is_import=True)
+        elif isinstance(parsed, config_parser.BindingStatement):
+            yield _binding(parsed, origin, trusted)
+
+
+def _parsed(text: str, origin: str) -> list[Any]:
+    """The statements of gin text, as gin's own parser has them."""
+    try:
+        return list(config_parser.ConfigParser(text, _Delegate()))
+    except Exception as error:  # of the parser or Python's tokenizer: whatever they run into
+        raise errors.UserError(f"{origin}: not valid gin syntax: {_one_line(error)}") from error
+
+
+def _binding(parsed: config_parser.BindingStatement, origin: str, trusted: bool) -> Statement:
+    scope, selector = parsed.scope, parsed.selector
+    if scope and not parsed.arg_name:  # a macro's scope is part of its name
+        scope, selector = "", f"{scope}/{selector}"
+    line = "" if origin.startswith("--") else f":{parsed.location.line_num}"
+    return Statement(
+        origin + line, trusted, scope or "", selector, parsed.arg_name or "", parsed.value
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def values(value: Any) -> Iterator[Any]:
+    """The references, macros and literals inside a value."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from values(key)
+            yield from values(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from values(item)
+    else:
+        yield value

@@ -1,1 +1,0 @@
-"""Parameters, FLOPs, and what each device of a mesh holds: `mtf_synthesizer cost`."""

@@ -1,0 +1,212 @@
+"""Makes offline caches of tasks by seqio's own Apache Beam pipeline.
+
+A cache holds what a task's preprocessors up to its `seqio.CacheDatasetPlaceholder()` make of its
+data, mostly token ids. Only this module uses Beam, which is not installed by default.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import apache_beam as beam
+import seqio
+import tensorflow.compat.v1 as tf
+from absl import flags
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from seqio import beam_utils
+from seqio.scripts import cache_tasks_main
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.config.request import Configuration
+from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.upstream import caches, data_folder, session
+from mtf_synthesizer.upstream.tasks import T5_TASKS, check_task, remember_cache
+from mtf_synthesizer.upstream.vocabulary import BYTES, choice, choose
+
+# What DirectRunner comes to: by that name Beam first downloads another runner's program.
+LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+
+
+def make(
+    tasks: Sequence[str],
+    output_cache_dir: str,
+    wanted: Configuration,
+    *,
+    pipeline_options: Sequence[str] = (),
+    min_shards: int = 64,
+    overwrite: bool = False,
+    verbose: bool = False,
+) -> list[str]:
+    """Caches all splits of tasks, and waits until that is done.
+
+    Args:
+      tasks: seqio tasks, and mixtures for those of their tasks that can be cached.
+      output_cache_dir: where a folder for each task is made; with workers on other machines a
+        place that they can write to.
+      wanted: the vocabulary, the data and the modules that register the tasks.
+      pipeline_options: Beam's own flags; the runner is LOCAL_RUNNER unless one is given.
+      min_shards: files of each split, at least.
+      overwrite: whether caches that are there are replaced.
+      verbose: whether Beam and TensorFlow log.
+
+    Returns:
+      The folders of the caches.
+
+    Raises:
+      names.UserError: a task is unknown, can't be cached, has no data or has a cache, or an option
+        is wrong. Nothing was changed then.
+    """
+    loading.set_log_levels(verbose)
+    output_cache_dir = _from_anywhere(output_cache_dir)
+    wanted = dataclasses.replace(
+        wanted,
+        vocabulary=wanted.vocabulary and _from_anywhere(wanted.vocabulary),
+        tfds_data_dir=wanted.tfds_data_dir and _from_anywhere(wanted.tfds_data_dir),
+    )
+    with loading.without_messages(not verbose), session.with_tasks(wanted):
+        chosen = list({task.name: task for name in tasks for task in _cacheable(name)}.values())
+        folders = {task.name: caches.folder(output_cache_dir, task) for task in chosen}
+        for folder in folders.values():
+            _check_free(folder, overwrite)
+        pipeline = _pipeline(pipeline_options)
+        for name, folder in folders.items():
+            if tf.io.gfile.exists(folder):
+                tf.io.gfile.rmtree(folder)
+            remember_cache(name, folder)
+        _parse_flags(min_shards)
+        modules = [*wanted.modules, *({T5_TASKS} & set(sys.modules))]
+        with _workers_prepared(wanted), pipeline:
+            cache_tasks_main.run_pipeline(
+                pipeline,
+                [re.escape(name) for name in folders],
+                output_cache_dir,
+                modules_to_import=modules,
+            )
+    return list(folders.values())
+
+
+def _from_anywhere(path: str) -> str:
+    """The path that means the same to a worker in another working directory."""
+    return path if path == BYTES or "://" in path else os.path.abspath(path)
+
+
+def _cacheable(name: str) -> list[seqio.Task]:
+    """The tasks of a task or mixture that can be cached, all of whose data is there."""
+    check_task(name)
+    tasks = caches.cacheable(name)
+    for task in tasks:
+        for split in data_folder.splits(task.name):
+            try:
+                task.source.list_shards(split)
+            except Exception as error:  # of tensorflow_datasets or a file system
+                raise errors.UserError(
+                    f"{task.name}: the data of its split {split!r} can't be read "
+                    f"({type(error).__name__}: {' '.join(str(error).split())[:200]}). Prepare it "
+                    "with `mtf_synthesizer data prepare` and give its folder: --tfds_data_dir"
+                ) from error
+    return tasks
+
+
+def _check_free(folder: str, overwrite: bool) -> None:
+    """Raises a UserError if a folder holds something that is not to be replaced."""
+    if not tf.io.gfile.exists(folder) or (overwrite and caches.is_cache(folder)):
+        return
+    if not caches.is_cache(folder):
+        raise errors.UserError(f"{folder} is there, but it is no cache: give another folder")
+    finished = tf.io.gfile.exists(os.path.join(folder, caches.COMPLETED))
+    state = "a cache" if finished else "a cache that was not finished, or is still being made"
+    raise errors.UserError(f"{folder} holds {state}: --overwrite replaces it")
+
+
+def _pipeline(arguments: Sequence[str]) -> beam.Pipeline:
+    """A pipeline with Beam's options.
+
+    Raises:
+      names.UserError: an unknown runner, or an option that neither Beam nor a cluster can know.
+    """
+    options = PipelineOptions(list(arguments))
+    known = _parsed(options)
+    standard = options.view_as(StandardOptions)
+    if standard.runner is None:
+        _check_known(options, known)
+        standard.runner = LOCAL_RUNNER
+    try:
+        return beam.Pipeline(options=options)
+    except (ImportError, ValueError) as error:
+        raise errors.UserError(f"--pipeline_options: {' '.join(str(error).split())}") from error
+
+
+def _parsed(options: PipelineOptions) -> dict[str, Any]:
+    """All options that Beam knows; argparse would end the program with all of them as its usage."""
+    shown = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(shown):
+            return options.get_all_options()
+    except SystemExit as error:
+        reason = shown.getvalue().rpartition("error: ")[2].strip()
+        raise errors.UserError(f"--pipeline_options: {reason}") from error
+
+
+def _check_known(options: PipelineOptions, known: Iterable[str]) -> None:
+    """A cluster has options of its own, but a misspelt --runner must not mean this machine."""
+    for option in sorted(set(options.get_all_options(retain_unknown_options=True)) - set(known)):
+        raise errors.UserError(
+            f"--pipeline_options: unknown option --{option}.{errors.suggestion(option, known)}"
+        )
+
+
+def _parse_flags(min_shards: int) -> None:
+    """seqio's pipeline takes some of its settings from the flags of its script."""
+    flags.FLAGS(["cache", f"--min_shards={min_shards}"])
+
+
+@contextlib.contextmanager
+def _workers_prepared(wanted: Configuration) -> Iterator[None]:
+    """Inside, seqio's pipeline has its workers choose the vocabulary and the data, too.
+
+    Its steps can do something first in each process, but its script has no way to say what.
+    """
+    setup = functools.partial(prepare_worker, choice(), wanted.tfds_data_dir)
+    original = beam_utils.PreprocessTask
+    beam_utils.PreprocessTask = functools.partial(original, setup_fn=setup)
+    try:
+        yield
+    finally:
+        beam_utils.PreprocessTask = original
+
+
+def prepare_worker(vocabulary: str, tfds_data_dir: str | None) -> None:
+    """Runs in every process of the pipeline before a task is read there."""
+    if choice() != vocabulary:
+        choose(vocabulary)
+    data_folder.read_from(tfds_data_dir)
+
+
+def describe(folder: str) -> str:
+    """A line for each split of a cache: examples, tokens and files."""
+    lines = [folder]
+    for path in sorted(tf.io.gfile.glob(seqio.get_cached_stats_path(folder, "*"))):
+        split = os.path.basename(path).split(".")[1]
+        stats, info = _read(path), _read(seqio.get_cached_info_path(folder, split))
+        tokens = [
+            f"{count:,} tokens of {feature.removesuffix('_tokens')}"
+            for feature, count in stats.items()
+            if feature.endswith("_tokens") and not feature.endswith("max_tokens") and count
+        ]
+        parts = [f"{stats['examples']:,} examples", *tokens, f"{info['num_shards']} files"]
+        lines.append(f"  {split}: {', '.join(parts)}")
+    return "\n".join(lines)
+
+
+def _read(path: str) -> dict[str, Any]:
+    with tf.io.gfile.GFile(path) as file:
+        return json.load(file)

@@ -1,0 +1,180 @@
+"""Decodes the test sets of a whole benchmark, each of them once."""
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import seqio
+import tensorflow_datasets as tfds
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.config import request
+from mtf_synthesizer.config.request import TASK_MODULES
+from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.files.records import parse
+from mtf_synthesizer.inference import predict
+from mtf_synthesizer.inference import records as decoding
+from mtf_synthesizer.submissions.layout import Benchmark, File
+from mtf_synthesizer.upstream import session
+from mtf_synthesizer.upstream.examples import ExampleSet, example_sets
+from mtf_synthesizer.upstream.tasks import check_task
+
+SETTINGS = "settings.json"
+
+
+def predict_benchmark(
+    model_dir: str | os.PathLike[str],
+    benchmark: Benchmark,
+    *,
+    output: str | os.PathLike[str],
+    tasks: Sequence[str] = (),
+    split: str = "test",
+    checkpoint: str | int = "latest",
+    batch_size: int | None = None,
+    examples: int | None = None,
+    gin_files: Sequence[str] = (),
+    gin_params: Sequence[str] = (),
+    modules: Sequence[str] = TASK_MODULES,
+    vocabulary: str | None = None,
+    tfds_data_dir: str | None = None,
+    verbose: bool = False,
+) -> dict[str, Any]:
+    """Decodes a split of every task of a benchmark, whether the task has metrics or not.
+
+    Writes output/<task>.jsonl for each, as `prediction.predict` does, once the task is finished:
+    called again, it goes on with the tasks that have no file. output/settings.json says what
+    decoded them.
+
+    Args:
+      benchmark: the leaderboard.
+      output: folder of the predictions.
+      tasks: only these, by the names of tasks or of the benchmark's files.
+
+    The other arguments are those of `runner.evaluate`.
+
+    Returns:
+      model_dir, step, output and examples (the number of those decoded by this call).
+
+    Raises:
+      names.UserError: a name, file, binding, split or checkpoint is wrong, data of a task is not
+        there, or the folder holds predictions of another checkpoint or with other settings.
+    """
+    saving.check_folder(output)
+    wanted = request.for_model(model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir)
+    chosen = predict.chosen_checkpoint(model_dir, checkpoint)
+    folder = paths.of(output)
+    settings = {
+        "benchmark": benchmark.name,
+        "step": chosen.step,
+        "checkpoint": chosen.fingerprint,
+        "split": split,
+        "examples": examples,
+        "gin_files": [str(file) for file in gin_files],
+        "gin_params": list(gin_params),
+    }
+    _check_settings(folder, settings)
+    left = _without_predictions(folder, benchmark.tasks(tasks))
+    decoded = 0
+    with session.configured(wanted, verbose):
+        _check_data(left, split)
+        trained = session.build(model_dir)
+        saving.write_json(folder / SETTINGS, settings)
+        for task in left:
+            (each,) = example_sets(task, split, trained, examples)
+            _check_identity(each, benchmark.file(task))
+            size = batch_size or trained.batch_size
+            outputs = predict.decoded(model_dir, each, trained, size, chosen)
+            records = decoding.records(each, outputs, split, chosen)
+            decoding.write_lines(_path(folder, task), records)
+            decoded += len(records)
+    return {
+        "model_dir": str(model_dir),
+        "step": chosen.step,
+        "output": str(output),
+        "examples": decoded,
+    }
+
+
+def _path(folder: paths.Path, task: str) -> paths.Path:
+    return folder / f"{task}.jsonl"
+
+
+def _without_predictions(folder: paths.Path, tasks: Iterable[str]) -> list[str]:
+    """The tasks that are left to decode; says which others are kept."""
+    left = []
+    for task in tasks:
+        if _path(folder, task).exists():
+            print(f"{task}: kept, {_path(folder, task)} is there", flush=True)
+        else:
+            left.append(task)
+    return left
+
+
+def _check_settings(folder: paths.Path, wanted: dict[str, Any]) -> None:
+    """Raises a UserError if the folder holds predictions that were made otherwise."""
+    path = folder / SETTINGS
+    if not paths.matching(folder, "*.jsonl"):
+        return
+    try:
+        found = parse(path.read_text("utf-8"))
+        changed = [
+            f"{name} {found.get(name)}" for name in wanted if found.get(name) != wanted[name]
+        ]
+    except (OSError, ValueError, AttributeError) as error:
+        raise errors.UserError(
+            f"{folder} holds .jsonl files, but no {SETTINGS} that says what they are ({error}): "
+            "choose another --output"
+        ) from error
+    if changed:
+        raise errors.UserError(
+            f"{folder} holds predictions made otherwise, with {', '.join(changed)}: choose another "
+            "--output, or the same settings"
+        )
+
+
+def _check_data(tasks: Iterable[str], split: str) -> None:
+    """Raises a UserError that names every task whose split is not in the folder of data.
+
+    Nothing is checked without a folder: tensorflow_datasets then downloads what it lacks.
+    """
+    lacking = []
+    for task in tasks:
+        check_task(task)
+        source = seqio.TaskRegistry.get(task).source
+        if isinstance(source, seqio.TfdsDataSource) and not _is_there(source.tfds_dataset, split):
+            lacking.append(f"{task} ({source.tfds_dataset.name})")
+    if lacking:
+        raise errors.UserError(
+            f"--tfds_data_dir has no split {split!r} for {len(lacking)} of the tasks: "
+            f"{', '.join(lacking)}. Add it with `mtf_synthesizer data prepare`, or choose others "
+            "with --tasks"
+        )
+
+
+def _is_there(loader: seqio.utils.LazyTfdsLoader, split: str) -> bool:
+    if loader.data_dir is None:
+        return True
+    directory = paths.of(loader.data_dir) / loader.name.replace(":", "/")
+    if not (directory / "dataset_info.json").exists():
+        return False
+    return split in tfds.builder_from_directory(directory).info.splits
+
+
+def _check_identity(each: ExampleSet, file: File) -> None:
+    """Says how many examples there are; raises a UserError if they can't be told apart.
+
+    T5's tasks keep the identities of the official files, under names that `file` knows. They are
+    not made up from the place in the split, which need not be the official order.
+    """
+    fields = (file.identities.field, *file.identities.parents)
+    lacking = [field for field in fields if any(field not in row for row in each.rows)]
+    if lacking:
+        raise errors.UserError(
+            f"the task {each.task.name} gives examples without {', '.join(lacking)}, which says "
+            f"which of the official ones they are; {file.name} can't be made from it"
+        )
+    found, wanted = len(each.rows), file.identities.count
+    official = "" if found == wanted else f" (the official test set has {wanted})"
+    print(f"{each.task.name}: {found} examples{official} ...", flush=True)

@@ -1,0 +1,247 @@
+"""Decodes the lines of a text file, in their order, and writes them down while it goes on."""
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+import tqdm
+from mesh_tensorflow.transformer import utils
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.config import request
+from mtf_synthesizer.config.request import TASK_MODULES
+from mtf_synthesizer.inference import predict, text_lines
+from mtf_synthesizer.runtime import progress
+from mtf_synthesizer.upstream import session, tasks
+from mtf_synthesizer.upstream.model import Model
+from mtf_synthesizer.upstream.vocabulary import EOS
+
+# What a model reads after a line, by its type: a language model goes on with an open end.
+_ENDS: Mapping[str, list[int]] = {
+    "bitransformer": [EOS],
+    "delimited_lm": [EOS],
+    "lm": [],
+}
+_NAMED = 5  # numbers of lines in a message
+
+
+def predict_lines(
+    model_dir: str | os.PathLike[str],
+    lines: text_lines.Lines,
+    *,
+    output: str | os.PathLike[str],
+    checkpoint: str | int = "latest",
+    batch_size: int | None = None,
+    gin_files: Sequence[str] = (),
+    gin_params: Sequence[str] = (),
+    modules: Sequence[str] = TASK_MODULES,
+    vocabulary: str | None = None,
+    show_progress: bool = True,
+    verbose: bool = False,
+) -> dict[str, Any]:
+    """Decodes a text line by line: line n of the output is what the model makes of line n.
+
+    An empty line stays empty. A line of more tokens than the model's inputs may have is cut. The
+    output is written after every batch, under another name until it is complete: the same call
+    goes on with an attempt that was interrupted.
+
+    Args:
+      lines: what is decoded, as the model's task gives it to the model, prefixes included.
+      output: the file to write, which must not be there.
+      show_progress: whether a bar is shown.
+
+    The other arguments are those of `evaluate`.
+
+    Returns:
+      model_dir, step, output, examples (the number of lines) and empty (how many of them), cut
+      (numbers of the lines that were, from 1), decoded (how many by this call).
+
+    Raises:
+      names.UserError: a name, file, binding or checkpoint is wrong, the text is not UTF-8, or
+        the output was begun otherwise.
+    """
+    wanted = request.for_model(model_dir, gin_files, gin_params, modules, vocabulary)
+    chosen = predict.chosen_checkpoint(model_dir, checkpoint)
+    with session.configured(wanted, verbose):
+        trained = session.build(model_dir)
+        errors.check("type of model for --input", trained.model_type, _ENDS)
+        tasks.check_vocabulary(tasks.configured_task(), model_dir)
+        encoder = Encoder.of(trained)
+        seen = survey(lines, encoder)
+        made_by = text_lines.made_by(lines, chosen.fingerprint, gin_files, gin_params)
+        out = text_lines.Output(output, made_by)
+        size = batch_size or trained.batch_size
+        decode = _decoder(model_dir, trained, encoder, seen.longest, size, chosen.path)
+        with _bar(seen.count, out.done, show_progress) as bar, out:
+            decoded = _write(out, lines, decode, size, bar)
+    return {
+        "model_dir": str(model_dir),
+        "step": chosen.step,
+        "output": str(output),
+        "examples": seen.count,
+        "decoded": decoded,
+        "empty": seen.empty,
+        "cut": seen.cut,
+    }
+
+
+def describe(result: Mapping[str, Any]) -> str:
+    """What `predict_lines` has done, in a few sentences."""
+    found = [f"{result['examples']} lines of step {result['step']} written to {result['output']}"]
+    if result["decoded"] < result["examples"] - result["empty"]:
+        found.append(f"{result['decoded']} of them now, the others by an earlier attempt")
+    if result["empty"]:
+        found.append(f"empty, and so in the output: {result['empty']}")
+    if result["cut"]:
+        shown = ", ".join(map(str, result["cut"][:_NAMED]))
+        more = len(result["cut"]) - _NAMED
+        found.append(
+            f"cut to the model's inputs: {len(result['cut'])} (line {shown}"
+            f"{f' and {more} more' if more > 0 else ''}; --gin_param 'inputs_length = ...' sets "
+            "another length)"
+        )
+    return "; ".join(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """How a line becomes tokens.
+
+    Attributes:
+      vocabulary: of the inputs.
+      ends: ids after the line.
+      limit: the most tokens, ends included.
+    """
+
+    vocabulary: Any
+    ends: Sequence[int]
+    limit: int
+
+    @classmethod
+    def of(cls, model: Model) -> "Encoder":
+        vocabulary = utils.inputs_vocabulary(model.vocabulary)
+        return cls(vocabulary, _ENDS[model.model_type], model.sequence_length["inputs"])
+
+    def ids(self, line: str) -> list[int]:
+        """The tokens of a line, as many as there are."""
+        return [*self.vocabulary.encode(line), *self.ends]
+
+    def row(self, line: str, length: int) -> np.ndarray:
+        """int32 [length]: the tokens, cut but for their end, or filled with 0."""
+        ids = self.ids(line)
+        if len(ids) > length:
+            ids = [*ids[: length - len(self.ends)], *self.ends]
+        return np.array(ids + [0] * (length - len(ids)), np.int32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What is known of a text before it is decoded.
+
+    Attributes:
+      count, empty: lines, and how many of them have nothing in them.
+      cut: numbers of the lines that are too long.
+      longest: tokens of the longest line, once it is cut.
+    """
+
+    count: int
+    empty: int
+    cut: list[int]
+    longest: int
+
+
+def survey(lines: Iterable[str], encoder: Encoder) -> Survey:
+    """Reads a text once."""
+    count = empty = longest = 0
+    cut = []
+    for count, line in enumerate(lines, 1):
+        size = len(encoder.ids(line)) if line else 0
+        empty += not line
+        longest = max(longest, min(size, encoder.limit))
+        if size > encoder.limit:
+            cut.append(count)
+    return Survey(count, empty, cut, longest)
+
+
+Decode = Callable[[Iterable[str]], Iterator[str]]
+
+
+def _decoder(
+    model_dir: str | os.PathLike[str],
+    trained: Model,
+    encoder: Encoder,
+    length: int,
+    batch_size: int,
+    checkpoint: str,
+) -> Decode:
+    """A function from texts to what the model makes of each, in batches."""
+
+    def decode(texts: Iterable[str]) -> Iterator[str]:
+        lengths = {**trained.sequence_length, "inputs": length}
+        model = predict.decoding_model(model_dir, trained, lengths, batch_size)
+        rows = (encoder.row(text, length) for text in texts)
+        outputs = utils.decode(
+            predict.FittingEstimator(model.estimator),
+            _input_fn(rows, batch_size, length),
+            model.vocabulary,
+            checkpoint_path=checkpoint,
+        )
+        with contextlib.closing(outputs):
+            for output in outputs:
+                yield tf.compat.as_text(output)
+
+    return decode
+
+
+def _input_fn(
+    rows: Iterator[np.ndarray], batch_size: int, length: int
+) -> Callable[[Mapping[str, Any]], tf.data.Dataset]:
+    """An Estimator input function that reads rows as they are needed, and pads the last batch."""
+
+    def batches() -> Iterator[dict[str, np.ndarray]]:
+        while batch := list(itertools.islice(rows, batch_size)):
+            padding = [np.zeros(length, np.int32)] * (batch_size - len(batch))
+            yield {"inputs": np.stack([*batch, *padding])}
+
+    def dataset(params: Mapping[str, Any]) -> tf.data.Dataset:
+        del params
+        signature = {"inputs": tf.TensorSpec([batch_size, length], tf.int32)}
+        return tf.data.Dataset.from_generator(batches, output_signature=signature)
+
+    return dataset
+
+
+def _write(
+    out: text_lines.Output, lines: text_lines.Lines, decode: Decode, batch_size: int, bar: Any
+) -> int:
+    """Writes a line for each that is left; the number of those that were decoded."""
+    # Two readers, because TensorFlow asks for what it decodes next in a thread of its own.
+    outputs = decode(line for line in itertools.islice(lines, out.done, None) if line)
+    decoded = 0
+    for line in itertools.islice(lines, out.done, None):
+        out.write(next(outputs) if line else "")
+        decoded += bool(line)
+        bar.update(1)
+        if line and decoded % batch_size == 0:
+            out.flush()
+    return decoded
+
+
+def _bar(total: int, done: int, shown: bool) -> Any:
+    """A bar with lines per second and time left."""
+    return tqdm.tqdm(
+        total=total,
+        initial=done,
+        unit="line",
+        disable=not shown,
+        dynamic_ncols=True,
+        mininterval=0.1 if sys.stderr.isatty() else progress.SECONDS_BETWEEN_LINES,
+    )

@@ -1,0 +1,96 @@
+"""Rows of decoded examples: identities, predictions and the metrics of them."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtf_synthesizer.files import saving
+from mtf_synthesizer.inference import scoring
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.tasks.metrics import of
+from mtf_synthesizer.upstream.examples import ExampleSet
+
+# Fields of an example that say which one it is; official submissions are joined by them.
+_IDENTITY = re.compile(r"^(idx|id|index|guid)([/_].*)?$")
+
+
+_NO_TARGET = (b"<unk>", b"")  # the first is what T5's preprocessors make of the label -1
+
+
+def metrics(examples: ExampleSet, outputs: list[str]) -> scoring.Scores:
+    """The task's metrics of the decoded text against the true targets."""
+    return scoring.of_predictions(
+        of(examples.task), _targets(examples), _postprocessed(examples, outputs)
+    )
+
+
+def records(
+    examples: ExampleSet, outputs: list[str], split: str, checkpoint: Checkpoint
+) -> list[dict[str, Any]]:
+    """One dictionary for each example: see `runner.predict`."""
+    made_by = {"step": checkpoint.step, "checkpoint": checkpoint.fingerprint}
+    predictions = _postprocessed(examples, outputs)
+    targets = _targets(examples)
+    found = []
+    for index, (row, output, prediction) in enumerate(
+        zip(examples.rows, outputs, predictions, strict=True)
+    ):
+        record = {"task": examples.task.name, "split": split, **made_by, "index": index}
+        record |= {k: _plain(v) for k, v in row.items() if _IDENTITY.match(k) and k != "index"}
+        record |= {"output": output, "prediction": _plain(prediction)}
+        if targets:
+            record["target"] = _plain(targets[index])
+        found.append(record)
+    return found
+
+
+def _postprocessed(examples: ExampleSet, outputs: list[str]) -> list[Any]:
+    return [
+        examples.task.postprocess_fn(output, example=row, is_target=False)
+        for output, row in zip(outputs, examples.rows, strict=True)
+    ]
+
+
+def _targets(examples: ExampleSet) -> list[Any]:
+    """What the metrics compare with; empty where the split has no targets."""
+    if any("targets_pretokenized" not in row for row in examples.rows):
+        return []
+    return [
+        examples.task.postprocess_fn(
+            tf.compat.as_text(row["targets_pretokenized"]), example=row, is_target=True
+        )
+        for row in examples.rows
+    ]
+
+
+def has_labels(examples: ExampleSet) -> bool:
+    """Whether the targets say anything: official test splits have T5's signs of missing labels."""
+    texts = [row.get("targets_pretokenized") for row in examples.rows]
+    if any(text is None for text in texts):  # made of the inputs, as in span corruption
+        return True
+    if all(text in _NO_TARGET for text in texts):
+        return False
+    return not all(scoring.says_nothing(target) for target in _targets(examples))
+
+
+def _plain(value: Any) -> Any:
+    """NumPy values and bytes as what JSON knows."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def write_lines(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes JSON lines, replacing the file only once it is complete."""
+    saving.write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

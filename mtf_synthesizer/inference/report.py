@@ -1,0 +1,210 @@
+"""The document that `evaluate` writes: rows of several evaluations, averages, the best steps."""
+
+import importlib.metadata
+import itertools
+import json
+import math
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.files import paths, records
+from mtf_synthesizer.inference import averages
+from mtf_synthesizer.model_folder import metric_order
+
+Row = Mapping[str, Any]
+Report = dict[str, Any]
+
+# What a score may depend on. Not all of them need be installed.
+PACKAGES = (
+    "mtf_synthesizer",
+    "tensorflow",
+    "mesh-tensorflow",
+    "t5",
+    "seqio",
+    "seqio-nightly",
+    "sacrebleu",
+    "sacremoses",
+    "rouge-score",
+    "scikit-learn",
+    "scipy",
+    "pycocoevalcap",
+)
+# Two rows that are equal in these and in whether there is a loss are of the same evaluation.
+_SETTINGS = ("step", "checkpoint", "limit", "decoding")
+_MOST = 2**63  # JSON has numbers that no mean can be taken of
+
+
+def versions() -> dict[str, str]:
+    """Releases of Python and of the packages named above."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def read(
+    path: str | os.PathLike[str],
+    task: str,
+    split: str,
+    model_dir: str | os.PathLike[str] | None,
+) -> Report | None:
+    """The report that a further evaluation is added to; None if there is no file.
+
+    Args:
+      path: of the file.
+      task, split: what the report must be of.
+      model_dir: the model it must be of; None if it lies in the folder of the model, which may
+        have been moved with it.
+
+    Raises:
+      names.UserError: the file is something else, and would be lost.
+    """
+    if not paths.of(path).exists():
+        return None
+    wanted = {"task": task, "split": split}
+    if model_dir is not None:
+        wanted["model_dir"] = str(model_dir)
+    try:
+        report = records.parse(paths.of(path).read_text("utf-8"))
+        found = {name: report[name] for name in wanted}
+        if not all(map(_is_row, report["results"])):
+            raise TypeError("results are no rows with task, step and metrics")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise errors.UserError(
+            f"{path} is no report of an evaluation ({type(error).__name__}: {error}): remove it or "
+            "choose another file with --output"
+        ) from error
+    for name, value in wanted.items():
+        if found[name] != value:
+            raise errors.UserError(
+                f"{path} is the report of another evaluation: {name} {found[name]}, not {value}. "
+                "Remove it or choose another file with --output"
+            )
+    return report
+
+
+def _is_row(row: Any) -> bool:
+    """Whether a row can be put beside others: best steps and averages are taken of all."""
+    numbers = all(map(_is_number, row["metrics"].values()))
+    return isinstance(row["task"], str) and type(row["step"]) is int and numbers
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < _MOST)
+
+
+def merged(before: Report | None, report: Report) -> Report:
+    """A report with the rows of an earlier one, but for those that were evaluated again."""
+    if before is None:
+        return report
+    again = {_identity(row) for row in report["results"]}
+    made_with = {
+        name: before[name]
+        for name in ("versions", "vocabulary")
+        if name in before and before[name] != report[name]
+    }
+    kept = [made_with | row for row in before["results"] if _identity(row) not in again]
+    rows = sorted([*kept, *report["results"]], key=lambda row: row["step"])
+    return summed_up(report, rows)
+
+
+def summed_up(header: Report, rows: Sequence[Row]) -> Report:
+    """A report of these rows: results, averages of benchmarks, and the best of several steps."""
+    of_benchmarks = _averages(rows)
+    return header | {
+        "results": list(rows),
+        "averages": of_benchmarks,
+        "best": _best(rows, of_benchmarks),
+    }
+
+
+def _settings(row: Row) -> tuple[str, ...]:
+    return (*(json.dumps(row.get(name)) for name in _SETTINGS), str("loss" in row))
+
+
+def _identity(row: Row) -> tuple[str, ...]:
+    return (row["task"], *_settings(row))
+
+
+def _averages(rows: Iterable[Row]) -> list[Report]:
+    """Averages of the rows that were made alike."""
+    found: list[Report] = []
+    for _, alike in _grouped(rows, _settings):
+        made = {name: alike[0].get(name) for name in _SETTINGS}
+        scores = {row["task"]: row["metrics"] for row in alike}
+        found += [made | average for average in averages.averages(scores)]
+    return found
+
+
+def _best(rows: Sequence[Row], of_benchmarks: Sequence[Row]) -> list[Report]:
+    """For each task evaluated at several steps the best one by its first metric."""
+    found: list[Report] = []
+    for _, alike in _grouped(rows, lambda row: (row["task"], *_settings(row)[2:])):
+        metric = next(iter(alike[0]["metrics"]), None)
+        values = {row["step"]: row["metrics"][metric] for row in alike if metric in row["metrics"]}
+        found += _best_step(alike[0]["task"], metric, values)
+    for _, alike in _grouped(of_benchmarks, lambda row: (row["benchmark"], *_settings(row)[2:])):
+        values = {row["step"]: row["value"] for row in alike}
+        found += _best_step(alike[0]["benchmark"], "average", values)
+    return found
+
+
+def _best_step(task: str, metric: str | None, values: Mapping[int, float]) -> list[Report]:
+    """The earliest of the best steps; nothing where there is no choice, NaN being none."""
+    values = {step: value for step, value in values.items() if not math.isnan(value)}
+    if metric is None or len(values) < 2:
+        return []
+    chosen = min if metric in metric_order.LOWER else max
+    step = chosen(sorted(values), key=lambda step: values[step])
+    return [{"task": task, "metric": metric, "step": step, "value": values[step]}]
+
+
+def _grouped(rows: Iterable[Row], key: Any) -> list[tuple[Any, list[Row]]]:
+    """Rows of the same key, in the order in which the keys occur first."""
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return list(groups.items())
+
+
+def describe(report: Report) -> str:
+    """The report as text for a terminal: a line for each row, averages, best steps and notes."""
+    rows = report["results"]
+    width = max([len("task"), *(len(row["task"]) for row in rows)])
+    lines = [f"{'step':>8}  {'task':<{width}} {'examples':>8}  metrics"]
+    lines += [_line(row, width) for row in rows]
+    lines += [_average_line(average) for average in report.get("averages", ())]
+    lines += [
+        f"best of {best['task']}: step {best['step']}, {best['metric']} {best['value']:.4g}"
+        for best in report.get("best", ())
+    ]
+    signatures = (row.get("signatures", {}).items() for row in rows)
+    lines += _once(f"{name}: {text}" for name, text in itertools.chain(*signatures))
+    lines += _once(f"note: {row['task']}: {note}" for row in rows for note in row.get("notes", ()))
+    lines += [f"left out: {why}" for why in report.get("left_out", {}).values()]
+    return "\n".join(lines)
+
+
+def _line(row: Row, width: int) -> str:
+    shown = {**row["metrics"], **{k: row[k] for k in ("loss", "token_accuracy") if k in row}}
+    # Some count a little for nothing: 5e-20.
+    values = "  ".join(f"{k} {v if abs(v) > 1e-4 else 0:.4g}" for k, v in shown.items())
+    return f"{row['step']:>8}  {row['task']:<{width}} {row['examples']:>8}  {values}"
+
+
+def _average_line(average: Row) -> str:
+    missing = ", ".join(average["missing"])
+    return (
+        f"{average['step']:>8}  {average['benchmark']} average {average['value']:.2f} of "
+        f"{', '.join(average['tasks'])}" + (f"; missing: {missing}" if missing else "")
+    )
+
+
+def _once(lines: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(lines))

@@ -1,0 +1,186 @@
+"""A text whose lines are read one by one, and the file of what is made of each; no TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any, Self
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.config.gin_files import own_digest
+from mtf_synthesizer.files import paths, saving
+
+STANDARD_INPUT = "-"
+# Object stores know no appending: what is there is written once more with what is added.
+_SECONDS_BETWEEN_UPLOADS = 60.0
+
+
+def check(source: str, output: str) -> None:
+    """Answers mistakes before the model is loaded.
+
+    Args:
+      source: a file, or "-".
+      output: the file to write.
+
+    Raises:
+      names.UserError: there is nothing to read, or the output can't be written or is there.
+    """
+    if source != STANDARD_INPUT and not paths.of(source).is_file():
+        raise errors.UserError(f"--input {source}: no such file. Give a text file, or - to pipe in")
+    saving.check_file(output)
+    if paths.of(output).exists():
+        raise errors.UserError(f"--output {output} is there: remove it, or choose another file")
+
+
+@contextlib.contextmanager
+def opened(source: str) -> Iterator[Lines]:
+    """The lines of a file, or of standard input, which is kept in a file meanwhile."""
+    if source != STANDARD_INPUT:
+        yield Lines(paths.of(source), source)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(folder) / "lines"
+        with open(copy, "wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield Lines(copy, "standard input")
+
+
+class Lines:
+    """The lines of a text file, without the blanks around them, read anew by every iteration.
+
+    Args:
+      path: of the file.
+      shown: what it is called in messages.
+    """
+
+    def __init__(self, path: paths.Path, shown: str):
+        self._path, self._shown = path, shown
+
+    def __iter__(self) -> Iterator[str]:
+        with self._path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield line.decode("utf-8-sig").strip()
+                except UnicodeDecodeError as error:
+                    raise errors.UserError(
+                        f"{self._shown}, line {number}: not UTF-8 text ({error.reason})"
+                    ) from error
+
+    def digest(self) -> str:
+        """Changes when the file does."""
+        digest = hashlib.sha256()
+        with self._path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+
+
+def made_by(
+    lines: Lines, checkpoint: str, gin_files: Sequence[str], gin_params: Sequence[str]
+) -> dict[str, Any]:
+    """What decides about the lines of an output.
+
+    Args:
+      lines: what is decoded.
+      checkpoint: its fingerprint.
+      gin_files, gin_params: changes to the model's configuration; of a user's file its text counts.
+    """
+    return {
+        "input": lines.digest(),
+        "checkpoint": checkpoint,
+        "gin_files": [own_digest(str(file)) or str(file) for file in gin_files],
+        "gin_params": list(gin_params),
+    }
+
+
+class Output:
+    """The file of results while it is made: OUTPUT.part, renamed to OUTPUT once it is complete.
+
+    Beside it OUTPUT.part.json says what makes it, so that it is only continued by the same.
+
+    Attributes:
+      done: number of lines that an interrupted attempt has left.
+
+    Args:
+      path: OUTPUT.
+      made_by: what decides about its lines.
+
+    Raises:
+      names.UserError: there is a beginning that was made otherwise.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], made_by: Mapping[str, Any]):
+        self._path = paths.of(path)
+        self._part = self._path.with_name(self._path.name + ".part")
+        self._record = self._part.with_name(self._part.name + ".json")
+        self._stack = contextlib.ExitStack()
+        self._file: IO[bytes] | None = None
+        self._between = _SECONDS_BETWEEN_UPLOADS if paths.is_remote(path) else 0.0
+        self._flushed = time.monotonic()
+        self._check(made_by)
+        saving.write_json(self._record, made_by)
+        self.done = self._keep_whole_lines()
+
+    def _check(self, made_by: Mapping[str, Any]) -> None:
+        if not self._part.exists() or not paths.size(self._part):
+            return  # an attempt that failed before its first line binds nobody
+        try:
+            found = json.loads(self._record.read_text("utf-8"))
+            differing = [name for name in made_by if found.get(name) != made_by[name]]
+        except (OSError, ValueError, AttributeError):
+            differing = ["what, is not known"]
+        if differing:
+            raise errors.UserError(
+                f"{self._part} is the beginning of other predictions (another "
+                f"{', '.join(differing)}): remove it, or choose another --output"
+            )
+
+    def _keep_whole_lines(self) -> int:
+        """Cuts off a line that was half written; the number of those before it."""
+        if not self._part.exists():
+            return 0
+        count = end = 0
+        with self._part.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    count, end = count + 1, end + len(line)
+        if end < paths.size(self._part):
+            self._cut_off(end)
+        return count
+
+    def _cut_off(self, end: int) -> None:
+        """Where it lies, if it can be: it may be as large as the disk and larger than memory."""
+        if isinstance(self._part, pathlib.Path):
+            os.truncate(self._part, end)
+        else:
+            saving.write_bytes(self._part, self._part.read_bytes()[:end])
+
+    def __enter__(self) -> Self:
+        self._file = self._stack.enter_context(self._part.open("ab"))
+        return self
+
+    def write(self, text: str) -> None:
+        """Adds a line; breaks inside of it become blanks."""
+        assert self._file is not None
+        self._file.write(" ".join(text.splitlines()).encode("utf-8") + b"\n")
+
+    def flush(self) -> None:
+        """Hands what was written to the file system: it outlives this process."""
+        assert self._file is not None
+        if time.monotonic() - self._flushed >= self._between:
+            self._file.flush()
+            self._flushed = time.monotonic()
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._stack.close()
+        if kind is None:
+            self._part.replace(self._path)
+            self._record.unlink()

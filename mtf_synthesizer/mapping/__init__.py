@@ -1,1 +1,0 @@
-"""What the attention of trained models looks like: `mtf_synthesizer maps`."""

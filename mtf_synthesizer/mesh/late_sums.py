@@ -1,0 +1,87 @@
+"""Operations whose gradients wait for their sum over devices.
+
+Where the batch is split, the gradient of a table is the sum of what each device adds to it. Mesh
+delays such a sum while terms are only added, so that they are added up on the device first, over
+the layers that share a tensor and over the parts of a batch that follow one another. The gradients
+of its `cast`, `exp` and products do not wait, although none needs the sum; those of these do.
+"""
+
+from __future__ import annotations
+
+import mtf_synthesizer.runtime.compat
+
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+
+
+def cast(x: mtf.Tensor, dtype: tf.DType) -> mtf.Tensor:
+    """`mtf.cast`."""
+    return x if x.dtype == dtype else _Cast(x, dtype).outputs[0]
+
+
+def exp(x: mtf.Tensor) -> mtf.Tensor:
+    """`mtf.exp`."""
+    return _Exp(x).outputs[0]
+
+
+def times(x: mtf.Tensor, factor: mtf.Tensor) -> mtf.Tensor:
+    """`x * factor`."""
+    if set(factor.shape.dims) - set(x.shape.dims):
+        return x * factor
+    return _Times([x, factor], x.shape).outputs[0]
+
+
+class _Cast(mtf.Operation):
+    def __init__(self, x: mtf.Tensor, dtype: tf.DType):
+        super().__init__([x], name="cast")
+        self._outputs = [mtf.Tensor(self, x.shape, dtype)]
+
+    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor]:
+        return [cast(grad_ys[0], self.inputs[0].dtype)]
+
+    def lower(self, lowering: mtf.Lowering) -> None:
+        output = self.outputs[0]
+        y = lowering.mesh_impl(self).slicewise_delay_allreduce(
+            lambda x: tf.cast(x, output.dtype), lowering.tensors[self.inputs[0]]
+        )
+        lowering.set_tensor_lowering(output, y)
+
+
+class _Exp(mtf.Operation):
+    def __init__(self, x: mtf.Tensor):
+        super().__init__([x], name="exp")
+        self._outputs = [mtf.Tensor(self, x.shape, x.dtype)]
+
+    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor]:
+        return [_product(grad_ys[0], self.outputs[0], self.outputs[0].shape)]
+
+    def lower(self, lowering: mtf.Lowering) -> None:
+        y = lowering.mesh_impl(self).slicewise(tf.exp, lowering.tensors[self.inputs[0]])
+        lowering.set_tensor_lowering(self.outputs[0], y)
+
+
+class _Times(mtf.EinsumOperation):
+    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor]:
+        x, factor = self.inputs
+        return [_product(grad_ys[0], factor, x.shape), _product(grad_ys[0], x, factor.shape)]
+
+
+def _product(x: mtf.Tensor, factor: mtf.Tensor, shape: mtf.Shape) -> mtf.Tensor:
+    return _Product([x, factor], shape).outputs[0]
+
+
+class _Product(mtf.EinsumOperation):
+    """x times a factor, before x is added up: devices that add to one sum have the same factor."""
+
+    def lower(self, lowering: mtf.Lowering) -> None:
+        mesh_impl, output = lowering.mesh_impl(self), self.outputs[0]
+        x, factor = (lowering.tensors[each] for each in self.inputs)
+        multiply, also_reduced = mtf.ops._einsum_helper(
+            [each.shape for each in self.inputs], output.shape, mesh_impl
+        )
+        if also_reduced or not isinstance(x, mtf.ops.LazyAllreduceSum):
+            super().lower(lowering)
+            return
+        y = mesh_impl.slicewise(multiply, x.laid_out_input, factor)
+        y = mtf.ops.LazyAllreduceSum(mesh_impl, y, x.mesh_axes, x.add_counter_fn)
+        lowering.set_tensor_lowering(output, y)

@@ -1,1 +1,0 @@
-"""The paper's tables, with ours beside them: `mtf_synthesizer report`."""

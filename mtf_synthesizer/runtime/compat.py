@@ -1,0 +1,289 @@
+"""What current TensorFlow no longer has and T5, Mesh-TensorFlow and the Estimator still need.
+
+And what current protobuf no longer has and tensorflow_datasets needs, and one fault of gin-config
+that stops any of them in a working directory with the wrong folders.
+
+`import mtf_synthesizer.compat` before anything imports t5, mesh_tensorflow or seqio. Each shim
+below names the symbol it stands for and the TensorFlow release that dropped it, and does nothing
+where the symbol exists, so importing this is safe on every supported release and more than once.
+No function body of any library is replaced, but `literal_paths` wraps those of TensorFlow that take
+folders for patterns. TPUs need TensorFlow 2.12 to 2.15, which still have the real TPU modules.
+"""
+
+import importlib
+import importlib.util
+import pathlib
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from mtf_synthesizer import literal_paths
+from mtf_synthesizer.errors import UserError
+
+OLDEST = (2, 12)
+NEWEST = (2, 21)
+# The release that setup.py asks for.
+DATASETS_REPAIR = "pip install --force-reinstall --no-deps tensorflow-datasets==4.9.3"
+
+
+class UnsupportedInstallationError(ImportError, UserError):
+    """The installed packages can't work together; the message says what to install."""
+
+
+def _load(name: str) -> Any:
+    return importlib.import_module(name)
+
+
+def _exists(name: str) -> bool:
+    """Whether module `name` is loaded or could be; imports its parent package, not itself."""
+    if name in sys.modules:
+        return True
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _removed(what: str, instead: str) -> Callable[..., NoReturn]:
+    def fail(*unused_args: Any, **unused_kwargs: Any) -> NoReturn:
+        raise NotImplementedError(f"{what} is not available here: {instead}")
+
+    return fail
+
+
+def _install_module(name: str, module: types.ModuleType) -> None:
+    """Makes `import name` and `from parent import leaf` find `module`."""
+    parent, _, leaf = name.rpartition(".")
+    sys.modules[name] = module
+    setattr(_load(parent), leaf, module)
+
+
+def _stand_in(name: str, **attributes: Any) -> None:
+    """Registers a small module under `name` unless the real one exists."""
+    if _exists(name):
+        return
+    module = types.ModuleType(name, f"Stand-in for {name}, made by {__name__}.")
+    vars(module).update(attributes)
+    _install_module(name, module)
+
+
+# Checks -----------------------------------------------------------------------------------------
+
+
+def check_tensorflow(version: str) -> None:
+    """Raises UnsupportedInstallationError unless `version` is of a supported TensorFlow."""
+    major, minor = (int(part) for part in version.split(".")[:2])
+    if OLDEST <= (major, minor) <= NEWEST:
+        return
+    oldest, newest = (".".join(map(str, release)) for release in (OLDEST, NEWEST))
+    raise UnsupportedInstallationError(
+        f"TensorFlow {version} is installed, but mtf_synthesizer works with {oldest} to {newest}: "
+        f"pip install 'tensorflow=={newest}.*' 'tensorflow-text=={newest}.*'"
+    )
+
+
+def check_datasets() -> None:
+    """Raises UnsupportedInstallationError if tensorflow_datasets is missing or incomplete.
+
+    What is left of the folder after a removal still imports, and fails much later.
+    """
+    spec = importlib.util.find_spec("tensorflow_datasets")
+    if spec is None:
+        raise UnsupportedInstallationError(
+            f"The module tensorflow_datasets is missing: {DATASETS_REPAIR}"
+        )
+    for folder in spec.submodule_search_locations or ():
+        if all((pathlib.Path(folder) / part).exists() for part in ("__init__.py", "core")):
+            return
+    raise UnsupportedInstallationError(
+        "The folder tensorflow_datasets is incomplete: the packages tensorflow-datasets and "
+        "tfds-nightly both write it, and removing one takes files of the other along. Repair it "
+        f"with: {DATASETS_REPAIR}"
+    )
+
+
+# Shims ------------------------------------------------------------------------------------------
+
+
+def restore_tensor_conversion() -> None:
+    """`framework.ops.register_tensor_conversion_function`, moved in TensorFlow 2.13.
+
+    Needed by mesh_tensorflow.tpu_variables.
+    """
+    ops = _load("tensorflow.python.framework.ops")
+    if hasattr(ops, "register_tensor_conversion_function"):
+        return
+    registry = _load("tensorflow.python.framework.tensor_conversion_registry")
+    ops.register_tensor_conversion_function = registry.register_tensor_conversion_function
+
+
+def restore_estimator_export() -> None:
+    """`tf_export.ESTIMATOR_API_NAME` and its entries in API_ATTRS, removed in TensorFlow 2.16.
+
+    Needed by tensorflow_estimator.python.estimator.estimator_export.
+    """
+    tf_export = _load("tensorflow.python.util.tf_export")
+    if hasattr(tf_export, "ESTIMATOR_API_NAME"):
+        return
+    tf_export.ESTIMATOR_API_NAME = "estimator"
+    for table, suffix in ((tf_export.API_ATTRS, ""), (tf_export.API_ATTRS_V1, "_v1")):
+        table["estimator"] = tf_export._Attributes(
+            f"_estimator_api_names{suffix}", f"_estimator_api_constants{suffix}"
+        )
+
+
+def restore_estimator_training() -> None:
+    """`tensorflow.python.distribute.estimator_training`, removed in TensorFlow 2.16.
+
+    The Estimator asks it on every call whether a distribute coordinator should run: no.
+    """
+    name = "tensorflow.python.distribute.estimator_training"
+    instead = "distribution strategies need TensorFlow 2.12 to 2.15"
+    functions = (
+        "init_run_config",
+        "train_and_evaluate",
+        "estimator_train",
+        "estimator_evaluate",
+    )
+    _stand_in(
+        name,
+        should_run_distribute_coordinator=lambda config: False,
+        **{function: _removed(f"{name}.{function}", instead) for function in functions},
+    )
+
+
+def restore_tpu_modules() -> None:
+    """`tpu.{session_support, tpu_embedding_gradient, tpu_embedding}`, removed in TensorFlow 2.16.
+
+    The TPUEstimator imports them but uses them on TPUs only; of tpu_embedding it compares classes.
+    """
+    _stand_in("tensorflow.python.tpu.session_support")
+    _stand_in("tensorflow.python.tpu.tpu_embedding_gradient")
+    name = "tensorflow.python.tpu.tpu_embedding"
+    optimizers = (
+        "AdagradParameters",
+        "AdamParameters",
+        "FtrlParameters",
+        "MomentumParameters",
+        "ProximalAdagradParameters",
+        "RMSPropParameters",
+        "StochasticGradientDescentParameters",
+    )
+    instead = "TPUs need TensorFlow 2.12 to 2.15"
+    _stand_in(
+        name,
+        **{
+            optimizer: type(optimizer, (), {"__init__": _removed(f"{name}.{optimizer}", instead)})
+            for optimizer in optimizers
+        },
+    )
+
+
+def restore_tpu_estimator() -> None:
+    """`tensorflow.python.tpu.{tpu_config, tpu_estimator}`, removed in TensorFlow 2.16.
+
+    mesh_tensorflow.transformer.utils imports them; the tensorflow-estimator wheel has the code.
+    """
+    for leaf in ("tpu_config", "tpu_estimator"):
+        name = f"tensorflow.python.tpu.{leaf}"
+        if not _exists(name):
+            source = f"tensorflow_estimator.python.estimator.tpu.{leaf}"
+            _install_module(name, _load(source))
+
+
+def restore_estimator_api() -> None:
+    """`tf.estimator` and `tf.compat.v1.estimator`, removed in TensorFlow 2.16.
+
+    Set on the module `tensorflow.compat.v1` too: it may be another object than `tf.compat.v1`.
+    """
+    tf = _load("tensorflow")
+    v1_module = _load("tensorflow.compat.v1")
+    for owner, api in ((tf, "v2"), (tf.compat.v1, "v1"), (v1_module, "v1")):
+        if not hasattr(owner, "estimator"):
+            owner.estimator = _load(f"tensorflow_estimator._api.{api}.estimator")
+
+
+def stand_in_for_hf_model() -> None:
+    """`t5.models.hf_model` where PyTorch is not installed, on every TensorFlow.
+
+    `import t5.models` loads it, and it loads torch: several GB that no TensorFlow run uses.
+    """
+    if _exists("torch") or "t5.models.hf_model" in sys.modules:
+        return
+    module = types.ModuleType("t5.models.hf_model", f"Stand-in made by {__name__}.")
+    fail = _removed("t5.models.HfPyTorchModel", "it needs PyTorch (pip install torch)")
+    vars(module)["HfPyTorchModel"] = type("HfPyTorchModel", (), {"__init__": fail})
+    # Not through _install_module: that would import t5.models, which is what this prepares for.
+    sys.modules[module.__name__] = module
+
+
+def restore_field_label() -> None:
+    """`FieldDescriptor.label` of protobuf, removed in its release 7, which TensorFlow 2.21 takes.
+
+    Needed by tensorflow_datasets to read any prepared data set.
+    """
+    descriptor = _load("google.protobuf.descriptor_pb2").FileDescriptorProto.DESCRIPTOR
+    kind = type(descriptor.fields[0])
+    if not hasattr(kind, "label"):
+        kind.label = property(_field_label)
+
+
+def _field_label(field: Any) -> int:
+    if field.is_repeated:
+        return field.LABEL_REPEATED
+    return field.LABEL_REQUIRED if field.is_required else field.LABEL_OPTIONAL
+
+
+def tolerate_folders_named_like_gin_paths() -> None:
+    """gin-config 0.5.0 fails on `runs/pretrain.gin` if there is a folder `runs` to import from.
+
+    It looks for gin files inside packages too, and a folder without `__init__.py` in the working
+    directory (results in `runs/`, a `models/` of one's own) is a package without a file of its own:
+    `spec.origin` is None and the search ends in a TypeError instead of trying the next place.
+    """
+    readers = _load("gin.config")._FILE_READERS
+    reader_module = _load("gin.resource_reader")
+    found = (reader_module.system_path_reader, reader_module.system_path_file_exists)
+    if found not in readers:
+        return
+
+    def exists(path: str) -> bool:
+        try:
+            return found[1](path)
+        except TypeError:
+            return False
+
+    readers[readers.index(found)] = (found[0], exists)
+
+
+# In this order: the later ones import tensorflow_estimator, which needs the earlier ones.
+SHIMS = (
+    restore_tensor_conversion,
+    restore_estimator_export,
+    restore_estimator_training,
+    restore_tpu_modules,
+    restore_tpu_estimator,
+    restore_estimator_api,
+    stand_in_for_hf_model,
+    restore_field_label,
+    tolerate_folders_named_like_gin_paths,
+    literal_paths.install,
+)
+
+
+def apply() -> None:
+    """Checks the installation, then puts back what is missing. Calling it again changes nothing.
+
+    Raises:
+      UnsupportedInstallationError: TensorFlow is not one of the supported releases, or
+        tensorflow_datasets is missing or incomplete.
+    """
+    tf = _load("tensorflow")
+    check_tensorflow(tf.__version__)
+    check_datasets()
+    for shim in SHIMS:
+        shim()
+
+
+apply()

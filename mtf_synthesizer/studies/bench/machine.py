@@ -1,0 +1,78 @@
+"""What figures were measured on: the machine, its versions, and its best product of matrices."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import pathlib
+import platform
+import time
+
+import mtf_synthesizer.runtime.compat
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from mtf_synthesizer import __version__
+
+_SIDE = 2048  # of the matrices: large enough to keep every thread busy
+_PRODUCTS = 10
+
+
+def description() -> dict[str, str | int | None]:
+    """Processor, cores, memory and versions."""
+    return {
+        "processor": _line("/proc/cpuinfo", "model name") or platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_mib": _memory_mib(),
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "mesh_tensorflow": importlib.metadata.version("mesh-tensorflow"),
+        "numpy": np.__version__,
+        "mtf_synthesizer": __version__,
+    }
+
+
+def peak_gflops(threads: int) -> float:
+    """10^9 FLOPs a second of the fastest of some large float32 products.
+
+    Args:
+      threads: threads of the session; 0 for all.
+    """
+    with tf.Graph().as_default(), session(threads) as running:
+        values = np.random.RandomState(0).normal(size=(2, _SIDE, _SIDE)).astype(np.float32)
+        matrices = [tf.get_variable(f"matrix_{n}", initializer=x) for n, x in enumerate(values)]
+        product = tf.matmul(*matrices).op  # the operation: its result is not copied
+        running.run(tf.global_variables_initializer())
+        running.run(product)
+        return 2e-9 * _SIDE**3 / min(_seconds(running, product) for _ in range(_PRODUCTS))
+
+
+def session(threads: int) -> tf.Session:
+    """A session with so many threads, 0 for all."""
+    return tf.Session(
+        config=tf.ConfigProto(
+            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+        )
+    )
+
+
+def _seconds(running: tf.Session, operation: tf.Operation) -> float:
+    start = time.perf_counter()
+    running.run(operation)
+    return time.perf_counter() - start
+
+
+def _memory_mib() -> int | None:
+    total = _line("/proc/meminfo", "MemTotal")
+    return int(total.split()[0]) // 1024 if total else None
+
+
+def _line(path: str, key: str) -> str | None:
+    """The value of the first line `key : value` of a file in /proc; None without one."""
+    file = pathlib.Path(path)
+    for line in file.read_text().splitlines() if file.exists() else ():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return None

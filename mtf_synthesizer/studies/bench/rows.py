@@ -1,0 +1,145 @@
+"""What the benchmark compares: self-attention layers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import mtf_synthesizer.runtime.compat
+
+import mesh_tensorflow as mtf
+from mesh_tensorflow.transformer import transformer, transformer_layers
+
+from mtf_synthesizer.attention.interface import SynthesizingFunction
+from mtf_synthesizer.attention.layer import SyntheticAttention
+from mtf_synthesizer.attention.synthesizers import (
+    Dense,
+    DotProduct,
+    FactorizedDense,
+    FactorizedRandom,
+    FixedRandom,
+    Mixture,
+    Random,
+)
+from mtf_synthesizer.baselines.convolutions import DynamicConv, LightConv
+from mtf_synthesizer.baselines.linformer import Linformer
+from mtf_synthesizer.baselines.mixer import TokenMixing
+from mtf_synthesizer.studies.bench.setting import Size
+
+# Makes a layer of a size with a dropout rate.
+MakeLayer = Callable[[Size, float], transformer.TransformerLayer]
+
+
+class ValuesOnly(transformer_layers.SelfAttention):
+    """Values and output projection with no mixing of positions: the limit of any synthesizer."""
+
+    def call(
+        self, context: transformer.Context, x: mtf.Tensor, losses: list[mtf.Tensor] | None = None
+    ) -> mtf.Tensor:
+        """W_O W_V x."""
+        params = SyntheticAttention.make_params(self, context)
+        return params.compute_output(params.compute_v(x), output_shape=x.shape)
+
+
+class InEncoders(transformer.TransformerLayer):
+    """A layer that can't decode in the encoder, another in the decoder."""
+
+    def __init__(self, layer: transformer.TransformerLayer, other: transformer.TransformerLayer):
+        self._layer, self._other = layer, other
+
+    def call(
+        self, context: transformer.Context, x: mtf.Tensor, losses: list[mtf.Tensor] | None = None
+    ) -> mtf.Tensor:
+        """The output of the stack's layer."""
+        layer = self._other if context.model.autoregressive else self._layer
+        return layer.call(context, x, losses)
+
+
+def layers() -> dict[str, MakeLayer]:
+    """Layers by row name: `t5` and `mesh-*` are the public ones, the others are ours.
+
+    Relative position biases are where the gin files have them: T5's layer has one, and ours
+    unless the function is a table. Tables are as long as the inputs in both stacks, as there;
+    those of `mesh-*` have 512 rows, which the public layer can't change. Convolutions are 9 wide,
+    the public ones causal in both stacks; the decoder of `linformer` is T5's.
+    """
+
+    def ours(bias: str | None, function: Callable[[int], SynthesizingFunction]) -> MakeLayer:
+        def make(size: Size, dropout: float) -> transformer.TransformerLayer:
+            return SyntheticAttention(
+                function(max(size.inputs_length, size.targets_length)),
+                num_heads=size.num_heads,
+                key_value_size=size.d_kv,
+                dropout_rate=dropout,
+                relative_attention_type=bias,
+            )
+
+        return make
+
+    def public(layer: type[transformer_layers.SelfAttention], **options: str) -> MakeLayer:
+        def make(size: Size, dropout: float) -> transformer.TransformerLayer:
+            return layer(
+                num_heads=size.num_heads,
+                key_value_size=size.d_kv,
+                dropout_rate=dropout,
+                **options,
+            )
+
+        return make
+
+    def none(size: Size, dropout: float) -> transformer.TransformerLayer:
+        return ValuesOnly(num_heads=size.num_heads, key_value_size=size.d_kv)
+
+    def convolution(layer: type[LightConv] | type[DynamicConv]) -> MakeLayer:
+        def make(size: Size, dropout: float) -> transformer.TransformerLayer:
+            return layer(size.num_heads, size.d_kv, kernel_width=9, dropout_rate=dropout)
+
+        return make
+
+    def public_convolution(kind: str) -> MakeLayer:
+        def make(size: Size, dropout: float) -> transformer.TransformerLayer:
+            return transformer_layers.LocalConvAttnBlock(-8, 0, size.d_model, attention_type=kind)
+
+        return make
+
+    def linformer(size: Size, dropout: float) -> transformer.TransformerLayer:
+        layer = Linformer(
+            size.inputs_length,
+            num_heads=size.num_heads,
+            key_value_size=size.d_kv,
+            dropout_rate=dropout,
+        )
+        t5 = public(transformer_layers.SelfAttention, relative_attention_type=shared)
+        return InEncoders(layer, t5(size, dropout))
+
+    def mixer(size: Size, dropout: float) -> transformer.TransformerLayer:
+        return TokenMixing(
+            max(size.inputs_length, size.targets_length),
+            num_heads=size.num_heads,
+            key_value_size=size.d_kv,
+            dropout_rate=dropout,
+        )
+
+    shared = "bias_shared"
+    return {
+        "t5": public(transformer_layers.SelfAttention, relative_attention_type=shared),
+        "t5-nobias": public(transformer_layers.SelfAttention),
+        "none": none,
+        "mesh-r": public(transformer_layers.Synthesizer, synthesize_mode="random"),
+        "mesh-d": public(transformer_layers.Synthesizer, synthesize_mode="dense_minus"),
+        "mesh-rv": public(transformer_layers.Synthesizer, synthesize_mode="random_plus_alpha"),
+        "mesh-dv": public(transformer_layers.Synthesizer, synthesize_mode="dense_plus_alpha"),
+        "mesh-lightconv": public_convolution("lightweight_conv"),
+        "mesh-dynconv": public_convolution("dynamic_conv"),
+        "lightconv": convolution(LightConv),
+        "dynconv": convolution(DynamicConv),
+        "linformer": linformer,
+        "mixer": mixer,
+        "v": ours(shared, lambda n: DotProduct()),
+        "r": ours(None, lambda n: Random(n)),
+        "fix": ours(None, lambda n: FixedRandom(n)),
+        "fr": ours(None, lambda n: FactorizedRandom(n)),
+        "d": ours(shared, lambda n: Dense(n)),
+        "fd": ours(shared, lambda n: FactorizedDense(n)),
+        "rv": ours(shared, lambda n: Mixture([Random(n), DotProduct()])),
+        "dv": ours(shared, lambda n: Mixture([Dense(n), DotProduct()])),
+    }

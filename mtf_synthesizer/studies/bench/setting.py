@@ -1,0 +1,139 @@
+"""What `bench` can be asked for: shapes, rows, and what all rows of a run have in common.
+
+Nothing here loads TensorFlow, so that a mistake is answered at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from mtf_synthesizer.errors import UserError, check
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """The shape of a benchmark's model and batch."""
+
+    d_model: int
+    d_ff: int
+    num_heads: int
+    d_kv: int
+    num_layers: int
+    vocabulary: int
+    batch: int
+    inputs_length: int
+    targets_length: int
+
+
+SIZES = {
+    "tiny": Size(64, 128, 4, 16, 2, 512, 4, 64, 32),
+    # So few words that the layers are measured and not the embedding.
+    "small": Size(512, 2048, 8, 64, 2, 512, 8, 512, 114),
+    "small-32k": Size(512, 2048, 8, 64, 2, 32128, 8, 512, 114),
+    "t5-small": Size(512, 2048, 8, 64, 6, 32128, 8, 512, 114),
+    "t5-base": Size(768, 3072, 12, 64, 12, 32128, 8, 512, 114),
+}
+
+# Row -> its self-attention; `benchmark_rows.layers` makes the layers.
+ROWS = {
+    "t5": "T5's own layer, with its relative position bias",
+    "t5-nobias": "T5's own layer without the bias",
+    "none": "values and output projection alone, no mixing of positions: the limit",
+    "mesh-r": "R of the public Synthesizer layer",
+    "mesh-d": "D of the public Synthesizer layer",
+    "mesh-rv": "R+V of the public Synthesizer layer",
+    "mesh-dv": "D+V of the public Synthesizer layer",
+    "mesh-lightconv": "the public lightweight convolution",
+    "mesh-dynconv": "the public dynamic convolution",
+    "lightconv": "our lightweight convolution",
+    "dynconv": "our dynamic convolution",
+    "linformer": "Linformer in the encoder, T5's own layer in the decoder",
+    "mixer": "token mixing of an MLP-Mixer, R without the softmax",
+    "v": "our dot product",
+    "r": "R",
+    "fix": "Fix",
+    "fr": "FR",
+    "d": "D",
+    "fd": "FD",
+    "rv": "R+V",
+    "dv": "D+V",
+}
+
+# The tables of the public layer have so many rows, whatever the length.
+_PUBLIC_LENGTH = 512
+PUBLIC_TABLES = ("mesh-r", "mesh-d", "mesh-rv", "mesh-dv")
+
+BEAMS = 4  # as the paper decodes
+MODES = {
+    "train": "training step",
+    "evaluate": "evaluation step",
+    "greedy": "greedy decoding",
+    "beam": f"decoding with {BEAMS} beams",
+}
+DECODING = ("greedy", "beam")
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What all rows of a run have in common.
+
+    Attributes:
+      size: shape of model and batch.
+      mode: what a step is, one of `MODES`.
+      packed: sequences packed into each row of the batch; 0 for rows that are not packed.
+      dropout: dropout rate wherever T5 has dropout.
+      threads: processor threads that TensorFlow may use; 0 for all.
+      gathered: whether embeddings are looked up, as local_cpu.gin has it, or multiplied by
+        one-hot rows, as Mesh has it.
+    """
+
+    size: Size
+    mode: str = "train"
+    packed: int = 0
+    dropout: float = 0.1
+    threads: int = 0
+    gathered: bool = False
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Setting:
+        """The inverse of dataclasses.asdict."""
+        return cls(**values | {"size": Size(**values["size"])})
+
+    def check(self, rows: Sequence[str]) -> None:
+        """Answers mistakes before anything is built.
+
+        Raises:
+          UserError: an unknown row or mode, or a number out of range.
+        """
+        for row in rows:
+            check("row", row, ROWS)
+        check("mode", self.mode, MODES)
+        self._check_packed()
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"--dropout is {self.dropout}; it must be at least 0 and below 1")
+        if self.threads < 0:
+            raise UserError(f"--threads is {self.threads}; it must be 0, for all, or positive")
+        self._check_tables(rows)
+
+    def _check_packed(self) -> None:
+        if not 0 <= self.packed <= self.size.targets_length:
+            raise UserError(
+                f"--packed is {self.packed}; a row of {self.size.targets_length} tokens holds 0 "
+                f"to {self.size.targets_length} sequences"
+            )
+        if self.packed and self.mode in DECODING:
+            raise UserError(
+                f"--packed is {self.packed}, but rows that are decoded hold one sequence each: "
+                "leave it out, or take --mode train or evaluate"
+            )
+
+    def _check_tables(self, rows: Sequence[str]) -> None:
+        longest = max(self.size.inputs_length, self.size.targets_length)
+        short = [row for row in rows if row in PUBLIC_TABLES]
+        if short and longest > _PUBLIC_LENGTH:
+            raise UserError(
+                f"{', '.join(short)}: the public layer has tables of {_PUBLIC_LENGTH} rows and "
+                f"can't take {longest} tokens; leave these rows out"
+            )

@@ -1,0 +1,112 @@
+"""How the time of a step grows with the length while the number of tokens stays the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from mtf_synthesizer.errors import UserError
+from mtf_synthesizer.studies.bench.setting import DECODING, PUBLIC_TABLES, Setting
+
+LENGTHS = (128, 256, 512, 1024, 2048)
+
+
+def at_length(setting: Setting, length: int) -> Setting:
+    """The setting with inputs of a length and as many tokens in a batch.
+
+    The targets' length changes in proportion, so that the decoder has as many tokens too, but for
+    rounding.
+    """
+    size = setting.size
+    scaled = size.targets_length * length / size.inputs_length
+    changed = dataclasses.replace(
+        size,
+        batch=size.batch * size.inputs_length // length,
+        inputs_length=length,
+        targets_length=max(1, round(scaled)),
+    )
+    return dataclasses.replace(setting, size=changed)
+
+
+def check(rows: Sequence[str], setting: Setting, lengths: Sequence[int]) -> None:
+    """Answers mistakes before anything is built.
+
+    Raises:
+      UserError: rows or a mode that have one length only, or lengths that the tokens of a batch
+        can't be divided into.
+    """
+    short = [row for row in rows if row in PUBLIC_TABLES]
+    if short:
+        raise UserError(
+            f"--sweep: {', '.join(short)} can't be measured, since tables of the public layer have "
+            "512 rows at every length; leave these rows out"
+        )
+    if setting.mode in DECODING:
+        raise UserError(f"--sweep is for --mode train and evaluate, not for {setting.mode}")
+    if len(set(lengths)) < 2:
+        raise UserError(f"--sweep {','.join(map(str, lengths))}: growth needs two lengths or more")
+    tokens = setting.size.batch * setting.size.inputs_length
+    bad = [length for length in lengths if length < 1 or tokens % length]
+    if bad:
+        raise UserError(
+            f"--sweep: a batch of this --size has {tokens} tokens, which can't be rows of "
+            f"{', '.join(map(str, bad))}; give lengths that divide {tokens}"
+        )
+    for length in lengths:
+        at_length(setting, length).check(rows)
+
+
+def measure(
+    rows: Sequence[str], setting: Setting, steps: int, lengths: Sequence[int], peak_gflops: float
+) -> list[dict[str, Any]]:
+    """Measures every row at every length; at one length all rows take turns.
+
+    Returns:
+      For each row what the JSON output has of it: `growth`, `doublings` and `lengths`.
+    """
+    from mtf_synthesizer.studies.bench import timing
+
+    ascending = sorted(set(lengths))
+    found: dict[str, list[dict[str, Any]]] = {row: [] for row in rows}
+    for length in ascending:
+        at = at_length(setting, length)
+        shape = {
+            "length": length,
+            "targets_length": at.size.targets_length,
+            "batch": at.size.batch,
+        }
+        for result in timing.measure(rows, at, steps):
+            summary = result.summary(peak_gflops)
+            found[summary.pop("row")].append(shape | summary)
+    return [{"row": row} | _growth(measured) for row, measured in found.items()]
+
+
+def _growth(measured: list[dict[str, Any]]) -> dict[str, Any]:
+    lengths = [each["length"] for each in measured]
+    times = [each["cpu_ms"] for each in measured]
+    return {
+        "growth": round(exponent(lengths, times), 3),
+        "doublings": [round(each, 3) for each in exponents(lengths, times)],
+        "lengths": measured,
+    }
+
+
+def exponent(lengths: Sequence[int], times: Sequence[float]) -> float:
+    """g of the law time ~ length^g that fits best: least squares of the logarithms."""
+    fit = statistics.linear_regression(
+        [math.log(length) for length in lengths], [math.log(time) for time in times]
+    )
+    return fit.slope
+
+
+def exponents(lengths: Sequence[int], times: Sequence[float]) -> list[float]:
+    """The same between each length and the next."""
+    pairs = zip(lengths, times, strict=True)
+    return [
+        math.log(later / time) / math.log(longer / length)
+        for (length, time), (longer, later) in itertools.pairwise(pairs)
+    ]

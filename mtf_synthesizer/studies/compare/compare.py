@@ -1,0 +1,163 @@
+"""Rows of a table side by side: the same experiment for several synthesizers and seeds.
+
+Every run is a folder of its own; what is finished is not done again, and an interrupted training
+goes on from its checkpoint.
+"""
+
+import dataclasses
+import statistics
+from typing import Any
+
+from mtf_synthesizer.config import gin_files, statements
+from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.inference import averages, evaluate
+from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.studies.compare import plan
+from mtf_synthesizer.studies.compare.plan import ComparisonPlan
+from mtf_synthesizer.studies.report import paper
+from mtf_synthesizer.studies.steps import Steps, check_settings
+from mtf_synthesizer.training import train
+
+RESULTS = "results.json"
+# The part of a run over which the validation loss must have stopped falling.
+LAST_PART = 0.2
+STILL_FALLING = 0.01  # nats a token
+VALIDATION_EXAMPLES = 512
+
+
+def compare(output: str | paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
+    """Trains and evaluates every row with every seed.
+
+    Returns:
+      What it writes to output/results.json: experiment, split, and rows: name -> metrics (name ->
+      mean, spread (standard deviation over the seeds; None of one seed) and values) and
+      undertrained (in how many of the runs the validation loss still fell by more than
+      STILL_FALLING over the last fifth).
+
+    Raises:
+      names.UserError: a name, file or binding is wrong, or the folder holds another comparison.
+    """
+    folder = paths.of(output)
+    plan.check(wanted)
+    # Further rows and seeds may be added to a folder.
+    settings = dataclasses.asdict(wanted) | {"gin_files_of_package": gin_files.gin_digest()}
+    check_settings(folder, {k: v for k, v in settings.items() if k not in ("rows", "seeds")})
+    steps = Steps(folder / "steps")
+    found: dict[str, list[dict[str, Any]]] = {row: [] for row in wanted.rows}
+    for seed in wanted.seeds:
+        for row in wanted.rows:
+            found[row].append(_run(steps, folder, wanted, row, seed))
+            summary = _summary(wanted, found)
+            saving.write_json(folder / RESULTS, summary)
+    return summary
+
+
+def _run(
+    steps: Steps, folder: paths.Path, wanted: ComparisonPlan, row: str, seed: int
+) -> dict[str, Any]:
+    """Trains and evaluates one model: its metrics, and how far its validation loss still fell."""
+    model_dir = plan.model_dir(folder, row, seed)
+    request = plan.request(wanted, row, seed)
+    trained = steps.run(
+        f"{model_dir.name}_train",
+        lambda: train.train(
+            model_dir,
+            seed=seed,
+            attention_summaries=False,
+            **{field.name: getattr(request, field.name) for field in dataclasses.fields(request)},
+        ),
+    )
+    fell = steps.run(f"{model_dir.name}_fall", lambda: _fall(model_dir, wanted))
+    tested = steps.run(f"{model_dir.name}_scores", lambda: _tested(model_dir, wanted))
+    return {"metrics": tested["metrics"], "fell": fell["fell"], "seconds": trained["seconds"]}
+
+
+def _task(wanted: ComparisonPlan) -> str:
+    files = [gin_files.gin_file("experiments", wanted.experiment), *wanted.gin_files]
+    return str(statements.macro("MIXTURE_NAME", files, wanted.gin_params))
+
+
+def _fall(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
+    """By how many nats a token the validation loss fell over the last fifth of a run."""
+    found = checkpoints.checkpoints(model_dir)
+    first, last = found[0].step, found[-1].step
+    late = [c for c in found[:-1] if c.step <= last - LAST_PART * (last - first)][-1:]
+    losses = [
+        evaluate.evaluate(
+            model_dir,
+            _task(wanted),
+            split=wanted.validation_split,
+            checkpoints=checkpoint.step,
+            decode=False,
+            examples=VALIDATION_EXAMPLES,
+            modules=wanted.modules,
+            tfds_data_dir=wanted.tfds_data_dir,
+            output=model_dir / f"validation_{checkpoint.step}.json",
+        )["results"][0]["loss"]
+        for checkpoint in [*late, found[-1]]
+    ]
+    return {"fell": losses[0] - losses[-1], "losses": losses}
+
+
+def _tested(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
+    report = evaluate.evaluate(
+        model_dir,
+        _task(wanted),
+        split=wanted.split,
+        gin_files=wanted.evaluation_gin_files,
+        modules=wanted.modules,
+        tfds_data_dir=wanted.tfds_data_dir,
+    )
+    rows = report["results"]
+    metrics: dict[str, float] = {}
+    for row in rows:
+        prefix = f"{row['task']}/" if len(rows) > 1 else ""
+        metrics |= {prefix + name: value for name, value in row["metrics"].items()}
+    return {"metrics": metrics}
+
+
+def _summary(wanted: ComparisonPlan, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    rows = {}
+    for row, runs in found.items():
+        if runs:
+            rows[row] = {
+                "metrics": {
+                    name: _mean_and_spread([run["metrics"][name] for run in runs])
+                    for name in runs[0]["metrics"]
+                },
+                "runs": len(runs),
+                "undertrained": sum(run["fell"] > STILL_FALLING for run in runs),
+                "seconds": [run["seconds"] for run in runs],
+            }
+    return {"experiment": wanted.experiment, "split": wanted.split, "rows": rows}
+
+
+def _mean_and_spread(values: list[float]) -> dict[str, Any]:
+    spread = averages.spread(values)
+    return {"mean": statistics.fmean(values), "spread": spread, "values": values}
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """A table in Markdown: ours, and the paper's values beside where it has any."""
+    reported = paper.columns(summary["experiment"])
+    metrics = sorted({name for row in summary["rows"].values() for name in row["metrics"]})
+    heads = [
+        *metrics,
+        *(f"paper's {column.experiment}: {column.metric}" for column in reported),
+        "still falling",
+    ]
+    lines = [_line(["row", *heads]), _line(["---"] * (len(heads) + 1))]
+    for name, row in summary["rows"].items():
+        cells = [_cell(row["metrics"][metric]) for metric in metrics]
+        cells += [str(column.values.get(name, "")) for column in reported]
+        lines.append(_line([name, *cells, f"{row['undertrained']} of {row['runs']}"]))
+    return "\n".join(lines)
+
+
+def _cell(value: dict[str, Any]) -> str:
+    spread = "" if value["spread"] is None else f" ± {value['spread']:.2f}"
+    return f"{value['mean']:.2f}{spread}"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,93 @@
+"""What is compared, and what each training of it is asked for; without TensorFlow."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.config.request import TASK_MODULES, Request, for_training
+from mtf_synthesizer.files import paths
+from mtf_synthesizer.model_folder import checkpoints
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonPlan:
+    """What is compared.
+
+    Attributes:
+      experiment: a name of gin/experiments.
+      rows: names of gin/synthesizers and gin/baselines.
+      seeds: of each row.
+      split: that the models are evaluated on in the end.
+      validation_split: on which it is seen whether the loss still falls.
+      steps: of training; unless given, the experiment's.
+      vocabulary, tfds_data_dir, additional_task_cache_dirs, gin_files, gin_params, modules: as in
+        runner.train.
+      init_from: folder of a comparison whose models (of the same row and seed) are fine-tuned.
+      evaluation_gin_files: for the evaluation alone, e.g. beam_search.gin.
+    """
+
+    experiment: str
+    rows: Sequence[str]
+    seeds: Sequence[int] = (0,)
+    split: str = "test"
+    validation_split: str = "validation"
+    steps: int | None = None
+    vocabulary: str | None = None
+    tfds_data_dir: str | None = None
+    additional_task_cache_dirs: Sequence[str] = ()
+    gin_files: Sequence[str] = ()
+    gin_params: Sequence[str] = ()
+    modules: Sequence[str] = TASK_MODULES
+    init_from: str | None = None
+    evaluation_gin_files: Sequence[str] = ()
+
+
+def model_dir(folder: paths.Path, row: str, seed: int) -> paths.Path:
+    """Where the model of a row and a seed lies in the folder of a comparison."""
+    return folder / f"{row}_seed{seed}"
+
+
+def request(wanted: ComparisonPlan, row: str, seed: int) -> Request:
+    """What the training of one model is asked for."""
+    start = None
+    if wanted.init_from is not None:
+        start = model_dir(paths.of(wanted.init_from), row, seed)
+    return Request(
+        synthesizer=row,
+        experiment=wanted.experiment,
+        steps=wanted.steps,
+        gin_files=wanted.gin_files,
+        gin_params=wanted.gin_params,
+        modules=wanted.modules,
+        init_checkpoint=start,
+        vocabulary=wanted.vocabulary,
+        tfds_data_dir=wanted.tfds_data_dir,
+        additional_task_cache_dirs=wanted.additional_task_cache_dirs,
+    )
+
+
+def check(wanted: ComparisonPlan) -> None:
+    """Answers mistakes before the first training.
+
+    Raises:
+      names.UserError: a name, file or binding is wrong, or a model to start from is not there.
+    """
+    if wanted.init_from is not None:
+        _check_starts(wanted, paths.of(wanted.init_from))
+    for row in wanted.rows:
+        for_training(request(wanted, row, wanted.seeds[0]))
+
+
+def _check_starts(wanted: ComparisonPlan, folder: paths.Path) -> None:
+    if not folder.is_dir():
+        raise errors.UserError(
+            f"--init_from {folder}: no such folder. Give the --output of an earlier comparison"
+        )
+    for row, seed in itertools.product(wanted.rows, wanted.seeds):
+        start = model_dir(folder, row, seed)
+        if not checkpoints.checkpoints(start):
+            raise errors.UserError(
+                f"--init_from {folder} has no model of row {row} and seed {seed}: no checkpoint in "
+                f"{start}. Give --rows and --seeds that were trained there"
+            )

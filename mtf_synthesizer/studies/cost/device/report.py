@@ -1,0 +1,143 @@
+"""What `cost` says of each device of a mesh: its options, and its part of the report."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from mtf_synthesizer.errors import UserError
+from mtf_synthesizer.studies.cost.device import layout
+from mtf_synthesizer.studies.cost.device.measure import DeviceCost
+
+if TYPE_CHECKING:
+    from mtf_synthesizer.studies.cost.device.measure import DeviceCost
+
+_EXACT, _ESTIMATE = "exact", "estimate"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds the options of a mesh to those of `cost`."""
+    add = command.add_argument
+    add(
+        "--mesh_shape",
+        help='a mesh of devices, for example "batch:4;model:2": what each of them holds and '
+        "exchanges in a training step",
+    )
+    add(
+        "--layout",
+        help="which dimension is split over which axis of the mesh, for example "
+        '"batch:batch;heads:model;d_ff:model;vocab:model" (default: the configuration\'s)',
+    )
+
+
+def check(args: argparse.Namespace) -> None:
+    """Answers mistakes without TensorFlow.
+
+    Raises:
+      UserError: no mesh, or none that can be.
+    """
+    if args.mesh_shape is not None:
+        layout.parse(args.mesh_shape, args.layout)
+    elif args.layout is not None:
+        raise UserError(
+            f"--layout {args.layout} without a mesh: add --mesh_shape, for example "
+            '--mesh_shape "batch:4;model:2"'
+        )
+
+
+def as_json(cost: DeviceCost) -> dict[str, Any]:
+    """The object `device` of a row."""
+    return {
+        "mesh_shape": cost.layout.shape_text,
+        "layout": cost.layout.rules_text,
+        "devices": cost.layout.devices,
+        "batch_size": cost.rows,
+        "microbatches": cost.microbatches,
+        "variable_dtype": cost.variable_type,
+        "activation_dtype": cost.activation_type,
+        "parameters_bytes": cost.parameters,
+        "trained_parameters_bytes": cost.trained,
+        "optimizer_bytes": cost.optimizer,
+        "gradient_bytes": cost.gradients,
+        "activation_bytes": cost.activations,
+        "total_bytes": cost.total,
+        "communication_bytes": cost.communication,
+        "communication": [
+            {
+                "kind": each.kind,
+                "axes": list(each.axes),
+                "operations": each.operations,
+                "bytes": each.bytes,
+            }
+            for each in cost.traffic
+        ],
+        "estimates": ["activation_bytes", "total_bytes"],
+    }
+
+
+def as_columns(cost: DeviceCost) -> dict[str, Any]:
+    """The same as columns of one line: `device_` before each name."""
+    columns = {}
+    for name, value in as_json(cost).items():
+        if isinstance(value, dict):
+            kinds = {f"device_{kind}_bytes": size for kind, size in value.items()}
+            columns.update(kinds)
+        elif not isinstance(value, list):
+            columns[f"device_{name}"] = value
+    return columns
+
+
+def title(cost: DeviceCost) -> str:
+    """What the lines are for."""
+    parts = f" in {cost.microbatches} parts" if cost.microbatches > 1 else ""
+    return (
+        f"each of {cost.layout.devices} devices ({cost.layout.shape_text}; layout "
+        f"{cost.layout.rules_text or 'empty'}), training step of {cost.rows} rows{parts}"
+    )
+
+
+def lines(cost: DeviceCost) -> list[dict[str, Any]]:
+    """Memory, then communication: the columns of a table."""
+    frozen = cost.parameters - cost.trained
+    held = [
+        (f"parameters ({cost.variable_type})", cost.parameters, _EXACT),
+        ("of these not trained", frozen, _EXACT),
+        ("optimizer state", cost.optimizer, _EXACT),
+        (f"gradients ({cost.activation_type})", cost.gradients, _EXACT),
+        (f"activations ({cost.activation_type})", cost.activations, _ESTIMATE),
+        ("most at once", cost.total, _ESTIMATE),
+    ]
+    memory = [_line("memory", what, None, size, known) for what, size, known in held]
+    return memory + [
+        _line(
+            "communication",
+            f"{each.kind.replace('_', ' ')} over {', '.join(each.axes)}",
+            each.operations,
+            each.bytes,
+            _EXACT,
+        )
+        for each in cost.traffic
+    ]
+
+
+def notes(cost: DeviceCost) -> tuple[str, ...]:
+    """What to know of the numbers."""
+    unused = [
+        f"no tensor has the dimension {name}: its rule does nothing" for name in cost.unused_rules
+    ]
+    return (
+        "Most at once: parameters, optimizer state, and the most that lives together of gradients "
+        "and activations.",
+        *unused,
+    )
+
+
+def _line(group: str, what: str, operations: int | None, size: int, known: str) -> dict[str, Any]:
+    return {
+        "per device": group,
+        "what": what,
+        "operations": operations,
+        "bytes": size,
+        "MiB": size / 2**20,
+        "number": known,
+    }

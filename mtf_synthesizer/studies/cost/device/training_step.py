@@ -1,0 +1,160 @@
+"""The Mesh graph of a whole training step, as Mesh itself builds it: not yet lowered."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import utils
+
+from mtf_synthesizer.studies.cost.model import Model
+
+_MODES = tf.estimator.ModeKeys
+# What else a packed row holds of a feature.
+_PACKED = ("segmentation", "position")
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What Mesh's training step is built from; names and meanings are those of Mesh's `run`."""
+
+    model: Model
+    model_type: str
+    mesh_shape: mtf.Shape
+    layout_rules: mtf.LayoutRules
+    batch_size: int
+    sequence_length: dict[str, int]
+    packed: bool
+    optimizer: Callable[..., mtf.optimize.Optimizer]
+    variable_filter: Any
+    autostack: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A training step.
+
+    Attributes:
+      mesh: with its graph.
+      loss: of the batch.
+      gradients: of the variables that are trained, where the loss depends on them.
+      trained: these variables.
+      model_variables: those of the model, trained or not; all others are the optimizer's.
+      updates: operations that assign to variables.
+    """
+
+    mesh: mtf.Mesh
+    loss: mtf.Tensor
+    gradients: tuple[mtf.Tensor, ...]
+    trained: tuple[mtf.Variable, ...]
+    model_variables: tuple[mtf.Variable, ...]
+    updates: tuple[mtf.Operation, ...]
+
+
+class _Built(Exception):
+    """Takes a step out of Mesh's function before it lowers the graph."""
+
+    def __init__(self, step: Step):
+        super().__init__()
+        self.step = step
+
+
+def model_function(wanted: Wanted, **others: Any) -> Callable[..., Any]:
+    """Mesh's, to which gin gives what `wanted` and other arguments of Mesh's do not have."""
+    return utils.tpu_estimator_model_fn(
+        model_type=wanted.model_type,
+        transformer_model=wanted.model,
+        vocabulary=None,
+        model_dir="unused",
+        mesh_shape=wanted.mesh_shape,
+        layout_rules=wanted.layout_rules,
+        batch_size=wanted.batch_size,
+        sequence_length=wanted.sequence_length,
+        autostack=wanted.autostack,
+        keep_checkpoint_max=None,
+        save_checkpoints_steps=1000,
+        learning_rate_schedule=0.01,
+        optimizer=wanted.optimizer,
+        variable_filter=wanted.variable_filter,
+        **others,
+    )
+
+
+def build(wanted: Wanted) -> Step:
+    """Builds a step in the default graph of TensorFlow."""
+
+    def watched(learning_rate: Any) -> mtf.optimize.Optimizer:
+        return _Watched(wanted.optimizer(learning_rate=learning_rate))
+
+    tf.train.get_or_create_global_step()
+    model_fn = model_function(
+        dataclasses.replace(wanted, optimizer=watched),
+        use_tpu=False,
+        tpu_summaries=True,  # so that the graph says which tensor is the loss
+    )
+    try:
+        model_fn(_features(wanted), None, _MODES.TRAIN, {})
+    except _Built as built:
+        return built.step
+    raise AssertionError("Mesh built a training step without an optimizer")
+
+
+def microbatches(wanted: Wanted) -> int:
+    """Into how many parts Mesh divides the batch, one after another."""
+    return int(
+        utils.serialize_num_microbatches(
+            mtf.Dimension("batch", wanted.batch_size),
+            wanted.sequence_length,
+            wanted.mesh_shape,
+            wanted.layout_rules,
+        )
+    )
+
+
+# Mesh's types of models that do not read two texts -> what they read.
+_TEXTS = {"lm": ("targets",)}
+
+
+def _features(wanted: Wanted) -> dict[str, tf.Tensor]:
+    """A batch as T5's data sets give it."""
+    features = {}
+    for name in _TEXTS.get(wanted.model_type, ("inputs", "targets")):
+        shape = [wanted.batch_size, wanted.sequence_length[name]]
+        also = [f"{name}_{suffix}" for suffix in _PACKED] if wanted.packed else []
+        for feature in (name, *also):
+            features[feature] = tf.placeholder(tf.int32, shape, feature)
+    return features
+
+
+class _Watched(mtf.optimize.Optimizer):
+    """Applies another optimizer, and ends the building there."""
+
+    def __init__(self, optimizer: mtf.optimize.Optimizer):
+        self._optimizer = optimizer
+
+    def apply_grads(
+        self, grads: Sequence[mtf.Tensor | None], variables: Sequence[mtf.Variable]
+    ) -> None:
+        graph = variables[0].graph
+        model_variables = tuple(graph.all_variables)
+        summaries = [
+            operation
+            for operation in graph.operations
+            if isinstance(operation, mtf.ops.ScalarSummaryOperation)
+        ]
+        used = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
+        raise _Built(
+            Step(
+                mesh=variables[0].mesh,
+                loss=summaries[-1].inputs[0],
+                gradients=tuple(gradient for gradient, _ in used),
+                trained=tuple(variable for _, variable in used),
+                model_variables=model_variables,
+                updates=tuple(self._optimizer.apply_grads(grads, variables)),
+            )
+        )

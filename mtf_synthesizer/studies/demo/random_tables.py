@@ -1,0 +1,134 @@
+"""Attention maps of the learned tables R: arrays, how far they moved, and the demo's heat maps."""
+
+import io
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from mtf_synthesizer.files import paths, saving
+
+_TABLE = "/random/table"
+
+
+def random_tables(checkpoint: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """The trainable tables R of a checkpoint: layer scope -> [heads, N, N], in order of scopes."""
+    import tensorflow.compat.v1 as tf
+
+    reader = tf.train.load_checkpoint(str(checkpoint))
+    names = [name for name in reader.get_variable_to_shape_map() if name.endswith(_TABLE)]
+    tables = {name.removesuffix(_TABLE): reader.get_tensor(name) for name in sorted(names)}
+    # With one head there is no dimension for it.
+    return {name: t[np.newaxis] if t.ndim == 2 else t for name, t in tables.items()}
+
+
+def attention_of(logits: np.ndarray, length: int, causal: bool) -> np.ndarray:
+    """softmax over keys of the first `length` positions of a table.
+
+    Args:
+      logits: [heads, N, N].
+      length: positions of a sequence, at most N.
+      causal: whether a query sees only keys up to its own position.
+
+    Returns:
+      float64 [heads, length, length].
+    """
+    part = logits[:, :length, :length].astype(np.float64)
+    if causal:
+        part = np.where(np.tri(length, dtype=bool), part, -np.inf)
+    exponentials = np.exp(part - part.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def random_attention(
+    checkpoint: str | os.PathLike[str], lengths: Mapping[str, int]
+) -> dict[str, np.ndarray]:
+    """softmax(R) of every table of a checkpoint, without relative position bias.
+
+    Args:
+      checkpoint: path of a checkpoint.
+      lengths: layer scope -> length of a sequence.
+
+    Returns:
+      layer scope -> [heads, length, length]; causal in decoders.
+    """
+    return {
+        layer: attention_of(table, lengths[layer], causal=layer.startswith("decoder"))
+        for layer, table in random_tables(checkpoint).items()
+    }
+
+
+def total_variation(before: np.ndarray, after: np.ndarray) -> float:
+    """Mean over heads and queries of the attention that lies on other keys: 0 same, 1 disjoint."""
+    return float(np.abs(after - before).sum(-1).mean() / 2)
+
+
+def movement(
+    start: str | os.PathLike[str], end: str | os.PathLike[str], lengths: Mapping[str, int]
+) -> dict[str, dict[str, float]]:
+    """How far each table R has moved between two checkpoints.
+
+    Args:
+      start, end: checkpoints.
+      lengths: layer scope -> length of the sequences that attention is compared for.
+
+    Returns:
+      layer scope -> total_variation of the attention, and relative_change of the logits: root mean
+      square of the change, over the standard deviation at the start.
+    """
+    before, after = random_tables(start), random_tables(end)
+    old, new = random_attention(start, lengths), random_attention(end, lengths)
+    result = {}
+    for layer, table in before.items():
+        seen = np.s_[:, : lengths[layer], : lengths[layer]]
+        change = after[layer][seen] - table[seen]
+        result[layer] = {
+            "total_variation": total_variation(old[layer], new[layer]),
+            "relative_change": float(np.sqrt(np.mean(change**2)) / table[seen].std()),
+        }
+    return result
+
+
+def save(path: str | os.PathLike[str], weights: Mapping[str, np.ndarray]) -> None:
+    """Writes layer scope -> weights as an .npz file, replacing it only once it is complete."""
+    arrays = {layer.replace("/", "|"): w for layer, w in weights.items()}
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # not its other parameters
+    saving.write_bytes(path, file.getvalue())
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """What `save` wrote."""
+    with np.load(io.BytesIO(paths.of(path).read_bytes())) as file:
+        return {name.replace("|", "/"): file[name] for name in file.files}
+
+
+def heat_maps(groups: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
+    """A picture of attention maps: a row for each layer, a block of columns for each group.
+
+    Args:
+      groups: title -> name of a layer -> weights [heads, length, memory_length].
+
+    Returns:
+      A PNG file.
+    """
+    from matplotlib.figure import Figure
+
+    layers = list(dict.fromkeys(layer for group in groups.values() for layer in group))
+    figure = Figure(figsize=(5 * len(groups), 1.6 * len(layers)), layout="constrained")
+    blocks = figure.subfigures(1, len(groups), squeeze=False, wspace=0.03)[0]
+    for block, (title, group) in zip(blocks, groups.items(), strict=True):
+        block.suptitle(title)
+        heads = max(len(weights) for weights in group.values())
+        grid = block.subplots(len(layers), heads, squeeze=False)
+        for axes, layer in zip(grid, layers, strict=True):
+            axes[0].set_ylabel(layer, fontsize=9)
+            for head, axis in enumerate(axes):
+                axis.set(xticks=[], yticks=[])
+                if layer in group and head < len(group[layer]):
+                    # The square root shows weak attention too.
+                    axis.imshow(np.sqrt(group[layer][head]), cmap="magma", vmin=0, vmax=1)
+                    axis.set_title(f"head {head}", fontsize=7)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=90)
+    return file.getvalue()

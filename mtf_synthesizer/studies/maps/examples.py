@@ -1,0 +1,182 @@
+"""What a model is looked at with: examples of a task, or a text; and how its tokens are shown.
+
+Needs the gin configuration of the model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import numpy as np
+import seqio
+from mesh_tensorflow.transformer import utils
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.inference import predict
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.upstream import tasks
+from mtf_synthesizer.upstream.examples import ExampleSet, example_sets
+from mtf_synthesizer.upstream.model import Model
+from mtf_synthesizer.upstream.vocabulary import ChosenVocabulary
+
+Features = Mapping[str, np.ndarray]
+
+START = "<s>"  # what a decoder starts from: the id of padding
+_FIRST_BYTE = 3  # of seqio's vocabulary of bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenText:
+    """A text typed on the command line.
+
+    Attributes:
+      text: inputs, or all there is for a language model.
+      target: of an encoder-decoder; None for what the model itself writes.
+    """
+
+    text: str
+    target: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """The model that examples are for.
+
+    Attributes:
+      model_dir: its folder.
+      model: as the configuration has it.
+      checkpoint: that decodes where a text has no target.
+    """
+
+    model_dir: str | os.PathLike[str]
+    model: Model
+    checkpoint: Checkpoint
+
+
+def of_task(subject: Subject, task: str, split: str, examples: int) -> Features:
+    """The first examples of a split; of a mixture those of its first task with that split.
+
+    Returns:
+      int32 [example, length] for each feature.
+
+    Raises:
+      names.UserError: the task, the split or its data is not there, or its vocabulary another.
+    """
+    features = example_sets(task, split, subject.model, examples)[0].arrays()
+    if "inputs" not in features and subject.model.model_type != "lm":
+        raise errors.UserError(
+            f"the task {task} has no inputs, which the model in {subject.model_dir} reads: choose "
+            "a task like the one it was trained on"
+        )
+    return features
+
+
+def of_text(subject: Subject, text: GivenText) -> Features:
+    """One example of a text, in the model's own vocabulary.
+
+    Raises:
+      names.UserError: it has no tokens, more than the model takes, or a target too many.
+    """
+    return _READERS[subject.model.model_type](subject, text)
+
+
+def _pair(subject: Subject, text: GivenText) -> Features:
+    inputs = _encoded(subject, "inputs", "--text", text.text)
+    target = _decoded(subject, inputs) if text.target is None else text.target
+    return {"inputs": inputs, "targets": _encoded(subject, "targets", "--target", target)}
+
+
+def _prefix(subject: Subject, text: GivenText) -> Features:
+    return {
+        "inputs": _encoded(subject, "inputs", "--text", text.text),
+        "targets": _encoded(subject, "targets", "--target", text.target or ""),
+    }
+
+
+def _only_inputs(subject: Subject, text: GivenText) -> Features:
+    _check_no_target(subject, text)
+    inputs = _encoded(subject, "inputs", "--text", text.text)
+    return {"inputs": inputs, "targets": np.zeros_like(inputs)}
+
+
+def _only_targets(subject: Subject, text: GivenText) -> Features:
+    _check_no_target(subject, text)
+    return {"targets": _encoded(subject, "targets", "--text", text.text)}
+
+
+_READERS: dict[str, Callable[[Subject, GivenText], Features]] = {
+    "bitransformer": _pair,
+    "delimited_lm": _prefix,
+    "aligned": _only_inputs,
+    "lm": _only_targets,
+}
+
+
+def _check_no_target(subject: Subject, text: GivenText) -> None:
+    if text.target is not None:
+        raise errors.UserError(
+            f"--target {text.target!r}: the model in {subject.model_dir} is of the type "
+            f"{subject.model.model_type!r} and reads one text only: leave --target out"
+        )
+
+
+def _encoded(subject: Subject, feature: str, flag: str, text: str) -> np.ndarray:
+    """int32 [1, length], with an end where the model's task has one."""
+    ids = list(vocabulary_of(subject.model, feature).encode(text))
+    declared = seqio.get_mixture_or_task(tasks.configured_task()).output_features[feature]
+    if declared.add_eos:
+        ids.append(declared.vocabulary.eos_id)
+    most = subject.model.sequence_length[feature]
+    if not 0 < len(ids) <= most:
+        raise errors.UserError(
+            f"{flag} {text!r} has {len(ids)} tokens; the model in {subject.model_dir} takes 1 to "
+            f"{most}"
+        )
+    return np.array([ids], np.int32)
+
+
+def _decoded(subject: Subject, inputs: np.ndarray) -> str:
+    """What the model itself writes."""
+    task = seqio.get_subtasks(seqio.get_mixture_or_task(tasks.configured_task()))[0]
+    example = ExampleSet(task, [{"inputs": inputs[0]}], {"inputs": inputs.shape[1]})
+    (output,) = predict.decoded(subject.model_dir, example, subject.model, 1, subject.checkpoint)
+    vocabulary = vocabulary_of(subject.model, "targets")
+    # Where it never came to an end there is no room for one.
+    most = subject.model.sequence_length["targets"] - 1
+    return str(vocabulary.decode(vocabulary.encode(output)[:most]))
+
+
+def vocabulary_of(model: Model, feature: str) -> Any:
+    """The vocabulary of inputs or targets."""
+    choose = utils.inputs_vocabulary if feature == "inputs" else utils.targets_vocabulary
+    found = choose(model.vocabulary)
+    return found.chosen if isinstance(found, ChosenVocabulary) else found
+
+
+def pieces(vocabulary: Any, ids: Iterable[int]) -> list[str]:
+    """Tokens as people read them: ▁the, <extra_id_0>, </s>."""
+    return [_piece(vocabulary, int(id_)) for id_ in ids]
+
+
+def _piece(vocabulary: Any, id_: int) -> str:
+    if id_ == 0:
+        return START
+    if id_ == vocabulary.eos_id:
+        return "</s>"
+    if id_ >= vocabulary.vocab_size - vocabulary.extra_ids:
+        return f"<extra_id_{vocabulary.vocab_size - 1 - id_}>"
+    if isinstance(vocabulary, seqio.SentencePieceVocabulary):
+        return str(vocabulary.tokenizer.id_to_piece(id_))
+    if isinstance(vocabulary, seqio.ByteVocabulary) and id_ >= _FIRST_BYTE:
+        return _byte(id_ - _FIRST_BYTE)
+    return str(vocabulary.decode([id_])) or f"<{id_}>"
+
+
+def _byte(value: int) -> str:
+    character = chr(value)
+    return character if character.isascii() and character.isprintable() else f"<{value:02x}>"

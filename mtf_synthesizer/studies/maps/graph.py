@@ -1,0 +1,185 @@
+"""The graph that gives the attention weights of every layer, T5's own layers included.
+
+Needs the gin configuration of the model while it is made, not afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import mesh_tensorflow as mtf
+import numpy as np
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import attention as mesh_attention
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.attention import layer
+from mtf_synthesizer.attention.layer import Recorded
+from mtf_synthesizer.studies.maps import layers
+from mtf_synthesizer.upstream import graph
+
+
+@dataclasses.dataclass(frozen=True)
+class StackTokens:
+    """What stands at the positions of a stack.
+
+    Attributes:
+      feature: inputs or targets, whose tokens they are.
+      ids: int [example, length], the tokens fed in; a decoder's begin with the 0 it starts from.
+      lengths: how many positions of each example are no padding.
+    """
+
+    feature: str
+    ids: np.ndarray
+    lengths: tuple[int, ...]
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[list[Recorded]]:
+    """As `attention.recording`, but also of T5's own attention, over the encoder's output too."""
+    own = mesh_attention.attention
+    with layer.recording() as recorded:
+
+        def observed(*args: Any, **kwargs: Any) -> mtf.Tensor:
+            with _recorded_softmax(recorded):
+                return own(*args, **kwargs)
+
+        mesh_attention.attention = observed
+        try:
+            yield recorded
+        finally:
+            mesh_attention.attention = own
+
+
+@contextlib.contextmanager
+def _recorded_softmax(recorded: list[Recorded]) -> Iterator[None]:
+    """Inside Mesh's attention, its weights are what a softmax returns."""
+    softmax = mtf.softmax
+
+    def observed(*args: Any, **kwargs: Any) -> mtf.Tensor:
+        weights = softmax(*args, **kwargs)
+        recorded.append(Recorded(tf.get_variable_scope().name, weights))
+        return weights
+
+    mtf.softmax = observed
+    try:
+        yield
+    finally:
+        mtf.softmax = softmax
+
+
+class AttentionGraph:
+    """A model on some examples, and the attention weights of its layers.
+
+    Args:
+      features: int32 [batch, length] for each of inputs and targets.
+      model_type: as for Mesh's `run`.
+      vocabulary: likewise.
+
+    Attributes:
+      title: which synthesizing functions the model has, in the paper's letters.
+      layers: layers by the scope of their place, such as encoder/block_000/layer_000; with
+        /step_000 and so on where a layer is applied again and again.
+      left_out: layers without weights -> why.
+      positions: what stands at the positions of each stack.
+
+    Raises:
+      names.UserError: no layer of the model has weights.
+    """
+
+    def __init__(self, features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any):
+        self._graph = tf.Graph()
+        with self._graph.as_default(), recording() as recorded:
+            tf.set_random_seed(0)
+            mesh = mtf.Mesh(mtf.Graph(), "attention")
+            model = graph.build(model_type, vocabulary)
+            tensors = graph.call(model, mesh, features, model_type)
+            kept = layers.by_place(r for r in recorded if r.weights.usable)
+            objects = layers.objects_of(model)
+            self.title = layers.title(objects)
+            self.layers = layers.described(kept, objects)
+            self.left_out = layers.left_out(objects, recorded, kept)
+            if not kept:
+                missing = "; ".join(f"{place}: {why}" for place, why in self.left_out.items())
+                raise errors.UserError(f"this model has no attention weights to show: {missing}")
+            self._lower(mesh, kept, tensors)
+        self._session = tf.Session(graph=self._graph)
+        self.positions = self._positions(model)
+
+    def _lower(
+        self, mesh: mtf.Mesh, kept: Mapping[str, Recorded], features: Mapping[str, mtf.Tensor]
+    ) -> None:
+        """Makes TensorFlow's graph of Mesh's: weights, masks of padding, and the tokens."""
+        ordered = {place: graph.in_order(r.weights) for place, r in kept.items()}
+        masks = {place: r.present for place, r in kept.items() if r.present is not None}
+        weights, present, ids = (
+            {name: mtf.anonymize(tensor) for name, tensor in tensors.items()}
+            for tensors in (ordered, masks, features)
+        )
+        implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
+        lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
+        self._weights, self._present, self._ids = (
+            {name: lowering.export_to_tf_tensor(tensor) for name, tensor in tensors.items()}
+            for tensors in (weights, present, ids)
+        )
+        self._saver = tf.train.Saver()
+        self._initial_values = tf.global_variables_initializer()
+        self._to_slices = lowering.copy_masters_to_slices()
+
+    def trained(self, checkpoint: str) -> dict[str, np.ndarray]:
+        """The weights with the variables of a checkpoint.
+
+        Returns:
+          Place -> float32 [example, heads, length, memory_length]. Rows add to 1 over the keys that
+          their query sees; the rows of padding hold anything.
+        """
+        self._saver.restore(self._session, checkpoint)
+        return self._evaluated()
+
+    def initial(self) -> dict[str, np.ndarray]:
+        """As `trained`, with variables as a training would begin with: a draw of its own."""
+        self._session.run(self._initial_values)
+        return self._evaluated()
+
+    def close(self) -> None:
+        """Frees the memory of the session."""
+        self._session.close()
+
+    def _evaluated(self) -> dict[str, np.ndarray]:
+        self._session.run(self._to_slices)
+        weights, present = self._session.run([self._weights, self._present])
+        examples = len(next(iter(self.positions.values())).lengths)
+        return {k: of_examples(w, present.get(k), examples) for k, w in weights.items()}
+
+    def _positions(self, model: graph.Model) -> dict[str, StackTokens]:
+        ids = self._session.run(self._ids)
+        found = {}
+        for stack in graph.stacks(model):
+            feature = "targets" if stack.autoregressive else "inputs"
+            tokens = ids[feature]
+            lengths = tuple(int(n) for n in np.count_nonzero(tokens, axis=1))
+            fed = np.pad(tokens, [(0, 0), (1, 0)])[:, :-1] if stack.autoregressive else tokens
+            found[stack.name] = StackTokens(feature, fed, lengths)
+        return found
+
+
+def of_examples(weights: np.ndarray, present: np.ndarray | None, examples: int) -> np.ndarray:
+    """The weights of each example, where all have the same logits.
+
+    Args:
+      weights: [(batch,) heads, length, memory_length].
+      present: bool [batch, memory_length], keys that are no padding, or None.
+      examples: how many there are.
+    """
+    if weights.ndim == 4:
+        return weights
+    repeated = np.broadcast_to(weights, (examples, *weights.shape))
+    if present is None:
+        return np.array(repeated)
+    kept = repeated * present[:, np.newaxis, np.newaxis, :]
+    return kept / np.maximum(kept.sum(-1, keepdims=True), np.finfo(np.float32).tiny)

@@ -1,0 +1,162 @@
+"""Layers with attention weights: where they lie in a model, and what they are called.
+
+Letters are the paper's: V, R, FR+V.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+from mesh_tensorflow.transformer import transformer, transformer_layers
+
+from mtf_synthesizer.attention.layer import Recorded, SyntheticAttention
+from mtf_synthesizer.attention.synthesizers import Mixture, Sum
+from mtf_synthesizer.upstream import graph
+
+_BLOCK = re.compile(r"block_(\d+)")
+# Between the place of a layer that is applied again and again, and how often it was before.
+STEP = "/step_"
+# Layers that do not mix positions: nobody misses weights of theirs.
+_FEED_FORWARD = ("DenseReluDense", "MoE1D", "MoE2D")
+# The paper's letters.
+_LETTERS = {
+    "DotProduct": "V",
+    "Random": "R",
+    "FixedRandom": "Fix",
+    "FactorizedRandom": "FR",
+    "Dense": "D",
+    "FactorizedDense": "FD",
+}
+_T5_LETTER = {"SelfAttention": "V (T5)"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A layer with attention weights.
+
+    Attributes:
+      kind: its class.
+      stack: variable scope of its stack: encoder or decoder.
+      block: number of its block, from 1 as the paper counts layers; where blocks are applied again
+        and again, one for each time.
+      over_encoder: whether its keys are the encoder's positions.
+      same_for_all: whether its logits are the same for all examples.
+      terms: what its mixture mixes, in the order of α; empty without a mixture.
+    """
+
+    kind: str
+    stack: str
+    block: int
+    over_encoder: bool
+    same_for_all: bool
+    terms: tuple[str, ...]
+
+
+def _place(scope: str) -> str:
+    """encoder/block_000/layer_000/SelfAttention -> encoder/block_000/layer_000."""
+    return scope.rpartition("/")[0]
+
+
+def objects_of(model: graph.Model) -> dict[str, transformer.TransformerLayer]:
+    """Place -> layer, of every stack."""
+    return {
+        f"{stack.name}/{layer.name}" if layer.name else stack.name: layer
+        for stack in graph.stacks(model)
+        for layer in stack.layer_stack._layers
+    }
+
+
+def by_place(recorded: Iterable[Recorded]) -> dict[str, Recorded]:
+    """Place -> weights; of a layer that is applied again and again place/step_000 and so on."""
+    applied: dict[str, list[Recorded]] = {}
+    for each in recorded:
+        applied.setdefault(_place(each.layer), []).append(each)
+    return {
+        place if len(steps) == 1 else f"{place}{STEP}{number:03d}": each
+        for place, steps in applied.items()
+        for number, each in enumerate(steps)
+    }
+
+
+def described(
+    kept: Mapping[str, Recorded], objects: Mapping[str, transformer.TransformerLayer]
+) -> dict[str, Layer]:
+    found = {}
+    blocks = max((_block(place) for place in objects), default=1)
+    for place, recorded in kept.items():
+        once, _, step = place.partition(STEP)
+        synthesizer = getattr(objects.get(once), "synthesizer", None)
+        found[place] = Layer(
+            kind=recorded.layer.rpartition("/")[2],
+            stack=place.partition("/")[0],
+            block=_block(place) + blocks * int(step or 0),
+            over_encoder=isinstance(objects.get(once), transformer_layers.EncDecAttention),
+            same_for_all="batch" not in recorded.weights.shape.dimension_names,
+            terms=tuple(notation(each) for each in synthesizer.functions)
+            if isinstance(synthesizer, Mixture)
+            else (),
+        )
+    return found
+
+
+def _block(place: str) -> int:
+    """From 1, as the paper counts layers."""
+    found = _BLOCK.search(place)
+    return 1 + int(found[1]) if found else 1
+
+
+def left_out(
+    objects: Mapping[str, transformer.TransformerLayer],
+    recorded: Iterable[Recorded],
+    kept: Iterable[str],
+) -> dict[str, str]:
+    """Layers that mix positions and have no weights that can be looked at -> why."""
+    shown = {place.partition(STEP)[0] for place in kept}
+    hidden = {_place(each.layer) for each in recorded} - shown
+    found = {}
+    for place, layer in objects.items():
+        kind = type(layer).__name__
+        if place in hidden:
+            found[place] = (
+                f"the weights of {kind} can't be looked at with LayerStack.recompute_grads = True: "
+                "bind it to False"
+            )
+        elif place not in shown and kind not in _FEED_FORWARD:
+            found[place] = f"{kind} has no weights from each position to each"
+    return found
+
+
+def title(objects: Mapping[str, transformer.TransformerLayer]) -> str:
+    mixing = [
+        layer
+        for layer in objects.values()
+        if type(layer).__name__ not in _FEED_FORWARD
+        and not isinstance(layer, transformer_layers.EncDecAttention)
+    ]
+    return " / ".join(dict.fromkeys(_letters(layer) for layer in mixing))
+
+
+def _letters(layer: transformer.TransformerLayer) -> str:
+    if isinstance(layer, SyntheticAttention):
+        return notation(layer.synthesizer)
+    kind = type(layer).__name__
+    return _T5_LETTER.get(kind, kind)
+
+
+def notation(function: Any) -> str:
+    """A synthesizing function in the paper's letters: R, FR+V; R+V (sum) without α."""
+    if isinstance(function, Sum):
+        return f"{_joined(function)} (sum)"
+    if isinstance(function, Mixture):
+        return _joined(function)
+    kind = type(function).__name__
+    return _LETTERS.get(kind, kind)
+
+
+def _joined(function: Mixture | Sum) -> str:
+    return "+".join(notation(term) for term in function.functions)

@@ -1,0 +1,169 @@
+"""Attention maps of trained models: of every layer, head and example, trained and at the start."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import numpy as np
+
+from mtf_synthesizer.config.request import Configuration
+from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.studies.maps import examples
+from mtf_synthesizer.studies.maps.examples import Features, Subject
+from mtf_synthesizer.studies.maps.graph import AttentionGraph, StackTokens
+from mtf_synthesizer.studies.maps.layers import Layer
+from mtf_synthesizer.training import attention_summaries
+from mtf_synthesizer.upstream import session
+from mtf_synthesizer.upstream.model import Model
+
+Reader = Callable[[Subject], Features]
+
+
+@dataclasses.dataclass(frozen=True)
+class Maps:
+    """The attention of one model on some examples.
+
+    Attributes:
+      title: the model's synthesizing functions, in the paper's letters.
+      model_dir: its folder.
+      step: of the checkpoint.
+      layers: layers by their place, such as encoder/block_000/layer_000.
+      weights: place -> float32 [example, heads, length, memory_length].
+      initial: the same before any training.
+      initial_is_saved: whether that is the folder's checkpoint of step 0; else a draw of its own.
+      left_out: layers without weights -> why.
+      alphas: place -> float [heads, terms] of a mixture.
+      positions: what stands at the positions of each stack.
+      tokens: stack -> example -> tokens, without padding.
+    """
+
+    title: str
+    model_dir: str
+    step: int
+    layers: Mapping[str, Layer]
+    weights: Mapping[str, np.ndarray]
+    initial: Mapping[str, np.ndarray]
+    initial_is_saved: bool
+    left_out: Mapping[str, str]
+    alphas: Mapping[str, np.ndarray]
+    positions: Mapping[str, StackTokens]
+    tokens: Mapping[str, Sequence[Sequence[str]]]
+
+    def place(self, stack: str, block: int, over_encoder: bool = False) -> str | None:
+        """The layer with weights in a block; None where there is none."""
+        wanted = (stack, block, over_encoder)
+        for place, layer in self.layers.items():
+            if (layer.stack, layer.block, layer.over_encoder) == wanted:
+                return place
+        return None
+
+    def axes(self, place: str, example: int) -> tuple[Sequence[str], Sequence[str]]:
+        """The tokens of queries and keys."""
+        layer = self.layers[place]
+        keys = "encoder" if layer.over_encoder else layer.stack
+        return self.tokens[layer.stack][example], self.tokens[keys][example]
+
+    def of_example(self, weights: Mapping[str, np.ndarray], place: str, example: int) -> np.ndarray:
+        """[heads, queries, keys] without padding, of `self.weights` or `self.initial`."""
+        queries, keys = self.axes(place, example)
+        return weights[place][example][:, : len(queries), : len(keys)]
+
+    def visible(self, weights: Mapping[str, np.ndarray], place: str) -> np.ndarray:
+        """All weights of a layer in one row, for its histogram.
+
+        Without padding, keys that are masked (their weight is 0), and queries that see one key
+        alone (theirs is 1).
+        """
+        found = []
+        for example in range(len(weights[place])):
+            rows = self.of_example(weights, place, example)
+            rows = rows[np.count_nonzero(rows, axis=-1) > 1]
+            found.append(rows[rows > 0])
+        return np.concatenate(found)
+
+
+def of_model(
+    model_dir: str, wanted: Configuration, checkpoint: Checkpoint, read: Reader, verbose: bool
+) -> Maps:
+    """Builds a model as it was trained, and takes its attention weights.
+
+    Args:
+      model_dir: its folder.
+      wanted: its configuration.
+      checkpoint: the trained variables.
+      read: gives the examples.
+      verbose: whether T5, Mesh and TensorFlow log.
+
+    Raises:
+      names.UserError: it has no attention weights, or the examples are none of its.
+    """
+    first = checkpoints.checkpoints(model_dir)[0]
+    with session.configured(wanted, verbose):
+        model = session.build(model_dir)
+        features = read(Subject(model_dir, model, checkpoint))
+        graph = AttentionGraph(features, model.model_type, model.vocabulary)
+        is_saved = first.step == 0
+        initial = graph.trained(first.path) if is_saved else graph.initial()
+        weights = graph.trained(checkpoint.path)
+        graph.close()
+        # Here, where tasks have the vocabulary of the model.
+        tokens = {stack: _tokens(model, each) for stack, each in graph.positions.items()}
+    alphas = attention_summaries.alphas(checkpoint.path)
+    return Maps(
+        title=graph.title,
+        model_dir=str(model_dir),
+        step=checkpoint.step,
+        layers=graph.layers,
+        weights=weights,
+        initial=initial,
+        initial_is_saved=is_saved,
+        left_out=graph.left_out,
+        alphas={scope.rpartition("/")[0]: alpha for scope, alpha in alphas.items()},
+        positions=graph.positions,
+        tokens=tokens,
+    )
+
+
+def _tokens(model: Model, positions: StackTokens) -> list[list[str]]:
+    vocabulary = examples.vocabulary_of(model, positions.feature)
+    return [
+        examples.pieces(vocabulary, ids[:length])
+        for ids, length in zip(positions.ids, positions.lengths, strict=True)
+    ]
+
+
+def save(path: paths.Path, maps: Maps, weights: Mapping[str, np.ndarray]) -> None:
+    """Writes weights as an .npz file.
+
+    Its arrays are the weights, float32 [example, heads, length, memory_length] under the place of
+    their layer; `tokens/<stack>`, int [example, length], the tokens fed in, and `lengths/<stack>`,
+    int [example], how many of them are no padding; and `alpha/<place>`, float [heads, terms].
+    """
+    arrays = dict(weights)
+    for stack, positions in maps.positions.items():
+        arrays[f"tokens/{stack}"] = positions.ids
+        arrays[f"lengths/{stack}"] = np.array(positions.lengths)
+    arrays |= {f"alpha/{place}": alpha for place, alpha in maps.alphas.items()}
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # not its other parameters
+    saving.write_bytes(path, stream.getvalue())
+
+
+def described(maps: Maps) -> dict[str, Any]:
+    """What the arrays are of, as JSON can say it."""
+    return {
+        "title": maps.title,
+        "model_dir": maps.model_dir,
+        "step": maps.step,
+        "initial": "checkpoint of step 0" if maps.initial_is_saved else "drawn anew",
+        "layers": {place: dataclasses.asdict(layer) for place, layer in maps.layers.items()},
+        "left_out": dict(maps.left_out),
+        "tokens": maps.tokens,
+    }

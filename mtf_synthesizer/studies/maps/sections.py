@@ -1,0 +1,98 @@
+"""The sections of the page of `maps`: which pictures are shown under which title."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from mtf_synthesizer.studies.maps.maps import Maps
+from mtf_synthesizer.studies.maps.pictures import alphas, heat_maps, histograms
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A PNG file.
+
+    Attributes:
+      file: its name.
+      caption: what it shows.
+      png: its content.
+    """
+
+    file: str
+    caption: str
+    png: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class MapSection:
+    """Pictures under one title, with a sentence that says how to read them."""
+
+    title: str
+    text: str
+    pictures: Sequence[Picture]
+
+
+def of_models(models: Mapping[str, Maps], blocks: Sequence[int]) -> list[MapSection]:
+    """Histograms, heat maps and α, but for what no model has.
+
+    Args:
+      models: title -> maps.
+      blocks: numbers of the layers that are shown.
+    """
+    sections = [_histograms(models, blocks)]
+    for stack in dict.fromkeys(stack for maps in models.values() for stack in maps.positions):
+        sections.append(_heat_maps(models, blocks, stack, False, "self-attention"))
+        sections.append(_heat_maps(models, blocks, stack, True, "attention to the encoder"))
+    return [section for section in [*sections, _alphas(models)] if section.pictures]
+
+
+def _histograms(models: Mapping[str, Maps], blocks: Sequence[int]) -> MapSection:
+    stacks = dict.fromkeys(stack for maps in models.values() for stack in maps.positions)
+    layers = [
+        (stack, block)
+        for stack in stacks
+        for block in blocks
+        if any(maps.place(stack, block) is not None for maps in models.values())
+    ]
+    pictures = []
+    if layers:
+        png = histograms(models, layers)
+        pictures.append(Picture("histograms.png", "self-attention", png))
+    return MapSection(
+        "Histograms (the paper's Figures 2 and 3)",
+        "How the weights of all heads and examples are distributed, before any training and "
+        "after, on a logarithmic scale. Padding, masked keys and queries that see one key alone "
+        "are left out.",
+        pictures,
+    )
+
+
+def _heat_maps(
+    models: Mapping[str, Maps], blocks: Sequence[int], stack: str, over_encoder: bool, what: str
+) -> MapSection:
+    pictures = []
+    name = f"{stack}_{what.replace(' ', '_').replace('-', '_')}"
+    for state, file in (("trained", f"{name}.png"), ("at the start", f"{name}_start.png")):
+        png = heat_maps(models, blocks, stack, over_encoder, state)
+        if png:
+            pictures.append(Picture(file, state, png))
+    return MapSection(
+        f"{stack.capitalize()}: {what} (Figures 4 to 7)",
+        "Rows are queries, columns keys; the brighter, the more attention (square root of the "
+        "weight).",
+        pictures,
+    )
+
+
+def _alphas(models: Mapping[str, Maps]) -> MapSection:
+    pictures = [
+        Picture(f"alpha_{number}_{kind}.png", title, png)
+        for number, (title, maps) in enumerate(models.items(), 1)
+        for kind, png in enumerate(alphas(maps), 1)
+    ]
+    return MapSection(
+        "α of mixtures",
+        "The weight that each head gives to each function; all start even.",
+        pictures,
+    )

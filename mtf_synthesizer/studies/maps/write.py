@@ -1,0 +1,71 @@
+"""Attention maps of several models, written to a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.files import paths
+from mtf_synthesizer.studies.maps.maps import Maps
+
+ARRAYS, INITIAL_ARRAYS = "attention.npz", "attention_start.npz"
+
+
+PAGE, DESCRIPTION = "maps.html", "maps.json"
+
+
+# The paper's, of six; models of fewer than five show all.
+_LAYERS = (1, 3, 5)
+
+
+def titled(found: Sequence[Maps]) -> dict[str, Maps]:
+    """Title -> maps; models of the same kind are told apart by their folders."""
+    titles = [maps.title for maps in found]
+    return {
+        maps.title if titles.count(maps.title) == 1 else f"{maps.title} ({maps.model_dir})": maps
+        for maps in found
+    }
+
+
+def chosen_blocks(found: Sequence[Maps], wanted: Sequence[int] | None) -> list[int]:
+    """The layers that are pictured.
+
+    Raises:
+      names.UserError: no model has one of them.
+    """
+    there = sorted({layer.block for maps in found for layer in maps.layers.values()})
+    if wanted is None:
+        wanted = _LAYERS if there[-1] >= _LAYERS[-1] else there
+    chosen = [block for block in dict.fromkeys(wanted) if block in there]
+    if not chosen:
+        raise errors.UserError(
+            f"--layers {','.join(map(str, wanted))}: the models have attention weights in layers "
+            f"{', '.join(map(str, there))}"
+        )
+    return chosen
+
+
+def write_arrays(folder: paths.Path, models: Mapping[str, Maps]) -> list[str]:
+    """One model's arrays lie in the folder itself, those of several in one each."""
+    from mtf_synthesizer.studies.maps import maps as maps_maps
+
+    places = [""] if len(models) == 1 else [f"{n}_{_slug(t)}/" for n, t in enumerate(models, 1)]
+    written = []
+    for place, maps in zip(places, models.values(), strict=True):
+        for file, weights in ((ARRAYS, maps.weights), (INITIAL_ARRAYS, maps.initial)):
+            maps_maps.save(folder / (place + file), maps, weights)
+            written.append(place + file)
+    return written
+
+
+def _slug(title: str) -> str:
+    """r+v of R+V (runs/rv)."""
+    return "".join(c if c.isalnum() or c in "+-" else "_" for c in title.split(" (")[0].lower())
+
+
+def summary(models: Mapping[str, Maps], folder: paths.Path) -> str:
+    lines = []
+    for title, maps in models.items():
+        lines.append(f"{title}: step {maps.step}, {len(maps.layers)} layers of {maps.model_dir}")
+        lines += [f"  left out {place}: {why}" for place, why in maps.left_out.items()]
+    return "\n".join([*lines, f"written to {folder / PAGE}"])

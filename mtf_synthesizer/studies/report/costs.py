@@ -1,0 +1,198 @@
+"""Columns of parameters, FLOPs and speed, and the tables of every `cost` and `bench`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mtf_synthesizer.studies.report import paper
+from mtf_synthesizer.studies.report.files import Document, Found
+from mtf_synthesizer.studies.report.section import NONE, NOT_RUN, Columns, ReportSection
+
+# Rows of `cost --table 4` and of `bench` where they have another name than the paper's.
+_COST_ROWS = {"v": "t5"}
+_BENCH_ROWS = {"v": "t5", "r_plus_v": "rv", "d_plus_v": "dv"}
+_BENCH = (
+    "mtf_synthesizer bench --rows t5,r,d,rv,dv,lightconv,dynconv --size t5-base --format json "
+    "> runs/bench_t5_base.json"
+)
+
+Row = Mapping[str, Any]
+Rows = Mapping[str, Row]
+
+
+def of_table_2(costs: Sequence[Document]) -> list[Columns]:
+    """Parameters of the translation models and of the language models."""
+    table = _cost_table(costs, 2)
+    translation = {row: table.get(row) for row in paper.TRANSLATION_PARAMETERS.values}
+    single = {str(row["row"]): row for document in costs for row in document.rows}
+    lm = {row: single.get(f"{row} table2_lm1b") for row in paper.LM_PARAMETERS.values}
+    each = "mtf_synthesizer cost --experiment table2_lm1b --synthesizer $row --format json"
+    return [
+        _quantity(
+            paper.TRANSLATION_PARAMETERS,
+            lambda row: _millions(translation[row]),
+            "mtf_synthesizer cost --table 2 --format json > runs/cost_table2.json",
+        ),
+        _quantity(
+            paper.LM_PARAMETERS,
+            lambda row: _millions(lm[row]),
+            f"for row in {' '.join(lm)}; do {each} > runs/cost_lm1b_$row.json; done",
+        ),
+    ]
+
+
+def of_table_4(costs: Sequence[Document]) -> list[Columns]:
+    """Parameters and FLOPs of T5-base, the FLOPs as ratios to the Transformer's."""
+    table = _cost_table(costs, 4)
+    command = "mtf_synthesizer cost --table 4 --format json > runs/cost_table4.json"
+    first = paper.TFLOPS.values["v"]
+    ratios = {row: round(value / first, 3) for row, value in paper.TFLOPS.values.items()}
+
+    def ratio(row: str) -> str:
+        value = table.get(_COST_ROWS.get(row, row), {}).get("relative_forward_flops")
+        return "" if value is None else f"{value:.3f}"
+
+    return [
+        _quantity(
+            paper.PARAMETERS,
+            lambda row: _millions(table.get(_COST_ROWS.get(row, row))),
+            command,
+        ),
+        _quantity(paper.Quantity(4, "forward FLOPs / V's", ratios), ratio, command),
+    ]
+
+
+def speeds(benchmarks: Sequence[Document]) -> list[Columns]:
+    """Training steps a second of T5-base, as ratios to the Transformer's."""
+    found = [d for d in benchmarks if d.content["size"] == "t5-base" and _is_training(d)]
+    times = _by_name(found[-1].rows) if found else {}
+    first = paper.SPEED.values["v"]
+    ratios = {row: round(value / first, 2) for row, value in paper.SPEED.values.items()}
+
+    def ratio(row: str) -> str:
+        times_of = [_time(times.get(_BENCH_ROWS.get(each, each))) for each in ("v", row)]
+        return f"{times_of[0] / times_of[1]:.2f}" if all(times_of) else ""  # type: ignore[operator]
+
+    columns = _quantity(paper.Quantity(4, "steps/s / V's", ratios), ratio, _BENCH)
+    if not found:
+        return [columns]
+    note = f"Speed is measured by {found[-1].path}; R+V and D+V there have α, not a plain sum."
+    return [Columns(columns.heads, columns.cells, (note,), columns.commands, columns.missing)]
+
+
+def of_table_7() -> list[Columns]:
+    """The paper's speed of encoders; `bench` has encoder-decoders."""
+    return [_quantity(paper.ENCODING_SPEED, lambda row: "")]
+
+
+def _quantity(quantity: paper.Quantity, ours: Callable[[str], str], *commands: str) -> Columns:
+    cells = {
+        row: (f"{value:g}", NONE if row == paper.REPORTED else ours(row) or NOT_RUN)
+        for row, value in quantity.values.items()
+    }
+    some = any(cell not in (NONE, NOT_RUN) for _, cell in cells.values())
+    lacks = any(cell == NOT_RUN for _, cell in cells.values())
+    return Columns(
+        (f"{quantity.title}, paper", f"{quantity.title}, ours"),
+        cells,
+        commands=commands if some else (),
+        missing=commands if lacks else (),
+    )
+
+
+def _cost_table(costs: Sequence[Document], number: int) -> Rows:
+    found = [each for each in costs if str(each.content["title"]).startswith(f"Table {number}")]
+    return _by_name(found[-1].rows) if found else {}
+
+
+def _by_name(rows: Sequence[Row]) -> dict[str, Row]:
+    return {str(row["row"]): row for row in rows}
+
+
+def _millions(row: Row | None) -> str:
+    return f"{row['trainable_parameters'] / 1e6:.1f}" if row else ""
+
+
+def _is_training(document: Document) -> bool:
+    flags = document.content.get("flags", {})
+    return flags.get("mode", "train") == "train" and not flags.get("packed")
+
+
+def _time(row: Row | None) -> float | None:
+    """Processor time of a step: on a shared machine steadier than wall time."""
+    return row.get("cpu_ms") if row else None
+
+
+def documents(found: Found) -> list[ReportSection]:
+    """A table for each file of `cost` and `bench`."""
+    return [*map(_benchmark, found.benchmarks), *map(_cost, found.costs)]
+
+
+def _cost(document: Document) -> ReportSection:
+    return ReportSection(
+        f"Cost: {document.content['title']}",
+        *_plain(document.rows),
+        notes=[f"{document.path}", *map(str, document.content["notes"])],
+    )
+
+
+def _benchmark(document: Document) -> ReportSection:
+    content = document.content
+    rows = [_compared(row, content["rows"][0]) for row in content["rows"]]
+    if _is_training(document) and content["rows"][0]["row"] in ("t5", "v"):
+        rows = [row | {"times as fast, paper": _paper_speed(str(row["row"]))} for row in rows]
+    flags = content.get("flags", {})
+    mode = flags.get("mode", "train")
+    return ReportSection(
+        f"Benchmark: {mode}, size {content['size']}",
+        *_plain(rows),
+        notes=[
+            f"{document.path}: {_listed(flags)}",
+            f"Measured on {_listed(content['machine'])}",
+        ],
+    )
+
+
+def _compared(row: Row, first: Row) -> dict[str, Any]:
+    """A row with its time, and memory above the start, as ratios to the first row's."""
+    ratios: dict[str, Any] = {}
+    if row.get("cpu_ms") and first.get("cpu_ms"):
+        ratios["times as fast"] = f"{first['cpu_ms'] / row['cpu_ms']:.2f}"
+    memory = [_steps_memory(each) for each in (row, first)]
+    if all(memory):
+        ratios["memory of a step / first's"] = f"{memory[0] / memory[1]:.2f}"  # type: ignore[operator]
+    return {**row, **ratios}
+
+
+def _steps_memory(row: Row) -> float | None:
+    """What the steps need beside what is there before the first one."""
+    try:
+        return float(row["peak_rss_mib"]) - float(row["base_rss_mib"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _paper_speed(row: str) -> str:
+    name = {there: ours for ours, there in _BENCH_ROWS.items()}.get(row, row)
+    values = paper.SPEED.values
+    return f"{values[name] / values['v']:.2f}" if name in values else NONE
+
+
+def _plain(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells of all columns that hold single values."""
+    heads = dict.fromkeys(
+        k for row in rows for k, v in row.items() if not isinstance(v, dict | list)
+    )
+    lines = [[_shown(row.get(head)) for head in heads] for row in rows]
+    return [head.replace("_", " ") for head in heads], lines
+
+
+def _shown(value: Any) -> str:
+    if value in (None, ""):
+        return NONE
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())

@@ -1,0 +1,182 @@
+"""What `report` collects: JSON files of other commands, recognised by what is in them.
+
+Loads no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.files import paths, records
+from mtf_synthesizer.files.paths import Path
+from mtf_synthesizer.studies.report.runs import (
+    Run,
+    is_step,
+    model_folder,
+    of_comparison,
+    of_evaluations,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A file of `cost` or `bench`.
+
+    Attributes:
+      path: of the file.
+      content: what JSON has.
+    """
+
+    path: Path
+    content: Mapping[str, Any]
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        return self.content["rows"]
+
+
+@dataclasses.dataclass
+class Found:
+    """Everything that was found, in the order of the files.
+
+    Attributes:
+      runs: evaluated models.
+      costs: what `cost --format json` printed.
+      benchmarks: what `bench --format json` printed.
+      skipped: why which files were not used.
+    """
+
+    runs: list[Run] = dataclasses.field(default_factory=list)
+    costs: list[Document] = dataclasses.field(default_factory=list)
+    benchmarks: list[Document] = dataclasses.field(default_factory=list)
+    skipped: list[str] = dataclasses.field(default_factory=list)
+
+
+def collect(given: Iterable[str]) -> Found:
+    """Reads the JSON files of folders, and files that are named themselves.
+
+    Raises:
+      names.UserError: a path is not there.
+    """
+    found = Found()
+    kinds: dict[str, list[Document]] = {}
+    for document in _read(_files(given), found):
+        kind = next((name for name, is_it in _KINDS.items() if is_it(document.content)), "")
+        fault = _fault(kind, document)
+        if fault is None:
+            kinds.setdefault(kind, []).append(document)
+        else:
+            found.skipped.append(f"{document.path} is not as the command writes it: {fault}")
+    found.costs = kinds.get("cost", [])
+    found.benchmarks = kinds.get("benchmark", [])
+    comparisons = kinds.get("comparison", [])
+    for each in comparisons:
+        _add(found, each.path, functools.partial(_of_comparison, each))
+    for alike in _of_same_model(kinds.get("evaluation", []), comparisons):
+        _add(found, alike[0].path, functools.partial(_of_evaluations, alike))
+    return found
+
+
+def _of_comparison(document: Document) -> list[Run]:
+    return of_comparison(document.path, document.content)
+
+
+def _of_evaluations(alike: Sequence[Document]) -> list[Run]:
+    return [of_evaluations([(each.path, each.content) for each in alike])]
+
+
+def _files(given: Iterable[str]) -> list[Path]:
+    """JSON files without doubles, those of a folder in the order of their names."""
+    files: list[Path] = []
+    for path in map(paths.of, given):
+        if not path.exists():
+            raise errors.UserError(f"{path}: no such file or folder; give folders with results")
+        files += paths.matching_below(path, "*.json") if path.is_dir() else [path]
+    return list({file.resolve(): file for file in files}.values())
+
+
+def _read(files: Iterable[Path], found: Found) -> Iterable[Document]:
+    for path in files:
+        try:
+            content = records.parse(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            found.skipped.append(f"{path} is no JSON: {' '.join(str(error).split())}")
+            continue
+        if isinstance(content, dict):
+            yield Document(path, content)
+
+
+def _add(found: Found, path: Path, runs: Callable[[], Iterable[Run]]) -> None:
+    try:
+        found.runs += runs()
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        found.skipped.append(
+            f"{path} is not as the command writes it: {type(error).__name__}: {error}"
+        )
+
+
+def _of_same_model(
+    evaluations: Iterable[Document], comparisons: Iterable[Document]
+) -> list[list[Document]]:
+    """Evaluations of one model on one split belong together: a benchmark task by task.
+
+    Those of a comparison's models are in its results already.
+    """
+    known = {document.path.resolve().parent for document in comparisons}
+    groups: dict[tuple[str, str], list[Document]] = {}
+    for each in evaluations:
+        if each.path.resolve().parent.parent in known or is_step(each.path):
+            continue
+        folder = str(model_folder(each.path, each.content))
+        groups.setdefault((folder, str(each.content["split"])), []).append(each)
+    return list(groups.values())
+
+
+def _fault(kind: str, document: Document) -> str | None:
+    """What keeps a file from being calculated and printed with; None where nothing does."""
+    for name, types in _TYPES.get(kind, {}).items():
+        value = document.content.get(name)
+        if name in document.content and not isinstance(value, types):
+            return f"{name} is {value!r:.60}"
+    for row in document.rows if kind in _NUMBERS else ():
+        for name in _NUMBERS[kind]:
+            value = row.get(name, 1)
+            if not isinstance(value, int | float) or not abs(value) < _MOST:
+                return f"{name} is {value!r:.60}"
+    return None
+
+
+# Kind -> what is looked into, and the numbers of a row that are calculated with.
+_TYPES: Mapping[str, Mapping[str, type]] = {
+    "evaluation": {"model_dir": str, "results": list},
+    "benchmark": {"machine": dict, "flags": dict},
+    "cost": {"notes": list},
+}
+_NUMBERS: Mapping[str, Sequence[str]] = {
+    "benchmark": ("cpu_ms",),
+    "cost": ("trainable_parameters", "relative_forward_flops"),
+}
+_MOST = 1e100
+
+
+def _has_rows(content: Mapping[str, Any], *fields: str) -> bool:
+    rows = content.get("rows")
+    return (
+        isinstance(rows, list)
+        and bool(rows)
+        and all(isinstance(row, dict) and all(field in row for field in fields) for row in rows)
+    )
+
+
+_KINDS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "evaluation": lambda c: {"model_dir", "task", "split", "results"} <= set(c),
+    "comparison": lambda c: (
+        {"experiment", "split", "rows"} <= set(c) and isinstance(c["rows"], dict)
+    ),
+    "benchmark": lambda c: {"size", "machine"} <= set(c) and _has_rows(c, "row"),
+    "cost": lambda c: {"title", "notes"} <= set(c) and _has_rows(c, "row", "trainable_parameters"),
+}

@@ -1,0 +1,280 @@
+"""Evaluated models as `report` needs them: which row of which experiment, seed, steps, metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mtf_synthesizer.files import paths, records
+from mtf_synthesizer.files.paths import Path
+from mtf_synthesizer.studies.report import paper
+
+_RECORD = "run.json"
+_SETTINGS = "settings.json"
+
+Metrics = Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One trained model, evaluated.
+
+    Attributes:
+      experiment: a name of gin/experiments; None where it is none of them, or not known.
+      row: as in `paper`; the model's folder where that is not known.
+      seed: None where it is not known.
+      steps: of training; None where that is not known.
+      split: that it was evaluated on.
+      tasks: task -> its metrics; one without a name where only one task was asked for.
+      falls: whether its validation loss still fell; None where nobody looked.
+      limit: evaluated on so many examples of each task alone; None for all.
+      commands: what makes it.
+    """
+
+    experiment: str | None
+    row: str
+    seed: int | None
+    steps: int | None
+    split: str
+    tasks: Mapping[str, Metrics]
+    falls: bool | None
+    limit: int | None
+    commands: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """What comes from files may be anything.
+
+        Raises:
+          TypeError: a value of another type.
+          ValueError: a metric that no score can be.
+        """
+        for name, types in _TYPES.items():
+            value = getattr(self, name)
+            if not isinstance(value, types):
+                raise TypeError(f"{name} is {value!r:.60}")
+        for metrics in self.tasks.values():
+            for name, value in metrics.items():
+                if value < -_MOST or _MOST < value < math.inf:  # NaN and infinity may be
+                    raise ValueError(f"{name} is {value!r}")
+
+
+_MOST = 1e100
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "experiment": (str, type(None)),
+    "row": (str,),
+    "seed": (int, type(None)),
+    "limit": (int, type(None)),
+}
+
+
+def of_comparison(path: Path, content: Mapping[str, Any]) -> list[Run]:
+    """The runs of a comparison.
+
+    Args:
+      path: of its results.json. With the folders `compare` has written beside it, seeds and steps
+        are known too.
+      content: of it.
+    """
+    runs: list[Run] = []
+    command = _comparison_command(path.parent, content)
+    for row, found in content["rows"].items():
+        by_seed = _by_seed(path.parent, content["split"], row, found)
+        complete = len(by_seed) == found["runs"]
+        for index, (seed, metrics) in enumerate(by_seed):
+            runs.append(
+                Run(
+                    experiment=content["experiment"],
+                    row=row,
+                    seed=seed,
+                    steps=_steps(path.parent, row, seed),
+                    split=content["split"],
+                    tasks=_by_task(metrics),
+                    falls=index < found["undertrained"] if complete else None,
+                    limit=None,
+                    commands=(command,),
+                )
+            )
+    return runs
+
+
+def _by_seed(
+    folder: Path, split: str, row: str, found: Mapping[str, Any]
+) -> list[tuple[int | None, Metrics]]:
+    """The metrics of each run of a row, those of earlier commands too.
+
+    Without seeds where only the results were kept.
+    """
+    count = int(found["runs"])
+    seeds = _seeds(folder, row, split)
+    if len(seeds) >= count:
+        steps = [_scores(folder, row, seed, split) for seed in seeds]
+        return [
+            (seed, {k: float(v) for k, v in step["metrics"].items()})
+            for seed, step in zip(seeds, steps, strict=True)
+        ]
+    values = found["metrics"].items()
+    return [(None, {k: float(v["values"][n]) for k, v in values}) for n in range(count)]
+
+
+def _seeds(folder: Path, row: str, split: str) -> list[int]:
+    pattern = re.compile(rf"{re.escape(row)}_seed(\d+)_(?:scores|{re.escape(split)})\.json")
+    matches = [pattern.fullmatch(path.name) for path in (folder / "steps").glob("*.json")]
+    return sorted({int(match[1]) for match in matches if match})
+
+
+def _scores(folder: Path, row: str, seed: int, split: str) -> Mapping[str, Any]:
+    """What a comparison has kept of a run; earlier the step had the name of the split."""
+    begin = f"{row}_seed{seed}"
+    steps = folder / "steps"
+    return _read(steps / f"{begin}_scores.json") or _read(steps / f"{begin}_{split}.json")
+
+
+def _steps(folder: Path, row: str, seed: int | None) -> int | None:
+    path = folder / "steps" / f"{row}_seed{seed}_train.json"
+    return int(records.parse(path.read_text("utf-8"))["step"]) if path.is_file() else None
+
+
+def _by_task(metrics: Metrics) -> dict[str, dict[str, float]]:
+    """{"task/metric": value} -> {"task": {"metric": value}}."""
+    found: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        task, _, metric = name.rpartition("/")
+        found.setdefault(task, {})[metric] = value
+    return found
+
+
+def _comparison_command(folder: Path, content: Mapping[str, Any]) -> str:
+    """The command of a comparison; its rows are those that are done."""
+    rows = content["rows"]
+    seeds = sorted({seed for row in rows for seed in _seeds(folder, row, content["split"])})
+    parts = ["mtf_synthesizer", "compare", "--experiment", content["experiment"]]
+    parts += ["--rows", ",".join(rows), *_flag("--seeds", ",".join(map(str, seeds)))]
+    settings = _read(folder / _SETTINGS)
+    parts += ["--split", content["split"]]
+    for name in ("validation_split", "steps", "vocabulary", "tfds_data_dir", "init_from"):
+        parts += _flag(f"--{name}", settings.get(name))
+    for name, flag in _REPEATED.items():
+        for value in settings.get(name) or ():
+            parts += [flag, str(value)]
+    return shlex.join([*parts, "--output", str(folder)])
+
+
+_REPEATED = {
+    "gin_files": "--gin_file",
+    "gin_params": "--gin_param",
+    "evaluation_gin_files": "--evaluation_gin_file",
+}
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    return [name, str(value)] if value not in (None, "", []) else []
+
+
+def is_step(path: Path) -> bool:
+    """Whether a file is what `compare` or `demo` keeps of a step: a copy of what it wrote."""
+    return path.parent.name == "steps" and (path.parent.parent / _SETTINGS).is_file()
+
+
+def model_folder(path: Path, content: Mapping[str, Any]) -> Path:
+    """The folder of an evaluated model: where the evaluation lies, or where it says."""
+    if (path.parent / _RECORD).is_file():
+        return path.parent
+    return paths.of(content["model_dir"])
+
+
+def of_evaluations(evaluations: Sequence[tuple[Path, Mapping[str, Any]]]) -> Run:
+    """The run of what `evaluate` has written of one model and split, at the last step of each.
+
+    All examples come before some of them, and what was evaluated later before the earlier.
+    """
+    path, content = evaluations[0]
+    folder = model_folder(path, content)
+    record = _read(folder / _RECORD)
+    rows = [row for _, each in evaluations for row in each["results"] if _values(row)]
+    if not rows:
+        raise ValueError("its results have neither metrics nor losses")
+    complete = [row for row in rows if row.get("limit") is None]
+    step = max(int(row["step"]) for row in complete or rows)
+    chosen = [row for row in complete or rows if row["step"] == step]
+    tasks: dict[str, dict[str, float]] = {}
+    for row in chosen:
+        tasks.setdefault(str(row["task"]), {}).update(
+            {name: float(value) for name, value in _values(row).items()}
+        )
+    return Run(
+        experiment=record.get("experiment"),
+        row=_row(folder, record),
+        seed=record.get("seed"),
+        steps=step,
+        split=str(content["split"]),
+        tasks=tasks,
+        falls=None,
+        limit=None if complete else chosen[0]["limit"],
+        commands=tuple(_commands(folder, record, step, [each for _, each in evaluations])),
+    )
+
+
+def _values(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Metrics; of an evaluation without decoding what it has instead."""
+    return row["metrics"] or {k: row[k] for k in ("loss", "token_accuracy") if k in row}
+
+
+def _row(folder: Path, record: Mapping[str, Any]) -> str:
+    """The row of a model; one that started from another has the layers of that one."""
+    synthesizer = _synthesizer(record)
+    size = record.get("size")
+    if synthesizer is None:
+        return str(folder)
+    if record.get("experiment") is None or size is None:
+        return synthesizer
+    return paper.BASE_PLUS if (synthesizer, size) == ("v", "base_plus") else f"{synthesizer} {size}"
+
+
+def _synthesizer(record: Mapping[str, Any]) -> str | None:
+    for _ in range(10):  # a chain of runs that began with one another
+        start = record.get("init_checkpoint")
+        if record.get("synthesizer") or not start:
+            break
+        record = _read(paths.of(start["path"]).parent / _RECORD)
+    return record.get("synthesizer")
+
+
+def _commands(
+    folder: Path,
+    record: Mapping[str, Any],
+    step: int,
+    evaluations: Iterable[Mapping[str, Any]],
+) -> list[str]:
+    commands = [_training_command(folder, record, step)] if record else []
+    for each in evaluations:
+        asked = ["--task", str(each["task"]), "--split", str(each["split"])]
+        commands.append(
+            shlex.join(["mtf_synthesizer", "evaluate", "--model_dir", str(folder), *asked])
+        )
+    return list(dict.fromkeys(commands))
+
+
+def _training_command(folder: Path, record: Mapping[str, Any], step: int) -> str:
+    parts = ["mtf_synthesizer", "train"]
+    for name in ("synthesizer", "size", "run", "experiment", "task", "batch_size", "seed"):
+        parts += _flag(f"--{name}", record.get(name))
+    start = record.get("init_checkpoint") or {}
+    parts += _flag("--init_checkpoint", start.get("path"))
+    parts += ["--steps", str(step - int(start.get("step", 0)))]
+    for name in ("gin_files", "gin_params"):
+        for value in record.get(name) or ():
+            parts += [_REPEATED[name], str(value)]
+    return shlex.join([*parts, "--model_dir", str(folder)])
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """What a file beside a result says; nothing where it is not there or broken."""
+    try:
+        content = records.parse(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

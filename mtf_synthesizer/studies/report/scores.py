@@ -1,0 +1,236 @@
+"""Columns of evaluations: ours, mean and spread over the seeds, beside the paper's."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from mtf_synthesizer.inference import averages
+from mtf_synthesizer.studies.report import paper
+from mtf_synthesizer.studies.report.runs import Run
+from mtf_synthesizer.studies.report.section import NONE, NOT_RUN, Columns, ReportSection
+
+# On which split a table's values are.
+_SPLITS = {2: "test", 3: "test", 4: "validation", 5: "validation", 6: "validation", 7: "test"}
+# What a comparison of an experiment needs beside its rows.
+_FLAGS = {
+    "table2_wmt14_ende": "--evaluation_gin_file beam_search.gin",
+    "table2_wmt14_enfr": "--evaluation_gin_file beam_search.gin",
+    "table4_c4": "--gin_file table4_layers.gin --split validation",
+    "table5_glue": "--init_from runs/table4_c4 --split validation",
+    "table7_ag_news": "--validation_split test",
+    "table7_imdb": "--validation_split test",
+}
+_LARGE_T5 = (
+    "mtf_synthesizer train --experiment table5_glue --synthesizer v --size base_plus "
+    "--init_checkpoint runs/base_plus_c4 --tfds_data_dir data --model_dir runs/base_plus"
+)
+
+# The value of a run in one cell; None where it has none.
+Value = Callable[[Run], float | None]
+
+
+def of_column(column: paper.PaperColumn, runs: Sequence[Run]) -> Columns:
+    """The two columns of an evaluation."""
+    ours = _by_row(runs, column.experiment, _SPLITS[column.table])
+    digits = _digits(column.values.values())
+    cells = {}
+    for row in dict.fromkeys([*column.values, *ours]):
+        theirs = f"{column.values[row]:.{digits}f}" if row in column.values else NONE
+        measured = _cell(ours.get(row, []), _metric(column.metric), digits, _SPLITS[column.table])
+        cells[row] = (theirs, NONE if row == paper.REPORTED else measured or NOT_RUN)
+    return Columns(
+        (f"{column.title}, paper", f"{column.title}, ours"),
+        cells,
+        commands=_commands(ours.values()),
+        missing=_missing(column.experiment, cells),
+    )
+
+
+def _digits(values: Iterable[float]) -> int:
+    """As many as the paper prints, two at least."""
+    return max(2, *(len(f"{value:g}".partition(".")[2]) for value in values))
+
+
+def _metric(name: str) -> Value:
+    """The metric of a run; of several tasks that of the first with it."""
+
+    def value(run: Run) -> float | None:
+        return next((m[name] for m in run.tasks.values() if name in m), None)
+
+    return value
+
+
+def of_leaderboard(board: paper.Leaderboard, runs: Sequence[Run]) -> Columns:
+    """The columns of GLUE or SuperGLUE: the average, and for each task the metrics that count."""
+    benchmark = next(each for each in averages.BENCHMARKS if each.name == board.benchmark)
+    ours = _by_row(runs, board.experiment, _SPLITS[board.table])
+    tasks = {column.name: column for column in benchmark.columns}
+    readers = [_average(benchmark, board.tasks)]
+    readers += [_scores(benchmark, tasks[name]) for name in board.tasks]
+    heads = (board.benchmark, *board.tasks)
+    cells: dict[str, tuple[str, ...]] = {}
+    for row in dict.fromkeys([*board.values, *ours]):
+        theirs = board.values.get(row, ((),) * len(heads))
+        cells[row] = tuple(
+            cell
+            for scores, values in zip(theirs, readers, strict=True)
+            for cell in (_slashed(scores) or NONE, _parts(ours.get(row, []), values) or NOT_RUN)
+        )
+    notes = [f"{_label(row)}: {_made(found, '')}" for row, found in ours.items() if found]
+    return Columns(
+        tuple(f"{head}, {whose}" for head in heads for whose in ("paper", "ours")),
+        cells,
+        notes=(
+            f"Ours is the mean of these {len(board.tasks)} tasks, where all of them are there.",
+            *notes,
+        ),
+        commands=_commands(ours.values()),
+        missing=_missing(board.experiment, cells),
+    )
+
+
+Scores = Callable[[Run], Sequence[float] | None]
+
+
+def _scores(benchmark: averages.ScoredBenchmark, column: averages.ScoreColumn) -> Scores:
+    def values(run: Run) -> list[float] | None:
+        found: list[float] = []
+        for task in column.tasks:
+            part = averages.metrics_of(f"{benchmark.prefix}_{task}", column.metrics, run.tasks)
+            if not part:
+                return None
+            found += part
+        return found
+
+    return values
+
+
+def _average(benchmark: averages.ScoredBenchmark, tasks: Sequence[str]) -> Scores:
+    """The mean of the tasks that the paper has: GLUE's without WNLI."""
+
+    def value(run: Run) -> list[float] | None:
+        there = averages.average(benchmark, run.tasks)["tasks"]
+        if not set(tasks) <= set(there):
+            return None
+        return [statistics.fmean(there[task] for task in tasks)]
+
+    return value
+
+
+def _parts(runs: Sequence[Run], read: Scores) -> str:
+    """Means over the seeds, as the paper prints them: 91.2/87.7."""
+    found = [scores for scores in map(read, runs) if scores is not None]
+    return _slashed([statistics.fmean(values) for values in zip(*found, strict=True)])
+
+
+def _slashed(scores: Iterable[float]) -> str:
+    return "/".join(f"{score:.1f}" for score in scores)
+
+
+def _label(row: str) -> str:
+    return paper.LABELS.get(row, row)
+
+
+def _by_row(runs: Sequence[Run], experiment: str, split: str) -> dict[str, list[Run]]:
+    """The runs of an experiment: on the split of the table, if there are any of that."""
+    rows: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.experiment == experiment:
+            rows.setdefault(run.row, []).append(run)
+    chosen = {}
+    for row, found in rows.items():
+        on_split = [run for run in found if run.split == split]
+        chosen[row] = on_split or [run for run in found if run.split == found[0].split]
+    return chosen
+
+
+def _cell(runs: Sequence[Run], value: Value, digits: int, split: str) -> str:
+    """Mean ± spread, and what it is of; nothing where no run has a value."""
+    with_value = [(run, number) for run in runs if (number := value(run)) is not None]
+    if not with_value:
+        return ""
+    values = [number for _, number in with_value]
+    deviation = averages.spread(values)
+    spread = "" if deviation is None else f" ± {deviation:.{digits}f}"
+    made = _made([run for run, _ in with_value], split)
+    return f"{statistics.fmean(values):.{digits}f}{spread} ({made})"
+
+
+def _made(runs: Sequence[Run], split: str) -> str:
+    """Seeds, steps, and whatever else a reader must know of a value."""
+    seeds = sorted({run.seed for run in runs if run.seed is not None})
+    steps = sorted({run.steps for run in runs if run.steps is not None})
+    said = [f"{len(runs)} run{'s' if len(runs) > 1 else ''}"]
+    if len(seeds) == len(runs):
+        said = [f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"]
+    if steps:
+        ends = dict.fromkeys((steps[0], steps[-1]))
+        said.append(f"{' to '.join(f'{end:,}' for end in ends)} steps")
+    said += [f"{other} split" for other in sorted({run.split for run in runs} - {split}) if split]
+    said += [f"first {n} examples" for n in sorted({run.limit for run in runs if run.limit})]
+    falling = sum(bool(run.falls) for run in runs)
+    said += [f"{falling} still falling"] if falling else []
+    return "; ".join(said)
+
+
+def _commands(groups: Iterable[Sequence[Run]]) -> tuple[str, ...]:
+    return tuple(command for runs in groups for run in runs for command in run.commands)
+
+
+def _missing(experiment: str, cells: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The commands that make what is not there."""
+    rows = [row for row, of_row in cells.items() if NOT_RUN in of_row]
+    ours = [row for row in rows if row != paper.BASE_PLUS]
+    commands = []
+    if ours:
+        flags = "".join(f" {flag}" for flag in [_FLAGS.get(experiment, "")] if flag)
+        commands.append(
+            f"mtf_synthesizer compare --experiment {experiment} --rows {','.join(ours)} "
+            f"--seeds 0,1,2{flags} --tfds_data_dir data --output runs/{experiment}"
+        )
+    return (*commands, _LARGE_T5) if paper.BASE_PLUS in rows else tuple(commands)
+
+
+def small(runs: Sequence[Run]) -> list[ReportSection]:
+    """Experiments of ours beside the columns of the paper that they resemble."""
+    sections = []
+    for experiment in paper.LIKE:
+        ours = _by_row(runs, experiment, "test")
+        columns = paper.columns(experiment)
+        rows = []
+        for row, found in ours.items():
+            cells = [_label(row)]
+            cells += [f"{c.values[row]:g}" if row in c.values else NONE for c in columns]
+            metrics = dict.fromkeys(m for run in found for each in run.tasks.values() for m in each)
+            cells.append("; ".join(f"{m} {_cell(found, _metric(m), 2, 'test')}" for m in metrics))
+            rows.append(cells)
+        if rows:
+            sections.append(
+                ReportSection(
+                    f"{experiment}: like {columns[0].experiment}, in small",
+                    ["model", *(f"{c.title}, paper" for c in columns), "ours"],
+                    rows,
+                    commands=list(dict.fromkeys(_commands(ours.values()))),
+                )
+            )
+    return sections
+
+
+def others(runs: Sequence[Run]) -> list[ReportSection]:
+    """Evaluations that belong to no table."""
+    in_tables = {c.experiment for c in (*paper.COLUMNS, *paper.LEADERBOARDS)} | set(paper.LIKE)
+    rows = []
+    commands: list[str] = []
+    for run in runs:
+        if run.experiment in in_tables:
+            continue
+        commands += run.commands
+        for task, metrics in run.tasks.items():
+            values = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+            of = [run.experiment or NONE, run.row, task or NONE, run.split]
+            rows.append([*of, values, _made([run], run.split)])
+    if not rows:
+        return []
+    heads = ["experiment", "model", "task", "split", "ours", "of"]
+    return [ReportSection("Other evaluations", heads, rows, commands=list(dict.fromkeys(commands)))]

@@ -1,0 +1,76 @@
+"""What a table of `report` is made of: columns that are filled from several places, and notes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+from mtf_synthesizer.studies.report import paper
+
+NOT_RUN = "not run"
+NONE = "–"  # there is no such value
+PAPER = "paper"  # how the heads of its columns end
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportSection:
+    """A table of the report.
+
+    Attributes:
+      title: what it is.
+      heads: its columns; the first names the rows.
+      rows: cells as text.
+      notes: sentences below it.
+      commands: what makes the values that are there.
+      missing: what would make those that are not.
+    """
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+    commands: Sequence[str] = ()
+    missing: Sequence[str] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """Some columns of a table.
+
+    Attributes:
+      heads: the paper's end with "paper".
+      cells: row -> text for each head; rows without get "–" from the paper, "not run" of ours.
+      notes, commands, missing: as of the section.
+    """
+
+    heads: tuple[str, ...]
+    cells: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def of(self, row: str) -> tuple[str, ...]:
+        """The cells of a row."""
+        ours = NONE if row == paper.REPORTED else NOT_RUN
+        empty = tuple(NONE if head.endswith(PAPER) else ours for head in self.heads)
+        return self.cells.get(row, empty)
+
+
+def of_paper(number: int, parts: Sequence[Columns]) -> ReportSection:
+    """A table of the paper: its rows in its order, then rows of ours that it does not have."""
+    rows = dict.fromkeys(row for part in parts for row in part.cells)
+    order = [row for row in paper.LABELS if row in rows]
+    order += [row for row in rows if row not in paper.LABELS]
+    lines = [[paper.LABELS.get(row, row), *(c for p in parts for c in p.of(row))] for row in order]
+    return ReportSection(
+        title=f"Table {number}: {paper.TITLES[number]}",
+        heads=["model", *(head for part in parts for head in part.heads)],
+        rows=lines,
+        notes=_once(note for part in parts for note in part.notes),
+        commands=_once(command for part in parts for command in part.commands),
+        missing=_once(command for part in parts for command in part.missing),
+    )
+
+
+def _once(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))

@@ -1,0 +1,29 @@
+"""DOCSTRING."""
+
+from __future__ import annotations
+
+from mtf_synthesizer.studies.report import costs, paper, scores, section
+from mtf_synthesizer.studies.report.files import Found
+from mtf_synthesizer.studies.report.section import Columns, ReportSection
+
+
+def sections(found: Found) -> list[ReportSection]:
+    """Every table of the paper, then our small experiments, and all else that was found."""
+    boards = {board.table: board for board in paper.LEADERBOARDS}
+    beside: dict[int, list[Columns]] = {
+        2: costs.of_table_2(found.costs),
+        4: [*costs.of_table_4(found.costs), *costs.speeds(found.benchmarks)],
+        7: costs.of_table_7(),
+    }
+    tables = []
+    for number in sorted({*boards, *(column.table for column in paper.COLUMNS)}):
+        parts = [
+            scores.of_column(column, found.runs)
+            for column in paper.COLUMNS
+            if column.table == number
+        ]
+        if number in boards:
+            parts.append(scores.of_leaderboard(boards[number], found.runs))
+        tables.append(section.of_paper(number, [*parts, *beside.get(number, [])]))
+    others = [*scores.small(found.runs), *scores.others(found.runs)]
+    return [*tables, *others, *costs.documents(found)]

@@ -1,0 +1,79 @@
+"""Long jobs in steps that are done once: run again, a job goes on where it was."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.files import paths, records, saving
+
+SETTINGS = "settings.json"
+
+
+class Steps:
+    """Runs functions once: their results are kept as JSON files.
+
+    Args:
+      folder: where the files are.
+    """
+
+    def __init__(self, folder: paths.Path):
+        self._folder = folder
+
+    def run(self, name: str, function: Callable[[], Any]) -> Any:
+        """The result of `function`, from its file if it was run before.
+
+        The result has `seconds` added, the time of the run that finished the step.
+        """
+        path = self._folder / f"{name}.json"
+        if path.exists():
+            return _read(path, "seconds")
+        print(f"{name} ...", flush=True)
+        began = time.monotonic()
+        result = function()
+        result["seconds"] = round(time.monotonic() - began, 1)
+        saving.write_json(path, result)
+        return result
+
+
+def check_settings(folder: paths.Path, settings: Mapping[str, Any]) -> None:
+    """Writes the settings of a job into its folder, unless it holds a job with others.
+
+    A job that never came to its first result or checkpoint binds nobody.
+
+    Raises:
+      names.UserError: the folder holds results with other settings.
+    """
+    path = folder / SETTINGS
+    wanted = json.loads(json.dumps(settings))
+    if path.exists() and _has_results(folder):
+        found = _read(path)
+        changed = [n for n in {**wanted, **found} if (wanted.get(n) or 0) != (found.get(n) or 0)]
+        if changed:
+            raise errors.UserError(
+                f"{folder} holds results with another {', '.join(changed)}; remove the folder or "
+                "choose another with --output"
+            )
+    saving.write_json(path, wanted)
+
+
+def _has_results(folder: paths.Path) -> bool:
+    return any(folder.glob("steps/*.json")) or any(folder.rglob("model.ckpt-*.index"))
+
+
+def _read(path: paths.Path, *needed: str) -> dict[str, Any]:
+    """A JSON object that this job wrote, with the fields that are needed.
+
+    Raises:
+      names.UserError: it is none.
+    """
+    try:
+        found = records.parse(path.read_text("utf-8"))
+        if not isinstance(found, dict) or not found.keys() >= set(needed):
+            raise ValueError(f"no JSON object with {' and '.join(needed) or 'settings'}")
+    except (OSError, ValueError) as error:
+        raise errors.UserError(
+            f"{path} can't be read ({error}): remove it, and what it stands for is done again"
+        ) from error
+    return found

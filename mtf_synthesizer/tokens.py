@@ -1,3 +1,0 @@
-"""Ids that all vocabularies of T5 share."""
-
-EOS = 1

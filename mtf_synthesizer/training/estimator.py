@@ -1,0 +1,137 @@
+"""What can be watched while a model trains: loss, gradient, α, entropy of the attention.
+
+Mesh's training function takes no hooks, prints the loss on every step, and on a processor only
+collects its scalar summaries. `ObservedEstimator` stands between it and the Estimator.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import mesh_tensorflow as mtf
+import numpy as np
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import utils
+from tensorflow.compat.v1 import estimator as tf_estimator
+
+from mtf_synthesizer import literal_paths
+from mtf_synthesizer.training import attention_summaries, saving_hooks
+from mtf_synthesizer.upstream import repeatable, variables
+
+
+class ObservedEstimator:
+    """Trains like the Estimator that Mesh makes, with hooks, summaries and no prints.
+
+    Args:
+      estimator: Mesh's.
+      seed: of initial values and dropout.
+      summary_steps: steps between summaries.
+      hook: makes a session hook, given the tensor of the loss.
+      make_probe: makes the graph for the entropy of the attention; None for no summaries of it.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        seed: int,
+        summary_steps: int,
+        hook: Callable[[tf.Tensor], tf.train.SessionRunHook],
+        make_probe: Callable[[], "Probe"] | None,
+    ):
+        self._listeners = []
+        if make_probe is not None:
+            self._listeners.append(
+                attention_summaries.AttentionListener(estimator.model_dir, make_probe)
+            )
+
+        def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
+            with repeatable.random_by_step():
+                spec = estimator.model_fn(features, labels, mode, config)
+            repeatable.update_last(spec.train_op)
+            variables.check_same_model(estimator.model_dir)
+            for name, value in tf.get_collection(mtf.utils.SCALAR_SUMMARIES_COLLECTION_KEY):
+                # tf.summary.scalar would number the tag: Mesh has an operation of this name.
+                summary = tf.raw_ops.ScalarSummary(tags=name, values=value)
+                tf.add_to_collection(tf.GraphKeys.SUMMARIES, summary)
+            loss = _without_print(spec.loss)
+            # Before Mesh's, one of which saves: what is known of a step comes first.
+            hooks = [hook(loss), *map(saving_hooks.hook, spec.training_chief_hooks)]
+            return spec._replace(loss=loss, training_chief_hooks=hooks)
+
+        self._estimator = tf_estimator.Estimator(
+            model_fn,
+            config=estimator.config.replace(
+                tf_random_seed=seed,
+                save_summary_steps=summary_steps,
+                log_step_count_steps=summary_steps,
+            ),
+        )
+
+    def train(self, input_fn: Any, max_steps: int, hooks: Any) -> None:
+        """What Mesh's `train_model` calls."""
+        self._estimator.train(
+            input_fn, max_steps=max_steps, hooks=hooks, saving_listeners=self._listeners
+        )
+
+    def latest_checkpoint(self) -> str | None:
+        """What Mesh's `train_model` calls, too; likewise `get_variable_value`."""
+        found: str | None = self._estimator.latest_checkpoint()
+        return found
+
+    def get_variable_value(self, name: str) -> np.ndarray:
+        return self._estimator.get_variable_value(name)
+
+
+def _without_print(loss: tf.Tensor) -> tf.Tensor:
+    """The tensor that Mesh wraps into tf.Print."""
+    return loss.op.inputs[0] if loss.op.type == "Print" else loss
+
+
+class StartingEstimator:
+    """The part of Mesh's Estimator that training needs, with variables from a checkpoint.
+
+    Args:
+      estimator: Mesh's, which starts anew.
+      path: of the checkpoint.
+      partial: whether each side may have variables that the other lacks; they are printed.
+    """
+
+    def __init__(self, estimator: Any, path: str, partial: bool):
+        self._estimator, self._path, self._partial = estimator, path, partial
+        self.model_dir, self.config = estimator.model_dir, estimator.config
+
+    def model_fn(self, features: Any, labels: Any, mode: str, config: Any) -> Any:
+        """What Mesh builds.
+
+        Raises:
+          names.UserError: the checkpoint is of another model.
+        """
+        spec = self._estimator.model_fn(features, labels, mode, config)
+        found = variables.compare(self._path)
+        found.check(self._path, self._partial)
+        if found.dropped or found.fresh:
+            print(f"--init_checkpoint {self._path}: {found}", file=sys.stderr, flush=True)
+        _take_over(self._path)
+        return spec
+
+
+def _take_over(path: str) -> None:
+    """Lets the variables of the current graph begin with the values of a checkpoint.
+
+    As Mesh does, but whatever type the values are saved as: T5's own are bfloat16.
+    """
+    reader = tf.train.load_checkpoint(path)
+    shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    for variable in variables.loaded_variables():
+        name = utils.init_checkpoint_variable_mapping(variable.op.name)
+        if shapes.get(name) == variable.shape.as_list():  # but for the state of another optimizer
+            (value,) = tf.raw_ops.RestoreV2(
+                prefix=literal_paths.checkpoint(path),
+                tensor_names=[name],
+                shape_and_slices=[""],
+                dtypes=[types[name]],
+            )
+            value = tf.cast(value, variable.dtype.base_dtype)
+            variable._initializer_op = tf.assign(variable, value, validate_shape=False).op

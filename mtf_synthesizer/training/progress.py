@@ -1,0 +1,76 @@
+"""What a user sees of a training run: a progress bar and a file of losses."""
+
+import math
+import time
+from typing import Any
+
+from mtf_synthesizer.model_folder import loss_log
+from mtf_synthesizer.runtime import progress, signals
+
+
+def training_hook(
+    log: loss_log.LossLog,
+    title: str,
+    total: int,
+    every: int,
+    shown: bool,
+    loss: Any,
+    notice: signals.Notice | None = None,
+) -> Any:
+    """A session hook that moves the bar each step and now and then writes to the loss file.
+
+    It ends training after a step in which `notice` came, and with an error, as TensorFlow does of
+    NaN, where the loss is infinite.
+
+    A function and not a module-level class because its base class comes with TensorFlow.
+    """
+    import tensorflow.compat.v1 as tf
+
+    signalled = notice or signals.Notice()
+
+    class ProgressHook(tf.train.SessionRunHook):
+        def begin(self) -> None:
+            self._step = tf.train.get_global_step()
+
+        def after_create_session(self, session: Any, coord: Any) -> None:
+            start = int(session.run(self._step))
+            log.rewind(start)
+            self._bar = progress.Progress(title, start, total, shown)
+            self._start_interval(start)
+
+        def _start_interval(self, step: int) -> None:
+            self._losses: list[float] = []
+            self._from, self._since = step, time.monotonic()
+
+        def before_run(self, run_context: Any) -> Any:
+            signalled.steps_begin()
+            return tf.train.SessionRunArgs([self._step, loss])
+
+        def after_run(self, run_context: Any, run_values: Any) -> None:
+            # The step may be read before or after this run adds to it; counting is certain.
+            value = float(run_values.results[1])
+            if not math.isfinite(value):
+                raise tf.train.NanLossDuringTrainingError
+            self._losses.append(value)
+            log.step = step = self._from + len(self._losses)
+            seconds = time.monotonic() - self._since
+            speed = len(self._losses) / max(seconds, 1e-9)
+            mean = sum(self._losses) / len(self._losses)  # one number, in the file and on screen
+            self._bar.update(step, mean, speed)
+            if step % every == 0 or step >= total:
+                log.append(
+                    {
+                        "step": step,
+                        "loss": mean,
+                        "seconds": seconds,
+                        "steps_per_second": speed,
+                    }
+                )
+                self._start_interval(step)
+            if signalled.came:
+                run_context.request_stop()
+
+        def end(self, session: Any) -> None:
+            self._bar.close()
+
+    return ProgressHook()

@@ -1,0 +1,259 @@
+"""Writes the model folder that begins as another model."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import gin
+import mesh_tensorflow as mtf
+import numpy as np
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import utils
+
+from mtf_synthesizer import __version__, errors
+from mtf_synthesizer.attention.layer import SyntheticAttention
+from mtf_synthesizer.config.request import Configuration
+from mtf_synthesizer.files import new_folder, paths, saving
+from mtf_synthesizer.model_folder import vocabulary as vocabulary_record
+from mtf_synthesizer.model_folder.checkpoints import OPERATIVE_CONFIG, Checkpoint
+from mtf_synthesizer.training.warm_start import functions, plan
+from mtf_synthesizer.upstream import graph, tasks
+from mtf_synthesizer.upstream.graph import bound
+from mtf_synthesizer.upstream.session import configured
+
+RECORD = "warm_start.json"
+_DIVISOR = 128  # Mesh rounds vocabularies up to a multiple
+
+
+@dataclasses.dataclass(frozen=True)
+class Begun:
+    """A model that was begun.
+
+    Attributes:
+      start: the checkpoint.
+      plan: what became of its variables.
+      share: α of V, where there is a choice.
+      vocabulary: in a few words; empty where it is not known.
+    """
+
+    start: Checkpoint
+    plan: plan.WarmStartPlan
+    share: float | None
+    vocabulary: str
+
+
+def begin(
+    model_dir: str | os.PathLike[str],
+    start: Checkpoint,
+    wanted: Configuration,
+    *,
+    share: float | None = None,
+    chooses_vocabulary: bool = False,
+    seed: int = 0,
+    verbose: bool = False,
+) -> Begun:
+    """Makes a folder with a checkpoint of a model, its configuration and its vocabulary.
+
+    The checkpoint has the step of the other one, and variables for the optimizer of the
+    configuration that are zero, so that training can go on in the folder. The folder is written
+    under another name and renamed.
+
+    Args:
+      model_dir: the new folder.
+      start: the other model's checkpoint.
+      wanted: the configuration of the new model.
+      share: α of V in a mixture; `command.SHARE_OF_V` unless given.
+      chooses_vocabulary: whether `wanted.vocabulary` was asked for, and is to be remembered.
+      seed: of initial values.
+      verbose: whether T5, Mesh and TensorFlow log.
+
+    Raises:
+      names.UserError: the checkpoint does not fit the model, the vocabulary not the checkpoint,
+        or the folder is not empty.
+    """
+    new_folder.check("--model_dir", model_dir)
+    with new_folder.made(model_dir) as folder:
+        with configured(wanted, verbose), tf.Graph().as_default():
+            vocabulary = _remember_vocabulary(folder, start, chooses_vocabulary)
+            tf.set_random_seed(seed)
+            reader = tf.train.load_checkpoint(start.path)
+            model, variables = _built(reader)
+            begun = _decided(start, reader, model, variables, share, vocabulary)
+            _save(folder, reader, begun)
+            saving.write_text(folder / OPERATIVE_CONFIG, gin.config_str())
+        record = {"package_version": __version__, **summary(begun)}
+        saving.write_json(folder / RECORD, record)
+    return begun
+
+
+def _shapes(reader: Any) -> dict[str, plan.Shape]:
+    return {name: tuple(s) for name, s in sorted(reader.get_variable_to_shape_map().items())}
+
+
+def _built(reader: Any) -> tuple[graph.Model, dict[str, plan.Dims]]:
+    """The configured model and its variables, with those of the optimizer, in the current graph."""
+    tf.train.get_or_create_global_step()
+    kind = bound("run.model_type", "bitransformer")
+    words_in, words_out = _vocabulary_sizes(_shapes(reader))
+    model = utils.build_model(
+        model_type=kind,
+        input_vocab_size=words_in,
+        output_vocab_size=words_out,
+        layout_rules="",
+        mesh_shape="",
+    )
+    mesh = mtf.Mesh(mtf.Graph(), "start")
+    tokens = np.ones((1, 2), np.int32)
+    graph.call(model, mesh, {"inputs": tokens, "targets": tokens}, kind)
+    variables = {v.name: tuple((d.name, d.size) for d in v.shape.dims) for v in _all(mesh)}
+    _make_slots(mesh)
+    return model, variables
+
+
+def _all(mesh: mtf.Mesh) -> list[mtf.Variable]:
+    found: list[mtf.Variable] = mesh.graph.all_variables
+    return found
+
+
+def _make_slots(mesh: mtf.Mesh) -> None:
+    """Lets the configured optimizer make its variables."""
+    optimizer = bound("run.optimizer", None)
+    trained = mesh.graph.trainable_variables
+    optimizer(learning_rate=0.0).apply_grads([mtf.zeros(mesh, v.shape) for v in trained], trained)
+
+
+def _vocabulary_sizes(saved: Mapping[str, plan.Shape]) -> tuple[int, int]:
+    """Words of the inputs and of the targets, as the checkpoint has them.
+
+    Raises:
+      names.UserError: it has no embedding.
+    """
+    # By stack, "shared" if they have one: separate ones may differ in their words.
+    read = {
+        name.partition("/")[0]: shape[-2]
+        for name, shape in saved.items()
+        if name.endswith("/embedding")
+    }
+    if not read:
+        raise errors.UserError(
+            "the checkpoint has no variable called embedding: is it one of a T5 model by "
+            f"Mesh-TensorFlow? It has {', '.join(list(saved)[:3])} ..."
+        )
+    written = [shape[-1] for name, shape in saved.items() if name.endswith("/logits/kernel")]
+    (any_words, *_) = read.values()
+    targets = written[0] if written else read.get("decoder", any_words)
+    return read.get("encoder", any_words), targets
+
+
+def _decided(
+    start: Checkpoint,
+    reader: Any,
+    model: graph.Model,
+    variables: Mapping[str, plan.Dims],
+    share: float | None,
+    vocabulary: str,
+) -> Begun:
+    given = share if share is not None else SHARE_OF_V
+    beginnings = [functions.beginning(scope, layer, given) for scope, layer in _layers(model)]
+    if not beginnings:
+        raise errors.UserError(
+            "this model has no SyntheticAttention: give --synthesizer and --size, for the model "
+            f"of {start.path} has T5's own layers"
+        )
+    made = plan.make(start.path, _shapes(reader), variables, beginnings)
+    has_choice = any(entry.what.startswith("new, α") for entry in made.entries)
+    if share is not None and not has_choice:
+        raise errors.UserError(
+            f"--alpha_v {share}: no α begins anew in this model; leave it out, or choose a mixture "
+            "with V, as rv or rdv, and a checkpoint without one"
+        )
+    return Begun(start, made, given if has_choice else None, vocabulary)
+
+
+def _layers(model: graph.Model) -> Iterator[tuple[str, SyntheticAttention]]:
+    """Variable scope and layer of every self-attention of ours."""
+    for stack in graph.stacks(model):
+        for layer in stack.layer_stack.layers:
+            if isinstance(layer, SyntheticAttention):
+                yield f"{stack.name}/{layer.name}/{SyntheticAttention.__name__}", layer
+
+
+def _save(folder: paths.Path, reader: Any, begun: Begun) -> None:
+    """Writes the checkpoint: what the plan says, and initial values for the optimizer."""
+    entries = {entry.name: entry for entry in begun.plan.entries}
+    step = tf.train.get_global_step()
+    fed = {}
+    for variable in tf.global_variables():
+        value = _value(entries.get(variable.op.name), reader)
+        if variable is step:
+            value = np.asarray(begun.start.step)
+        if value is not None:
+            fed[variable.initial_value] = value.astype(variable.dtype.base_dtype.as_numpy_dtype)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer(), fed)
+        saver = tf.train.Saver(tf.global_variables(), sharded=True, save_relative_paths=True)
+        saver.save(session, str(folder / "model.ckpt"), global_step=step, write_meta_graph=False)
+
+
+def _value(entry: plan.Entry | None, reader: Any) -> np.ndarray | None:
+    """The value of a variable; None for its initial one."""
+    if entry is None or entry.change is None:
+        return None
+    if entry.source is None:
+        return entry.change(np.zeros(entry.shape, np.float32))
+    return entry.change(np.asarray(reader.get_tensor(entry.source), np.float32))
+
+
+def _remember_vocabulary(folder: paths.Path, start: Checkpoint, chosen: bool) -> str:
+    """Keeps the vocabulary of the other model, or the one that was asked for.
+
+    Raises:
+      names.UserError: the task has another one, or it does not fit the embedding.
+    """
+    task = tasks.configured_task()
+    tasks.check_task(task)
+    before = paths.of(start.path).parent
+    if vocabulary_record.read(before) is not None:
+        tasks.check_vocabulary(task, before)
+        for name in (vocabulary_record.RECORD, vocabulary_record.COPY):
+            if (before / name).exists():
+                saving.write_bytes(folder / name, (before / name).read_bytes())
+    elif chosen:
+        tasks.remember_vocabulary(task, folder)
+    record = vocabulary_record.read(folder)
+    if record is None:
+        return ""
+    _check_sizes(record, start)
+    return vocabulary_record.shown(record)
+
+
+def _check_sizes(record: Mapping[str, Any], start: Checkpoint) -> None:
+    sizes = _vocabulary_sizes(_shapes(tf.train.load_checkpoint(start.path)))
+    for feature, rows in zip(vocabulary_record.FEATURES, sizes, strict=True):
+        words = record[feature]["size"]
+        if words is not None and -(-words // _DIVISOR) * _DIVISOR != rows:
+            raise errors.UserError(
+                f"the vocabulary of the {feature} has {words} words, which Mesh rounds up to a "
+                f"multiple of {_DIVISOR}, but {start.path} has {rows}: give with --vocabulary the "
+                "one that it was trained with"
+            )
+
+
+SHARE_OF_V = 0.9
+
+
+def summary(begun: Begun) -> Mapping[str, object]:
+    """What the new folder remembers of its start."""
+    return {
+        "from": begun.start.path,
+        "step": begun.start.step,
+        "fingerprint": begun.start.fingerprint,
+        "alpha_v": begun.share,
+        "variables": {entry.name: entry.what for entry in begun.plan.entries},
+        "dropped": sorted(begun.plan.dropped),
+    }

@@ -1,0 +1,69 @@
+"""Models with an encoder only: Mesh's model type "aligned", one target for each input token.
+
+Mesh hands such a model no mask of the padding, and can't decode with it. Both are put in through
+gin (gin/encoder_only.gin): a first sublayer that marks padding as the encoder of an
+encoder-decoder does, and functions that read predictions off the output.
+"""
+
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import gin
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+
+from mtf_synthesizer.upstream import vocabulary
+
+
+@gin.configurable
+def sublayer_mark_padding(x: mtf.Tensor, layer_stack: Any, context: Any) -> mtf.Tensor:
+    """Tells the layers after it which positions of an unpacked row are padding.
+
+    Args:
+      x: the embedded inputs [batch, length, d_model], returned as they are.
+      layer_stack: not used.
+      context: its `sequence_id` becomes min(inputs, 1) where there is none.
+    """
+    if context.sequence_id is None:
+        context.sequence_id = mtf.minimum(context.inputs, 1)
+    return x
+
+
+@gin.configurable
+def predict_aligned(
+    model: Any, features: dict[str, mtf.Tensor], variable_dtype: mtf.VariableDType
+) -> mtf.Tensor:
+    """The likeliest token at each position; 0 where the inputs are padding.
+
+    Returns:
+      An int32 tensor [batch, length].
+    """
+    inputs = features["inputs"]
+    return _likeliest(model, inputs, variable_dtype) * mtf.minimum(inputs, 1)
+
+
+@gin.configurable
+def predict_class(
+    model: Any, features: dict[str, mtf.Tensor], variable_dtype: mtf.VariableDType
+) -> mtf.Tensor:
+    """The likeliest token at the first position, which stands for the whole text, then EOS.
+
+    Returns:
+      An int32 tensor [batch, length]: the token of the class, 1, 1, ...
+    """
+    inputs = features["inputs"]
+    length = inputs.shape.dims[-1]
+    first = mtf.cast(mtf.equal(mtf.range(inputs.mesh, length, tf.int32), 0), tf.int32)
+    return _likeliest(model, inputs, variable_dtype) * first + vocabulary.EOS * (1 - first)
+
+
+def _likeliest(model: Any, inputs: mtf.Tensor, variable_dtype: mtf.VariableDType) -> mtf.Tensor:
+    logits, _ = model.call_simple(
+        inputs=inputs,
+        targets=None,
+        compute_loss=False,
+        mode=tf.estimator.ModeKeys.EVAL,  # the whole row at once, without dropout
+        variable_dtype=variable_dtype,
+    )
+    return mtf.argmax(logits, logits.shape.dims[-1])

@@ -1,0 +1,154 @@
+"""A model built for evaluation, outside T5's and Mesh's training and evaluation loops.
+
+Everything here needs the gin configuration of the model.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import mtf_synthesizer.runtime.compat
+
+import gin
+import mesh_tensorflow as mtf
+import numpy as np
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import transformer, utils
+from tensorflow.compat.v1 import estimator as tf_estimator
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.studies.cost.model import Model
+
+Model: TypeAlias = "transformer.Unitransformer | transformer.Bitransformer"
+
+
+def build(model_type: str, vocabulary: Any) -> Model:
+    """The model, without any variable yet.
+
+    Args:
+      model_type: as for Mesh's `run`.
+      vocabulary: likewise.
+    """
+    return utils.build_model(
+        model_type=model_type,
+        input_vocab_size=utils.inputs_vocabulary(vocabulary).vocab_size,
+        output_vocab_size=utils.targets_vocabulary(vocabulary).vocab_size,
+        layout_rules="",
+        mesh_shape="",
+    )
+
+
+def call(
+    model: Model, mesh: mtf.Mesh, features: Mapping[str, np.ndarray], model_type: str
+) -> dict[str, mtf.Tensor]:
+    """Calls the model in evaluation mode on constant features.
+
+    Args:
+      model: what `build` made.
+      mesh: where its variables are made.
+      features: int32 [batch, length] for each of inputs and targets.
+      model_type: as for `build`.
+
+    Returns:
+      The features as the model has them: of a "delimited_lm" inputs and targets are one text.
+    """
+    tensors = {}
+    for name, array in features.items():
+        dims = [mtf.Dimension("batch", array.shape[0]), mtf.Dimension("length", array.shape[1])]
+        tensors[name] = mtf.import_tf_tensor(mesh, tf.constant(array, tf.int32), mtf.Shape(dims))
+    tensors, inputs = _READERS.get(model_type, _two_texts)(tensors)
+    model.call_simple(
+        inputs=inputs,
+        targets=tensors["targets"],
+        compute_loss=False,
+        mode=tf_estimator.ModeKeys.EVAL,
+        variable_dtype=utils.get_variable_dtype(),
+    )
+    return tensors
+
+
+Tensors = dict[str, mtf.Tensor]
+
+
+def _two_texts(tensors: Tensors) -> tuple[Tensors, mtf.Tensor]:
+    return tensors, tensors["inputs"]
+
+
+def _targets_alone(tensors: Tensors) -> tuple[Tensors, mtf.Tensor]:
+    return tensors, transformer.autoregressive_inputs(tensors["targets"])
+
+
+def _both_as_one_text(tensors: Tensors) -> tuple[Tensors, mtf.Tensor]:
+    return _targets_alone(utils._dynamic_text2self(tensors))  # the only place that has it
+
+
+# Mesh's types of models with one stack that reads what it writes.
+_READERS = {"lm": _targets_alone, "delimited_lm": _both_as_one_text}
+
+
+def stacks(model: Model) -> Iterable[transformer.Unitransformer]:
+    """Encoder and decoder, or the only stack; `name` is the variable scope of each."""
+    if isinstance(model, transformer.Bitransformer):
+        return (model.encoder, model.decoder)
+    return (model,)
+
+
+def in_order(weights: mtf.Tensor) -> mtf.Tensor:
+    """[(batch,) heads, length, memory_length], with a heads dimension of 1 where there is none."""
+    dims = {dim.name: dim for dim in weights.shape.dims}
+    last = [dims.pop("length"), dims.pop("memory_length")]
+    first = [dims.pop("batch")] if "batch" in dims else []
+    heads = mtf.Dimension("heads", int(np.prod([dim.size for dim in dims.values()])))
+    named = mtf.transpose(weights, mtf.Shape([*first, *dims.values(), *last]))
+    return mtf.reshape(named, mtf.Shape([*first, heads, *last]))
+
+
+def model_type() -> str:
+    """The configured type of model, as Mesh calls it.
+
+    Raises:
+      names.UserError: a kind of model whose rows have no known length.
+    """
+    kind: str = bound("run.model_type", "bitransformer")
+    errors.check("model type", kind, LENGTHS)
+    return kind
+
+
+def model(
+    kind: str,
+    vocabulary_size: int,
+    layout_rules: mtf.LayoutRules | str = "",
+    mesh_shape: mtf.Shape | str = "",
+) -> Model:
+    """The configured model; some layers ask it for layout and mesh."""
+    return utils.build_model(
+        model_type=kind,
+        input_vocab_size=vocabulary_size,
+        output_vocab_size=vocabulary_size,
+        layout_rules=layout_rules,
+        mesh_shape=mesh_shape,
+    )
+
+
+def is_packed() -> bool:
+    """Whether rows are configured to hold several sequences."""
+    return bool(bound("mesh_train_dataset_fn.pack", True))
+
+
+# Model type -> the length of a row in each stack.
+LENGTHS: dict[str, Callable[[dict[str, int]], tuple[int, ...]]] = {
+    "bitransformer": lambda lengths: (lengths["inputs"], lengths["targets"]),
+    "lm": lambda lengths: (lengths["targets"],),
+    "delimited_lm": lambda lengths: (lengths["inputs"] + lengths["targets"],),
+    "aligned": lambda lengths: (lengths["inputs"],),
+}
+
+
+def bound(parameter: str, default: Any) -> Any:
+    """The value of a binding, its macros resolved."""
+    try:
+        return copy.deepcopy(gin.query_parameter(parameter))  # gin resolves what is copied
+    except ValueError:
+        return default

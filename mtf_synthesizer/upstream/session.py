@@ -1,0 +1,170 @@
+"""T5's and Mesh's own functions under one gin configuration at a time.
+
+The only module that touches the globals of gin and seqio. Nothing is left of a configuration
+afterwards, so that models of different kinds can be trained in one process.
+"""
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import gin
+import t5.models.mesh_transformer
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import utils
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.config.lint import names
+from mtf_synthesizer.config.request import FLOAT32_FILE, Configuration
+from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.upstream import caches, data_folder, devices
+from mtf_synthesizer.upstream.model import Model
+from mtf_synthesizer.upstream.tasks import check_task, configured_task
+from mtf_synthesizer.upstream.vocabulary import choose
+
+
+@contextlib.contextmanager
+def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
+    """A fresh gin configuration inside, none outside."""
+    loading.set_log_levels(verbose)
+    tf.disable_v2_behavior()
+    gin.clear_config()
+    for folder in gin_files.search_path():
+        if not any(str(folder) == known for known in _search_path):
+            gin.add_config_file_search_path(str(folder))
+            _search_path.append(str(folder))
+    try:
+        with with_tasks(wanted):
+            _parse(wanted, verbose)
+            yield
+    except RuntimeError as error:  # gin's
+        if "Required bindings for" not in str(error):
+            raise
+        own = ", ".join(file for file in wanted.files if gin_files.is_own(file))
+        raise errors.UserError(
+            f"the configuration is not complete: {str(error).splitlines()[0]}. Is one of "
+            f"{own or 'its files'} cut off, or a --gin_file missing?"
+        ) from error
+    finally:
+        gin.clear_config()
+
+
+def _parse(wanted: Configuration, verbose: bool) -> None:
+    try:
+        with loading.without_messages(not verbose):
+            gin.parse_config_files_and_bindings(
+                [str(gin_files.mesh_defaults()), FLOAT32_FILE, *wanted.files],
+                wanted.params,
+                finalize_config=False,
+                skip_unknown=_DEPRECATED,
+            )
+            _bind_vocabulary()
+        gin.finalize()
+    except (ValueError, ImportError, SyntaxError, OSError) as error:
+        raise errors.UserError(f"gin configuration: {error}") from error
+
+
+def _bind_vocabulary() -> None:
+    """As T5's entry point, which binds an object that the configuration of a run can't hold."""
+    if "vocabulary" not in gin.get_bindings("run", resolve_references=False):
+        gin.parse_config("run.vocabulary = @t5.models.mesh_transformer.get_vocabulary()")
+
+
+@contextlib.contextmanager
+def with_tasks(wanted: Configuration) -> Iterator[None]:
+    """Inside, tasks have the vocabulary and read the data of a configuration."""
+    choose(wanted.vocabulary)
+    import_modules(wanted.modules)
+    data_folder.read_from(wanted.tfds_data_dir)
+    caches.read_from(wanted.task_cache_dirs)
+    try:
+        yield
+    finally:
+        choose(None)
+        data_folder.read_from(None)
+        caches.read_from(())
+
+
+_search_path: list[str] = []
+_DEPRECATED = (*t5.models.mesh_transformer.DEPRECATED_GIN_REFERENCES, *names.DEPRECATED)
+
+
+def import_modules(modules: Sequence[str]) -> None:
+    """Imports modules a user named, looking in the working directory too.
+
+    Raises:
+      names.UserError: one is not there, or fails while it is imported.
+    """
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name and module.startswith(error.name):
+                raise errors.UserError(f"--module_import: no module named {module!r}") from error
+            raise errors.UserError(_failed_import(module, error)) from error
+        except errors.UserError:
+            raise
+        except Exception as error:  # whatever the user's own module does
+            raise errors.UserError(_failed_import(module, error)) from error
+
+
+def _failed_import(module: str, error: Exception) -> str:
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"--module_import {module} fails: {said} (--verbose shows where)"
+
+
+def build(model_dir: str | os.PathLike[str], **overrides: Any) -> Model:
+    """Lets Mesh's `run` resolve the configuration, and takes what it would train with.
+
+    Raises:
+      names.UserError: an unknown task, or a batch that the mesh can't divide.
+    """
+    check_task(configured_task())  # its vocabulary is looked up there
+    if "batch_size" in overrides:
+        devices.check_batch(overrides["batch_size"])
+    built: list[Model] = []
+
+    def take(
+        estimator: Any,
+        vocabulary: Any,
+        sequence_length: dict[str, int],
+        batch_size: int,
+        train_dataset_fn: Callable[..., tf.data.Dataset],
+        train_steps: int,
+        ensemble_inputs: int | None,
+        **unused: Any,
+    ) -> None:
+        if ensemble_inputs:
+            raise errors.UserError("run.ensemble_inputs is set, but ensembles are not supported")
+        model_type = gin.get_bindings("run", resolve_references=False).get("model_type")
+        built.append(
+            Model(
+                estimator,
+                vocabulary,
+                sequence_length,
+                batch_size,
+                train_dataset_fn,
+                train_steps,
+                model_type or "bitransformer",
+            )
+        )
+
+    utils.run(
+        tpu_job_name=None,
+        tpu=None,
+        gcp_project=None,
+        tpu_zone=None,
+        model_dir=str(model_dir),
+        mode="train",
+        train_model_fn=take,
+        **overrides,
+    )
+    return built[0]

@@ -1,0 +1,78 @@
+"""The README's example works, and its commands are ones that the command line knows."""
+
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from harness import D_KV, HEADS, call_layer, constant
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.attention.layer import SyntheticAttention
+from mtf_synthesizer.cli import commands
+from mtf_synthesizer.config import gin_files
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = re.findall(r"^    (mtf_synthesizer .+)$", README, re.MULTILINE)
+X = np.random.RandomState(0).normal(size=(1, 7, 13))
+
+
+def test_own_function_is_packed_as_alone():
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    scope = {}
+    exec(example, scope)
+    layer = SyntheticAttention(scope["Distance"](), num_heads=HEADS, key_value_size=D_KV)
+    ids = np.array([[1, 1, 1, 1, 2, 2, 2]])
+    packed = call_layer(layer, X, sequence_id=lambda m: constant(m, ids, ["batch", "length"]))
+    alone = call_layer(layer, X[:, :4])
+    np.testing.assert_allclose(packed["y"][:, :4], alone["y"], rtol=1e-4, atol=1e-5)
+    assert "weight/distance/width" in alone
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_known(command):
+    words = shlex.split(command)[1:]
+    if words[0] == "t5":
+        files = [w.removeprefix("--gin_file=") for w in words if w.startswith("--gin_file=")]
+        assert files and all(gin_files.find_gin_file(file) for file in files)
+        return
+    args = vars(commands.parser().parse_args(words))
+    for option, folder in (("synthesizer", "synthesizers"), ("size", "sizes"), ("run", "runs")):
+        if words[0] == "train" and args.get(option):
+            errors.check(option, args[option], gin_files.known(folder))
+
+
+# A model of a few numbers, and one step.
+SMALLER = (
+    "d_model = 8",
+    "num_layers = 1",
+    "d_ff = 11",
+    "num_heads = 2",
+    "d_kv = 3",
+    "utils.run.sequence_length = {'inputs': 13, 'targets': 7}",
+    "utils.run.batch_size = 2",
+    "utils.run.train_steps = 1",
+)
+
+
+def test_the_command_of_t5_trains(tmp_path):
+    (command,) = (c for c in COMMANDS if c.startswith("mtf_synthesizer t5 "))
+    words = shlex.split(command)[1:]
+    words[1] = f"--model_dir={tmp_path}"
+    words += [f"--gin_param={param}" for param in SMALLER]
+    done = subprocess.run(
+        [sys.executable, "-m", "mtf_synthesizer", *words], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "model.ckpt-1.index").exists()
+
+
+def test_files_named_in_the_map_exist():
+    for name in re.findall(r"`([a-z_]+\.py)`", README):
+        assert (ROOT / "mtf_synthesizer" / name).exists() or (ROOT / "tests" / name).exists(), name
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target

@@ -1,0 +1,45 @@
+"""An empty folder that a process was killed in while filling it, without TensorFlow."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.files import new_folder
+
+KILLED = """
+import os, signal, sys
+from mtf_synthesizer import new_folder
+with new_folder.made(sys.argv[1]) as folder:
+    (folder / "half").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    place = tmp_path / "a.b+"
+    place.mkdir()
+    subprocess.run([sys.executable, "-c", KILLED, place])
+    (place / f"a.b+.{os.getpid()}.tmp").mkdir()  # of a process that had our number
+    assert len(list(place.glob("*/half"))) == 1
+    new_folder.check("--output", place)
+    with new_folder.made(place) as folder:
+        (folder / "whole").touch()
+    assert [each.name for each in place.iterdir()] == ["whole"]
+
+
+def test_all_else_in_a_folder_is_kept(tmp_path):
+    for name in (f"m.{os.getppid()}.tmp", "n.99999999999999999999.tmp", "m.1x.tmp", "m.tmp"):
+        entry = tmp_path / name[:5] / "m" / name
+        entry.mkdir(parents=True)
+        with pytest.raises(errors.UserError, match="is there and not empty"):
+            new_folder.check("--output", entry.parent)
+        with new_folder.made(entry.parent):
+            assert entry.is_dir()
+    file = tmp_path / "m" / "m.99999999999999999999.tmp"
+    file.parent.mkdir()
+    file.touch()
+    with pytest.raises(errors.UserError, match="is there and not empty"):
+        new_folder.check("--output", file.parent)

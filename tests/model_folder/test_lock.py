@@ -1,0 +1,70 @@
+"""One run in a model folder at a time."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.cli import list as listing
+from mtf_synthesizer.cli import main, t5
+from mtf_synthesizer.model_folder import lock
+from mtf_synthesizer.runtime import signals
+
+HOLDER = """
+import sys, time
+from mtf_synthesizer import run_lock
+with run_lock.held(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_in_use_is_refused_until_its_process_ends(tmp_path):
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "m")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(errors.UserError, match=rf"in use: process {holder.pid} on "),
+            lock.held(tmp_path / "m"),
+        ):
+            pytest.fail("held twice")
+        holder.send_signal(signal.SIGKILL)
+    with lock.held(tmp_path / "m"):
+        written = (tmp_path / "m" / lock.LOCK).read_text()
+        assert written.startswith(f"process {os.getpid()} on ")
+    with lock.held(tmp_path / "m"):
+        pass
+
+
+def test_termination_has_an_exit_status_of_its_own(monkeypatch, capsys):
+    def terminated(args):
+        raise signals.Terminated("m: saved at step 3")
+
+    monkeypatch.setattr(listing, "run", terminated)
+    assert main.main(["list"]) == 75
+    assert "saved at step 3; the same command goes on" in capsys.readouterr().err
+
+
+def test_t5_is_refused_too_where_it_would_train(tmp_path, capsys):
+    given = ["--model_dir", str(tmp_path), "--gin_file=models/bi_v1.gin"]
+    with lock.held(tmp_path):
+        assert main.main(["t5", *given]) == main.USER_ERROR
+        assert "in use: process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "trains"),
+    [
+        ([], True),
+        (["--gin_file=eval.gin"], False),
+        (["--gin_file=eval.gin", "--gin_param=run.mode = 'train'"], True),
+        (["--gin_param", "utils.run.mode = 'infer'"], False),
+        (["--use_model_api", "--mode=finetune"], True),
+        (["--use_model_api", "--mode=eval"], False),
+    ],
+)
+def test_when_t5_trains(more, trains):
+    assert t5.trains(t5._gin_flags(["--gin_file=models/bi_v1.gin", *more])) == trains

@@ -1,0 +1,167 @@
+"""`bench`: what its JSON says, and which mistakes it answers without TensorFlow."""
+
+import argparse
+import json
+import subprocess
+import sys
+
+import pytest
+
+from mtf_synthesizer.cli import bench
+from mtf_synthesizer.errors import UserError
+from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.studies.bench import machine, timing
+from mtf_synthesizer.studies.bench import memory as benchmark_memory
+from mtf_synthesizer.studies.bench.memory import Memory
+from mtf_synthesizer.studies.bench.rows import layers
+from mtf_synthesizer.studies.bench.setting import MODES, ROWS, SIZES, Setting
+
+TINY = SIZES["tiny"]
+
+
+def parsed(*arguments):
+    parser = argparse.ArgumentParser()
+    bench.add_arguments(parser)
+    return parser.parse_args(["--size", "tiny", "--steps", "2", *arguments])
+
+
+def document(capsys, *arguments):
+    bench.run(parsed("--format", "json", *arguments))
+    return json.loads(capsys.readouterr().out)
+
+
+def test_training(capsys):
+    flags = ["--dropout", "0.2", "--threads", "1", "--gathered_embedding", "--parts", "--no_memory"]
+    found = document(capsys, "--rows", "t5,r", *flags)
+    rows = found["rows"]
+    assert [row["row"] for row in rows] == ["t5", "r"]
+    # Tables of N x N in place of W_Q and W_K and of the biases of each of the two stacks.
+    tables = 2 * TINY.num_heads * TINY.inputs_length**2
+    queries_and_keys = 2 * 2 * TINY.d_model * TINY.num_heads * TINY.d_kv
+    difference = TINY.num_layers * (tables - queries_and_keys) - 2 * TINY.num_heads * 32
+    assert rows[1]["parameters"] - rows[0]["parameters"] == difference
+    for row in rows:
+        parts = row["forward_ms"] + row["backward_ms"] + row["optimizer_ms"]
+        assert parts == pytest.approx(row["cpu_ms"], abs=0.21)  # each is rounded to 0.1
+        assert row["wall_ms"] > 0
+        share = row["gflops"] / found["machine"]["peak_gflops"]
+        assert row["share_of_peak"] == pytest.approx(share, rel=0.02, abs=1e-4)
+    assert found["flags"] == {
+        "mode": "train",
+        "steps": 2,
+        "packed": 0,
+        "dropout": 0.2,
+        "threads": 1,
+        "gathered_embedding": True,
+    }
+    assert found["machine"].keys() == {
+        "processor",
+        "cores",
+        "memory_mib",
+        "python",
+        "tensorflow",
+        "mesh_tensorflow",
+        "numpy",
+        "mtf_synthesizer",
+        "peak_gflops",
+    }
+    assert all(found["machine"].values())
+
+
+def test_decoding(capsys):
+    rows = document(capsys, "--rows", "t5,r", "--mode", "greedy", "--no_memory")["rows"]
+    tokens = TINY.batch * TINY.targets_length
+    # Keys and values, or values alone, of two layers with 4 heads of 16 float32 numbers.
+    assert [row["cache_bytes_per_token"] for row in rows] == [2 * 512, 512]
+    for row in rows:
+        assert row["tokens_per_second"] == pytest.approx(1e3 * tokens / row["wall_ms"], rel=0.02)
+        assert row["tokens_per_cpu_second"] == pytest.approx(1e3 * tokens / row["cpu_ms"], rel=0.02)
+        assert not {"peak_rss_mib", "gflops", "forward_ms"} & row.keys()
+
+
+def test_sweep(capsys):
+    found = document(capsys, "--rows", "r", "--mode", "evaluate", "--sweep", "32,16")
+    [row] = found["rows"]
+    short, long = row["lengths"]
+    assert [(at["length"], at["batch"], at["targets_length"]) for at in (short, long)] == [
+        (16, 16, 8),
+        (32, 8, 16),
+    ]
+    # Tables are as long as the inputs, in both stacks.
+    difference = 2 * TINY.num_layers * TINY.num_heads * (32**2 - 16**2)
+    assert long["parameters"] - short["parameters"] == difference
+    assert row["doublings"] == [pytest.approx(row["growth"], abs=1e-3)]
+
+
+def test_tables(capsys, monkeypatch):
+    """What is printed: ratios to the first row."""
+    results = [timing.Result(row, 7_000, flops=2 * 10**9) for row in ("t5", "r")]
+    for result, cpu in zip(results, (400.0, 100.0), strict=True):
+        result.add("step", cpu, cpu / 2)
+    memory = iter([Memory(500.0, 300.0), Memory(400.0, 350.0)])
+    monkeypatch.setattr(machine, "peak_gflops", lambda threads: 100.0)
+    monkeypatch.setattr(timing, "measure", lambda *args: results)
+    monkeypatch.setattr(benchmark_memory, "of_row", lambda *args: next(memory))
+    bench.run(parsed("--rows", "t5,r"))
+    lines = capsys.readouterr().out.splitlines()
+    found = {line.split("│")[1].strip(): line.split() for line in lines if line.startswith("│")}
+    assert found["t5"][3::2] == ["7,000", "400", "200", "1.00", "10.0", "10%", "200", "1.00"]
+    assert found["r"][3::2] == ["7,000", "100", "50", "0.25", "40.0", "40%", "50", "0.25"]
+
+
+def test_flags_reach_the_measurement(monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(machine, "peak_gflops", lambda threads: seen.append(threads) or 1.0)
+    monkeypatch.setattr(timing, "measure", lambda *args: seen.append(args) or [])
+    monkeypatch.setattr(benchmark_memory, "of_row", lambda *args: seen.append(args))
+    flags = ["--packed", "3", "--dropout", "0.3", "--threads", "2", "--mode", "evaluate"]
+    document(capsys, "--rows", "r", *flags)
+    setting = Setting(TINY, "evaluate", packed=3, dropout=0.3, threads=2)
+    assert seen == [2, ("r", setting), (["r"], setting, 2, ("step",))]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--rows", "t6"], "unknown row 't6'.*t5"),
+        (["--steps", "0"], "--steps is 0"),
+        (["--packed", "999"], "--packed is 999.*0 to 32"),
+        (["--packed", "2", "--mode", "greedy"], "--packed is 2.*one sequence"),
+        (["--dropout", "1.0"], "--dropout is 1.0"),
+        (["--threads", "-1"], "--threads is -1"),
+        (["--parts", "--mode", "beam"], "--parts is for --mode train"),
+        (["--parts", "--sweep", "16,32"], "exclude each other"),
+        (["--sweep"], "256 tokens.*512, 1024, 2048"),
+        (["--sweep", "16,32", "--rows", "t5,mesh-d"], "mesh-d can't be measured.*512 rows"),
+        (["--sweep", "16,32", "--mode", "greedy"], "not for greedy"),
+        (["--sweep", "16"], "two lengths"),
+        (["--sweep", "4,8", "--packed", "3"], "--packed is 3; a row of 2 tokens"),
+    ],
+)
+def test_mistakes(flags, message, monkeypatch):
+    monkeypatch.setattr(loading, "load_tensorflow", lambda verbose: pytest.fail("loaded"))
+    with pytest.raises(UserError, match=message):
+        bench.run(parsed(*flags))
+
+
+def test_public_tables_have_one_length():
+    longer = SIZES["small"].__class__(16, 24, 2, 8, 1, 32, 2, 513, 8)
+    with pytest.raises(UserError, match=r"mesh-r: .*512 rows.*513 tokens"):
+        Setting(longer).check(["t5", "mesh-r"])
+
+
+def test_mistakes_need_no_tensorflow():
+    code = (
+        "import sys\n"
+        "from mtf_synthesizer import cli\n"
+        "assert cli.main(['bench', '--rows', 'r,q']) == 2\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "unknown row 'q'" in done.stderr
+
+
+def test_every_row_and_mode_is_known():
+    assert list(layers()) == list(ROWS)
+    assert list(MODES) == ["train", "evaluate", "greedy", "beam"]

@@ -1,0 +1,388 @@
+"""The paper's tables with ours beside them: from files that the commands wrote, and from others."""
+
+import argparse
+import contextlib
+import io
+import json
+import re
+import shlex
+
+import pytest
+from test_runner import MODULES, SMALLEST
+
+from mtf_synthesizer.cli import main, report
+from mtf_synthesizer.cli.commands import parser
+from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.data import prepare
+from mtf_synthesizer.inference import evaluate
+from mtf_synthesizer.studies.compare import compare, plan
+from mtf_synthesizer.studies.report import files, formats, paper, tables
+from mtf_synthesizer.studies.report.runs import Run
+from mtf_synthesizer.studies.report.section import NONE, NOT_RUN
+from mtf_synthesizer.training import train
+
+SIZES = [p for p in SMALLEST if "length" not in p and "save" not in p]
+
+
+def table(sections, beginning):
+    (found,) = [section for section in sections if section.title.startswith(beginning)]
+    return found
+
+
+def row(section, name):
+    (found,) = [dict(zip(section.heads, r, strict=True)) for r in section.rows if r[0] == name]
+    return found
+
+
+def collected(*paths):
+    return files.collect([str(path) for path in paths])
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+@pytest.fixture(scope="module")
+def really_run(tmp_path_factory):
+    """A comparison, an evaluated model of a table, a cost and a benchmark, by their commands."""
+    folder = tmp_path_factory.mktemp("run")
+    text = "\n".join(f"{name}: line {i} of the play\n" for i in range(70) for name in ("A", "Bo"))
+    (folder / "input.txt").write_text(text)
+    data = str(folder / "tfds")
+    prepare.run("tiny_shakespeare", folder, folder / "tfds", allow_partial=True)
+    compare.compare(
+        folder / "results" / "plays",
+        plan.ComparisonPlan(
+            experiment="tiny_shakespeare",
+            rows=("r", "v"),
+            seeds=(5, 3),
+            steps=2,
+            tfds_data_dir=data,
+            gin_params=(*SIZES, "save_checkpoints_steps = 1", "batch_size = 3"),
+        ),
+    )
+    model = folder / "results" / "alone"
+    train.train(
+        model,
+        "synthesizer_test_pairs",
+        synthesizer="r",
+        size="tiny",
+        run="finetune",
+        steps=2,
+        batch_size=3,
+        gin_params=SMALLEST,
+        modules=MODULES,
+        seed=7,
+        attention_summaries=False,
+        show_progress=False,
+    )
+    evaluate.evaluate(model, "synthesizer_test_pairs", modules=MODULES, decode=False)
+    return folder / "results"
+
+
+@pytest.fixture(scope="module")
+def printed(really_run, tmp_path_factory):
+    """What cost and bench printed beside the results."""
+    folder = tmp_path_factory.mktemp("printed")
+    for name, command in {
+        "cost": "cost --synthesizer r --size tiny --format json",
+        "bench": "bench --rows t5,r --size tiny --steps 1 --no_memory --format json",
+    }.items():
+        (folder / f"{name}.json").write_text(_output(command))
+    return folder
+
+
+def _output(command):
+    stream = io.StringIO()
+    with contextlib.redirect_stdout(stream):
+        assert main.main(shlex.split(command)) == 0
+    return stream.getvalue()
+
+
+def test_results_of_the_commands_are_recognised(really_run, printed):
+    found = collected(really_run, printed)
+    assert found.skipped == []
+    assert (len(found.costs), len(found.benchmarks)) == (1, 1)
+    runs = {(run.experiment, run.row, run.seed) for run in found.runs}
+    assert runs == {
+        *(("tiny_shakespeare", name, seed) for name in "rv" for seed in (3, 5)),
+        (None, "r", 7),
+    }
+    assert {run.steps for run in found.runs} == {2}
+    # Of a comparison's own models nothing comes twice, and each seed has its own value.
+    summary = json.loads((really_run / "plays/results.json").read_text())
+    values = summary["rows"]["r"]["metrics"]["perplexity"]["values"]  # seeds 5, 3
+    ours = {
+        run.seed: run.tasks[""]["perplexity"]
+        for run in found.runs
+        if run.row == "r" and run.experiment
+    }
+    assert ours == {5: values[0], 3: values[1]}
+
+
+def test_the_report_of_what_was_run(really_run, printed):
+    sections = tables.sections(collected(really_run, printed))
+    small = table(sections, "tiny_shakespeare")
+    cells = row(small, "R")
+    assert cells["LM1B, perplexity, paper"] == "40.6"
+    mean = json.loads((really_run / "plays/results.json").read_text())["rows"]["r"]["metrics"]
+    expected = f"perplexity {mean['perplexity']['mean']:.2f} ± "
+    assert expected in cells["ours"]
+    assert "(seeds 3, 5; 2 steps" in cells["ours"]
+    (command,) = small.commands
+    assert "--rows r,v --seeds 3,5" in command and "--steps 2" in command
+    alone = table(sections, "Other evaluations")
+    assert alone.rows[0][1] == "r"
+    assert "seed 7; 2 steps" in alone.rows[0][-1]
+    assert "--seed 7" in alone.commands[0] and "--steps 2" in alone.commands[0]
+    bench = table(sections, "Benchmark: train, size tiny")
+    assert row(bench, "t5")["times as fast"] == "1.00"
+    assert row(bench, "r")["times as fast, paper"] == "1.09"
+    cost = table(sections, "Cost: r tiny")
+    assert int(cost.rows[0][1].replace(",", "")) > 1000
+
+
+def test_every_command_in_the_report_is_one(really_run, printed):
+    """Nothing is run: the command line reads it, with names that exist."""
+    sections = tables.sections(collected(really_run, printed))
+    commands = [c for s in sections for c in (*s.commands, *s.missing)]
+    assert len(commands) > 12
+    for command in commands:
+        match = re.fullmatch(r"(?:for row in (.+); do )?mtf_synthesizer (.+?)(?: > \S+)?", command)
+        loop = re.fullmatch(r"for row in (.+); do mtf_synthesizer (.+) > \S+; done", command)
+        text = loop[2].replace("$row", loop[1].split()[0]) if loop else match[2]
+        args = parser().parse_args(shlex.split(text))
+        if getattr(args, "experiment", None):
+            gin_files.gin_file("experiments", args.experiment)
+        rows = getattr(args, "rows", None) or []
+        if args.command == "compare":
+            for each in rows:
+                gin_files.gin_file("synthesizers", each)
+        for file in getattr(args, "gin_file", []):
+            gin_files.find_gin_file(file)
+
+
+def test_nothing_was_run(tmp_path):
+    sections = tables.sections(collected(tmp_path))
+    assert [s.title.partition(":")[0] for s in sections] == [f"Table {n}" for n in range(2, 8)]
+    for section in sections:
+        for cells in (dict(zip(section.heads, r, strict=True)) for r in section.rows):
+            ours = {cell for head, cell in cells.items() if head.endswith("ours")}
+            assert ours == ({NONE} if cells["model"].endswith("(as reported)") else {NOT_RUN})
+            assert {cell for head, cell in cells.items() if head.endswith("paper")} != {NONE}
+        assert section.commands == []
+        assert section.missing
+    first = row(sections[0], "R+V")
+    assert first["En-De, BLEU, paper"] == "28.47"
+    assert first["parameters (LM1B), M, paper"] == "70"
+
+
+# Task -> metrics, so that every average is a whole number.
+GLUE = {
+    "glue_cola_v002": {"matthews_corrcoef": 10.0},
+    "glue_sst2_v002": {"accuracy": 20.0},
+    "glue_mrpc_v002": {"f1": 31.0, "accuracy": 29.0},
+    "glue_stsb_v002": {"pearson_corrcoef": 43.0, "spearman_corrcoef": 37.0},
+    "glue_qqp_v002": {"f1": 57.0, "accuracy": 43.0},
+    "glue_mnli_matched_v002": {"accuracy": 61.0},
+    "glue_mnli_mismatched_v002": {"accuracy": 59.0},
+    "glue_qnli_v002": {"accuracy": 70.0},
+    "glue_rte_v002": {"accuracy": 80.0},
+}
+
+
+def evaluation(model_dir, tasks, step=9, split="validation", **changes):
+    rows = [
+        {"step": step, "task": task, "metrics": metrics, "limit": None} | changes
+        for task, metrics in tasks.items()
+    ]
+    return {"model_dir": str(model_dir), "task": "some", "split": split, "results": rows}
+
+
+def record(folder, **changes):
+    asked = {"experiment": "table5_glue", "synthesizer": "r", "size": None, "seed": 0}
+    write(folder / "run.json", asked | changes)
+
+
+def test_glue_task_by_task(tmp_path):
+    """Two seeds, one of them in a file a task; a third, of which a task is missing."""
+    for seed, folder in enumerate(("a", "b", "c")):
+        record(tmp_path / folder, seed=seed)
+    write(tmp_path / "a/eval_all.json", evaluation(tmp_path / "a", GLUE))
+    for name, metrics in GLUE.items():
+        higher = {metric: value + 2 for metric, value in metrics.items()}
+        write(tmp_path / f"b/eval_{name}.json", evaluation(tmp_path / "b", {name: higher}))
+    part = {task: GLUE[task] for task in ("glue_cola_v002", "glue_mnli_matched_v002")}
+    write(tmp_path / "c/eval.json", evaluation(tmp_path / "c", part, step=11))
+    found = tables.sections(collected(tmp_path))
+    section = table(found, "Table 5")
+    cells = row(section, "R")
+    assert cells["GLUE, ours"] == "46.0"  # of 45 and 47
+    assert cells["GLUE, paper"] == "75.1"
+    assert cells["CoLA, ours"] == "10.7"  # of 10, 12 and 10
+    assert cells["MRPC, ours"] == "32.0/30.0"  # F1 / accuracy
+    assert cells["MRPC, paper"] == "85.9/79.4"
+    assert cells["MNLI, ours"] == "62.0/60.0"  # matched / mismatched
+    assert cells["STS-B, paper"] == "74.0/74.3"
+    assert "R: seeds 0, 1, 2; 9 to 11 steps" in section.notes
+    assert row(table(found, "Table 6"), "R")["SuperGLUE, ours"] == NOT_RUN
+    assert any(
+        "--synthesizer r" in c and c.startswith("mtf_synthesizer train") for c in section.commands
+    )
+    assert row(section, "Transformer (V)")["CoLA, ours"] == NOT_RUN
+
+
+def test_rows_by_the_record_of_a_run(tmp_path):
+    """A fine-tuned model has the layers of the one it began with; Base+ is a size."""
+    record(tmp_path / "pre", experiment="table4_c4", synthesizer="r_plus_v")
+    start = {"path": str(tmp_path / "pre/model.ckpt-5"), "step": 5, "fingerprint": "x"}
+    record(tmp_path / "fine", synthesizer=None, init_checkpoint=start)
+    record(tmp_path / "plus", synthesizer="v", size="base_plus")
+    record(tmp_path / "small", synthesizer="v", size="tiny")
+    for name in ("fine", "plus", "small"):
+        write(tmp_path / name / "eval.json", evaluation(tmp_path / name, GLUE))
+    section = table(tables.sections(collected(tmp_path)), "Table 5")
+    for name in ("R+V, plain sum", "T5 (Base+)", "v tiny"):
+        assert row(section, name)["GLUE, ours"] == "45.0"
+    assert row(section, "v tiny")["GLUE, paper"] == NONE
+    assert row(section, "Transformer (V)")["GLUE, ours"] == NOT_RUN
+    assert any("--steps 4 " in command for command in section.commands)  # from step 5 to 9
+
+
+def test_the_last_step_on_all_examples_of_the_right_split_counts(tmp_path):
+    def translation(step, bleu, **changes):
+        return evaluation(tmp_path / "m", {"wmt": {"bleu": bleu}}, step, **changes)["results"][0]
+
+    record(tmp_path / "m", experiment="table2_wmt14_ende")
+    rows = [translation(30, 3.0, limit=7), translation(10, 1.0), translation(20, 2.0)]
+    document = evaluation(tmp_path / "m", {}, split="test") | {"results": rows}
+    write(tmp_path / "m/eval_test.json", document)
+    write(tmp_path / "m/eval_validation.json", evaluation(tmp_path / "m", {"wmt": {"bleu": 9.0}}))
+    section = table(tables.sections(collected(tmp_path)), "Table 2")
+    assert row(section, "R")["En-De, BLEU, ours"] == "2.00 (seed 0; 20 steps)"
+    (tmp_path / "m/eval_test.json").unlink()
+    section = table(tables.sections(collected(tmp_path)), "Table 2")
+    assert row(section, "R")["En-De, BLEU, ours"] == "9.00 (seed 0; 9 steps; validation split)"
+    write(tmp_path / "m/eval_test.json", document | {"results": rows[:1]})
+    section = table(tables.sections(collected(tmp_path)), "Table 2")
+    assert row(section, "R")["En-De, BLEU, ours"] == "3.00 (seed 0; 30 steps; first 7 examples)"
+
+
+def test_only_the_results_of_a_comparison(tmp_path):
+    """Copied without the folders beside it: no seeds and no steps."""
+    metrics = {"bleu": {"mean": 27.0, "spread": 1.4, "values": [26.0, 28.0]}}
+    rows = {"rv": {"metrics": metrics, "runs": 2, "undertrained": 1, "seconds": [1, 1]}}
+    content = {"experiment": "table2_wmt14_enfr", "split": "test", "rows": rows}
+    write(tmp_path / "copied.json", content)
+    section = table(tables.sections(collected(tmp_path / "copied.json")), "Table 2")
+    assert row(section, "R+V")["En-Fr, BLEU, ours"] == "27.00 ± 1.41 (2 runs; 1 still falling)"
+    assert row(section, "R+V")["En-De, BLEU, ours"] == NOT_RUN
+
+
+def test_costs_and_speed_of_table_4(tmp_path):
+    numbers = {"parameters": 1, "forward_flops": 1}
+    costs = [
+        {"row": "t5", "trainable_parameters": 222_903_552, "relative_forward_flops": 1.0},
+        {"row": "r", "trainable_parameters": 254_360_064, "relative_forward_flops": 0.9},
+    ]
+    title = "Table 4: T5-base"
+    write(
+        tmp_path / "cost.json",
+        {"title": title, "rows": [numbers | cost for cost in costs], "notes": []},
+    )
+    bench = {
+        "size": "t5-base",
+        "machine": {"cores": 2},
+        "flags": {"mode": "train"},
+        "rows": [
+            {"row": "t5", "cpu_ms": 300, "wall_ms": 200, "peak_rss_mib": 900, "base_rss_mib": 500},
+            {"row": "r", "cpu_ms": 200, "wall_ms": 100, "peak_rss_mib": 800, "base_rss_mib": 600},
+            {"row": "rv", "cpu_ms": 400, "unheard_of": {"deep": [1]}, "new": 3},
+        ],
+    }
+    write(tmp_path / "bench.json", bench)
+    write(tmp_path / "other.json", bench | {"size": "small"})
+    sections = tables.sections(collected(tmp_path))
+    section = table(sections, "Table 4")
+    cells = row(section, "R")
+    assert cells["parameters, M, paper"] == "254"
+    assert cells["parameters, M, ours"] == "254.4"
+    assert cells["forward FLOPs / V's, paper"] == "0.908"
+    assert cells["forward FLOPs / V's, ours"] == "0.900"
+    assert cells["steps/s / V's, paper"] == "1.09"
+    assert cells["steps/s / V's, ours"] == "1.50"
+    assert row(section, "R+V, plain sum")["steps/s / V's, ours"] == "0.75"
+    assert row(section, "DyConv")["steps/s / V's, ours"] == NOT_RUN
+    assert any("bench.json" in note for note in section.notes)
+    bench = row(table(sections, "Benchmark: train, size small"), "r")
+    assert bench["memory of a step / first's"] == "0.50"
+    assert bench["new"] == NONE
+
+
+def test_broken_files_are_named_and_others_ignored(tmp_path, capsys):
+    write(tmp_path / "a/broken.json", '{"model_dir": ')
+    write(tmp_path / "a/eval.json", {"model_dir": "m", "task": "t", "split": "s", "results": [3]})
+    write(tmp_path / "a/list.json", [1, 2])
+    write(tmp_path / "a/else.json", {"rows": 3, "title": "x", "notes": []})
+    output = tmp_path / "report.md"
+    assert main.main(["report", str(tmp_path / "a"), "--output", str(output)]) == 0
+    errors = capsys.readouterr().err
+    assert "warning: left out" in errors and "broken.json is no JSON" in errors
+    assert "eval.json is not as the command writes it" in errors
+    assert "list.json" not in errors and "else.json" not in errors
+    assert "broken.json is no JSON" in output.read_text()
+
+
+@pytest.mark.parametrize(
+    ("folders", "output", "message"),
+    [
+        (["nowhere"], "report.md", "nowhere: no such file or folder"),
+        (["."], "report.txt", r"'\.txt'"),
+        (["."], ".", "kind of report"),
+    ],
+)
+def test_mistakes(tmp_path, monkeypatch, folders, output, message, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main.main(["report", *folders, "--output", output]) == main.USER_ERROR
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_reports_are_the_same_every_time_and_escaped(tmp_path):
+    record(tmp_path / "m", experiment=None, synthesizer=None)
+    tasks = {"<b>|x": {"bleu": 1.0}}
+    write(tmp_path / "m/eval.json", evaluation(tmp_path / "<i>m|", tasks))
+    args = argparse.Namespace(
+        folders=[str(tmp_path / "m")], output=[str(tmp_path / "r.md"), str(tmp_path / "r.html")]
+    )
+    report.run(args)
+    first = [(tmp_path / name).read_bytes() for name in ("r.md", "r.html")]
+    report.run(args)
+    assert [(tmp_path / name).read_bytes() for name in ("r.md", "r.html")] == first
+    page = first[1].decode()
+    assert "&lt;b&gt;|x" in page and "<b>" not in page
+    assert not re.search(r"(src|href)=", page)
+    lines = first[0].decode().splitlines()
+    (line,) = [line for line in lines if "bleu 1" in line]
+    assert r"\<b\>\|x" in line
+    # As many cells as heads, in every table.
+    for number, line in enumerate(lines):
+        if line.startswith("| ---"):
+            count = len(re.findall(r"(?<!\\)\|", line))
+            for other in (lines[number - 1], lines[number + 1]):
+                assert len(re.findall(r"(?<!\\)\|", other)) == count
+
+
+def test_a_run_that_is_of_no_table_is_shown_with_its_experiment(tmp_path):
+    record(tmp_path / "m", experiment="c4_small", synthesizer="d")
+    write(tmp_path / "m/eval.json", evaluation(tmp_path / "m", {"c4": {"perplexity": 3.25}}))
+    found = collected(tmp_path)
+    assert isinstance(found.runs[0], Run)
+    section = table(tables.sections(found), "Other evaluations")
+    assert section.rows == [
+        ["c4_small", "d", "c4", "validation", "perplexity 3.25", "seed 0; 9 steps"]
+    ]
+    text = formats.markdown([section], [])
+    assert "| c4\\_small | d | c4 | validation | perplexity 3.25 | seed 0; 9 steps |" in text
+    assert paper.LABELS["d"] == "D"

@@ -1,0 +1,51 @@
+"""Every synthesizing function and the mixtures of the paper, for tests to run over.
+
+A new leaf that is not listed here fails `test_reference.py`.
+"""
+
+from mtf_synthesizer.attention.positions import Tile
+from mtf_synthesizer.attention.synthesizers import (
+    Dense,
+    DotProduct,
+    FactorizedDense,
+    FactorizedRandom,
+    FixedRandom,
+    Mixture,
+    QueryProjection,
+    Random,
+    Sum,
+)
+
+N = 12  # 3 * 4, so that a factorized dense function is factorized
+
+VARIANTS = {
+    "v": DotProduct,
+    "r": lambda: Random(N),
+    "fix": lambda: FixedRandom(N),
+    "fr": lambda: FactorizedRandom(N, rank=2),
+    "d": lambda: Dense(N),
+    "d_shared": lambda: Dense(N, shared_heads=True),
+    "fd": lambda: FactorizedDense(N),
+    "rv": lambda: Mixture([Random(N), DotProduct()]),
+    "dv": lambda: Mixture([Dense(N), DotProduct()]),
+    "rd": lambda: Mixture([Random(N), Dense(N)]),
+    "frv": lambda: Mixture([FactorizedRandom(N, rank=2), DotProduct()]),
+    "frd": lambda: Mixture([FactorizedRandom(N, rank=2), Dense(N)]),
+    "rdv": lambda: Mixture([Random(N), Dense(N), DotProduct()]),
+    "r_plus_v": lambda: Sum([Random(N), DotProduct()]),
+    "d_plus_v": lambda: Sum([Dense(N, hidden=QueryProjection(), shared_heads=True), DotProduct()]),
+    "twice": lambda: Mixture([Random(N), DotProduct(), DotProduct(), Random(N)]),
+    "nested": lambda: Mixture([Sum([Random(N), FactorizedRandom(N, 2)]), FixedRandom(N)]),
+}
+
+GLOBAL = ("r", "fix", "fr", "nested")  # no term depends on the example
+
+T = 4  # tables shorter than the rows of the tests, with the tiling policy
+
+TILED = {
+    "r": lambda: Random(T, beyond_max_length=Tile()),
+    "fix": lambda: FixedRandom(T, beyond_max_length=Tile()),
+    "fr": lambda: FactorizedRandom(T, rank=2, beyond_max_length=Tile()),
+    "d": lambda: Dense(T, beyond_max_length=Tile()),
+    "fd": lambda: FactorizedDense(T, beyond_max_length=Tile()),
+}
