@@ -48,10 +48,10 @@ lock:  ## choose the newest releases that fit setup.py again and write the lock 
 	$(COMPILE) --extra beam --output-file requirements-beam.lock setup.py
 
 check-stacks: install  ## the same scores on TensorFlow 2.15; T5's own script on TensorFlow 2.12
-	$(BIN)/python checks/stacks.py
+	$(BIN)/python tests/checks/stacks.py
 
 check-cache: install  ## offline caches made with Apache Beam hold what is read without, and train
-	$(BIN)/python checks/cache.py
+	$(BIN)/python tests/checks/cache.py
 
 clean:  ## remove the environments and what tools left; keeps runs/
 	rm -rf $(VENV) .stacks build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -59,7 +59,7 @@ clean:  ## remove the environments and what tools left; keeps runs/
 # The lock names one of the two distributions that write the folder tensorflow_datasets, so pip must
 # not follow dependencies. Built anew when the lock changes: pip removes nothing from an old one.
 $(VENV)/.locked: requirements.lock
-	@python=$$(checks/find_python.sh $(PYTHON)) && rm -rf $(VENV) && set -x && \
+	@python=$$(.ci/find_python.sh $(PYTHON)) && rm -rf $(VENV) && set -x && \
 	  "$$python" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements.lock
 	touch $@

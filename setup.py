@@ -1,16 +1,16 @@
-"""Installation. The package list is written out by hand; see the comments for why."""
+"""Installation. Two folders of the checkout are mapped into the package; see the comments."""
 
 import pathlib
 import re
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
 SOURCE = (HERE / "mtf_synthesizer" / "__init__.py").read_text("utf-8")
 VERSION = re.search(r'^__version__ = "(.+)"', SOURCE, re.MULTILINE).group(1)
 
 REQUIREMENTS = [
-    "tensorflow>=2.12,<2.22",  # mtf_synthesizer.compat knows what was removed up to 2.21
+    "tensorflow>=2.12,<2.22",  # mtf_synthesizer.runtime.compat knows what was removed up to 2.21
     "tensorflow-text>=2.12,<2.22",  # must be of the same minor release as TensorFlow
     "tensorflow-estimator>=2.12,<2.16",  # 2.15 is the last; TensorFlow dropped it in 2.16
     "t5==0.9.4",
@@ -61,27 +61,16 @@ setup(
     # `tasks` would take a common name and a top-level `gin` would hide gin-config. gin/ holds data
     # only; it must never get an __init__.py, or `import gin` from the checkout would find it.
     packages=[
-        "mtf_synthesizer",
-        "mtf_synthesizer.baselines",
-        "mtf_synthesizer.benchmarks",
-        "mtf_synthesizer.checkpoint_tools",
-        "mtf_synthesizer.commands",
-        "mtf_synthesizer.costs",
-        "mtf_synthesizer.data",
-        "mtf_synthesizer.mapping",
-        "mtf_synthesizer.reporting",
-        "mtf_synthesizer.serving",
-        "mtf_synthesizer.submissions",
+        *find_packages(include=["mtf_synthesizer", "mtf_synthesizer.*"]),
         "mtf_synthesizer.tasks",
-        "mtf_synthesizer.warm_start",
         "mtf_synthesizer.gin",
     ],
     package_dir={"mtf_synthesizer.tasks": "tasks", "mtf_synthesizer.gin": "gin"},
     package_data={
-        "mtf_synthesizer": ["*.html", "*.css", "*.js", "*.json"],
+        "mtf_synthesizer": ["**/*.html", "**/*.css", "**/*.js", "**/*.json"],
         "mtf_synthesizer.gin": ["*.gin", "**/*.gin", "*.md"],
     },
     install_requires=REQUIREMENTS,
     extras_require={"beam": BEAM, "dev": DEVELOPMENT, "dialogue": DIALOGUE},
-    entry_points={"console_scripts": ["mtf_synthesizer = mtf_synthesizer.cli:main"]},
+    entry_points={"console_scripts": ["mtf_synthesizer = mtf_synthesizer.cli.main:main"]},
 )

@@ -34,5 +34,3 @@ seqio.MixtureRegistry.add(
     "synthesizer_glue_small_v001",
     [(name, t5.data.get_glue_weight_mapping()[name]) for name in GLUE_SMALL],
 )
-
-__all__ = ["C4", "GLUE", "GLUE_SMALL", "SQUAD", "SUPER_GLUE", "vocabularies"]

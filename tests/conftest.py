@@ -3,8 +3,6 @@
 import os
 import pathlib
 
-import mtf_synthesizer.runtime.compat
-
 import hypothesis
 import pytest
 
@@ -16,6 +14,7 @@ os.environ.setdefault("MTF_SYNTHESIZER_CACHE", str(ROOT / "runs" / "cache"))
 os.environ.setdefault("MPLCONFIGDIR", str(ROOT / "runs" / "cache" / "matplotlib"))
 
 late_imports.install()
+import mtf_synthesizer.runtime.compat  # noqa: E402  (before any test imports Mesh or T5)
 
 # The first example builds a TensorFlow graph or imports something; time per example says nothing.
 # The same examples every time; with --hypothesis-profile=long many, and others each time.

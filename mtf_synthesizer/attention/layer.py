@@ -23,7 +23,7 @@ from mtf_synthesizer.attention.synthesizers import DotProduct
 from mtf_synthesizer.mesh.late_sums import cast
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class SyntheticAttention(transformer_layers.SelfAttention):
     """Y = softmax(S(X)) G(X) with any synthesizing function S (paper, Equations 3 and 4).
 

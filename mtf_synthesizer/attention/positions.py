@@ -120,7 +120,7 @@ class LengthPolicy(abc.ABC):
         """Rows of a table of size `max_length` for positions of a batch of size `length`."""
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class Refuse(LengthPolicy):
     """Lengths beyond the table are an error when the graph is built."""
 
@@ -133,7 +133,7 @@ class Refuse(LengthPolicy):
         )
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class Tile(LengthPolicy):
     """The table of size b is tiled to the length: row p mod b (paper, end of Section 3.1)."""
 

@@ -25,7 +25,7 @@ from mtf_synthesizer.attention.positions import LengthPolicy, Positions, Range, 
 from mtf_synthesizer.mesh.late_sums import cast, times
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class DotProduct(SynthesizingFunction):
     """V: S[h, i, j] = q_i . k_j with q = W_Q x and k = W_K x, the standard attention.
 
@@ -45,7 +45,7 @@ class DotProduct(SynthesizingFunction):
         return pairs + Cost(dot_products=1, depends_on_example=True)
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class Random(SynthesizingFunction):
     """R: S[h, i, j] = R[h, p_i, p_j], a trainable table (Equation 4).
 
@@ -79,7 +79,7 @@ class Random(SynthesizingFunction):
         return table + Cost(depends_on_example=sizes.packed)
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class FixedRandom(SynthesizingFunction):
     """Fix: as Random, but the table stays as it was drawn: it is saved, not trained.
 
@@ -113,7 +113,7 @@ class FixedRandom(SynthesizingFunction):
         return table + Cost(depends_on_example=sizes.packed)
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class FactorizedRandom(SynthesizingFunction):
     """FR: S[h, i, j] = sum_k R1[h, p_i, k] R2[h, p_j, k], of rank k (Equation 7).
 
@@ -172,7 +172,7 @@ class HiddenProjection(abc.ABC):
         raise NoFormula(self)
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class OwnProjection(HiddenProjection):
     """A W1 that only this function uses.
 
@@ -188,7 +188,7 @@ class OwnProjection(HiddenProjection):
         return projection(sizes.batch * sizes.length, sizes.d_model, sizes.heads, sizes.d_kv)
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class QueryProjection(HiddenProjection):
     """W_Q of the dot product as W1, shared with it: the D+V of the paper's Table 4."""
 
@@ -199,7 +199,7 @@ class QueryProjection(HiddenProjection):
         return Cost(takes_query=True)
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class Dense(SynthesizingFunction):
     """D: S[h, i, j] = (W2_h relu(W1_h x_i))[p_j] (Equation 2).
 
@@ -242,7 +242,7 @@ class Dense(SynthesizingFunction):
         return self.hidden.cost(sizes) + w2 + rows + Cost(depends_on_example=True)
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class FactorizedDense(SynthesizingFunction):
     """FD: S[h, i, j] = A_i[p_j mod a] B_i[p_j div a], a b = N (Equations 5 and 6).
 
@@ -365,7 +365,7 @@ def _pairs(table: mtf.Tensor, view: View, function: _Tabular) -> mtf.Tensor:
     return view.of_packed_rows(table)
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class Mixture(SynthesizingFunction):
     """S = sum_n alpha[h, n] S_n, alpha = softmax over n of a learned a[h, n] (paper, "Mixture").
 
@@ -405,7 +405,7 @@ class Mixture(SynthesizingFunction):
         return _costs_of(self.functions, sizes) + weights(sizes.heads, len(self.functions))
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class Sum(SynthesizingFunction):
     """S = sum_n S_n, without weights: R+V and D+V of the paper's Table 4.
 

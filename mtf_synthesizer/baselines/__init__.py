@@ -1,4 +1,4 @@
-"""What the paper compares Synthesizers with; importing this module registers the layers with gin.
+"""The layers that the paper compares Synthesizers with; importing this registers them with gin.
 
 `LightConv` and `DynamicConv` of Wu et al. 2019, `Linformer` of Wang et al. 2020, `TokenMixing` of
 Tolstikhin et al. 2021: each takes the place of T5's `SelfAttention`, exact on packed rows, on
@@ -6,4 +6,9 @@ padding and (where it can decode) while decoding. `FixedPatterns` of Raganato et
 synthesizing function.
 """
 
-__all__ = ["DynamicConv", "FixedPatterns", "LightConv", "Linformer", "TokenMixing"]
+import mtf_synthesizer.runtime.compat
+
+import mtf_synthesizer.baselines.convolutions
+import mtf_synthesizer.baselines.linformer
+import mtf_synthesizer.baselines.mixer
+import mtf_synthesizer.baselines.raganato

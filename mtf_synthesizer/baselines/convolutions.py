@@ -154,7 +154,7 @@ class Convolution(BaselineLayer):
         return mtf.Shape([*context.batch_dims, self._earlier, *self.heads, self.kv])
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class LightConv(Convolution):
     """Lightweight convolution: one learned kernel for all positions (the paper's Section 3).
 
@@ -169,7 +169,7 @@ class LightConv(Convolution):
         return self.variable(context, "kernel", dims, drawn)
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class DynamicConv(Convolution):
     """Dynamic convolution: each position predicts its own kernel (the paper's Section 4).
 

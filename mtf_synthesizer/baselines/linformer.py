@@ -18,7 +18,7 @@ from mtf_synthesizer.attention.projections import Projections
 from mtf_synthesizer.baselines.layer import BaselineLayer
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class Linformer(BaselineLayer):
     """Y = softmax(Q (E K)^T) F V: keys and values projected from the length to a rank.
 

@@ -20,7 +20,7 @@ from mtf_synthesizer.attention.projections import Projections
 from mtf_synthesizer.baselines.layer import BaselineLayer
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class TokenMixing(BaselineLayer):
     """Y[h, i] = sum_j R[h, p_i, p_j] visible(i, j) G(X)[h, j], with G(X) = W_V X.
 

@@ -49,7 +49,7 @@ PATTERNS = {
 }
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class FixedPatterns(SynthesizingFunction):
     """Seven heads with weights that are written down, and a last one with a dot product.
 

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     """Writes caches and prints what is in them.
 
     Raises:
-      names.UserError: Beam, a task, file or folder is missing, or a cache is there.
+      errors.UserError: Beam, a task, file or folder is missing, or a cache is there.
     """
     wanted = request.for_caching(modules(args), args.vocabulary, args.tfds_data_dir)
     loading.load_tensorflow(args.verbose)

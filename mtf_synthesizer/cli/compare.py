@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     """Trains and evaluates everything that is not yet there, and prints a table.
 
     Raises:
-      names.UserError: something is misspelt, missing or does not fit what is there.
+      errors.UserError: something is misspelt, missing or does not fit what is there.
       termination.Terminated: SIGTERM came while steps were under way.
     """
     wanted = _wanted(args)

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     """Counts and prints.
 
     Raises:
-      names.UserError: an unknown name or file, a misspelt binding, or options that exclude others.
+      errors.UserError: an unknown name or file, a misspelt binding, or options that exclude others.
     """
     _check(args)
     loading.load_tensorflow(args.verbose)

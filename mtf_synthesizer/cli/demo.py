@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> None:
     """Trains, compares, and writes and prints what came of it.
 
     Raises:
-      names.UserError: the folder can't be written to, or holds another demo.
+      errors.UserError: the folder can't be written to, or holds another demo.
       termination.Terminated: SIGTERM came while steps were under way.
     """
     saving.check_folder(args.output)

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     """Evaluates, writes the report and prints it.
 
     Raises:
-      names.UserError: something is misspelt, missing or does not fit what is there.
+      errors.UserError: something is misspelt, missing or does not fit what is there.
     """
     of_model(args, args.model_dir)  # without TensorFlow, so that a mistake is answered at once
     checkpoints.chosen_checkpoints(args.model_dir, args.checkpoints, args.task)

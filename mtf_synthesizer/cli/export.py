@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from mtf_synthesizer import errors, literal_paths
+from mtf_synthesizer import errors
 from mtf_synthesizer.cli.options import add_configuration, of_model, positive
 from mtf_synthesizer.files import new_folder
 from mtf_synthesizer.inference import export_modes
 from mtf_synthesizer.model_folder import checkpoints
-from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.runtime import literal_paths, loading
 
 EXAMPLE = (
     "mtf_synthesizer export --model_dir runs/rv_verses --mode greedy \\\n    --output runs/served"
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     """Exports and prints what.
 
     Raises:
-      names.UserError: no model or checkpoint, a misspelt binding, or the folder is not empty.
+      errors.UserError: no model or checkpoint, a misspelt binding, or the folder is not empty.
     """
     wanted = of_model(args, args.model_dir, export_modes.MODES[args.mode].gin_files)
     chosen = checkpoints.chosen_checkpoints(args.model_dir, args.checkpoint)[0]

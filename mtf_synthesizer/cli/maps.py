@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
     """Writes everything and prints what.
 
     Raises:
-      names.UserError: no model or checkpoint, a target without a text, or no folder to write to.
+      errors.UserError: no model or checkpoint, a target without a text, or no folder to write to.
     """
     _check(args)
     loading.load_tensorflow(args.verbose)

@@ -99,7 +99,7 @@ def of_model(
       gin_files: parsed before the user's.
 
     Raises:
-      names.UserError: no such model, or something is misspelt.
+      errors.UserError: no such model, or something is misspelt.
     """
     return request.for_model(
         model_dir,

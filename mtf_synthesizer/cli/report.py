@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     """Collects, writes, and says what was left out. Needs no TensorFlow.
 
     Raises:
-      names.UserError: a folder is not there, or an output can't be written.
+      errors.UserError: a folder is not there, or an output can't be written.
     """
     for output in args.output:
         errors.check("kind of report", paths.of(output).suffix, _FORMATS)

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     """Writes the zip and prints what is in it. Needs no TensorFlow.
 
     Raises:
-      names.UserError: the zip is there, or predictions are missing or none that can be sent.
+      errors.UserError: the zip is there, or predictions are missing or none that can be sent.
     """
     benchmark = leaderboards.find(args.benchmark)
     archive.check_free(args.output, args.overwrite)  # before many predictions are read

@@ -36,7 +36,7 @@ def run_t5(arguments: Sequence[str]) -> None:
       arguments: the command line after `t5`.
 
     Raises:
-      names.UserError: an unknown flag, a missing file, a misspelt binding or a folder in which
+      errors.UserError: an unknown flag, a missing file, a misspelt binding or a folder in which
         another run trains.
       SystemExit: when T5 is done.
     """
@@ -64,7 +64,9 @@ def _hand_over(arguments: Sequence[str]) -> None:
 
     # Before T5's tasks, so that they have the vocabulary that $MTF_SYNTHESIZER_VOCABULARY chooses.
     import mtf_synthesizer.tasks
+    from mtf_synthesizer.upstream import old_selectors
 
+    old_selectors.register()
     gin.add_config_file_search_path(str(gin_files.gin_folder()))
     # T5 keeps the command line in the model directory, from where it should work again.
     sys.argv = ["mtf_synthesizer t5", *arguments]
@@ -161,8 +163,7 @@ def run(args: argparse.Namespace) -> None:
     """Hands over to T5 what was typed after `t5`, as it is.
 
     Raises:
-      names.UserError: as of `t5_command.run`.
+      errors.UserError: an unknown flag, a missing file or a misspelt binding.
       SystemExit: when T5 is done.
     """
-
     run_t5(args.arguments)

@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     """Trains and prints how far.
 
     Raises:
-      names.UserError: something is misspelt, missing or does not fit what is there.
+      errors.UserError: something is misspelt, missing or does not fit what is there.
       termination.Terminated: SIGTERM came while steps were under way.
     """
     wanted = _wanted(args)

@@ -41,8 +41,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--model_dir", required=True, help="new folder for the model")
     add(
         "--synthesizer",
-        help=f"one of {' '.join(gin_files.known('synthesizers'))}; without it and --size the model is "
-        "that of the checkpoint's folder",
+        help=f"one of {' '.join(gin_files.known('synthesizers'))}; without it and --size the "
+        "model is that of the checkpoint's folder",
     )
     add("--size", help=f"that of the checkpoint, one of {' '.join(gin_files.known('sizes'))}")
     add(
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     """Writes the model and prints what it was made of.
 
     Raises:
-      names.UserError: an unknown name or file, no checkpoint, or the new folder is not empty.
+      errors.UserError: an unknown name or file, no checkpoint, or the new folder is not empty.
     """
     if args.synthesizer is not None:
         errors.check("synthesizer", args.synthesizer, gin_files.known("synthesizers"))
@@ -106,7 +106,7 @@ def _wanted(args: argparse.Namespace) -> request.Configuration:
     """The configuration of the new model.
 
     Raises:
-      names.UserError: something is misspelt, or neither flags nor files say what is wanted.
+      errors.UserError: something is misspelt, or neither flags nor files say what is wanted.
     """
     start = checkpoints.start_checkpoint(args.start)
     folder = paths.of(start.path).parent

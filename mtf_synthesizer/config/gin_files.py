@@ -34,7 +34,7 @@ def gin_folder() -> pathlib.Path:
     Raises:
       UserError: if there is none.
     """
-    package = pathlib.Path(__file__).resolve().parent
+    package = pathlib.Path(__file__).resolve().parent.parent
     for folder in (package / "gin", package.parent / "gin"):
         if (folder / "synthesizers").is_dir():
             return folder

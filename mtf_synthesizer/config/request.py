@@ -14,21 +14,6 @@ from mtf_synthesizer.files import paths
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint, operative_config, start_checkpoint
 from mtf_synthesizer.model_folder.vocabulary import BYTES, chosen
 
-__all__ = [
-    "TASK_MODULES",
-    "Checkpoint",
-    "Configuration",
-    "Request",
-    "checkpoints",
-    "chosen_checkpoints",
-    "for_caching",
-    "for_model",
-    "for_training",
-    "operative_config",
-    "requested",
-    "start_checkpoint",
-]
-
 TASK_MODULES = ("mtf_synthesizer.tasks",)
 # By their whole paths: a user's own file of the same name is another one.
 FLOAT32_FILE = str(gin_folder() / "float32.gin")
@@ -59,7 +44,7 @@ class Configuration:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a training run is asked for; the meaning of the fields is that of runner.train.
+    """What a training run is asked for; the meaning of the fields is that of training.train.train.
 
     An init_checkpoint may also be a `Checkpoint` whose step is another than that of its path.
     """
@@ -85,7 +70,7 @@ def for_training(request: Request) -> Configuration:
     """The configuration of a training run.
 
     Raises:
-      names.UserError: as of `requested`, or tables or positions are shorter than the rows.
+      errors.UserError: as of `requested`, or tables or positions are shorter than the rows.
     """
     wanted = requested(request)
     keeps_model = request.init_checkpoint is not None and not (request.size or request.synthesizer)
@@ -97,7 +82,7 @@ def requested(request: Request) -> Configuration:
     """The configuration that is asked for; its model need not hold the rows of its run.
 
     Raises:
-      names.UserError: an unknown name or file, a misspelt binding, a model or task that is not
+      errors.UserError: an unknown name or file, a misspelt binding, a model or task that is not
         said, or no checkpoint to start from.
     """
     start = start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None
@@ -177,7 +162,7 @@ def for_model(
     The vocabulary is the one it was trained with, unless one is given.
 
     Raises:
-      names.UserError: the folder holds no such configuration, or a change is misspelt.
+      errors.UserError: the folder holds no such configuration, or a change is misspelt.
     """
     files = [str(operative_config(paths.of(model_dir))), FLOAT32_FILE, *_on_processor(gin_files)]
     if vocabulary is None:
@@ -204,7 +189,7 @@ def for_caching(
     """What a cache is made with; nothing of a model.
 
     Raises:
-      names.UserError: Apache Beam is not installed, or a file or folder is not there.
+      errors.UserError: Apache Beam is not installed, or a file or folder is not there.
     """
     if importlib.util.find_spec("apache_beam") is None:
         raise errors.UserError(

@@ -62,7 +62,7 @@ def macro(name: str, files: Sequence[str], params: Sequence[str]) -> Any:
     """The value that a macro has in the end; None if it is never set.
 
     Raises:
-      names.UserError: for a missing file or a syntax error.
+      errors.UserError: for a missing file or a syntax error.
     """
     found = statements(files, params)
     values = [s.value for s in found if not s.parameter and s.selector == name]
@@ -73,7 +73,7 @@ def statements(files: Sequence[str], params: Sequence[str]) -> list[Statement]:
     """All of a configuration, in the order they are parsed: later ones win.
 
     Raises:
-      names.UserError: for a missing file or a syntax error.
+      errors.UserError: for a missing file or a syntax error.
     """
     return [
         *read_files(files),

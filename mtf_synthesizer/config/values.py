@@ -75,7 +75,7 @@ class BoundValues:
         """A value without macros; `within` are those that it stands in, outermost first.
 
         Raises:
-          names.UserError: a macro stands for itself.
+          errors.UserError: a macro stands for itself.
         """
         if isinstance(value, Macro):
             macros = (*within, value.name)

@@ -30,7 +30,7 @@ def datasets(benchmark: str) -> tuple[Dataset, ...]:
     """The data sets of a benchmark.
 
     Raises:
-      names.UserError: for an unknown benchmark, with a suggestion and the list of known ones.
+      errors.UserError: for an unknown benchmark, with a suggestion and the list of known ones.
     """
     benchmark = _ALIASES.get(benchmark, benchmark)
     errors.check("benchmark", benchmark, BENCHMARKS)

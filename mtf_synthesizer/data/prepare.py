@@ -59,7 +59,7 @@ def survey(benchmark: str, folder: Path, show_progress: bool = True) -> list[Fin
     """Looks for every split of a benchmark and reads those that are there from end to end.
 
     Raises:
-      names.UserError: there is no such folder or benchmark.
+      errors.UserError: there is no such folder or benchmark.
     """
     known = catalogue.datasets(benchmark)
     if not folder.is_dir():
@@ -231,7 +231,7 @@ def run(
     """Surveys, shows what is there, and writes it if nothing is wrong.
 
     Raises:
-      names.UserError: an unknown benchmark, no such folder, nothing in it, or broken files.
+      errors.UserError: an unknown benchmark, no such folder, nothing in it, or broken files.
     """
     _check_output(output)
     findings = survey(benchmark, folder)

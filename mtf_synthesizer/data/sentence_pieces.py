@@ -100,7 +100,7 @@ def train_on_files(
         unknown.
 
     Raises:
-      names.UserError: a file is missing or broken, no line can be used, or the text is too small
+      errors.UserError: a file is missing or broken, no line can be used, or the text is too small
         or too large for so many pieces.
     """
     missing = [str(path) for path in inputs if not path.is_file()]

@@ -62,7 +62,7 @@ def make(
       The folders of the caches.
 
     Raises:
-      names.UserError: a task is unknown, can't be cached, has no data or has a cache, or an option
+      errors.UserError: a task is unknown, can't be cached, has no data or has a cache, or an option
         is wrong. Nothing was changed then.
     """
     loading.set_log_levels(verbose)
@@ -131,7 +131,7 @@ def _pipeline(arguments: Sequence[str]) -> beam.Pipeline:
     """A pipeline with Beam's options.
 
     Raises:
-      names.UserError: an unknown runner, or an option that neither Beam nor a cluster can know.
+      errors.UserError: an unknown runner, or an option that neither Beam nor a cluster can know.
     """
     options = PipelineOptions(list(arguments))
     known = _parsed(options)

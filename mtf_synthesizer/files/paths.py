@@ -4,8 +4,8 @@
 `scheme://...` a `RemotePath`, which has those of its methods that this package uses. (pathlib makes
 `gs:/bucket` of `gs://bucket`; etils' epath knows four schemes, and neither hdfs:// nor ram://.)
 
-All of the package comes here for what may lie elsewhere; tests/test_remote_paths.py holds the list
-of what need not.
+All of the package comes here for what may lie elsewhere; tests/files/test_remote_paths.py lists the
+modules that need not.
 """
 
 from __future__ import annotations

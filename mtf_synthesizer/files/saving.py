@@ -4,8 +4,9 @@ import json
 import os
 from typing import Any
 
-from mtf_synthesizer import errors, literal_paths
+from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths
+from mtf_synthesizer.runtime import literal_paths
 
 
 def check_file(path: str | os.PathLike[str]) -> None:

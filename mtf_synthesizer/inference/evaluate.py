@@ -26,8 +26,6 @@ from mtf_synthesizer.upstream.examples import ExampleSet, example_sets, input_fn
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.vocabulary import describe
 
-__all__ = ["attention", "describe", "evaluate", "report_path"]
-
 # Of each type of model: the method that decodes, and its parameters that decide about the text.
 _DECODERS = {
     "bitransformer": (
@@ -86,7 +84,7 @@ def evaluate(
       tokens. A split without labels has neither metrics nor loss, but a note that says so.
 
     Raises:
-      names.UserError: a name, file, binding, split or checkpoint is wrong, or there is no data.
+      errors.UserError: a name, file, binding, split or checkpoint is wrong, or there is no data.
         Of a mixture the tasks without the split or without data are left out, and named.
     """
     path = output or report_path(model_dir, task, split)
@@ -131,7 +129,7 @@ def _example_sets(
     """The examples of a task, or of each task of a mixture, and why which tasks are left out.
 
     Raises:
-      names.UserError: all of them would be.
+      errors.UserError: all of them would be.
     """
     sets: list[ExampleSet] = []
     left_out: dict[str, str] = {}

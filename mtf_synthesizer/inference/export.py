@@ -57,7 +57,7 @@ def export(
       batch_size, sequence_length, signature, inputs, outputs, vocabulary, versions.
 
     Raises:
-      names.UserError: the folder is there, or this type of model has no such mode.
+      errors.UserError: the folder is there, or this type of model has no such mode.
     """
     new_folder.check("--output", output)
     with session.configured(wanted, verbose), new_folder.made(output) as folder:

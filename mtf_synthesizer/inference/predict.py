@@ -51,7 +51,7 @@ def predict(
       model_dir, step, output and examples (their number).
 
     Raises:
-      names.UserError: a name, file, binding, split or checkpoint is wrong.
+      errors.UserError: a name, file, binding, split or checkpoint is wrong.
     """
     saving.check_file(output)
     _check_replaceable(paths.of(output))
@@ -93,7 +93,7 @@ def chosen_checkpoint(
     """The checkpoint meant by "latest", "best" (of a task) or a step.
 
     Raises:
-      names.UserError: there is none, or more than one is meant.
+      errors.UserError: there is none, or more than one is meant.
     """
     chosen = checkpoints.chosen_checkpoints(model_dir, choice, task)
     if len(chosen) != 1:
@@ -158,7 +158,7 @@ class FittingHook(tf.train.SessionRunHook):
         """Called by TensorFlow before it makes a session.
 
         Raises:
-          names.UserError: the checkpoint is of another model.
+          errors.UserError: the checkpoint is of another model.
         """
         variables.check_variables(self._checkpoint)
 

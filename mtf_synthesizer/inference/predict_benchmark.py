@@ -52,13 +52,13 @@ def predict_benchmark(
       output: folder of the predictions.
       tasks: only these, by the names of tasks or of the benchmark's files.
 
-    The other arguments are those of `runner.evaluate`.
+    The other arguments are those of `inference.evaluate.evaluate`.
 
     Returns:
       model_dir, step, output and examples (the number of those decoded by this call).
 
     Raises:
-      names.UserError: a name, file, binding, split or checkpoint is wrong, data of a task is not
+      errors.UserError: a name, file, binding, split or checkpoint is wrong, data of a task is not
         there, or the folder holds predictions of another checkpoint or with other settings.
     """
     saving.check_folder(output)

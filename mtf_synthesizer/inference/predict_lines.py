@@ -65,7 +65,7 @@ def predict_lines(
       (numbers of the lines that were, from 1), decoded (how many by this call).
 
     Raises:
-      names.UserError: a name, file, binding or checkpoint is wrong, the text is not UTF-8, or
+      errors.UserError: a name, file, binding or checkpoint is wrong, the text is not UTF-8, or
         the output was begun otherwise.
     """
     wanted = request.for_model(model_dir, gin_files, gin_params, modules, vocabulary)

@@ -32,7 +32,7 @@ def metrics(examples: ExampleSet, outputs: list[str]) -> scoring.Scores:
 def records(
     examples: ExampleSet, outputs: list[str], split: str, checkpoint: Checkpoint
 ) -> list[dict[str, Any]]:
-    """One dictionary for each example: see `runner.predict`."""
+    """One dictionary for each example: see `inference.predict.predict`."""
     made_by = {"step": checkpoint.step, "checkpoint": checkpoint.fingerprint}
     predictions = _postprocessed(examples, outputs)
     targets = _targets(examples)

@@ -63,7 +63,7 @@ def read(
         have been moved with it.
 
     Raises:
-      names.UserError: the file is something else, and would be lost.
+      errors.UserError: the file is something else, and would be lost.
     """
     if not paths.of(path).exists():
         return None

@@ -31,7 +31,7 @@ def check(source: str, output: str) -> None:
       output: the file to write.
 
     Raises:
-      names.UserError: there is nothing to read, or the output can't be written or is there.
+      errors.UserError: there is nothing to read, or the output can't be written or is there.
     """
     if source != STANDARD_INPUT and not paths.of(source).is_file():
         raise errors.UserError(f"--input {source}: no such file. Give a text file, or - to pipe in")
@@ -114,7 +114,7 @@ class Output:
       made_by: what decides about its lines.
 
     Raises:
-      names.UserError: there is a beginning that was made otherwise.
+      errors.UserError: there is a beginning that was made otherwise.
     """
 
     def __init__(self, path: str | os.PathLike[str], made_by: Mapping[str, Any]):

@@ -9,7 +9,7 @@ import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class ClippedOptimizer(mtf.optimize.Optimizer):
     """Another optimizer, given gradients g · min(1, max_norm / |g|) instead of g.
 

@@ -17,7 +17,7 @@ from mesh_tensorflow.transformer import transformer
 from mtf_synthesizer.mesh.lookup import take
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 class GatheredEmbedding(transformer.VocabEmbedding):
     """Mesh's `VocabEmbedding`, with the same variable and values, by a gather.
 

@@ -18,7 +18,7 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 def token_cross_entropy(
     model: transformer.Unitransformer,
     context: Any,

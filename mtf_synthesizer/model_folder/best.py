@@ -18,7 +18,7 @@ def find(model_dir: str | os.PathLike[str], task: str | None) -> int:
     """The best step of a task, or of a mixture by the average of its benchmark.
 
     Raises:
-      names.UserError: there is no report that says so, or it names several.
+      errors.UserError: there is no report that says so, or it names several.
     """
     if task is None:
         raise errors.UserError("best is the best step of a task: give --task, or a step")

@@ -54,7 +54,7 @@ def operative_config(model_dir: paths.Path) -> paths.Path:
     """The configuration file in a model directory.
 
     Raises:
-      names.UserError: if there is none.
+      errors.UserError: if there is none.
     """
     path = model_dir / OPERATIVE_CONFIG
     if not path.is_file():
@@ -93,7 +93,7 @@ def chosen_checkpoints(
     """The checkpoints meant by "latest", "all", "best" (of a task) or a step.
 
     Raises:
-      names.UserError: there is none, or none of that step.
+      errors.UserError: there is none, or none of that step.
     """
     found = checkpoints(model_dir)
     if not found:
@@ -119,7 +119,7 @@ def start_checkpoint(path: str | os.PathLike[str] | Checkpoint) -> Checkpoint:
     """The checkpoint to start from: a folder means its latest, else model.ckpt-<step>.
 
     Raises:
-      names.UserError: if there is none.
+      errors.UserError: if there is none.
     """
     if isinstance(path, Checkpoint):
         return path

@@ -20,7 +20,7 @@ def held(model_dir: str | os.PathLike[str]) -> Iterator[None]:
     however that ends: there are no stale ones. A remote folder has no locks, and so no guard.
 
     Raises:
-      names.UserError: another run has it.
+      errors.UserError: another run has it.
     """
     folder = paths.of(model_dir)
     folder.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ def lower_is_better(metric: str) -> bool:
     """Whether the smallest value of a metric is the best.
 
     Raises:
-      names.UserError: a metric that is not known; a wrong guess would choose the worst.
+      errors.UserError: a metric that is not known; a wrong guess would choose the worst.
     """
     if metric not in (*LOWER, *HIGHER):
         known = ", ".join(sorted({*LOWER, *HIGHER}))

@@ -57,7 +57,7 @@ def plan(model_dir: str | os.PathLike[str], keep_last: int, ranking: Ranking | N
     A checkpoint that was not evaluated can't be ranked, so it stays as well.
 
     Raises:
-      names.UserError: the folder has no complete checkpoint.
+      errors.UserError: the folder has no complete checkpoint.
     """
     found = files.saved(model_dir)
     complete = [each for each in found if each.complete]

@@ -44,7 +44,7 @@ def read(model_dir: str | os.PathLike[str], found: Sequence[Checkpoint]) -> list
     """Every score of these checkpoints; none of others that had the same step in the folder.
 
     Raises:
-      names.UserError: a report can't be read.
+      errors.UserError: a report can't be read.
     """
     fingerprints = {each.step: each.fingerprint for each in found}
     scores: list[Score] = []
@@ -107,7 +107,7 @@ def of_metric(
       split: of the task.
 
     Raises:
-      names.UserError: no report has it, several tasks do, or the values can't be compared.
+      errors.UserError: no report has it, several tasks do, or the values can't be compared.
     """
     of_split = [each for each in scores if each.split == split]
     chosen = [

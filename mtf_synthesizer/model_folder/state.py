@@ -30,7 +30,7 @@ def current(model_dir: str | os.PathLike[str]) -> Checkpoint:
     between writing the two, and the last it is. A file that lists it was set back by somebody.
 
     Raises:
-      names.UserError: there is none.
+      errors.UserError: there is none.
     """
     found = chosen_checkpoints(model_dir, "all")
     last = found[-1]

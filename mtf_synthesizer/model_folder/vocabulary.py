@@ -27,7 +27,7 @@ def read(model_dir: str | os.PathLike[str]) -> dict[str, Any] | None:
     """The record of a model folder; None where there is none, as with a checkpoint of T5's.
 
     Raises:
-      names.UserError: the record can't be read.
+      errors.UserError: the record can't be read.
     """
     path = paths.of(model_dir) / RECORD
     if not path.exists():
@@ -70,7 +70,7 @@ def check(model_dir: str | os.PathLike[str], used: Described) -> None:
     """Compares the vocabularies of a task with those of a model.
 
     Raises:
-      names.UserError: they differ.
+      errors.UserError: they differ.
     """
     record = read(model_dir)
     if record is not None:
@@ -86,7 +86,7 @@ def compare(record: Mapping[str, Any], used: Described, made: str) -> None:
       made: what was made with those of the record.
 
     Raises:
-      names.UserError: they differ.
+      errors.UserError: they differ.
     """
     for feature in FEATURES:
         wanted, found = record[feature], used[feature]
@@ -112,7 +112,7 @@ def remember(
       model: the SentencePiece model to keep a copy of.
 
     Raises:
-      names.UserError: the folder's model was trained with other vocabularies.
+      errors.UserError: the folder's model was trained with other vocabularies.
     """
     folder = paths.of(model_dir)
     if (folder / RECORD).exists() and any(folder.glob("model.ckpt-*.index")):

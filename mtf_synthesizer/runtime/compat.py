@@ -3,9 +3,10 @@
 And what current protobuf no longer has and tensorflow_datasets needs, and one fault of gin-config
 that stops any of them in a working directory with the wrong folders.
 
-`import mtf_synthesizer.compat` before anything imports t5, mesh_tensorflow or seqio. Each shim
-below names the symbol it stands for and the TensorFlow release that dropped it, and does nothing
-where the symbol exists, so importing this is safe on every supported release and more than once.
+`import mtf_synthesizer.runtime.compat` before anything imports t5, mesh_tensorflow or seqio. Each
+shim below names the symbol it stands for and the TensorFlow release that dropped it. A shim does
+nothing where the symbol exists, so importing this is safe on every supported release and more than
+once.
 No function body of any library is replaced, but `literal_paths` wraps those of TensorFlow that take
 folders for patterns. TPUs need TensorFlow 2.12 to 2.15, which still have the real TPU modules.
 """
@@ -18,8 +19,8 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from mtf_synthesizer import literal_paths
 from mtf_synthesizer.errors import UserError
+from mtf_synthesizer.runtime import literal_paths
 
 OLDEST = (2, 12)
 NEWEST = (2, 21)

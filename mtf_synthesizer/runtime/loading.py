@@ -19,7 +19,7 @@ def load_tensorflow(verbose: bool) -> None:
     To be called before anything else imports TensorFlow: it reads its log level only once.
 
     Raises:
-      names.UserError: the installed packages can't work together.
+      errors.UserError: the installed packages can't work together.
     """
     late_imports.install()
     if not verbose:
@@ -27,7 +27,7 @@ def load_tensorflow(verbose: bool) -> None:
         warnings.filterwarnings("ignore")
     try:
         with contextlib.nullcontext() if verbose else captured_native_messages():
-            importlib.import_module("mtf_synthesizer.compat")
+            importlib.import_module("mtf_synthesizer.runtime.compat")
             # Looking for devices is what makes it complain about missing graphics drivers.
             importlib.import_module("tensorflow").config.list_physical_devices()
     except ImportError as error:

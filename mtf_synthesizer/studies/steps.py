@@ -43,7 +43,7 @@ def check_settings(folder: paths.Path, settings: Mapping[str, Any]) -> None:
     A job that never came to its first result or checkpoint binds nobody.
 
     Raises:
-      names.UserError: the folder holds results with other settings.
+      errors.UserError: the folder holds results with other settings.
     """
     path = folder / SETTINGS
     wanted = json.loads(json.dumps(settings))
@@ -66,7 +66,7 @@ def _read(path: paths.Path, *needed: str) -> dict[str, Any]:
     """A JSON object that this job wrote, with the fields that are needed.
 
     Raises:
-      names.UserError: it is none.
+      errors.UserError: it is none.
     """
     try:
         found = records.parse(path.read_text("utf-8"))

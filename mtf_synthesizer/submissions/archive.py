@@ -65,7 +65,7 @@ def write(
       overwrite: whether a zip that is there may be replaced.
 
     Raises:
-      names.UserError: something of the predictions is wrong, or the zip is there.
+      errors.UserError: something of the predictions is wrong, or the zip is there.
     """
     path = paths.of(output)
     check_free(path, overwrite)
@@ -89,7 +89,7 @@ def replacements(benchmark: Benchmark, invalid: Iterable[str]) -> dict[str, Valu
     """What --invalid stands for: name of a file -> answer.
 
     Raises:
-      names.UserError: there is no such file or answer.
+      errors.UserError: there is no such file or answer.
     """
     general: dict[str, Value] = {}
     special: dict[str, Value] = {}

@@ -49,7 +49,7 @@ def fill(
       mixed_checkpoints: whether predictions may come from several checkpoints.
 
     Raises:
-      names.UserError: with everything that is wrong, a line for each file.
+      errors.UserError: with everything that is wrong, a line for each file.
     """
     by_task: dict[str, list[Prediction]] = {}
     for prediction in predictions:

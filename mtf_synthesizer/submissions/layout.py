@@ -85,7 +85,7 @@ class Benchmark:
         """The file that a user means by its name without ending, in any case, or by a task.
 
         Raises:
-          names.UserError: there is none.
+          errors.UserError: there is none.
         """
         by_name = {file.stem: file for file in self.files}
         by_name |= {task: file for file in self.files for task in file.tasks}

@@ -14,7 +14,7 @@ def find(name: str) -> Benchmark:
     """The leaderboard of a name.
 
     Raises:
-      names.UserError: there is none.
+      errors.UserError: there is none.
     """
     name = _ALIASES.get(name, name)
     errors.check("benchmark", name, _KNOWN)

@@ -17,7 +17,7 @@ class Prediction(NamedTuple):
 
     Attributes:
       file, line: where it stands.
-      fields: as `runner.predict` describes them.
+      fields: as `inference.predict.predict` describes them.
     """
 
     file: paths.Path
@@ -34,7 +34,7 @@ def read(given: Iterable[str | os.PathLike[str]]) -> list[Prediction]:
     """The predictions in files, and in all .jsonl files of folders; a file named twice counts once.
 
     Raises:
-      names.UserError: a file can't be read, or one of its lines is no prediction.
+      errors.UserError: a file can't be read, or one of its lines is no prediction.
     """
     files = {file.resolve(): file for path in given for file in _files(paths.of(path))}
     return [prediction for file in files.values() for prediction in _predictions(file)]

@@ -19,7 +19,7 @@ class AttentionListener(tf_estimator.CheckpointSaverListener):
     checkpoint from before the first step has to wait for the next one, not the first step for it.
     """
 
-    def __init__(self, model_dir: str, make_probe: Callable[[], "Probe"]):
+    def __init__(self, model_dir: str, make_probe: Callable[[], Probe]):
         self._model_dir = model_dir
         self._make_probe = make_probe
         self._probe: Probe | None = None
@@ -49,7 +49,7 @@ class AttentionListener(tf_estimator.CheckpointSaverListener):
         self._waiting.clear()
 
 
-def _attention_summary(checkpoint: str, probe: "Probe | None") -> tf.Summary:
+def _attention_summary(checkpoint: str, probe: Probe | None) -> tf.Summary:
     summary = tf.Summary()
     for layer, alpha in alphas(checkpoint).items():
         for head, weights in enumerate(alpha):

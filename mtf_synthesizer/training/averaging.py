@@ -33,7 +33,7 @@ def average(
       The record of the average, as it is written: model_dir, checkpoints, variables.
 
     Raises:
-      names.UserError: they are not of the same variables, the mean is not finite, or the folder is
+      errors.UserError: they are not of the same variables, the mean is not finite, or the folder is
         there and not empty.
     """
     new_folder.check("--output", output)

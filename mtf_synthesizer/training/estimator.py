@@ -16,9 +16,10 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 from tensorflow.compat.v1 import estimator as tf_estimator
 
-from mtf_synthesizer import literal_paths
+from mtf_synthesizer.runtime import literal_paths
 from mtf_synthesizer.training import attention_summaries, saving_hooks
 from mtf_synthesizer.upstream import repeatable, variables
+from mtf_synthesizer.upstream.probe import Probe
 
 
 class ObservedEstimator:
@@ -38,7 +39,7 @@ class ObservedEstimator:
         seed: int,
         summary_steps: int,
         hook: Callable[[tf.Tensor], tf.train.SessionRunHook],
-        make_probe: Callable[[], "Probe"] | None,
+        make_probe: Callable[[], Probe] | None,
     ):
         self._listeners = []
         if make_probe is not None:
@@ -106,7 +107,7 @@ class StartingEstimator:
         """What Mesh builds.
 
         Raises:
-          names.UserError: the checkpoint is of another model.
+          errors.UserError: the checkpoint is of another model.
         """
         spec = self._estimator.model_fn(features, labels, mode, config)
         found = variables.compare(self._path)

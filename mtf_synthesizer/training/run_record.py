@@ -42,7 +42,7 @@ def resumed(model_dir: str | os.PathLike[str], request: Request, seed: int) -> R
     Where that is gone, it is the folder's own latest in its stead, with the step of the other.
 
     Raises:
-      names.UserError: the folder holds another run, or an average of checkpoints.
+      errors.UserError: the folder holds another run, or an average of checkpoints.
     """
     averaged.check_trainable(model_dir)
     record = _read(model_dir) if checkpoints(model_dir) else None

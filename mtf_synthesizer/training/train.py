@@ -28,27 +28,20 @@ from mtf_synthesizer.config.request import (
     for_training,
 )
 from mtf_synthesizer.files import paths
-from mtf_synthesizer.model_folder import checkpoints, lock, loss_log, state
+from mtf_synthesizer.model_folder import lock, loss_log, state
 from mtf_synthesizer.model_folder import vocabulary as vocabulary_record
-from mtf_synthesizer.model_folder.checkpoints import Checkpoint, checkpoints
+from mtf_synthesizer.model_folder.checkpoints import (
+    Checkpoint,
+    checkpoints,
+    chosen_checkpoints,
+    start_checkpoint,
+)
 from mtf_synthesizer.runtime import signals
 from mtf_synthesizer.training import attention_summaries as training_attention_summaries
 from mtf_synthesizer.training import progress, run_record
 from mtf_synthesizer.training.estimator import ObservedEstimator, StartingEstimator
 from mtf_synthesizer.upstream import examples, probe, session, tasks, variables
 from mtf_synthesizer.upstream.model import Model
-
-__all__ = [
-    "alphas",
-    "attention",
-    "describe",
-    "evaluate",
-    "loss_curve",
-    "predict",
-    "predict_benchmark",
-    "report_path",
-    "train",
-]
 
 
 def train(
@@ -112,12 +105,12 @@ def train(
       of loss.jsonl since the run first began: step, loss, seconds, steps_per_second).
 
     Raises:
-      names.UserError: a name, file, binding or task is wrong, the folder holds another run or one
+      errors.UserError: a name, file, binding or task is wrong, the folder holds another run or one
         that is under way, or the loss is not a finite number.
       termination.Terminated: SIGTERM came; what was trained is saved.
     """
     began = time.monotonic()
-    if vocabulary is None and checkpoints.checkpoints(model_dir):
+    if vocabulary is None and checkpoints(model_dir):
         vocabulary = vocabulary_record.chosen(model_dir)
     request = Request(
         task=task,
@@ -140,7 +133,7 @@ def train(
     wanted = kept(for_training(request), model_dir)
     start = None
     if request.init_checkpoint:
-        start = checkpoints.start_checkpoint(request.init_checkpoint)
+        start = start_checkpoint(request.init_checkpoint)
     with (
         lock.held(model_dir),
         signals.noticed() as notice,
@@ -197,7 +190,7 @@ def train(
     }
 
 
-def _starting(model: Model, start: checkpoints.Checkpoint, partial_init: bool) -> StartingEstimator:
+def _starting(model: Model, start: Checkpoint, partial_init: bool) -> StartingEstimator:
     return StartingEstimator(model.estimator, start.path, partial_init)
 
 
@@ -240,7 +233,7 @@ def loss_curve(model_dir: str | os.PathLike[str]) -> list[dict[str, float]]:
 
 def alphas(model_dir: str | os.PathLike[str], checkpoint: str | int = "latest") -> dict[str, Any]:
     """α of every `Mixture` in a checkpoint: layer scope -> float array [heads, terms]."""
-    chosen = checkpoints.chosen_checkpoints(model_dir, checkpoint)[-1]
+    chosen = chosen_checkpoints(model_dir, checkpoint)[-1]
     return training_attention_summaries.alphas(chosen.path)
 
 

@@ -35,7 +35,7 @@ def cacheable(name: str) -> list[seqio.Task]:
     """The tasks of a task or mixture that can be cached.
 
     Raises:
-      names.UserError: there is none.
+      errors.UserError: there is none.
     """
     tasks = seqio.get_subtasks(seqio.get_mixture_or_task(name))
     found = [task for task in tasks if task.supports_caching]

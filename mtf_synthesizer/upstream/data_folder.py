@@ -52,7 +52,7 @@ def splits(task: str) -> list[str]:
     Without a folder data is not looked for: tensorflow_datasets downloads what it lacks.
 
     Raises:
-      names.UserError: the folder lacks a data set.
+      errors.UserError: the folder lacks a data set.
     """
     tasks = seqio.get_subtasks(seqio.get_mixture_or_task(task))
     loaders = _loaders(task)

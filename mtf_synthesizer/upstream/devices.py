@@ -20,7 +20,7 @@ _default_session_config = run_config.get_default_session_config
 _processors = 1
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 def visible_devices() -> list[str]:
     """Names of as many devices as `utils.run.mesh_shape` has, for `utils.run.mesh_devices`.
 

@@ -16,7 +16,7 @@ import tensorflow.compat.v1 as tf
 from mtf_synthesizer.upstream import vocabulary
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 def sublayer_mark_padding(x: mtf.Tensor, layer_stack: Any, context: Any) -> mtf.Tensor:
     """Tells the layers after it which positions of an unpacked row are padding.
 
@@ -30,7 +30,7 @@ def sublayer_mark_padding(x: mtf.Tensor, layer_stack: Any, context: Any) -> mtf.
     return x
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 def predict_aligned(
     model: Any, features: dict[str, mtf.Tensor], variable_dtype: mtf.VariableDType
 ) -> mtf.Tensor:
@@ -43,7 +43,7 @@ def predict_aligned(
     return _likeliest(model, inputs, variable_dtype) * mtf.minimum(inputs, 1)
 
 
-@gin.configurable
+@gin.configurable(module="mtf_synthesizer")
 def predict_class(
     model: Any, features: dict[str, mtf.Tensor], variable_dtype: mtf.VariableDType
 ) -> mtf.Tensor:

@@ -14,7 +14,7 @@ def make_known(folder: str) -> None:
     """Adds the scheme of a folder to those of epath, unless it has it or there is none.
 
     Raises:
-      names.UserError: the installed release of etils keeps its schemes elsewhere.
+      errors.UserError: the installed release of etils keeps its schemes elsewhere.
     """
     scheme = folder.partition("://")[0]
     prefix = f"{scheme}://"

@@ -65,7 +65,7 @@ def load(
       use_cached: whether they are read from the task's cache.
 
     Raises:
-      names.UserError: it has no examples.
+      errors.UserError: it has no examples.
     """
     with tf.Graph().as_default():
         dataset = task.get_dataset(

@@ -19,7 +19,6 @@ from mesh_tensorflow.transformer import transformer, utils
 from tensorflow.compat.v1 import estimator as tf_estimator
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.studies.cost.model import Model
 
 Model: TypeAlias = "transformer.Unitransformer | transformer.Bitransformer"
 
@@ -109,7 +108,7 @@ def model_type() -> str:
     """The configured type of model, as Mesh calls it.
 
     Raises:
-      names.UserError: a kind of model whose rows have no known length.
+      errors.UserError: a kind of model whose rows have no known length.
     """
     kind: str = bound("run.model_type", "bitransformer")
     errors.check("model type", kind, LENGTHS)

@@ -37,7 +37,7 @@ def record_attention(
       weights are the same for all examples.
 
     Raises:
-      names.UserError: a name, split or checkpoint is wrong.
+      errors.UserError: a name, split or checkpoint is wrong.
     """
     wanted = request.for_model(model_dir, (), (), modules, vocabulary, tfds_data_dir)
     chosen = chosen_checkpoints(model_dir, checkpoint)[-1]

@@ -23,7 +23,7 @@ from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.request import FLOAT32_FILE, Configuration
 from mtf_synthesizer.runtime import loading
-from mtf_synthesizer.upstream import caches, data_folder, devices
+from mtf_synthesizer.upstream import caches, data_folder, devices, old_selectors
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.tasks import check_task, configured_task
 from mtf_synthesizer.upstream.vocabulary import choose
@@ -35,6 +35,7 @@ def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
     loading.set_log_levels(verbose)
     tf.disable_v2_behavior()
     gin.clear_config()
+    old_selectors.register()
     for folder in gin_files.search_path():
         if not any(str(folder) == known for known in _search_path):
             gin.add_config_file_search_path(str(folder))
@@ -99,7 +100,7 @@ def import_modules(modules: Sequence[str]) -> None:
     """Imports modules a user named, looking in the working directory too.
 
     Raises:
-      names.UserError: one is not there, or fails while it is imported.
+      errors.UserError: one is not there, or fails while it is imported.
     """
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -125,7 +126,7 @@ def build(model_dir: str | os.PathLike[str], **overrides: Any) -> Model:
     """Lets Mesh's `run` resolve the configuration, and takes what it would train with.
 
     Raises:
-      names.UserError: an unknown task, or a batch that the mesh can't divide.
+      errors.UserError: an unknown task, or a batch that the mesh can't divide.
     """
     check_task(configured_task())  # its vocabulary is looked up there
     if "batch_size" in overrides:

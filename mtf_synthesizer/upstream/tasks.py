@@ -33,7 +33,7 @@ def configured_task() -> str:
     """The task of a configuration: T5's macro, else what the training data is bound to.
 
     Raises:
-      names.UserError: it has none.
+      errors.UserError: it has none.
     """
     try:
         return str(gin.query_parameter("%MIXTURE_NAME"))

@@ -107,7 +107,7 @@ def check_variables(checkpoint: str) -> None:
     """Compares the variables of the current graph with a checkpoint.
 
     Raises:
-      names.UserError: the checkpoint is of another model.
+      errors.UserError: the checkpoint is of another model.
     """
     difference = compare(checkpoint).difference
     if difference:
@@ -122,7 +122,7 @@ def check_same_model(model_dir: str) -> None:
     """Compares the variables of the current graph with those of the folder's checkpoint.
 
     Raises:
-      names.UserError: the folder holds another model, which the Saver would report by a page of
+      errors.UserError: the folder holds another model, which the Saver would report by a page of
         missing keys, or one that is saved in another type.
     """
     checkpoint = tf.train.latest_checkpoint(model_dir)
@@ -151,7 +151,7 @@ def check_types(path: str) -> None:
     """Compares the types of the current graph's variables with those of a checkpoint.
 
     Raises:
-      names.UserError: they are others, which TensorFlow would say of each variable.
+      errors.UserError: they are others, which TensorFlow would say of each variable.
     """
     types = tf.train.load_checkpoint(path).get_variable_to_dtype_map()
     for variable in tf.global_variables():

@@ -35,7 +35,7 @@ def choose(vocabulary: str | None) -> None:
         and, without that, T5's public model.
 
     Raises:
-      names.UserError: the file can't be read, or it is not a model that T5 can use.
+      errors.UserError: the file can't be read, or it is not a model that T5 can use.
     """
     if vocabulary is not None:  # otherwise it is looked at when it is needed
         load(vocabulary)
@@ -52,7 +52,7 @@ def load(vocabulary: str) -> seqio.Vocabulary:
     """The vocabulary that `choose` describes.
 
     Raises:
-      names.UserError: the file can't be read, or it is not a model that T5 can use.
+      errors.UserError: the file can't be read, or it is not a model that T5 can use.
     """
     if vocabulary == BYTES:
         return seqio.ByteVocabulary(BYTE_SENTINELS)

@@ -15,7 +15,7 @@ from mtf_synthesizer.attention.layer import SyntheticAttention
 from mtf_synthesizer.config import request
 from mtf_synthesizer.upstream import session
 
-GOLDEN = pathlib.Path(__file__).parent / "golden" / "variables.json"
+GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "variables.json"
 
 # Trainable parameters of T5-base with the layers of the paper's Table 4, counted by running the
 # public implementation; to a million they are the paper's own figures.

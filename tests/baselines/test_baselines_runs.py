@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from runner_tasks import PAIRS
-from test_runner import MODULES, SMALLEST
+from small_runs import MODULES, SMALLEST
 
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.inference import evaluate

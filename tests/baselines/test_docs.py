@@ -7,7 +7,9 @@ import shlex
 from mtf_synthesizer.cli.commands import parser
 from mtf_synthesizer.config import gin_files
 
-DOCS = (pathlib.Path(__file__).resolve().parent.parent / "docs/baselines.md").read_text("utf-8")
+DOCS = (pathlib.Path(__file__).resolve().parent.parent.parent / "docs/baselines.md").read_text(
+    "utf-8"
+)
 
 
 def test_every_baseline_is_explained():

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 STACKS = ROOT / ".stacks"
 TASK = "synthesizer_testament_v001"
 TOLERANCE = 1e-4  # relative, of a sum of log probabilities

@@ -1,4 +1,4 @@
-"""The table of tasks in docs/tasks.md: python checks/task_table.py > docs/tasks.md
+"""The table of tasks in docs/tasks.md: python tests/checks/task_table.py > docs/tasks.md
 
 Which table of the paper a task belongs to, and the lengths there, stand here; all else comes from
 the tasks and from the data sets that `data prepare` knows.
@@ -114,7 +114,7 @@ GROUPS = (
 INTRODUCTION = """\
 # Tasks on published data
 
-Made by `python checks/task_table.py > docs/tasks.md`; a test compares.
+Made by `python tests/checks/task_table.py > docs/tasks.md`; a test compares.
 
 `mtf_synthesizer data prepare --benchmark NAME --from FOLDER --tfds_data_dir OUT` makes the data of
 a row ready from official files, `mtf_synthesizer data list` shows which files it looks for, and

@@ -1,7 +1,7 @@
 """Lowers the rows of the paper's tables for TPUs, on a machine without one.
 
-    python checks/tpu_lowering.py                 every row of Tables 2 to 7, in half an hour
-    python checks/tpu_lowering.py --rows r,v --experiments table4_c4
+    python tests/checks/tpu_lowering.py                 every row of Tables 2 to 7, in half an hour
+    python tests/checks/tpu_lowering.py --rows r,v --experiments table4_c4
 
 For every row the graphs of a training step and of decoding are built as T5 builds them for the
 8 cores of a v3-8, in bfloat16 (`tpu_graph`), and looked at: operations or types that XLA has no

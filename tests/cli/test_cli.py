@@ -1,7 +1,6 @@
 """The command line: mistakes are answered at once and help is instant, both without TensorFlow."""
 
 import argparse
-import json
 import os
 import pathlib
 import re
@@ -10,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from command_line import run_all
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import commands as arguments
@@ -65,35 +65,8 @@ MISTAKES = {
     ),
 }
 
+
 # Runs the commands of its input in one process; prints what each did.
-SCRIPT = """
-import contextlib, io, json, sys
-from mtf_synthesizer import cli
-results = {}
-for name, command in json.load(sys.stdin).items():
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = cli.main(command)
-        except SystemExit as end:
-            status = end.code
-    loaded = "tensorflow" in sys.modules
-    results[name] = [status, out.getvalue(), err.getvalue(), loaded]
-json.dump(results, sys.stdout)
-"""
-
-
-def run_all(commands):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        input=json.dumps(commands),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
-
-
 @pytest.fixture(scope="module")
 def mistakes():
     return run_all({name: command for name, (command, _) in MISTAKES.items()})
@@ -288,8 +261,8 @@ def test_configurables_are_what_gin_registers():
     assert "Bitransformer.decode" in {found.selector for found in methods}
     assert all(gin.get_configurable(found.selector) for found in methods)
     selectors = {found.selector for found in configurables.scan(["mtf_synthesizer"])}
-    assert "mtf_synthesizer.synthesizers.Random" in selectors
-    assert "mtf_synthesizer.mixture.Mixture" in selectors
+    assert "mtf_synthesizer.Random" in selectors
+    assert "mtf_synthesizer.Mixture" in selectors
 
 
 def test_parameters_are_read_from_the_source():

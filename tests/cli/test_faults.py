@@ -13,7 +13,7 @@ import faults_of_runs
 import faults_of_tasks
 import pytest
 import seqio
-from test_runner import SMALLEST
+from small_runs import SMALLEST
 
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.data import sentence_pieces
@@ -114,4 +114,4 @@ def test_the_tables_are_long_and_their_titles_differ():
 
 def test_the_page_shows_the_tables():
     text = faults.PAGE.read_text("utf-8")
-    assert text == faults.page(text), "python tests/faults.py writes it anew"
+    assert text == faults.page(text), "python tests/support/faults.py writes it anew"

@@ -14,7 +14,7 @@ import zipfile
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 def run(command: list, cwd: pathlib.Path, **variables: str) -> str:

@@ -15,7 +15,7 @@ from mtf_synthesizer.attention.layer import SyntheticAttention
 from mtf_synthesizer.cli import commands
 from mtf_synthesizer.config import gin_files
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = re.findall(r"^    (mtf_synthesizer .+)$", README, re.MULTILINE)
 X = np.random.RandomState(0).normal(size=(1, 7, 13))

@@ -206,7 +206,7 @@ def test_the_list_shows_every_file(capsys):
 
 
 def test_the_commands_of_the_guide_are_known():
-    guide = (pathlib.Path(__file__).parent.parent / "docs/data.md").read_text("utf-8")
+    guide = (pathlib.Path(__file__).parent.parent.parent / "docs/data.md").read_text("utf-8")
     found = re.findall(r"^    mtf_synthesizer (.+)$", guide, re.MULTILINE)
     assert len(found) >= 4
     for each in found:
@@ -214,7 +214,7 @@ def test_the_commands_of_the_guide_are_known():
 
 
 def test_the_guides_data_of_ones_own(tmp_path, monkeypatch):
-    guide = (pathlib.Path(__file__).parent.parent / "docs/data.md").read_text("utf-8")
+    guide = (pathlib.Path(__file__).parent.parent.parent / "docs/data.md").read_text("utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(example, {})

@@ -18,7 +18,7 @@ import seqio
 import small_files
 import tensorflow.compat.v1 as tf
 import tensorflow_datasets as tfds
-from test_runner import SMALLEST
+from small_runs import SMALLEST
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config import request

@@ -19,7 +19,7 @@ from mtf_synthesizer.data import files
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.model_folder import lock
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture(params=["ordinary", "remote"])
@@ -137,23 +137,23 @@ def test_a_scheme_that_tensorflow_does_not_know():
 
 # Modules that touch files in other ways, and why these never lie elsewhere. Sub-folders too.
 LOCAL = {
-    "mtf_synthesizer/paths.py": "the layer itself",
-    "mtf_synthesizer/saving.py": "asks whether an ordinary folder can be written",
-    "mtf_synthesizer/names.py": "gin files of the installed packages",
-    "mtf_synthesizer/configurables.py": "sources of the installed packages",
-    "mtf_synthesizer/compat.py": "folders of the installed packages",
-    "mtf_synthesizer/quiet.py": "a nameless file for messages",
-    "mtf_synthesizer/cli.py": "the null device",
-    "mtf_synthesizer/caching.py": "Beam's and seqio's paths, by TensorFlow's layer alone",
-    "mtf_synthesizer/task_caches.py": "seqio's paths, by TensorFlow's layer alone",
-    "mtf_synthesizer/failures.py": "the mount point of a full disk",
-    "mtf_synthesizer/new_folder.py": "folders are made on this machine, then copied",
-    "mtf_synthesizer/serving/text_lines.py": "a copy of standard input; cuts an ordinary file off",
-    "mtf_synthesizer/benchmarks/machine.py": "/proc",
-    "mtf_synthesizer/benchmarks/benchmark_memory.py": "/proc",
+    "mtf_synthesizer/files/paths.py": "the layer itself",
+    "mtf_synthesizer/files/saving.py": "asks whether an ordinary folder can be written",
+    "mtf_synthesizer/config/gin_files.py": "gin files of the installed packages",
+    "mtf_synthesizer/config/lint/configurables.py": "sources of the installed packages",
+    "mtf_synthesizer/runtime/compat.py": "folders of the installed packages",
+    "mtf_synthesizer/runtime/loading.py": "a nameless file for messages",
+    "mtf_synthesizer/cli/main.py": "the null device",
+    "mtf_synthesizer/data/token_cache.py": "Beam's and seqio's paths, by TensorFlow's layer alone",
+    "mtf_synthesizer/upstream/caches.py": "seqio's paths, by TensorFlow's layer alone",
+    "mtf_synthesizer/runtime/failures.py": "the mount point of a full disk",
+    "mtf_synthesizer/files/new_folder.py": "folders are made on this machine, then copied",
+    "mtf_synthesizer/inference/text_lines.py": "a copy of standard input; cuts an ordinary file",
+    "mtf_synthesizer/studies/bench/machine.py": "/proc",
+    "mtf_synthesizer/studies/bench/memory.py": "/proc",
     "mtf_synthesizer/data/prepared.py": "data sets are made on this machine, then copied",
-    "tasks/vocabularies.py": "SentencePiece models, by TensorFlow's layer alone",
-    "tasks/features.py": "the home folder",
+    "mtf_synthesizer/upstream/vocabulary.py": "SentencePiece models, by TensorFlow's layer alone",
+    "tasks/verses_vocabulary.py": "the home folder",
     "tasks/dialogue_metrics.py": "looks for java",
 }
 MODULES = {"shutil", "glob", "tempfile", "sqlite3", "gfile"}

@@ -12,8 +12,8 @@ import runner_tasks
 import seqio
 import whole_models
 from runner_tasks import TEXT
+from small_runs import SMALLEST, train
 from task_rows import small_model
-from test_runner import SMALLEST, train
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import main

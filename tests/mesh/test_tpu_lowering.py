@@ -116,7 +116,7 @@ def test_every_row_of_every_table_is_checked(check):
 
 
 def test_a_row_lowers(check):
-    """Here with the TensorFlow of the tests; checks/tpu_lowering.py takes one that has TPUs."""
+    """With the TensorFlow of the tests; tests/checks/tpu_lowering.py takes one that has TPUs."""
     wanted = ("table2_lm1b", "rv")
     (row,) = (r for r in check("tpu_rows").rows() if (r.experiment, r.name) == wanted)
     for what, found, expected in check("tpu_lowering")._graphs(row):

@@ -165,11 +165,11 @@ def test_api_index_imports_a_name_when_it_is_used(heavy):
 def test_t5_imports_without_the_heavy_packages_and_they_work_when_used(tmp_path):
     code = """
     import importlib, types
-    sys.modules.pop("mtf_synthesizer.lean_imports")
+    sys.modules.pop("mtf_synthesizer.runtime.late_imports")
     sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "_Finder"]
     from mtf_synthesizer import lean_imports
     lean_imports.install()
-    import mtf_synthesizer.compat
+    import mtf_synthesizer.runtime.compat
     import t5.models.mesh_transformer_main
     import tensorflow as tf
     late = sorted(

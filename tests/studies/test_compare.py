@@ -5,7 +5,7 @@ import json
 import statistics
 
 import pytest
-from test_runner import SMALLEST
+from small_runs import SMALLEST
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.data import prepare

@@ -13,7 +13,7 @@ import runner_tasks
 import seqio
 import tensorflow.compat.v1 as tf
 from runner_tasks import PAIRS, TEXT
-from test_runner import SMALLEST
+from small_runs import SMALLEST
 
 from mtf_synthesizer.attention.synthesizers import Dense, DotProduct
 from mtf_synthesizer.cli import main

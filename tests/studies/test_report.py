@@ -8,7 +8,7 @@ import re
 import shlex
 
 import pytest
-from test_runner import MODULES, SMALLEST
+from small_runs import MODULES, SMALLEST
 
 from mtf_synthesizer.cli import main, report
 from mtf_synthesizer.cli.commands import parser

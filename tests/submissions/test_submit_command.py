@@ -7,7 +7,7 @@ import zipfile
 
 import full_predictions
 import submission_checker
-from test_cli import run_all
+from command_line import run_all
 
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.cli.commands import parser
@@ -76,7 +76,9 @@ def test_the_embedded_benchmark(tmp_path):
         assert len(archive.read("same_verse.tsv").splitlines()) > 100
 
 
-DOCS = (pathlib.Path(__file__).resolve().parent.parent / "docs/submissions.md").read_text("utf-8")
+DOCS = (pathlib.Path(__file__).resolve().parent.parent.parent / "docs/submissions.md").read_text(
+    "utf-8"
+)
 
 
 def test_the_documented_files_are_the_submitted_ones():

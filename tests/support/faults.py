@@ -1,6 +1,6 @@
 """Faults as a table: what is typed and what lies there, and what the one message must say.
 
-python tests/faults.py      writes the tables of docs/errors.md anew
+python tests/support/faults.py      writes the tables of docs/errors.md anew
 """
 
 import dataclasses
@@ -10,8 +10,8 @@ import pathlib
 import re
 from collections.abc import Callable
 
-PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "errors.md"
-_BEGIN, _END = "<!-- tables of tests/faults.py -->", "<!-- end of the tables -->"
+PAGE = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "errors.md"
+_BEGIN, _END = "<!-- tables of tests/support/faults.py -->", "<!-- end of the tables -->"
 _MESSAGE = re.compile(r"^mtf_synthesizer(?P<of_argparse>(?: [\w-]+)*: error)?: ", re.MULTILINE)
 
 

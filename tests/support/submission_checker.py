@@ -1,6 +1,6 @@
 """Checks a submission zip against what GLUE and SuperGLUE publish; knows nothing of the package.
 
-    python tests/submission_checker.py glue|superglue submission.zip
+    python tests/support/submission_checker.py glue|superglue submission.zip
 
 File names, header, layout and answers are those of gluebenchmark.com/faq and
 super.gluebenchmark.com/faq and of the sample submissions found there, counts those of the official

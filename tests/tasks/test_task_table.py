@@ -3,14 +3,14 @@
 import importlib
 import pathlib
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 def test_the_table_of_tasks_is_up_to_date(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "checks")
     made = importlib.import_module("task_table").document() + "\n"
     assert (ROOT / "docs" / "tasks.md").read_text("utf-8") == made, (
-        "run: python checks/task_table.py > docs/tasks.md"
+        "run: python tests/checks/task_table.py > docs/tasks.md"
     )
 
 

@@ -7,7 +7,8 @@ import mtf_synthesizer.runtime.compat
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from test_runner import MODULES, PAIRS, train
+from runner_tasks import PAIRS
+from small_runs import MODULES, train
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import main

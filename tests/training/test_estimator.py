@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 from runner_tasks import PAIRS
-from test_runner import MODULES, SMALLEST, train
+from small_runs import MODULES, SMALLEST, train
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.inference import evaluate, predict

@@ -10,7 +10,7 @@ import pytest
 # Fills a small disk while a model trains on it; prints what was said and what was left.
 SCRIPT = """
 import json, pathlib, sys
-from test_runner import train
+from small_runs import train
 from mtf_synthesizer import checkpoint_state, checkpoints, failures, runner
 
 def state(folder):
@@ -60,7 +60,11 @@ def small_disk(tmp_path):
 def test_a_full_disk(small_disk):
     command = on_a_small_disk(small_disk, sys.executable, "-c", SCRIPT, small_disk)
     done = subprocess.run(
-        command, capture_output=True, text=True, check=True, cwd=pathlib.Path(__file__).parent
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=pathlib.Path(__file__).parent.parent / "support",
     )
     said, left, trained, rows, then = json.loads(done.stdout.splitlines()[-1])
     assert said.startswith(f"the disk mounted at {small_disk} is full ({small_disk}/m/")

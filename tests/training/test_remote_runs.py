@@ -10,7 +10,8 @@ import ram_folders
 import seqio
 import tensorflow.compat.v1 as tf
 from ram_folders import exact_names  # noqa: F401
-from test_runner import MODULES, PAIRS, train
+from runner_tasks import PAIRS
+from small_runs import MODULES, train
 
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.data import prepared

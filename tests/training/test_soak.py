@@ -10,9 +10,7 @@ import mtf_synthesizer.runtime.compat
 import pytest
 import tensorflow.compat.v1 as tf
 
-from mtf_synthesizer.config import gin_files
-
-CHECKS = pathlib.Path(gin_files.__file__).resolve().parent.parent / "checks"
+CHECKS = pathlib.Path(__file__).resolve().parent.parent / "checks"
 pytestmark = pytest.mark.skipif(not CHECKS.is_dir(), reason="not a checkout")
 sys.path.append(str(CHECKS))
 

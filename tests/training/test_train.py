@@ -14,6 +14,7 @@ import pytest
 import runner_tasks
 import tensorflow.compat.v1 as tf
 from runner_tasks import BOTH, CHAIN, PAIRS, SOME_WITH_TEST, TEXT, WITHOUT_TEST
+from small_runs import MODULES, train
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.inference import evaluate as inference_evaluate
@@ -24,32 +25,6 @@ from mtf_synthesizer.runtime import signals
 from mtf_synthesizer.training import run_record
 from mtf_synthesizer.training import train as runner
 from mtf_synthesizer.upstream import probe, session
-
-SMALLEST = (
-    "d_model = 8",
-    "num_layers = 1",
-    "d_ff = 11",
-    "num_heads = 2",
-    "d_kv = 3",
-    "max_length = 17",
-    "inputs_length = 13",
-    "targets_length = 7",
-    "save_checkpoints_steps = 3",
-)
-MODULES = ("runner_tasks",)
-
-
-def train(folder, task=PAIRS, synthesizer="rv", size="tiny", params=(), **changes):
-    given = {"steps": 3, "batch_size": 4, "run": "finetune", "modules": MODULES} | changes
-    return runner.train(
-        folder,
-        task,
-        synthesizer=synthesizer,
-        size=size,
-        gin_params=[*(SMALLEST if size else ()), *params],
-        show_progress=False,
-        **given,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import runner_tasks
 import whole_models
-from test_runner import SMALLEST, train
+from small_runs import SMALLEST, train
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.attention.layer import SyntheticAttention

@@ -12,7 +12,7 @@ import runner_tasks
 import seqio
 import tensorflow as tf
 from mesh_tensorflow.transformer import transformer
-from test_runner import SMALLEST
+from small_runs import SMALLEST
 from variants import VARIANTS
 
 from mtf_synthesizer import errors

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from runner_tasks import BOTH
-from test_runner import MODULES, train
+from small_runs import MODULES, train
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.inference import evaluate

@@ -12,7 +12,7 @@ import runner_tasks
 import seqio
 import tensorflow.compat.v1 as tf
 from sentencepiece import sentencepiece_model_pb2
-from test_runner import SMALLEST
+from small_runs import SMALLEST
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.data import sentence_pieces
@@ -29,7 +29,7 @@ from mtf_synthesizer.upstream.vocabulary import (
 )
 
 TASK = "synthesizer_test_chosen_vocabulary"
-LICENSE = pathlib.Path(__file__).parent.parent / "LICENSE"
+LICENSE = pathlib.Path(__file__).parent.parent.parent / "LICENSE"
 SENTENCES = [line for line in LICENSE.read_text("utf-8").splitlines() if line.strip()]
 
 

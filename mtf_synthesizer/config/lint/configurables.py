@@ -14,6 +14,7 @@ import pathlib
 from collections.abc import Iterable, Iterator
 
 from mtf_synthesizer import errors
+from mtf_synthesizer.config import old_selectors
 from mtf_synthesizer.files import paths
 
 # The packages whose configurables a T5 configuration can name. Only these subtrees are read.
@@ -39,6 +40,7 @@ class Configurable:
 
     def matches(self, selector: str) -> bool:
         """Whether a selector in a gin file, which may leave leading modules out, means this."""
+        selector = old_selectors.current(selector)
         return self.selector == selector or self.selector.endswith("." + selector)
 
 
@@ -46,7 +48,7 @@ def scan(modules: Iterable[str]) -> list[Configurable]:
     """The configurables of the given modules and packages; those not found are left out.
 
     Raises:
-      names.UserError: a file of theirs is no Python.
+      errors.UserError: a file of theirs is no Python.
     """
     sources = [source for module in modules for source in _sources(module)]
     trees = [(name, _tree(path)) for name, path in sources]

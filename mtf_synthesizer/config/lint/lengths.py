@@ -42,7 +42,7 @@ def check(files: Sequence[str], params: Sequence[str], keeps_model: bool = False
       keeps_model: whether the model is that of a checkpoint, whose tables have their lengths.
 
     Raises:
-      names.UserError: tables or absolute positions are shorter than the rows of a batch.
+      errors.UserError: tables or absolute positions are shorter than the rows of a batch.
     """
     bound = BoundValues(files, params)
     found = list(_short(bound))

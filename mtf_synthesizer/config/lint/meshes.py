@@ -45,7 +45,7 @@ def check(files: Sequence[str], params: Sequence[str]) -> None:
     """Checks the mesh of a configuration given as on the command line.
 
     Raises:
-      names.UserError: a mesh or layout that is no such thing, an axis or dimension that there is
+      errors.UserError: a mesh or layout that is no such thing, an axis or dimension that there is
         not, sizes that can't be divided, or fewer devices than the mesh has.
     """
     bound = BoundValues(files, params)
@@ -94,7 +94,7 @@ def pairs(binding: str, value: Any, kind: type) -> dict[str, Any]:
       kind: of the second of each pair: `int` for a mesh, `str` for a layout.
 
     Raises:
-      names.UserError: it is no such thing.
+      errors.UserError: it is no such thing.
     """
     parts = value
     if isinstance(value, str):

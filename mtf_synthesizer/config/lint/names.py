@@ -10,9 +10,17 @@ from collections.abc import Iterable, Sequence
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config import gin_files
-from mtf_synthesizer.config import statements as config_statements
 from mtf_synthesizer.config.lint import configurables
 from mtf_synthesizer.config.lint import values as binding_values
+from mtf_synthesizer.config.statements import (
+    OPERATIVE,
+    Macro,
+    Reference,
+    Statement,
+    read,
+    read_files,
+    values,
+)
 
 # What T5's entry point skips because files of the first T5 releases still bind it.
 DEPRECATED = frozenset(
@@ -43,15 +51,11 @@ def check(
       allowed_unknown: further names not to complain about.
 
     Raises:
-      names.UserError: for a missing file, a syntax error, an unknown configurable or parameter,
+      errors.UserError: for a missing file, a syntax error, an unknown configurable or parameter,
         a macro that is used and never set, or one set by a parameter and never used.
     """
-    statements = list(config_statements.read_files([str(gin_files.mesh_defaults()), *files]))
-    bindings = [
-        s
-        for param in params
-        for s in config_statements.read(param, f"--gin_param {param!r}", False)
-    ]
+    statements = list(read_files([str(gin_files.mesh_defaults()), *files]))
+    bindings = [s for param in params for s in read(param, f"--gin_param {param!r}", False)]
     _check_macros(statements, bindings)
     statements += bindings
     _check_scopes(statements)
@@ -76,18 +80,11 @@ def _is_scanned(module: str) -> bool:
     return any(module == name or module.startswith(name + ".") for name in configurables.SCANNED)
 
 
-def _check_macros(
-    in_files: list[config_statements.Statement], in_params: list[config_statements.Statement]
-) -> None:
+def _check_macros(in_files: list[Statement], in_params: list[Statement]) -> None:
     """Macros must be set where they are used, and known if they are set on the command line."""
     every = in_files + in_params
     is_macro = {s.selector for s in every if not s.parameter and not s.is_import}
-    used = {
-        value.name: s
-        for s in every
-        for value in config_statements.values(s.value)
-        if isinstance(value, config_statements.Macro)
-    }
+    used = {value.name: s for s in every for value in values(s.value) if isinstance(value, Macro)}
     # One that a file sets is no misspelling: not every row of an experiment has a use for it.
     known = used.keys() | {s.selector for s in in_files if not s.parameter and not s.is_import}
     for s in in_params:
@@ -104,17 +101,13 @@ def _check_macros(
             )
 
 
-def _check_scopes(statements: list[config_statements.Statement]) -> None:
+def _check_scopes(statements: list[Statement]) -> None:
     """A change to a finished run has no effect where the run binds the parameter in every scope.
 
     Its configuration has encoder/Random.initial_scale and decoder/Random.initial_scale, over
     which Random.initial_scale does not win.
     """
-    of_run = [
-        s
-        for s in statements
-        if s.trusted and config_statements.OPERATIVE in s.origin and s.parameter
-    ]
+    of_run = [s for s in statements if s.trusted and OPERATIVE in s.origin and s.parameter]
     bound = {(s.scope, s.selector.rpartition(".")[2], s.parameter) for s in of_run}
     for s in statements:
         if s.trusted or s.scope or not s.parameter or _is_of_package(s.origin):
@@ -134,12 +127,9 @@ def _is_of_package(origin: str) -> bool:
     return (gin_files.gin_folder() / origin.partition(":")[0]).is_file()
 
 
-def _check_value(statement: config_statements.Statement) -> None:
+def _check_value(statement: Statement) -> None:
     """A literal must be of the right kind; a user's own functions may want others."""
-    if any(
-        isinstance(value, config_statements.Reference | config_statements.Macro)
-        for value in config_statements.values(statement.value)
-    ):
+    if any(isinstance(value, Reference | Macro) for value in values(statement.value)):
         return
     if not statement.parameter:
         binding_values.check(statement.origin, statement.selector, statement.value)
@@ -148,17 +138,13 @@ def _check_value(statement: config_statements.Statement) -> None:
 
 
 def _check_names(
-    statement: config_statements.Statement,
+    statement: Statement,
     known: list[configurables.Configurable],
     skipped: set[str] | frozenset[str],
     complete: bool,
 ) -> None:
     """The configurable, its parameter and the references in the value must exist."""
-    selectors = [
-        v.selector
-        for v in config_statements.values(statement.value)
-        if isinstance(v, config_statements.Reference)
-    ]
+    selectors = [v.selector for v in values(statement.value) if isinstance(v, Reference)]
     if statement.parameter:
         selectors.append(statement.selector)
     for selector in selectors:

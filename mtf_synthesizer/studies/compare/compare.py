@@ -35,7 +35,7 @@ def compare(output: str | paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
       STILL_FALLING over the last fifth).
 
     Raises:
-      names.UserError: a name, file or binding is wrong, or the folder holds another comparison.
+      errors.UserError: a name, file or binding is wrong, or the folder holds another comparison.
     """
     folder = paths.of(output)
     plan.check(wanted)

@@ -71,7 +71,7 @@ def check(wanted: ComparisonPlan) -> None:
     """Answers mistakes before the first training.
 
     Raises:
-      names.UserError: a name, file or binding is wrong, or a model to start from is not there.
+      errors.UserError: a name, file or binding is wrong, or a model to start from is not there.
     """
     if wanted.init_from is not None:
         _check_starts(wanted, paths.of(wanted.init_from))

@@ -139,13 +139,6 @@ def kind(layer: type) -> str:
 
 Formulas = dict[str, Callable[[Any, Stack], Parts]]
 
-LAYERS: Formulas = {
-    kind(SyntheticAttention): synthetic_attention,
-    kind(transformer_layers.SelfAttention): self_attention,
-    kind(transformer_layers.EncDecAttention): attention_over_encoder,
-    kind(transformer_layers.DenseReluDense): feed_forward,
-}
-
 
 def _sizes(layer: transformer_layers.SelfAttention, stack: Stack) -> Sizes:
     return Sizes(
@@ -252,6 +245,10 @@ def _inner(layer: BaselineLayer) -> int:
 
 
 LAYERS: Formulas = {
+    kind(SyntheticAttention): synthetic_attention,
+    kind(transformer_layers.SelfAttention): self_attention,
+    kind(transformer_layers.EncDecAttention): attention_over_encoder,
+    kind(transformer_layers.DenseReluDense): feed_forward,
     kind(LightConv): light_conv,
     kind(DynamicConv): dynamic_conv,
     kind(Linformer): linformer,

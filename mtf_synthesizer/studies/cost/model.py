@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import mtf_synthesizer.runtime.compat
 
 from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer.attention.cost import Cost, NoFormula, product, weights
-from mtf_synthesizer.studies.cost import layers as layer_cost
-from mtf_synthesizer.studies.cost.layers import Formulas, Parts, Stack, kind
-
-Model: TypeAlias = "transformer.Unitransformer | transformer.Bitransformer"
+from mtf_synthesizer.studies.cost.layers import BIAS, LAYERS, Parts, Stack, kind
+from mtf_synthesizer.upstream.graph import Model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +47,6 @@ class Part:
     what: str
     cost: Cost
 
-
-LAYERS: Formulas = layer_cost.LAYERS | layer_cost.LAYERS
 
 # Functions between the layers -> whether they have a scale for each dimension of the model.
 SUBLAYERS = {
@@ -102,7 +98,7 @@ def _layers(stack: Stack) -> dict[tuple[str, str], Cost]:
     bias_is_there = False
     for layer in layers.layers:
         for what, cost in _layer(layer, stack).items():
-            if what == layer_cost.BIAS and layer.relative_attention_type == "bias_shared":
+            if what == BIAS and layer.relative_attention_type == "bias_shared":
                 cost = Cost() if bias_is_there else cost
                 bias_is_there = True
             key = (type(layer).__name__, what)

@@ -97,7 +97,7 @@ def built(
     """The model and the batch of a configuration, under that configuration.
 
     Raises:
-      names.UserError: a kind of model whose rows have no known length.
+      errors.UserError: a kind of model whose rows have no known length.
     """
     with session.configured(wanted, verbose):
         kind = upstream_graph.model_type()

@@ -66,7 +66,7 @@ def run_demo(
       The content of results.json.
 
     Raises:
-      names.UserError: the folder holds a demo with other settings.
+      errors.UserError: the folder holds a demo with other settings.
     """
     settings = settings or Settings()
     folder = paths.of(output)

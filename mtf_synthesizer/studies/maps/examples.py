@@ -65,7 +65,7 @@ def of_task(subject: Subject, task: str, split: str, examples: int) -> Features:
       int32 [example, length] for each feature.
 
     Raises:
-      names.UserError: the task, the split or its data is not there, or its vocabulary another.
+      errors.UserError: the task, the split or its data is not there, or its vocabulary another.
     """
     features = example_sets(task, split, subject.model, examples)[0].arrays()
     if "inputs" not in features and subject.model.model_type != "lm":
@@ -80,7 +80,7 @@ def of_text(subject: Subject, text: GivenText) -> Features:
     """One example of a text, in the model's own vocabulary.
 
     Raises:
-      names.UserError: it has no tokens, more than the model takes, or a target too many.
+      errors.UserError: it has no tokens, more than the model takes, or a target too many.
     """
     return _READERS[subject.model.model_type](subject, text)
 

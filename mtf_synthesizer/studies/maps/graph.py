@@ -89,7 +89,7 @@ class AttentionGraph:
       positions: what stands at the positions of each stack.
 
     Raises:
-      names.UserError: no layer of the model has weights.
+      errors.UserError: no layer of the model has weights.
     """
 
     def __init__(self, features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any):

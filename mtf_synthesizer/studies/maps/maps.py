@@ -102,7 +102,7 @@ def of_model(
       verbose: whether T5, Mesh and TensorFlow log.
 
     Raises:
-      names.UserError: it has no attention weights, or the examples are none of its.
+      errors.UserError: it has no attention weights, or the examples are none of its.
     """
     first = checkpoints.checkpoints(model_dir)[0]
     with session.configured(wanted, verbose):

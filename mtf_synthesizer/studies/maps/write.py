@@ -31,7 +31,7 @@ def chosen_blocks(found: Sequence[Maps], wanted: Sequence[int] | None) -> list[i
     """The layers that are pictured.
 
     Raises:
-      names.UserError: no model has one of them.
+      errors.UserError: no model has one of them.
     """
     there = sorted({layer.block for maps in found for layer in maps.layers.values()})
     if wanted is None:

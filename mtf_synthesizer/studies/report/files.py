@@ -60,7 +60,7 @@ def collect(given: Iterable[str]) -> Found:
     """Reads the JSON files of folders, and files that are named themselves.
 
     Raises:
-      names.UserError: a path is not there.
+      errors.UserError: a path is not there.
     """
     found = Found()
     kinds: dict[str, list[Document]] = {}

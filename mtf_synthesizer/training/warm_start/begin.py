@@ -73,7 +73,7 @@ def begin(
       verbose: whether T5, Mesh and TensorFlow log.
 
     Raises:
-      names.UserError: the checkpoint does not fit the model, the vocabulary not the checkpoint,
+      errors.UserError: the checkpoint does not fit the model, the vocabulary not the checkpoint,
         or the folder is not empty.
     """
     new_folder.check("--model_dir", model_dir)
@@ -131,7 +131,7 @@ def _vocabulary_sizes(saved: Mapping[str, plan.Shape]) -> tuple[int, int]:
     """Words of the inputs and of the targets, as the checkpoint has them.
 
     Raises:
-      names.UserError: it has no embedding.
+      errors.UserError: it has no embedding.
     """
     # By stack, "shared" if they have one: separate ones may differ in their words.
     read = {
@@ -213,7 +213,7 @@ def _remember_vocabulary(folder: paths.Path, start: Checkpoint, chosen: bool) ->
     """Keeps the vocabulary of the other model, or the one that was asked for.
 
     Raises:
-      names.UserError: the task has another one, or it does not fit the embedding.
+      errors.UserError: the task has another one, or it does not fit the embedding.
     """
     task = tasks.configured_task()
     tasks.check_task(task)

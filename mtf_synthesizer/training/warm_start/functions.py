@@ -46,7 +46,7 @@ def beginning(scope: str, layer: SyntheticAttention, share: float) -> Beginning:
       share: α of V in a `Mixture`; the other terms have equal parts of the rest.
 
     Raises:
-      names.UserError: it has V, and something beside it that can't begin with zeros.
+      errors.UserError: it has V, and something beside it that can't begin with zeros.
     """
     terms = _terms(layer.synthesizer)
     count = sum(isinstance(term, DotProduct) for term in terms)

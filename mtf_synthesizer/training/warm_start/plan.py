@@ -110,7 +110,7 @@ def make(
         function, it goes on instead.
 
     Raises:
-      names.UserError: the checkpoint lacks a variable that is no new one, has one that the model
+      errors.UserError: the checkpoint lacks a variable that is no new one, has one that the model
         has no place for, or one of another shape.
     """
     saved = {
@@ -163,7 +163,7 @@ def _is_new(path: str, scope: str, saved: Mapping[str, Shape], built: Mapping[st
     """Whether a layer's function is another one than that of the checkpoint, which is then V.
 
     Raises:
-      names.UserError: both have functions of their own, and not the same.
+      errors.UserError: both have functions of their own, and not the same.
     """
     before = {part for prefix in _candidates(f"{scope}/") for part in _parts(prefix, saved)}
     now = _parts(f"{scope}/", built)

@@ -7,9 +7,10 @@ import pytest
 import tensorflow.compat.v1 as tf
 from test_runner import train
 
-from mtf_synthesizer import errors, literal_paths
+from mtf_synthesizer import errors
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.files import saving
+from mtf_synthesizer.runtime import literal_paths
 
 
 def saver_of(*values, **options):

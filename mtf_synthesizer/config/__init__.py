@@ -1,0 +1,1 @@
+"""gin files and bindings as users give them, and requests made of them."""

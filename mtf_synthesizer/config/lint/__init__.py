@@ -1,0 +1,1 @@
+"""Checks of gin bindings that need no TensorFlow."""

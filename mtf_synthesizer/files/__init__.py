@@ -1,0 +1,1 @@
+"""Paths of any file system, files written whole, and JSON records."""

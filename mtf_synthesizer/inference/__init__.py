@@ -1,0 +1,1 @@
+"""Evaluate, predict, score and export trained models."""

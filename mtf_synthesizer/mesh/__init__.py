@@ -1,0 +1,1 @@
+"""Operations that Mesh-TensorFlow lacks or does slowly."""

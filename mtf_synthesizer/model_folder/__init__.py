@@ -1,0 +1,1 @@
+"""The contents of a model's folder: checkpoints, records, lock, scores."""

@@ -1,0 +1,1 @@
+"""How TensorFlow is loaded, adapted, silenced and stopped."""

@@ -1,0 +1,1 @@
+"""Studies of models: speed, cost, attention maps, comparisons, the demo."""

@@ -1,0 +1,1 @@
+"""V, R and R+V trained and compared in minutes: `mtf_synthesizer demo`."""

@@ -1,0 +1,1 @@
+"""Attention maps of trained models: `mtf_synthesizer maps`."""

@@ -1,0 +1,1 @@
+"""Train a model, resume a run, start from another model."""
