@@ -5,7 +5,7 @@ import mtf_synthesizer.runtime.compat
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from test_runner import train
+from small_runs import train
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import main
