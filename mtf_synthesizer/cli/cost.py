@@ -9,8 +9,7 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.cli.options import add_gin, add_modules, add_verbose, modules, positive
 from mtf_synthesizer.config import gin_files, request
 from mtf_synthesizer.runtime import loading
-from mtf_synthesizer.studies.cost.device import report as device_report
-from mtf_synthesizer.studies.cost.device.measure import DeviceCost
+from mtf_synthesizer.studies.cost.device import layout
 from mtf_synthesizer.studies.cost.report import FORMATS, of_row
 
 if TYPE_CHECKING:
@@ -49,11 +48,26 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="instead of a configuration, what a table of the paper says of parameters and FLOPs, "
         "beside ours",
     )
-    device_report.add_arguments(command)
+    _add_mesh_options(command)
     add("--format", default="table", choices=list(FORMATS))
     add_gin(command)
     add_modules(command)
     add_verbose(command)
+
+
+def _add_mesh_options(command: argparse.ArgumentParser) -> None:
+    """Adds the options of a mesh to those of `cost`."""
+    add = command.add_argument
+    add(
+        "--mesh_shape",
+        help='a mesh of devices, for example "batch:4;model:2": what each of them holds and '
+        "exchanges in a training step",
+    )
+    add(
+        "--layout",
+        help="which dimension is split over which axis of the mesh, for example "
+        '"batch:batch;heads:model;d_ff:model;vocab:model" (default: the configuration\'s)',
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -88,7 +102,7 @@ def _check(args: argparse.Namespace) -> None:
         *args.gin_file,
         *args.gin_param,
     ]
-    device_report.check(args)
+    _check_mesh(args)
     if args.table and any(asked):
         raise errors.UserError(
             f"--table {args.table} brings its configurations: leave out all others"
@@ -132,3 +146,18 @@ def _on_mesh(args: argparse.Namespace) -> DeviceCost | None:
 def _name(args: argparse.Namespace) -> str:
     said = [args.synthesizer, args.size, args.experiment, args.run, *args.gin_file, *args.gin_param]
     return " ".join(part for part in said if part)
+
+
+def _check_mesh(args: argparse.Namespace) -> None:
+    """Answers mistakes without TensorFlow.
+
+    Raises:
+      errors.UserError: no mesh, or none that can be.
+    """
+    if args.mesh_shape is not None:
+        layout.parse(args.mesh_shape, args.layout)
+    elif args.layout is not None:
+        raise errors.UserError(
+            f"--layout {args.layout} without a mesh: add --mesh_shape, for example "
+            '--mesh_shape "batch:4;model:2"'
+        )

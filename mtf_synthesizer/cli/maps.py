@@ -11,7 +11,6 @@ from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.model_folder import checkpoints
 from mtf_synthesizer.runtime import loading
 from mtf_synthesizer.studies.maps import write
-from mtf_synthesizer.studies.maps.maps import Reader
 
 if TYPE_CHECKING:
     from mtf_synthesizer.studies.maps.maps import Reader

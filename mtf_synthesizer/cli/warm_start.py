@@ -16,7 +16,7 @@ from mtf_synthesizer.config import gin_files, request, statements
 from mtf_synthesizer.files import new_folder, paths
 from mtf_synthesizer.model_folder import checkpoints
 from mtf_synthesizer.runtime import loading
-from mtf_synthesizer.training.warm_start.begin import SHARE_OF_V, Begun, begin
+from mtf_synthesizer.training.warm_start.plan import SHARE_OF_V
 
 if TYPE_CHECKING:
     from mtf_synthesizer.training.warm_start.begin import Begun
@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> None:
     new_folder.check("--model_dir", args.model_dir)
     wanted = _wanted(args)
     loading.load_tensorflow(args.verbose)
+    from mtf_synthesizer.training.warm_start.begin import begin
 
     begun = begin(
         args.model_dir,

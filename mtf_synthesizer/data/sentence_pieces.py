@@ -19,7 +19,7 @@ LONGEST_LINE = 4192  # bytes; SentencePiece's trainer leaves out longer ones wit
 _CHARACTERS = re.compile(r"smaller than required_chars\. \d+ vs (\d+)")
 
 
-class Lines(NamedTuple):
+class LineCounts(NamedTuple):
     """How many lines of the text files were used, and how many were left out and why.
 
     Attributes:
@@ -89,7 +89,7 @@ def train_apart(sentences: Iterable[str], pieces: int) -> bytes:
 
 def train_on_files(
     inputs: Sequence[Path], output: Path, pieces: int, character_coverage: float = 1.0
-) -> Lines:
+) -> LineCounts:
     """Trains a vocabulary on text files, one sentence a line, plain or `.gz`.
 
     Args:
@@ -118,7 +118,7 @@ def train_on_files(
     return sentences.lines
 
 
-def _untrained(pieces: int, lines: Lines, error: Exception) -> str:
+def _untrained(pieces: int, lines: LineCounts, error: Exception) -> str:
     if not lines.used:
         return f"--input: no line of text that can be used ({lines}). Give a sentence a line"
     needed = _CHARACTERS.search(str(error))
@@ -135,17 +135,17 @@ class _Usable(Iterator[str]):
 
     def __init__(self, lines: Iterable[str]):
         self._lines = (line for line in lines if line.strip())
-        self.lines = Lines(0, 0, 0)
+        self.lines = LineCounts(0, 0, 0)
 
     def __next__(self) -> str:
         for line in self._lines:
             used, long, binary = self.lines
             if "\0" in line:
-                self.lines = Lines(used, long, binary + 1)
+                self.lines = LineCounts(used, long, binary + 1)
             elif len(line.encode()) > LONGEST_LINE:
-                self.lines = Lines(used, long + 1, binary)
+                self.lines = LineCounts(used, long + 1, binary)
             else:
-                self.lines = Lines(used + 1, long, binary)
+                self.lines = LineCounts(used + 1, long, binary)
                 return line
         raise StopIteration
 

@@ -6,13 +6,12 @@ data, mostly token ids. Only this module uses Beam, which is not installed by de
 
 import contextlib
 import dataclasses
-import functools
 import io
 import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import mtf_synthesizer.runtime.compat
@@ -22,13 +21,12 @@ import seqio
 import tensorflow.compat.v1 as tf
 from absl import flags
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-from seqio import beam_utils
 from seqio.scripts import cache_tasks_main
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Configuration
 from mtf_synthesizer.runtime import loading
-from mtf_synthesizer.upstream import caches, data_folder, session
+from mtf_synthesizer.upstream import beam_workers, caches, data_folder, session
 from mtf_synthesizer.upstream.tasks import T5_TASKS, check_task, remember_cache
 from mtf_synthesizer.upstream.vocabulary import BYTES, choice, choose
 
@@ -84,7 +82,7 @@ def make(
             remember_cache(name, folder)
         _parse_flags(min_shards)
         modules = [*wanted.modules, *({T5_TASKS} & set(sys.modules))]
-        with _workers_prepared(wanted), pipeline:
+        with beam_workers.prepared(wanted.tfds_data_dir), pipeline:
             cache_tasks_main.run_pipeline(
                 pipeline,
                 [re.escape(name) for name in folders],
@@ -167,28 +165,6 @@ def _check_known(options: PipelineOptions, known: Iterable[str]) -> None:
 def _parse_flags(min_shards: int) -> None:
     """seqio's pipeline takes some of its settings from the flags of its script."""
     flags.FLAGS(["cache", f"--min_shards={min_shards}"])
-
-
-@contextlib.contextmanager
-def _workers_prepared(wanted: Configuration) -> Iterator[None]:
-    """Inside, seqio's pipeline has its workers choose the vocabulary and the data, too.
-
-    Its steps can do something first in each process, but its script has no way to say what.
-    """
-    setup = functools.partial(prepare_worker, choice(), wanted.tfds_data_dir)
-    original = beam_utils.PreprocessTask
-    beam_utils.PreprocessTask = functools.partial(original, setup_fn=setup)
-    try:
-        yield
-    finally:
-        beam_utils.PreprocessTask = original
-
-
-def prepare_worker(vocabulary: str, tfds_data_dir: str | None) -> None:
-    """Runs in every process of the pipeline before a task is read there."""
-    if choice() != vocabulary:
-        choose(vocabulary)
-    data_folder.read_from(tfds_data_dir)
 
 
 def describe(folder: str) -> str:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from mtf_synthesizer.errors import UserError
 from mtf_synthesizer.runtime import loading
-from mtf_synthesizer.studies.bench.program import Program
 from mtf_synthesizer.studies.bench.setting import Setting
 
 if TYPE_CHECKING:

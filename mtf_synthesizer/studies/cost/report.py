@@ -7,11 +7,13 @@ import dataclasses
 import io
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mtf_synthesizer.studies.cost.device import report as device_report
-from mtf_synthesizer.studies.cost.device.measure import DeviceCost
-from mtf_synthesizer.studies.cost.rows import CostRow
+
+if TYPE_CHECKING:
+    from mtf_synthesizer.studies.cost.device.measure import DeviceCost
+    from mtf_synthesizer.studies.cost.rows import CostRow
 
 
 @dataclasses.dataclass(frozen=True)

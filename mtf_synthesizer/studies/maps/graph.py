@@ -5,9 +5,8 @@ Needs the gin configuration of the model while it is made, not afterwards.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import mtf_synthesizer.runtime.compat
@@ -15,13 +14,13 @@ import mtf_synthesizer.runtime.compat
 import mesh_tensorflow as mtf
 import numpy as np
 import tensorflow.compat.v1 as tf
-from mesh_tensorflow.transformer import attention as mesh_attention
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.attention import layer
 from mtf_synthesizer.attention.layer import Recorded
 from mtf_synthesizer.studies.maps import layers
 from mtf_synthesizer.upstream import graph
+from mtf_synthesizer.upstream.recording import recording
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,40 +36,6 @@ class StackTokens:
     feature: str
     ids: np.ndarray
     lengths: tuple[int, ...]
-
-
-@contextlib.contextmanager
-def recording() -> Iterator[list[Recorded]]:
-    """As `attention.recording`, but also of T5's own attention, over the encoder's output too."""
-    own = mesh_attention.attention
-    with layer.recording() as recorded:
-
-        def observed(*args: Any, **kwargs: Any) -> mtf.Tensor:
-            with _recorded_softmax(recorded):
-                return own(*args, **kwargs)
-
-        mesh_attention.attention = observed
-        try:
-            yield recorded
-        finally:
-            mesh_attention.attention = own
-
-
-@contextlib.contextmanager
-def _recorded_softmax(recorded: list[Recorded]) -> Iterator[None]:
-    """Inside Mesh's attention, its weights are what a softmax returns."""
-    softmax = mtf.softmax
-
-    def observed(*args: Any, **kwargs: Any) -> mtf.Tensor:
-        weights = softmax(*args, **kwargs)
-        recorded.append(Recorded(tf.get_variable_scope().name, weights))
-        return weights
-
-    mtf.softmax = observed
-    try:
-        yield
-    finally:
-        mtf.softmax = softmax
 
 
 class AttentionGraph:

@@ -6,9 +6,6 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mtf_synthesizer.studies.maps.maps import Maps
-from mtf_synthesizer.studies.maps.sections import MapSection, Picture
-
 if TYPE_CHECKING:
     from mtf_synthesizer.studies.maps.maps import Maps
     from mtf_synthesizer.studies.maps.sections import MapSection, Picture

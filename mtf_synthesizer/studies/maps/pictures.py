@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mtf_synthesizer.studies.maps.maps import Maps
-
 if TYPE_CHECKING:
     from mtf_synthesizer.studies.maps.maps import Maps
 

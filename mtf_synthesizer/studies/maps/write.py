@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths
-from mtf_synthesizer.studies.maps.maps import Maps
+
+if TYPE_CHECKING:
+    from mtf_synthesizer.studies.maps.maps import Maps
 
 ARRAYS, INITIAL_ARRAYS = "attention.npz", "attention_start.npz"
-
-
 PAGE, DESCRIPTION = "maps.html", "maps.json"
-
-
 # The paper's, of six; models of fewer than five show all.
 _LAYERS = (1, 3, 5)
 

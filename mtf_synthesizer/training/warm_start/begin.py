@@ -67,7 +67,7 @@ def begin(
       model_dir: the new folder.
       start: the other model's checkpoint.
       wanted: the configuration of the new model.
-      share: α of V in a mixture; `command.SHARE_OF_V` unless given.
+      share: α of V in a mixture; `plan.SHARE_OF_V` unless given.
       chooses_vocabulary: whether `wanted.vocabulary` was asked for, and is to be remembered.
       seed: of initial values.
       verbose: whether T5, Mesh and TensorFlow log.
@@ -158,7 +158,7 @@ def _decided(
     share: float | None,
     vocabulary: str,
 ) -> Begun:
-    given = share if share is not None else SHARE_OF_V
+    given = share if share is not None else plan.SHARE_OF_V
     beginnings = [functions.beginning(scope, layer, given) for scope, layer in _layers(model)]
     if not beginnings:
         raise errors.UserError(
@@ -242,9 +242,6 @@ def _check_sizes(record: Mapping[str, Any], start: Checkpoint) -> None:
                 f"multiple of {_DIVISOR}, but {start.path} has {rows}: give with --vocabulary the "
                 "one that it was trained with"
             )
-
-
-SHARE_OF_V = 0.9
 
 
 def summary(begun: Begun) -> Mapping[str, object]:

@@ -13,6 +13,9 @@ import numpy as np
 from mtf_synthesizer import errors
 from mtf_synthesizer.model_folder.checkpoints import is_of_optimizer, listed
 
+# The share of V in a mixture that starts from a T5: α of the dot product.
+SHARE_OF_V = 0.9
+
 # Of a self-attention layer: what T5's has too. All else belongs to a synthesizing function.
 _BIASES = ("relative_attention_bias", "relative_attention_ak")
 _DOT_PRODUCT = ("q", "k", "kv")

@@ -1,48 +1,13 @@
-"""What `cost` says of each device of a mesh: its options, and its part of the report."""
+"""The part of the report of `cost` about each device of a mesh."""
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
-
-from mtf_synthesizer.errors import UserError
-from mtf_synthesizer.studies.cost.device import layout
-from mtf_synthesizer.studies.cost.device.measure import DeviceCost
 
 if TYPE_CHECKING:
     from mtf_synthesizer.studies.cost.device.measure import DeviceCost
 
 _EXACT, _ESTIMATE = "exact", "estimate"
-
-
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of a mesh to those of `cost`."""
-    add = command.add_argument
-    add(
-        "--mesh_shape",
-        help='a mesh of devices, for example "batch:4;model:2": what each of them holds and '
-        "exchanges in a training step",
-    )
-    add(
-        "--layout",
-        help="which dimension is split over which axis of the mesh, for example "
-        '"batch:batch;heads:model;d_ff:model;vocab:model" (default: the configuration\'s)',
-    )
-
-
-def check(args: argparse.Namespace) -> None:
-    """Answers mistakes without TensorFlow.
-
-    Raises:
-      UserError: no mesh, or none that can be.
-    """
-    if args.mesh_shape is not None:
-        layout.parse(args.mesh_shape, args.layout)
-    elif args.layout is not None:
-        raise UserError(
-            f"--layout {args.layout} without a mesh: add --mesh_shape, for example "
-            '--mesh_shape "batch:4;model:2"'
-        )
 
 
 def as_json(cost: DeviceCost) -> dict[str, Any]:

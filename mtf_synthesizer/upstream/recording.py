@@ -1,0 +1,48 @@
+"""Record the attention weights of every layer while a graph is built, T5's own layers included."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import mesh_tensorflow as mtf
+import tensorflow.compat.v1 as tf
+from mesh_tensorflow.transformer import attention as mesh_attention
+
+from mtf_synthesizer.attention import layer
+from mtf_synthesizer.attention.layer import Recorded
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[list[Recorded]]:
+    """Weights of `SyntheticAttention` and of T5's own attention, cross-attention too."""
+    own = mesh_attention.attention
+    with layer.recording() as recorded:
+
+        def observed(*args: Any, **kwargs: Any) -> mtf.Tensor:
+            with _recorded_softmax(recorded):
+                return own(*args, **kwargs)
+
+        mesh_attention.attention = observed
+        try:
+            yield recorded
+        finally:
+            mesh_attention.attention = own
+
+
+@contextlib.contextmanager
+def _recorded_softmax(recorded: list[Recorded]) -> Iterator[None]:
+    """Inside Mesh's attention, its weights are what a softmax returns."""
+    softmax = mtf.softmax
+
+    def observed(*args: Any, **kwargs: Any) -> mtf.Tensor:
+        weights = softmax(*args, **kwargs)
+        recorded.append(Recorded(tf.get_variable_scope().name, weights))
+        return weights
+
+    mtf.softmax = observed
+    try:
+        yield
+    finally:
+        mtf.softmax = softmax
