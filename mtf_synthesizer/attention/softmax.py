@@ -7,7 +7,6 @@ attention matrix exists for an example, all examples share one matrix product pe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import mtf_synthesizer.runtime.compat
 
@@ -16,6 +15,7 @@ import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.attention import masks
 from mtf_synthesizer.attention.interface import View
+from mtf_synthesizer.mesh.attended import attended
 from mtf_synthesizer.mesh.late_sums import cast, exp
 
 # A row whose visible keys have less than this in all fades out instead of dividing by nothing.
@@ -49,71 +49,12 @@ def general_path(
         logits = view.plus(logits, masks.as_bias(present))
     logits = view.in_order(logits)
     if extra_logit is None:
-        weights = _Softmax(logits).outputs[0]
-        outputs = _weighted(weights, values, view)
-        return (lambda: weights), _Attended(logits, values, weights, outputs).outputs[0]
+        weights, outputs = attended(logits, values, _output_shape(view))
+        return (lambda: weights), outputs
     weights = mtf.softmax(logits, view.memory_length, extra_logit=extra_logit)
-    return (lambda: weights), _weighted(weights, values, view)
-
-
-def _weighted(weights: mtf.Tensor, values: mtf.Tensor, view: View) -> mtf.Tensor:
-    return mtf.einsum([mtf.cast(weights, values.dtype), values], _output_shape(view))
-
-
-class _Attended(mtf.Operation):
-    """Outputs Y = P V of P = softmax(S), whose gradient to S takes two passes over the weights.
-
-    dS = P (dP - sum_j P dP) with dP = dY V^T, and the sum is that of dY Y over d_kv, which is
-    much smaller than P.
-    """
-
-    def __init__(
-        self, logits: mtf.Tensor, values: mtf.Tensor, weights: mtf.Tensor, outputs: mtf.Tensor
-    ):
-        super().__init__([logits, values, weights, outputs], name="attended")
-        self._outputs = [mtf.Tensor(self, outputs.shape, outputs.dtype)]
-
-    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor | None]:
-        (grad,) = grad_ys
-        _, values, weights, outputs = self.inputs
-        to_weights = mtf.cast(mtf.einsum([grad, values], weights.shape), tf.float32)
-        rows = mtf.Shape(weights.shape.dims[:-1])
-        if outputs.dtype == tf.float32:
-            total = mtf.einsum([grad, outputs], rows)
-        else:  # rounded outputs would shift whole rows of dS, which the gradient of α adds up
-            total = mtf.reduce_sum(weights * to_weights, output_shape=rows)
-        to_values = mtf.einsum([mtf.cast(weights, values.dtype), grad], values.shape)
-        return [weights * (to_weights - total), to_values, None, None]
-
-    def lower(self, lowering: mtf.Lowering) -> None:
-        lowering.set_tensor_lowering(self.outputs[0], lowering.tensors[self.inputs[-1]])
-
-
-class _Softmax(mtf.Operation):
-    """softmax over the last dimension: TensorFlow's own, where one device has all of it."""
-
-    def __init__(self, x: mtf.Tensor):
-        super().__init__([x], name="softmax")
-        self._outputs = [mtf.Tensor(self, x.shape, x.dtype)]
-
-    def lower(self, lowering: mtf.Lowering) -> None:
-        mesh_impl = lowering.mesh_impl(self)
-        x = lowering.tensors[self.inputs[0]]
-        axis = mesh_impl.tensor_dimension_to_mesh_axis(self.inputs[0].shape.dims[-1])
-        softmax = self._on_one_device if axis is None else self._on_several
-        lowering.set_tensor_lowering(self.outputs[0], softmax(mesh_impl, x, axis))
-
-    def _on_one_device(self, mesh_impl: Any, x: Any, axis: None) -> Any:
-        return mesh_impl.slicewise(tf.nn.softmax, x)
-
-    def _on_several(self, mesh_impl: Any, x: Any, axis: int) -> Any:
-        def reduced(function: Callable[..., tf.Tensor], y: Any, kind: str) -> Any:
-            mine = mesh_impl.slicewise(lambda z: function(z, axis=-1, keepdims=True), y)
-            return mesh_impl.allreduce(mine, [axis], kind)
-
-        highest = reduced(tf.reduce_max, x, "MAX")
-        x = mesh_impl.slicewise(lambda y, z: tf.exp(y - z), x, highest)
-        return mesh_impl.slicewise(tf.divide, x, reduced(tf.reduce_sum, x, "SUM"))
+    return (lambda: weights), mtf.einsum(
+        [mtf.cast(weights, values.dtype), values], _output_shape(view)
+    )
 
 
 def global_path(

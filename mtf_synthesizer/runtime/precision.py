@@ -1,0 +1,117 @@
+"""The precision of products of matrices: float32, or bfloat16 where the processor has it.
+
+A processor with bfloat16 instructions multiplies bfloat16 numbers two to eight times as fast as
+float32 numbers and sums the products in float32, as TPUs do by default. Variables, activations,
+sums and checkpoints stay float32.
+
+oneDNN, TensorFlow's library of products, reads its mode once, when TensorFlow loads. So the
+precision belongs to a process and is set before TensorFlow is imported. It is kept in the
+environment, where child processes find it.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+
+from mtf_synthesizer.errors import UserError, check
+
+VARIABLE = "MTF_SYNTHESIZER_MATMUL_PRECISION"
+AUTO, FLOAT32, BFLOAT16 = CHOICES = ("auto", "float32", "bfloat16")
+FLAG = "--matmul_precision"
+
+# What makes oneDNN multiply float32 matrices in bfloat16. It does on processors with AMX alone.
+_FAST_MODE = {"ONEDNN_DEFAULT_FPMATH_MODE": "BF16", "TF_SET_ONEDNN_FPMATH_MODE": "BF16"}
+_AMX = "amx_bf16"
+_INSTRUCTIONS = (_AMX, "avx512_bf16")
+_PROCESSOR = pathlib.Path("/proc/cpuinfo")
+
+# The precision that this process loads TensorFlow with, once it is set.
+_chosen: str | None = None
+
+
+def instructions() -> tuple[str, ...]:
+    """The bfloat16 instructions of this processor, as /proc/cpuinfo names them, fastest first."""
+    try:
+        lines = _PROCESSOR.read_text().splitlines()
+    except OSError:  # not Linux
+        return ()
+    flags = next((line.split(":")[1].split() for line in lines if line.startswith("flags")), [])
+    return tuple(name for name in _INSTRUCTIONS if name in flags)
+
+
+def resolve(asked: str, source: str = FLAG) -> str:
+    """The precision, "float32" or "bfloat16", that a request means on this processor.
+
+    Args:
+      asked: one of `CHOICES`.
+      source: the flag or variable that asks, for messages.
+
+    Raises:
+      UserError: an unknown choice, or bfloat16 on a processor without the instructions.
+    """
+    check(source, asked, CHOICES)
+    if asked == AUTO:
+        return BFLOAT16 if instructions() else FLOAT32
+    if asked == BFLOAT16 and not instructions():
+        raise UserError(
+            f"{source} {asked}: this processor has neither {' nor '.join(_INSTRUCTIONS)}. "
+            f"Take {FLOAT32} or {AUTO}."
+        )
+    return asked
+
+
+def choose(asked: str, source: str = FLAG) -> str:
+    """Sets the precision of this process and its children; call it before TensorFlow is imported.
+
+    Args:
+      asked: one of `CHOICES`; `auto` keeps what a process that has loaded TensorFlow has.
+      source: the flag or variable that asks, for messages.
+
+    Returns:
+      "float32" or "bfloat16".
+
+    Raises:
+      UserError: as `resolve`; or TensorFlow has been loaded with another precision.
+    """
+    global _chosen
+    precision = resolve(asked, source)
+    if "tensorflow" in sys.modules and precision != current():
+        if asked == AUTO:
+            return current()
+        raise UserError(
+            f"{source} {asked}: TensorFlow has been loaded with {current()} products. "
+            f"Set {VARIABLE}={precision} before Python starts."
+        )
+    for name, value in _FAST_MODE.items():
+        if precision == BFLOAT16:
+            os.environ[name] = value
+        else:
+            os.environ.pop(name, None)
+    os.environ[VARIABLE] = _chosen = precision
+    return precision
+
+
+def choose_from_environment() -> None:
+    """`choose` by the environment variable, where it is set and nothing has been chosen yet.
+
+    Raises:
+      UserError: as `choose`.
+    """
+    asked = os.environ.get(VARIABLE)
+    if _chosen is None and asked:
+        choose(asked, VARIABLE)
+
+
+def current() -> str:
+    """The precision of this process: "float32" or "bfloat16"."""
+    return _chosen or FLOAT32
+
+
+def needs_casts() -> bool:
+    """Whether products are in bfloat16 only if their operands are.
+
+    oneDNN converts float32 operands itself where it has AMX, and ignores its mode elsewhere.
+    """
+    return current() == BFLOAT16 and _AMX not in instructions()

@@ -1,0 +1,26 @@
+"""Adafactor's updates, as gin chooses them."""
+
+from __future__ import annotations
+
+import mtf_synthesizer.runtime.compat
+
+import mesh_tensorflow as mtf
+
+from mtf_synthesizer.mesh.adafactor import adafactor_core, offers
+
+_Adafactor = mtf.optimize.AdafactorOptimizer
+_apply_grad = _Adafactor.apply_grad
+
+
+def install() -> None:
+    """Makes Adafactor ask `adafactor_core` for its updates, Mesh's own unless gin binds it."""
+    _Adafactor.apply_grad = _apply_chosen
+
+
+def _apply_chosen(
+    optimizer: _Adafactor, grad: mtf.Tensor | None, variable: mtf.Variable
+) -> list[mtf.Operation]:
+    update = adafactor_core()
+    if update is None or grad is None or not offers(optimizer, variable):
+        return _apply_grad(optimizer, grad, variable)
+    return update(optimizer, grad, variable)
