@@ -11,6 +11,7 @@ from mtf_synthesizer.runtime import late_imports
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MTF_SYNTHESIZER_CACHE", str(ROOT / "runs" / "cache"))
+os.environ.setdefault("MTF_SYNTHESIZER_MATMUL_PRECISION", "float32")
 os.environ.setdefault("MPLCONFIGDIR", str(ROOT / "runs" / "cache" / "matplotlib"))
 
 late_imports.install()

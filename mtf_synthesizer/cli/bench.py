@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from mtf_synthesizer.cli.options import add_verbose, listed, numbers
+from mtf_synthesizer.cli.options import add_precision, add_verbose, listed, numbers
 from mtf_synthesizer.errors import UserError
-from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.runtime import loading, precision
 from mtf_synthesizer.studies.bench import sweep, tables
 from mtf_synthesizer.studies.bench.memory import of_row
 from mtf_synthesizer.studies.bench.setting import MODES, ROWS, SIZES, Setting
@@ -45,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "rows)",
     )
     add(
+        "--fast_cpu",
+        action="store_true",
+        help="attention, norms and Adafactor in fewer passes, as fast_cpu.gin has them (default: "
+        "T5's and Mesh's own)",
+    )
+    add(
         "--parts",
         action="store_true",
         help="forward, backward and optimizer apart, in training; takes about twice as long",
@@ -66,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out the peak memory, which takes a fresh process for each row",
     )
     add("--format", default="table", choices=["table", "json"])
+    add_precision(parser)
     add_verbose(parser)
 
 
@@ -76,6 +83,7 @@ def run(args: argparse.Namespace) -> None:
       UserError: unknown rows, numbers out of range, flags that exclude each other.
     """
     _check(args)
+    precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     document = _measured(args)
     if args.format == "json":
@@ -112,6 +120,7 @@ def _setting(args: argparse.Namespace) -> Setting:
         dropout=args.dropout,
         threads=args.threads,
         gathered=args.gathered_embedding,
+        fast=args.fast_cpu,
     )
 
 
@@ -135,6 +144,7 @@ def _measured(args: argparse.Namespace) -> dict[str, Any]:
             "dropout": args.dropout,
             "threads": args.threads,
             "gathered_embedding": args.gathered_embedding,
+            "fast_cpu": args.fast_cpu,
         },
         "rows": found,
     }

@@ -5,6 +5,7 @@ import argparse
 from mtf_synthesizer.cli.options import (
     add_caches,
     add_configuration,
+    add_precision,
     listed,
     modules,
     numbers,
@@ -12,8 +13,9 @@ from mtf_synthesizer.cli.options import (
 )
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.files import saving
-from mtf_synthesizer.runtime import loading, signals
+from mtf_synthesizer.runtime import loading, precision, signals
 from mtf_synthesizer.studies.compare import plan
+from mtf_synthesizer.training import run_record
 
 EXAMPLE = (
     "mtf_synthesizer compare --experiment tiny_shakespeare --rows v,r,d,rv \\\n"
@@ -51,6 +53,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="gin file for the evaluation alone, e.g. beam_search.gin",
     )
+    add_precision(command)
     add_configuration(command)
 
 
@@ -65,6 +68,8 @@ def run(args: argparse.Namespace) -> None:
     wanted = _wanted(args)
     plan.check(wanted)  # once without TensorFlow; compare does the same again
     saving.check_folder(args.output)
+    kept = run_record.kept_precision_below(args.output)
+    precision.choose_for_command(args.matmul_precision, kept)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.studies.compare import compare
 

@@ -2,9 +2,10 @@
 
 import argparse
 
-from mtf_synthesizer.cli.options import add_verbose
+from mtf_synthesizer.cli.options import add_precision, add_verbose
 from mtf_synthesizer.files import saving
-from mtf_synthesizer.runtime import loading, signals
+from mtf_synthesizer.runtime import loading, precision, signals
+from mtf_synthesizer.training import run_record
 
 EXAMPLE = "mtf_synthesizer demo"
 
@@ -12,6 +13,7 @@ EXAMPLE = "mtf_synthesizer demo"
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the options of `demo`."""
     command.add_argument("--output", default="runs/demo", help="folder (default: %(default)s)")
+    add_precision(command)
     add_verbose(command)
 
 
@@ -24,6 +26,8 @@ def run(args: argparse.Namespace) -> None:
       termination.Terminated: SIGTERM came while steps were under way.
     """
     saving.check_folder(args.output)
+    kept = run_record.kept_precision_below(args.output)
+    precision.choose_for_command(args.matmul_precision, kept)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.studies.demo import demo
 

@@ -2,10 +2,16 @@
 
 import argparse
 
-from mtf_synthesizer.cli.options import add_configuration, add_examples, modules, of_model
+from mtf_synthesizer.cli.options import (
+    add_configuration,
+    add_examples,
+    add_precision,
+    modules,
+    of_model,
+)
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.model_folder import best, checkpoints
-from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.runtime import loading, precision
 
 EXAMPLE = (
     "mtf_synthesizer evaluate --model_dir runs/rv_verses \\\n"
@@ -33,6 +39,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="only the loss of the true targets, no decoding and no metrics of the task",
     )
     add_examples(command)
+    add_precision(command)
     add_configuration(command)
 
 
@@ -46,6 +53,7 @@ def run(args: argparse.Namespace) -> None:
     checkpoints.chosen_checkpoints(args.model_dir, args.checkpoints, args.task)
     path = args.output or best.report_path(args.model_dir, args.task, args.split)
     saving.check_file(path)
+    precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.inference import evaluate
     from mtf_synthesizer.inference import report as inference_report

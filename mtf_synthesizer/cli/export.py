@@ -9,7 +9,7 @@ from mtf_synthesizer.cli.options import add_configuration, of_model, positive
 from mtf_synthesizer.files import new_folder
 from mtf_synthesizer.inference import export_modes
 from mtf_synthesizer.model_folder import checkpoints
-from mtf_synthesizer.runtime import literal_paths, loading
+from mtf_synthesizer.runtime import literal_paths, loading, precision
 
 EXAMPLE = (
     "mtf_synthesizer export --model_dir runs/rv_verses --mode greedy \\\n    --output runs/served"
@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
         raise errors.UserError("export takes one checkpoint: choose latest or a step, not all")
     literal_paths.check(f"--output {args.output}:", args.output)
     new_folder.check("--output", args.output)
+    precision.choose(precision.FLOAT32)  # graphs that are served have no precision of a process
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.inference import export
 

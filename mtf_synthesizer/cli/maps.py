@@ -6,10 +6,10 @@ import argparse
 from typing import TYPE_CHECKING
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.cli.options import add_configuration, listed, of_model, positive
+from mtf_synthesizer.cli.options import add_configuration, add_precision, listed, of_model, positive
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.model_folder import checkpoints
-from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.runtime import loading, precision
 from mtf_synthesizer.studies.maps import write
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "with fewer than five)",
     )
     add("--output", required=True, help="folder for arrays, pictures and maps.html")
+    add_precision(command)
     add_configuration(command)
 
 
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> None:
       errors.UserError: no model or checkpoint, a target without a text, or no folder to write to.
     """
     _check(args)
+    precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.studies.maps import maps as maps_maps
     from mtf_synthesizer.studies.maps import page

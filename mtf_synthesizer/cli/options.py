@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from mtf_synthesizer.config import request
+from mtf_synthesizer.runtime import precision
 
 
 def add_configuration(command: argparse.ArgumentParser) -> None:
@@ -73,6 +74,17 @@ def add_modules(command: argparse.ArgumentParser) -> None:
         default=[],
         metavar="MODULE",
         help="Python module that registers your own tasks; may be given several times",
+    )
+
+
+def add_precision(command: argparse.ArgumentParser) -> None:
+    """--matmul_precision."""
+    command.add_argument(
+        precision.FLAG,
+        choices=precision.CHOICES,
+        help="products of matrices in bfloat16, with sums in float32, or all in float32; auto: "
+        "bfloat16 where the processor has instructions for it (default: "
+        f"${precision.VARIABLE}, else auto; a run that is resumed keeps its own)",
     )
 
 

@@ -4,11 +4,18 @@ import argparse
 from typing import Any
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.cli.options import add_configuration, add_examples, listed, modules, of_model
+from mtf_synthesizer.cli.options import (
+    add_configuration,
+    add_examples,
+    add_precision,
+    listed,
+    modules,
+    of_model,
+)
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.inference import text_lines
 from mtf_synthesizer.model_folder import checkpoints
-from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.runtime import loading, precision
 from mtf_synthesizer.submissions import leaderboards
 
 EXAMPLE = (
@@ -57,6 +64,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="latest, a step, or best, as of `evaluate` (default: %(default)s)",
     )
     add_examples(command)
+    add_precision(command)
     add_configuration(command)
 
 
@@ -83,6 +91,7 @@ def _predict_examples(args: argparse.Namespace) -> None:
         saving.check_folder(args.output)
     else:
         saving.check_file(args.output)
+    precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.inference import predict, predict_benchmark
 
@@ -113,6 +122,7 @@ def _predict_lines(args: argparse.Namespace) -> None:
         if getattr(args, option) is not None:
             raise errors.UserError(f"--{option} {why}")
     text_lines.check(args.input, args.output)
+    precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.inference import predict_lines
 

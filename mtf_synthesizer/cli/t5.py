@@ -64,8 +64,9 @@ def _hand_over(arguments: Sequence[str]) -> None:
 
     # Before T5's tasks, so that they have the vocabulary that $MTF_SYNTHESIZER_VOCABULARY chooses.
     import mtf_synthesizer.tasks
-    from mtf_synthesizer.upstream import old_selectors
+    from mtf_synthesizer.upstream import fast, old_selectors
 
+    fast.install()
     old_selectors.register()
     gin.add_config_file_search_path(str(gin_files.gin_folder()))
     # T5 keeps the command line in the model directory, from where it should work again.

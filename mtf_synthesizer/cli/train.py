@@ -4,11 +4,17 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from mtf_synthesizer.cli.options import add_caches, add_configuration, modules, positive
+from mtf_synthesizer.cli.options import (
+    add_caches,
+    add_configuration,
+    add_precision,
+    modules,
+    positive,
+)
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.config.request import Request, for_training
 from mtf_synthesizer.files import saving
-from mtf_synthesizer.runtime import loading, signals
+from mtf_synthesizer.runtime import loading, precision, signals
 from mtf_synthesizer.training import run_record
 
 EXAMPLE = (
@@ -74,6 +80,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         action="store_false",
         help="no α and entropy of the attention in TensorBoard",
     )
+    add_precision(command)
     add_configuration(command)
 
 
@@ -90,6 +97,7 @@ def run(args: argparse.Namespace) -> None:
     saving.check_folder(args.model_dir)
     request = Request(**wanted)
     for_training(run_record.resumed(args.model_dir, request, args.seed))
+    precision.choose_for_command(args.matmul_precision, run_record.kept_precision(args.model_dir))
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.training import train
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.cli.options import add_configuration, modules, positive
+from mtf_synthesizer.cli.options import add_configuration, add_precision, modules, positive
 from mtf_synthesizer.config import gin_files, request, statements
 from mtf_synthesizer.files import new_folder, paths
 from mtf_synthesizer.model_folder import checkpoints
-from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.runtime import loading, precision
 from mtf_synthesizer.training.warm_start.plan import SHARE_OF_V
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--synthesizer and --size those of the checkpoint's folder)",
     )
     add("--seed", type=int, default=0, help="of initial values (default: %(default)s)")
+    add_precision(command)
     add_configuration(command)
 
 
@@ -88,6 +89,7 @@ def run(args: argparse.Namespace) -> None:
         errors.check("synthesizer", args.synthesizer, gin_files.known("synthesizers"))
     new_folder.check("--model_dir", args.model_dir)
     wanted = _wanted(args)
+    precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.training.warm_start.begin import begin
 

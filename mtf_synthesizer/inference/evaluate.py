@@ -20,6 +20,7 @@ from mtf_synthesizer.inference import records as decoding
 from mtf_synthesizer.inference.report import merged, read, summed_up, versions
 from mtf_synthesizer.model_folder.best import report_path
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint, chosen_checkpoints
+from mtf_synthesizer.runtime import precision
 from mtf_synthesizer.tasks import metrics
 from mtf_synthesizer.upstream import session, tasks
 from mtf_synthesizer.upstream.examples import ExampleSet, example_sets, input_fn, padded
@@ -152,6 +153,7 @@ def _header(
         "task": task,
         "split": split,
         "vocabulary": vocabulary,
+        "matmul_precision": precision.current(),
         "versions": versions(),
     }
 

@@ -15,6 +15,7 @@ import mesh_tensorflow as mtf
 from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer.mesh.lookup import take
+from mtf_synthesizer.mesh.products import Float32Product
 
 
 @gin.configurable(module="mtf_synthesizer")
@@ -32,3 +33,15 @@ class GatheredEmbedding(transformer.VocabEmbedding):
         if self._scale_variable_like_classifier_weights:
             found *= self._output_dim.size**0.5
         return found
+
+    def hidden_to_logits(self, hidden: mtf.Tensor, context: Any) -> mtf.Tensor:
+        """The logits [..., vocab] of hidden states [..., d_model].
+
+        In float32 whatever the precision of other products: the loss is the difference of large
+        logits.
+        """
+        del context
+        if not self._scale_variable_like_classifier_weights:
+            hidden *= self._output_dim.size**-0.5
+        shape = hidden.shape - self._output_dim + self._vocab_dim
+        return Float32Product([hidden, self._embedding_weights], shape).outputs[0]

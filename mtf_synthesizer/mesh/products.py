@@ -56,13 +56,13 @@ def _pays(equation: str, operands: tuple[tf.Tensor, ...]) -> bool:
     if len(operands) != 2 or any(operand.dtype != tf.float32 for operand in operands):
         return False
     inputs, output = equation.split("->")
-    sizes: dict[str, int | None] = {}
+    if not all(operand.shape.is_fully_defined() for operand in operands):
+        return False
+    sizes: dict[str, int] = {}
     for letters, operand in zip(inputs.split(","), operands, strict=True):
         sizes |= zip(letters, operand.shape.as_list(), strict=True)
-    if None in sizes.values():
-        return False
     work = math.prod(sizes.values())
-    converted = sum(math.prod(sizes[d] for d in part) for part in (*inputs.split(","), output))
+    converted = sum(math.prod([sizes[d] for d in part]) for part in (*inputs.split(","), output))
     return work >= _LEAST_WORK * converted
 
 

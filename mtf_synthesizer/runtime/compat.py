@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from mtf_synthesizer.errors import UserError
-from mtf_synthesizer.runtime import literal_paths
+from mtf_synthesizer.runtime import literal_paths, precision
 
 OLDEST = (2, 12)
 NEWEST = (2, 21)
@@ -279,7 +279,9 @@ def apply() -> None:
     Raises:
       UnsupportedInstallationError: TensorFlow is not one of the supported releases, or
         tensorflow_datasets is missing or incomplete.
+      UserError: $MTF_SYNTHESIZER_MATMUL_PRECISION can't be followed.
     """
+    precision.choose_from_environment()
     tf = _load("tensorflow")
     check_tensorflow(tf.__version__)
     check_datasets()

@@ -27,6 +27,11 @@ _AMX = "amx_bf16"
 _INSTRUCTIONS = (_AMX, "avx512_bf16")
 _PROCESSOR = pathlib.Path("/proc/cpuinfo")
 
+_NOTICE = (
+    "mtf_synthesizer: the run was begun with bfloat16 products, whose instructions this processor "
+    "lacks; it is resumed with float32 products"
+)
+
 # The precision that this process loads TensorFlow with, once it is set.
 _chosen: str | None = None
 
@@ -91,6 +96,49 @@ def choose(asked: str, source: str = FLAG) -> str:
             os.environ.pop(name, None)
     os.environ[VARIABLE] = _chosen = precision
     return precision
+
+
+def choose_for_command(asked: str | None, kept: str | None = None) -> str:
+    """`choose` by a flag, else by the environment variable, else `auto`.
+
+    Args:
+      asked: the flag's value; None where it was not given.
+      kept: the precision of a run that is resumed, which stays; None for anything else. Where the
+        processor lacks the instructions for it, a notice is printed and float32 taken.
+
+    Returns:
+      "float32" or "bfloat16".
+
+    Raises:
+      UserError: as `choose`; or the run that is resumed has another precision.
+    """
+    source = VARIABLE if asked is None else FLAG
+    asked = asked or os.environ.get(VARIABLE) or AUTO
+    if kept is None:
+        return choose(asked, source)
+    check(source, asked, CHOICES)
+    if kept == BFLOAT16 and not instructions():
+        if asked == BFLOAT16:
+            resolve(asked, source)  # which says why not
+        print(_NOTICE, file=sys.stderr)
+        return choose(FLOAT32, source)
+    if asked not in (AUTO, kept):
+        raise UserError(f"{source} {asked}: the run was begun in {kept}. Leave it out to resume.")
+    return choose(kept, source)
+
+
+def check_kept(kept: str | None) -> None:
+    """Checks that this process has the precision of a run that it resumes.
+
+    Raises:
+      UserError: it has another, though the processor could.
+    """
+    if kept in (None, current()) or (kept == BFLOAT16 and not instructions()):
+        return
+    raise UserError(
+        f"the run was begun with {kept} products and this process has {current()}. "
+        f"Set {VARIABLE}={kept} before Python starts."
+    )
 
 
 def choose_from_environment() -> None:

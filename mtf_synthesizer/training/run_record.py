@@ -17,6 +17,7 @@ from mtf_synthesizer.config.request import Request
 from mtf_synthesizer.files import paths, records, saving
 from mtf_synthesizer.model_folder import averaged
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint, checkpoints
+from mtf_synthesizer.runtime import precision
 
 RECORD = "run.json"
 _COMPARED = (
@@ -29,6 +30,7 @@ _COMPARED = (
     "gin_params",
     "seed",
 )
+_PRECISION = "matmul_precision"
 _FILES = "gin_files"
 # Of each of these files the SHA-256 of its text; null for one of this package or of T5.
 _DIGESTS = "gin_file_sha256"
@@ -58,6 +60,32 @@ def resumed(model_dir: str | os.PathLike[str], request: Request, seed: int) -> R
     return request
 
 
+def kept_precision(model_dir: str | os.PathLike[str]) -> str | None:
+    """The precision of products that a folder's run keeps; None where no run is resumed.
+
+    Runs of earlier releases, and T5's own, had float32 products.
+
+    Raises:
+      errors.UserError: the folder's record is damaged.
+    """
+    if not checkpoints(model_dir):
+        return None
+    return (_read(model_dir) or {}).get(_PRECISION, precision.FLOAT32)
+
+
+def kept_precision_below(folder: str | os.PathLike[str]) -> str | None:
+    """`kept_precision` of the first folder in a folder that has a run; None where none has.
+
+    Raises:
+      errors.UserError: a record is damaged.
+    """
+    if not paths.of(folder).is_dir():
+        return None
+    names = sorted(str(path) for path in paths.of(folder).glob(f"*/{RECORD}"))
+    kept = (kept_precision(paths.of(name).parent) for name in names)
+    return next((each for each in kept if each is not None), None)
+
+
 def remember(
     model_dir: str | os.PathLike[str], request: Request, seed: int, start: Checkpoint | None
 ) -> None:
@@ -66,6 +94,7 @@ def remember(
     if path.exists() and checkpoints(model_dir):
         return
     record: dict[str, Any] = {"package_version": __version__, **_asked(request, seed)}
+    record[_PRECISION] = precision.current()
     if start is not None:
         record[_START] = dataclasses.asdict(start) | {"fingerprint": start.fingerprint}
     saving.write_json(path, record)
@@ -117,6 +146,8 @@ def _check_fields(record: Any) -> None:
         raise ValueError(f"no list of {_FILES} in it")
     if digests is not None and not (isinstance(digests, list) and len(digests) == len(files)):
         raise ValueError(f"no list of {_DIGESTS} in it")
+    if record.get(_PRECISION, precision.FLOAT32) not in (precision.FLOAT32, precision.BFLOAT16):
+        raise ValueError(f"no {_PRECISION} that there is")
     start = record.get(_START)
     if start is not None and {n: type(start[n]) for n in _START_TYPES} != _START_TYPES:
         raise ValueError(f"no {_START} in it")

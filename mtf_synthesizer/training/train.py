@@ -36,7 +36,7 @@ from mtf_synthesizer.model_folder.checkpoints import (
     chosen_checkpoints,
     start_checkpoint,
 )
-from mtf_synthesizer.runtime import signals
+from mtf_synthesizer.runtime import precision, signals
 from mtf_synthesizer.training import attention_summaries as training_attention_summaries
 from mtf_synthesizer.training import progress, run_record
 from mtf_synthesizer.training.estimator import ObservedEstimator, StartingEstimator
@@ -130,6 +130,7 @@ def train(
         additional_task_cache_dirs=additional_task_cache_dirs,
     )
     request = run_record.resumed(model_dir, request, seed)
+    precision.check_kept(run_record.kept_precision(model_dir))
     wanted = kept(for_training(request), model_dir)
     start = None
     if request.init_checkpoint:

@@ -8,17 +8,16 @@ import mesh_tensorflow as mtf
 
 from mtf_synthesizer.mesh.adafactor import adafactor_core, offers
 
-_Adafactor = mtf.optimize.AdafactorOptimizer
-_apply_grad = _Adafactor.apply_grad
+_apply_grad = mtf.optimize.AdafactorOptimizer.apply_grad
 
 
 def install() -> None:
     """Makes Adafactor ask `adafactor_core` for its updates, Mesh's own unless gin binds it."""
-    _Adafactor.apply_grad = _apply_chosen
+    mtf.optimize.AdafactorOptimizer.apply_grad = _apply_chosen
 
 
 def _apply_chosen(
-    optimizer: _Adafactor, grad: mtf.Tensor | None, variable: mtf.Variable
+    optimizer: mtf.optimize.AdafactorOptimizer, grad: mtf.Tensor | None, variable: mtf.Variable
 ) -> list[mtf.Operation]:
     update = adafactor_core()
     if update is None or grad is None or not offers(optimizer, variable):

@@ -9,18 +9,18 @@ import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.mesh import products
 
-_Mesh = mtf.placement_mesh_impl.PlacementMeshImpl
-
 
 def install() -> None:
     """Makes every product of a mesh of processors follow the precision of this process.
 
     Float32 processes, GPUs and TPUs multiply as before. Calling it again changes nothing.
     """
-    _Mesh.einsum = _einsum
+    mtf.placement_mesh_impl.PlacementMeshImpl.einsum = _einsum
 
 
-def _einsum(mesh_impl: _Mesh, equation: str, *operands: tf.Tensor) -> tf.Tensor:
+def _einsum(
+    mesh_impl: mtf.placement_mesh_impl.PlacementMeshImpl, equation: str, *operands: tf.Tensor
+) -> tf.Tensor:
     if products.on_processors(mesh_impl):
         return products.einsum(equation, *operands)
     return tf.einsum(equation, *operands)

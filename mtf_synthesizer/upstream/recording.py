@@ -12,6 +12,7 @@ from mesh_tensorflow.transformer import attention as mesh_attention
 
 from mtf_synthesizer.attention import layer
 from mtf_synthesizer.attention.layer import Recorded
+from mtf_synthesizer.mesh.dot_product import MESH_ATTENTION
 
 
 @contextlib.contextmanager
@@ -22,7 +23,7 @@ def recording() -> Iterator[list[Recorded]]:
 
         def observed(*args: Any, **kwargs: Any) -> mtf.Tensor:
             with _recorded_softmax(recorded):
-                return own(*args, **kwargs)
+                return MESH_ATTENTION(*args, **kwargs)  # which has its weights from a softmax
 
         mesh_attention.attention = observed
         try:

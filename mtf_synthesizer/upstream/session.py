@@ -23,7 +23,7 @@ from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.request import FLOAT32_FILE, Configuration
 from mtf_synthesizer.runtime import loading
-from mtf_synthesizer.upstream import caches, data_folder, devices, old_selectors
+from mtf_synthesizer.upstream import caches, data_folder, devices, fast, old_selectors
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.tasks import check_task, configured_task
 from mtf_synthesizer.upstream.vocabulary import choose
@@ -34,6 +34,7 @@ def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
     """A fresh gin configuration inside, none outside."""
     loading.set_log_levels(verbose)
     tf.disable_v2_behavior()
+    fast.install()
     gin.clear_config()
     old_selectors.register()
     for folder in gin_files.search_path():

@@ -84,7 +84,7 @@ def test_every_function_is_taken(fast, monkeypatch):
 
 def test_nothing_changes_unless_it_is_bound(monkeypatch):
     """Installed functions leave all to Mesh: ours are never called."""
-    import mtf_synthesizer.upstream.fast  # noqa: F401
+    import mtf_synthesizer.upstream.fast
 
     for module, name in [(norm, "sum_of_squares"), (dot_product, "attended")]:
         monkeypatch.delattr(module, name)

@@ -112,3 +112,50 @@ def test_a_wrong_variable_is_named(processor, monkeypatch):
     monkeypatch.setenv(precision.VARIABLE, "half")
     with pytest.raises(UserError, match=precision.VARIABLE):
         precision.choose_from_environment()
+
+
+@pytest.mark.parametrize(
+    ("flag", "variable", "kept", "chosen"),
+    [
+        (None, None, None, "bfloat16"),
+        (None, "float32", None, "float32"),
+        ("bfloat16", "float32", None, "bfloat16"),
+        (None, None, "float32", "float32"),
+        ("auto", None, "float32", "float32"),
+        ("bfloat16", None, "bfloat16", "bfloat16"),
+    ],
+)
+def test_commands(processor, monkeypatch, flag, variable, kept, chosen):
+    processor("bf16")
+    if variable:
+        monkeypatch.setenv(precision.VARIABLE, variable)
+    assert precision.choose_for_command(flag, kept) == chosen
+    precision.check_kept(kept)
+
+
+@pytest.mark.parametrize(
+    ("flag", "variable", "source"),
+    [("float32", None, precision.FLAG), (None, "float32", precision.VARIABLE)],
+)
+def test_a_run_keeps_its_precision(processor, monkeypatch, flag, variable, source):
+    processor("bf16")
+    if variable:
+        monkeypatch.setenv(precision.VARIABLE, variable)
+    with pytest.raises(UserError, match=rf"^.?{source[1:]} float32: the run was begun in bfloat16"):
+        precision.choose_for_command(flag, "bfloat16")
+
+
+def test_a_run_on_a_processor_without_the_instructions(processor, capsys):
+    processor("old")
+    assert precision.choose_for_command(None, "bfloat16") == "float32"
+    assert "resumed with float32" in capsys.readouterr().err
+    precision.check_kept("bfloat16")
+    with pytest.raises(UserError, match=r"neither amx_bf16"):
+        precision.choose_for_command("bfloat16", "bfloat16")
+
+
+def test_python_that_resumes(processor):
+    processor("bf16")
+    precision.check_kept("float32")
+    with pytest.raises(UserError, match=rf"Set {precision.VARIABLE}=bfloat16 before"):
+        precision.check_kept("bfloat16")

@@ -31,7 +31,8 @@ def document(capsys, *arguments):
 
 
 def test_training(capsys):
-    flags = ["--dropout", "0.2", "--threads", "1", "--gathered_embedding", "--parts", "--no_memory"]
+    flags = ["--dropout", "0.2", "--threads", "1", "--parts", "--no_memory"]
+    flags += ["--gathered_embedding", "--fast_cpu"]
     found = document(capsys, "--rows", "t5,r", *flags)
     rows = found["rows"]
     assert [row["row"] for row in rows] == ["t5", "r"]
@@ -53,6 +54,7 @@ def test_training(capsys):
         "dropout": 0.2,
         "threads": 1,
         "gathered_embedding": True,
+        "fast_cpu": True,
     }
     assert found["machine"].keys() == {
         "processor",

@@ -10,6 +10,7 @@ import pytest
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Request, for_training
 from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.runtime import precision
 from mtf_synthesizer.training import run_record
 
 ASKED = Request(task="t", synthesizer="rv", size="tiny", gin_params=("a = 3",))
@@ -168,3 +169,32 @@ def test_a_broken_record(begun, content):
     (begun / run_record.RECORD).write_text(content)
     with pytest.raises(errors.UserError, match="no record of a run"):
         run_record.resumed(begun, ASKED, 3)
+
+
+def test_the_precision_of_products_is_kept(begun):
+    """Recorded, float32 for records without it, None where nothing is resumed."""
+    path = begun / run_record.RECORD
+    record = json.loads(path.read_text())
+    assert record.pop("matmul_precision") == run_record.kept_precision(begun) == "float32"
+    path.write_text(json.dumps(record | {"matmul_precision": "bfloat16"}))
+    assert run_record.kept_precision(begun) == "bfloat16"
+    assert run_record.kept_precision_below(begun.parent) == "bfloat16"
+    assert run_record.kept_precision_below(begun) is None
+    path.write_text(json.dumps(record))
+    assert run_record.kept_precision(begun) == "float32"
+    path.write_text(json.dumps(record | {"matmul_precision": "float16"}))
+    with pytest.raises(errors.UserError, match=r"no matmul_precision"):
+        run_record.kept_precision(begun)
+    shutil.rmtree(begun)
+    assert run_record.kept_precision(begun) is None
+
+
+def test_python_resumes_in_the_precision_of_the_run(begun):
+    from mtf_synthesizer.training import train
+
+    path = begun / run_record.RECORD
+    path.write_text(path.read_text().replace('"float32"', '"bfloat16"'))
+    if not precision.instructions():
+        pytest.skip("a processor without bfloat16, which resumes in float32")
+    with pytest.raises(errors.UserError, match=r"begun with bfloat16 products"):
+        train.train(begun, "t", "rv", "tiny", gin_params=("a = 3",), seed=3)

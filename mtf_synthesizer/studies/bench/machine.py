@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer import __version__
+from mtf_synthesizer.runtime import precision
 
 _SIDE = 2048  # of the matrices: large enough to keep every thread busy
 _PRODUCTS = 10
@@ -30,6 +31,8 @@ def description() -> dict[str, str | int | None]:
         "mesh_tensorflow": importlib.metadata.version("mesh-tensorflow"),
         "numpy": np.__version__,
         "mtf_synthesizer": __version__,
+        "matmul_precision": precision.current(),
+        "bfloat16_instructions": " ".join(precision.instructions()),
     }
 
 

@@ -16,12 +16,16 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer, transformer_layers
 
 from mtf_synthesizer.attention.cost import Cost
+from mtf_synthesizer.mesh import dot_product
+from mtf_synthesizer.mesh.adafactor import adafactor_update
 from mtf_synthesizer.mesh.embedding import GatheredEmbedding
+from mtf_synthesizer.mesh.norm import rms_norm
 from mtf_synthesizer.studies.bench import machine
 from mtf_synthesizer.studies.bench.rows import MakeLayer
 from mtf_synthesizer.studies.bench.setting import BEAMS, Setting, Size
 from mtf_synthesizer.studies.cost import graph
 from mtf_synthesizer.studies.cost.model import Batch
+from mtf_synthesizer.upstream import fast
 
 STEP = "step"  # the part that is a whole step of the mode
 
@@ -44,6 +48,7 @@ class Program:
 
     def __init__(self, make_layer: MakeLayer, setting: Setting):
         remembered: list[mtf.Tensor] = []
+        fast.install()
         with tf.Graph().as_default(), _bound(_bindings(setting)):
             mesh = mtf.Mesh(mtf.Graph(), "benchmark")
             model = build(make_layer, setting, remembered)
@@ -100,6 +105,12 @@ def _bindings(setting: Setting) -> dict[str, tuple[Any, Any]]:
     own = transformer.VocabEmbedding
     return {
         "get_vocab_embedding_cls.cls": (GatheredEmbedding if setting.gathered else own, own),
+        "attention_core.function": (
+            dot_product.ordered_attention if setting.fast else dot_product.MESH_ATTENTION,
+            dot_product.MESH_ATTENTION,
+        ),
+        "rms_norm_core.function": (rms_norm if setting.fast else None, None),
+        "adafactor_core.function": (adafactor_update if setting.fast else None, None),
         # As many tokens from every row: nothing ends before its targets' length.
         "Unitransformer.sample_autoregressive.never_end": (True, False),
         "mesh_tensorflow.beam_search.beam_search.stop_early": (False, True),

@@ -87,6 +87,7 @@ class Setting:
       threads: processor threads that TensorFlow may use; 0 for all.
       gathered: whether embeddings are looked up, as local_cpu.gin has it, or multiplied by
         one-hot rows, as Mesh has it.
+      fast: whether attention, norms and Adafactor are those of fast_cpu.gin.
     """
 
     size: Size
@@ -95,6 +96,7 @@ class Setting:
     dropout: float = 0.1
     threads: int = 0
     gathered: bool = False
+    fast: bool = False
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Setting:
