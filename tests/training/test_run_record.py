@@ -197,4 +197,4 @@ def test_python_resumes_in_the_precision_of_the_run(begun):
     if not precision.instructions():
         pytest.skip("a processor without bfloat16, which resumes in float32")
     with pytest.raises(errors.UserError, match=r"begun with bfloat16 products"):
-        train.train(begun, "t", "rv", "tiny", gin_params=("a = 3",), seed=3)
+        train.train(begun, "t", synthesizer="rv", size="tiny", gin_params=("a = 3",), seed=3)
