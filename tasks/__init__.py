@@ -9,4 +9,5 @@ import mtf_synthesizer.tasks.language_modeling
 import mtf_synthesizer.tasks.masked_lm
 import mtf_synthesizer.tasks.pretraining
 import mtf_synthesizer.tasks.summarization
+import mtf_synthesizer.tasks.synthetic
 import mtf_synthesizer.tasks.translation

@@ -12,6 +12,7 @@ digits from 1: with that of the inputs the model would compute thousands of usel
 position.
 
 `synthesizer_*_text_v001` are the same data as text to text, for encoder-decoder models.
+`synthesizer_imdb_bytes_v001` is the Text task of the Long Range Arena.
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ import tensorflow as tf
 from mtf_synthesizer.data import classification
 from mtf_synthesizer.tasks import metrics, recipes
 from mtf_synthesizer.upstream import tasks
-from mtf_synthesizer.upstream.vocabulary import DEFAULT
+from mtf_synthesizer.upstream.vocabulary import BYTES, DEFAULT, load
 
 CLASSES = seqio.ByteVocabulary()
 
@@ -122,14 +123,15 @@ class Labelled:
         return tf.gather(self.labels, x["label"])
 
 
+IMDB = Labelled(
+    "imdb",
+    "imdb_reviews/plain_text:1.0.0",
+    ("neg", "pos"),
+    lambda x: x["text"],
+    "imdb sentiment:",
+)
 DATASETS = (
-    Labelled(
-        "imdb",
-        "imdb_reviews/plain_text:1.0.0",
-        ("neg", "pos"),
-        lambda x: x["text"],
-        "imdb sentiment:",
-    ),
+    IMDB,
     Labelled(
         "ag_news",
         "ag_news_subset:1.0.0",
@@ -140,24 +142,30 @@ DATASETS = (
 )
 SPLITS = ("train", "test")  # IMDB has one without labels too
 
-for _each in DATASETS:
-    tasks.ALIGNED.add(f"synthesizer_{_each.name}_v001")
+
+def _add_for_encoder(name: str, labelled: Labelled, vocabulary: seqio.Vocabulary) -> None:
+    """Registers a data set for encoders whose inputs have the given vocabulary."""
+    tasks.ALIGNED.add(name)
     seqio.TaskRegistry.add(
-        f"synthesizer_{_each.name}_v001",
-        source=seqio.TfdsDataSource(tfds_name=_each.tfds_name, splits=SPLITS),
+        name,
+        source=seqio.TfdsDataSource(tfds_name=labelled.tfds_name, splits=SPLITS),
         preprocessors=[
-            seqio.map_over_dataset(_each.for_encoder),
+            seqio.map_over_dataset(labelled.for_encoder),
             seqio.preprocessors.tokenize,
             seqio.CacheDatasetPlaceholder(),
             aligned_classes,
         ],
         output_features={
-            "inputs": seqio.Feature(DEFAULT, add_eos=False),
+            "inputs": seqio.Feature(vocabulary, add_eos=False),
             "targets": seqio.Feature(CLASSES, add_eos=False),
         },
-        postprocess_fn=functools.partial(class_label, labels=_each.labels),
+        postprocess_fn=functools.partial(class_label, labels=labelled.labels),
         metric_fns=[metrics.accuracy],
     )
+
+
+for _each in DATASETS:
+    _add_for_encoder(f"synthesizer_{_each.name}_v001", _each, DEFAULT)
     recipes.add_text_to_text(
         f"synthesizer_{_each.name}_text_v001",
         _each.tfds_name,
@@ -165,3 +173,6 @@ for _each in DATASETS:
         [metrics.accuracy],
         SPLITS,
     )
+
+# "Text" of the Long Range Arena, whose tokens are bytes by definition.
+_add_for_encoder("synthesizer_imdb_bytes_v001", IMDB, load(BYTES))

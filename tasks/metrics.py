@@ -65,6 +65,23 @@ def in_similarity_range(values: Sequence[float]) -> np.ndarray:
     return np.clip(np.nan_to_num(np.asarray(values, np.float64), nan=0.0), *SIMILARITY_RANGE)
 
 
+def symbols_accuracy(targets: Sequence[str], predictions: Sequence[str]) -> dict[str, float]:
+    """Per cent of rows that are right in all symbols, and of symbols that are right.
+
+    Symbols are separated by spaces. A symbol counts at its own place only, and a missing one as
+    wrong; symbols beyond the end of the target make a row wrong.
+    """
+    rows = [
+        (target.split(), prediction.split())
+        for target, prediction in zip(targets, predictions, strict=True)
+    ]
+    right = sum(sum(map(str.__eq__, target, prediction)) for target, prediction in rows)
+    return {
+        "exact_match": 100 * sum(target == prediction for target, prediction in rows) / len(rows),
+        "symbol_accuracy": 100 * right / sum(len(target) for target, _ in rows),
+    }
+
+
 REPLACED: Mapping[Metric, Metric] = {
     t5_metrics.bleu: text_metrics.international_bleu,
     t5_metrics.rouge: text_metrics.rouge,

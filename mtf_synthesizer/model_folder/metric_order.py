@@ -26,6 +26,7 @@ HIGHER = (
     "rouge_l",
     "sequence_accuracy",
     "spearman_corrcoef",
+    "symbol_accuracy",
     "token_accuracy",
     "tokenized_bleu",
 )

@@ -15,6 +15,8 @@ import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.upstream import vocabulary
 
+BLANK = 3  # of the synthetic tasks: the first id behind padding, EOS and unknown
+
 
 @gin.configurable(module="mtf_synthesizer")
 def sublayer_mark_padding(x: mtf.Tensor, layer_stack: Any, context: Any) -> mtf.Tensor:
@@ -56,6 +58,29 @@ def predict_class(
     length = inputs.shape.dims[-1]
     first = mtf.cast(mtf.equal(mtf.range(inputs.mesh, length, tf.int32), 0), tf.int32)
     return _likeliest(model, inputs, variable_dtype) * first + vocabulary.EOS * (1 - first)
+
+
+@gin.configurable(module="mtf_synthesizer")
+def predict_blanks(
+    model: Any,
+    features: dict[str, mtf.Tensor],
+    variable_dtype: mtf.VariableDType,
+    blank: int = BLANK,
+) -> mtf.Tensor:
+    """Predict the likeliest token at each blank; elsewhere the output is 0.
+
+    Args:
+      model, features, variable_dtype: as Mesh gives them.
+      blank: the id that stands in the inputs where a token is to be predicted. A value bound in gin
+        must be bound for evaluation again: a training run records only what it uses.
+
+    Returns:
+      An int32 tensor [batch, length].
+    """
+    inputs = features["inputs"]
+    is_blank = mtf.cast(mtf.equal(inputs, blank), tf.int32)
+    # Padding and EOS are never right, and would move the answers behind them.
+    return mtf.maximum(_likeliest(model, inputs, variable_dtype), vocabulary.EOS + 1) * is_blank
 
 
 def _likeliest(model: Any, inputs: mtf.Tensor, variable_dtype: mtf.VariableDType) -> mtf.Tensor:

@@ -14,6 +14,7 @@ from mtf_synthesizer.data.spec import Dataset, Split
 from mtf_synthesizer.runtime import loading
 from mtf_synthesizer.tasks import metrics, t5_mixtures, text_metrics
 from mtf_synthesizer.tasks.metrics import Metric
+from mtf_synthesizer.tasks.synthetic import PROBLEMS, Problem
 
 loading.load_tensorflow(verbose=False)
 
@@ -94,6 +95,13 @@ GROUPS = (
         "text.",
     ),
     Group(
+        "Long Range Arena: Text",
+        ("synthesizer_imdb_bytes_v001",),
+        "1000 in the Long Range Arena",
+        "Encoder only, as the tasks of Table 7; the inputs are bytes whatever `--vocabulary` says. "
+        "Long Range Arena's ListOps is below.",
+    ),
+    Group(
         "Small, for laptops",
         (
             "synthesizer_multi30k_ende_v001",
@@ -121,6 +129,17 @@ a row ready from official files, `mtf_synthesizer data list` shows which files i
 with `--tfds_data_dir OUT` all tasks read them without a network. Numbers of examples are the
 published ones; some data sets have releases of different sizes. Lengths are the paper's, in tokens
 of inputs / targets. Tasks without decoding are measured by the loss of their true targets.
+"""
+
+SYNTHETIC = """\
+## Synthetic tasks
+
+They need no data: [synthetic_tasks.md](synthetic_tasks.md). Tasks of the first column are for an
+encoder only, trained without packing; those of the second ask the same as text to text. The metrics
+are exact match and accuracy of symbols.
+
+| task | as text | examples |
+|---|---|---|
 """
 
 MIXTURES = """\
@@ -178,7 +197,15 @@ def document() -> str:
         rows = [_row(task, *known[_source(task)], group.lengths) for task in group.tasks]
         remark = [group.remark, ""] if group.remark else []
         parts.append("\n".join([f"## {group.heading}", "", *remark, *_HEAD, *rows, ""]))
-    return "\n".join([*parts, MIXTURES])
+    return "\n".join(
+        [*parts, SYNTHETIC + "".join(map(_synthetic_row, PROBLEMS.values())), MIXTURES]
+    )
+
+
+def _synthetic_row(problem: Problem) -> str:
+    names = (f"`synthesizer_{problem.name}{form}_v001`" for form in ("", "_text"))
+    splits = "; ".join(f"{split} {size:,}" for split, size in problem.sizes.items())
+    return f"| {' | '.join((*names, splits))} |\n"
 
 
 _HEAD = (

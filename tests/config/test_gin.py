@@ -28,8 +28,10 @@ FILES = sorted(path.relative_to(GIN).as_posix() for path in GIN.rglob("*.gin"))
 BEFORE = {
     "baseline_encoder.gin": ["sizes/tiny.gin", "baselines/linformer.gin"],
     "baseline_layers.gin": ["sizes/tiny.gin", "baselines/lightconv.gin"],
+    "blanks.gin": ["sizes/tiny.gin", "synthesizers/v.gin"],
     "clip_gradients.gin": ["runs/pretrain.gin"],
     "encoder_only.gin": ["sizes/tiny.gin"],
+    "long_range_arena.gin": ["synthesizers/v.gin", "runs/pretrain.gin"],
     "short_run.gin": ["runs/pretrain.gin"],
     "table4_layers.gin": ["synthesizers/r.gin"],
 }

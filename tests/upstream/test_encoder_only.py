@@ -93,6 +93,14 @@ def test_predictions_are_the_likeliest_tokens():
     assert (classes[:, 1:] == 1).all()
 
 
+def test_blanks_alone_are_predicted():
+    likeliest = logits_of(PADDED, "rdv").argmax(-1)
+    is_blank = PADDED == encoder_only.BLANK
+    assert 0 < is_blank.sum() < is_blank.size
+    expected = np.maximum(likeliest, 2) * is_blank
+    np.testing.assert_array_equal(predictions(encoder_only.predict_blanks), expected)
+
+
 def texts(split, shuffle_files=False, seed=None):
     """The second word decides; texts of several lengths, so that rows are padded."""
     rows = [(f"{'x' * n} {colour}", colour) for n in (1, 2, 5) for colour in IDS]
