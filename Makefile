@@ -16,7 +16,7 @@ COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.11 --
   --no-emit-package tensorflow-datasets --no-annotate --custom-compile-command "make lock"
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format types unit lock check-stacks check-cache clean
+.PHONY: help install demo test lint format types unit lock check-stacks check-cache check-synthetic clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -52,6 +52,9 @@ check-stacks: install  ## the same scores on TensorFlow 2.15; T5's own script on
 
 check-cache: install  ## offline caches made with Apache Beam hold what is read without, and train
 	$(BIN)/python tests/checks/cache.py
+
+check-synthetic: install  ## scores on synthetic tasks without attention, and models that learn one
+	$(BIN)/python checks/synthetic.py
 
 clean:  ## remove the environments and what tools left; keeps runs/
 	rm -rf $(VENV) .stacks build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

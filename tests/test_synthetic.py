@@ -1,6 +1,9 @@
 """Synthetic tasks: splits, determinism, features, controls and the metric."""
 
 import hashlib
+import pathlib
+import re
+import shlex
 
 import mtf_synthesizer.compat
 
@@ -11,7 +14,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import mtf_synthesizer.tasks
-from mtf_synthesizer import bindings, encoder_only, names
+from mtf_synthesizer import arguments, bindings, encoder_only, names
 from mtf_synthesizer.tasks import metrics, synthetic, synthetic_controls, synthetic_symbols
 from mtf_synthesizer.tasks.synthetic import PROBLEMS
 
@@ -19,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 TASKS = {f"synthesizer_{name}_v001": problem for name, problem in PROBLEMS.items()}
 SHORT = sorted(set(PROBLEMS) - {"listops"})
+DOCS = "docs/synthetic_tasks.md"
 # A change here needs a new version in the tasks' names.
 DIGEST = "811de8422a1ce979"
 
@@ -150,6 +154,19 @@ def test_the_metric():
         "symbol_accuracy": pytest.approx(100 * 5 / 6),
     }
     assert metrics.symbols_accuracy(["a b"], [""])["symbol_accuracy"] == 0
+
+
+def test_the_documented_commands_are_known():
+    guide = (pathlib.Path(__file__).resolve().parent.parent / DOCS).read_text("utf-8")
+    commands = re.findall(r"^    mtf_synthesizer (.+)$", guide, re.MULTILINE)
+    assert len(commands) > 5
+    for command in commands:
+        parsed = vars(arguments.parser().parse_args(shlex.split(command)))
+        if experiment := parsed.get("experiment"):
+            names.gin_file("experiments", experiment)
+    explained = re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE)
+    ours = {name for name in names.known("experiments") if name.startswith("synthetic_")}
+    assert {*ours, "lra_listops"} == set(explained)
 
 
 def controls(name):
