@@ -79,11 +79,11 @@ def _most_frequent(training: Sequence[Question], sight: Sight) -> Callable[[Ques
             seen[sight(question, blank)][answer] += 1
             of_all[answer] += 1
 
-    def answer(question: Question) -> Answers:
+    def answers_to(question: Question) -> Answers:
         counters = (seen.get(sight(question, blank), of_all) for blank in blanks(question))
         return tuple(counter.most_common(1)[0][0] for counter in counters)
 
-    return answer
+    return answers_to
 
 
 def _best_place(training: Sequence[Question]) -> Callable[[Question], Answers]:
