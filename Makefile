@@ -54,7 +54,7 @@ check-cache: install  ## offline caches made with Apache Beam hold what is read 
 	$(BIN)/python tests/checks/cache.py
 
 check-synthetic: install  ## scores on synthetic tasks without attention, and models that learn one
-	$(BIN)/python checks/synthetic.py
+	$(BIN)/python tests/checks/synthetic.py
 
 clean:  ## remove the environments and what tools left; keeps runs/
 	rm -rf $(VENV) .stacks build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 """Synthetic tasks: scores that need no learned attention, and what small models learn.
 
-    python checks/synthetic.py controls   the table of docs/synthetic_tasks.md, in 2 minutes
-    python checks/synthetic.py learning   models are trained and must pass, in 2 minutes
+    python tests/checks/synthetic.py controls   the table of docs/synthetic_tasks.md, in 2 minutes
+    python tests/checks/synthetic.py learning   models are trained and must pass, in 2 minutes
 
 `make check-synthetic` does both.
 """
@@ -13,7 +13,7 @@ import sys
 
 import stacks
 
-from mtf_synthesizer import quiet
+from mtf_synthesizer.runtime import loading
 
 STEPS = 200
 NO_ATTENTION = (
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
 
 def print_controls() -> bool:
     """The controls of every task as rows of a table: accuracy of symbols."""
-    quiet.load_tensorflow(verbose=False)
+    loading.load_tensorflow(verbose=False)
     from mtf_synthesizer.tasks import synthetic, synthetic_controls
 
     names = ("own_position", "fixed_place", "neighbour", "counts")

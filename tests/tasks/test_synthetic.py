@@ -5,7 +5,7 @@ import pathlib
 import re
 import shlex
 
-import mtf_synthesizer.compat
+import mtf_synthesizer.runtime.compat
 
 import numpy as np
 import pytest
@@ -14,9 +14,11 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import mtf_synthesizer.tasks
-from mtf_synthesizer import arguments, bindings, encoder_only, names
+from mtf_synthesizer.cli.commands import parser
+from mtf_synthesizer.config import gin_files, statements
 from mtf_synthesizer.tasks import metrics, synthetic, synthetic_controls, synthetic_symbols
 from mtf_synthesizer.tasks.synthetic import PROBLEMS
+from mtf_synthesizer.upstream import encoder_only
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -97,17 +99,17 @@ def test_the_longest_listops():
     assert PROBLEMS["listops"].sizes == {"train": 96_000, "validation": 2_000, "test": 2_000}
 
 
-@pytest.mark.parametrize("name", names.known("experiments"))
+@pytest.mark.parametrize("name", gin_files.known("experiments"))
 def test_rows_fit_their_experiment(name):
     """Not one symbol is cut off, and short tasks don't pay for padding."""
-    files = [names.gin_file("experiments", name)]
-    problem = TASKS.get(bindings.macro("MIXTURE_NAME", files, []))
+    files = [gin_files.gin_file("experiments", name)]
+    problem = TASKS.get(statements.macro("MIXTURE_NAME", files, []))
     if problem is None:
         return
     number = 10 if problem.name.startswith("listops") else 200
     longest = max(len(problem.question("train", place).symbols) for place in range(number))
     for macro in ("inputs_length", "targets_length", "max_length"):
-        length = bindings.macro(macro, files, [])
+        length = statements.macro(macro, files, [])
         assert longest <= length
         if number == 200:
             assert longest == length
@@ -115,8 +117,8 @@ def test_rows_fit_their_experiment(name):
 
 def test_every_problem_has_an_experiment():
     tasks = {
-        bindings.macro("MIXTURE_NAME", [names.gin_file("experiments", name)], [])
-        for name in names.known("experiments")
+        statements.macro("MIXTURE_NAME", [gin_files.gin_file("experiments", name)], [])
+        for name in gin_files.known("experiments")
     }
     assert set(TASKS) <= tasks
 
@@ -157,15 +159,15 @@ def test_the_metric():
 
 
 def test_the_documented_commands_are_known():
-    guide = (pathlib.Path(__file__).resolve().parent.parent / DOCS).read_text("utf-8")
+    guide = (pathlib.Path(__file__).resolve().parent.parent.parent / DOCS).read_text("utf-8")
     commands = re.findall(r"^    mtf_synthesizer (.+)$", guide, re.MULTILINE)
     assert len(commands) > 5
     for command in commands:
-        parsed = vars(arguments.parser().parse_args(shlex.split(command)))
+        parsed = vars(parser().parse_args(shlex.split(command)))
         if experiment := parsed.get("experiment"):
-            names.gin_file("experiments", experiment)
+            gin_files.gin_file("experiments", experiment)
     explained = re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE)
-    ours = {name for name in names.known("experiments") if name.startswith("synthetic_")}
+    ours = {name for name in gin_files.known("experiments") if name.startswith("synthetic_")}
     assert {*ours, "lra_listops"} == set(explained)
 
 
