@@ -13,13 +13,14 @@ import mtf_synthesizer.runtime.compat
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 
-from mtf_synthesizer.attention import masks
+from mtf_synthesizer.attention import faint_rows, masks
+from mtf_synthesizer.attention.faint_rows import where_faint
 from mtf_synthesizer.attention.interface import View
 from mtf_synthesizer.mesh.attended import attended
-from mtf_synthesizer.mesh.late_sums import cast, exp
+from mtf_synthesizer.mesh.late_sums import cast, product
 
-# A row whose visible keys have less than this in all fades out instead of dividing by nothing.
-# exp(-80) = 1.8e-35 is above it; its inverse times a gradient of up to 300 is still finite.
+# What a row of padding is divided by where nothing of its real keys is left: its inverse times a
+# gradient of up to 300 is still finite.
 _LEAST_SUM = 1e-36
 
 # The weights, made when asked for: recordings want them, training does not.
@@ -51,7 +52,7 @@ def general_path(
     if extra_logit is None:
         weights, outputs = attended(logits, values, _output_shape(view))
         return (lambda: weights), outputs
-    weights = mtf.softmax(logits, view.memory_length, extra_logit=extra_logit)
+    weights = _softmax(logits, view.memory_length, extra_logit)
     return (lambda: weights), mtf.einsum(
         [mtf.cast(weights, values.dtype), values], _output_shape(view)
     )
@@ -65,8 +66,10 @@ def global_path(
     With E = exp(S - max_j S) and present keys u_j in {0, 1} this is
     Y_i = sum_j E_ij u_j v_j / sum_j E_ij u_j: two matrix products per head, [length, memory_length]
     by [memory_length, batch * d_kv] and by [memory_length, batch], instead of a softmax per
-    example. It equals `general_path` to 1e-5 while max_j S lies at most 80 above the best visible
-    logit; beyond, the attention of that row fades to 0. Rows without any key return 0.
+    example. In every row of a token it equals `general_path` up to rounding, values and gradients.
+    Where padded keys leave a token less than `faint_rows.FAINT` of E for its real keys, that step
+    computes a softmax for each example, one after another. Rows of padding are finite. Rows
+    without any key return 0.
 
     Args:
       logits: float32 [heads, length, memory_length] in some order, causal masks included.
@@ -77,29 +80,93 @@ def global_path(
     Returns:
       The weights without regard to padding, and the outputs [batch, length, heads, d_kv].
     """
+    shape = _output_shape(view)
 
     def weights() -> mtf.Tensor:
-        return mtf.softmax(logits, view.memory_length)
+        return _softmax(logits, view.memory_length)
 
-    shape = _output_shape(view)
-    memory = view.memory_length
     if present is None:
         return weights, mtf.einsum([mtf.cast(weights(), values.dtype), values], shape)
-    scores = exp(logits - mtf.stop_gradient(mtf.reduce_max(logits, reduced_dim=memory)))
     # All examples side by side as the columns of one matrix per head: written out, because an
     # einsum would transpose again in each of the two products of the backward pass.
-    batch = view.context.batch_dims
-    queries = [d for d in shape.dims if d not in batch and d not in view.heads and d != view.kv]
-    columns = mtf.Shape([*view.heads, *queries, *batch])
+    batch, length, memory = view.context.batch_dims, view.length, view.memory_length
     own_heads = [d for d in view.heads if d in values.shape.dims]
-    kept = mtf.transpose(values, mtf.Shape([*own_heads, memory, *batch, view.kv]))
+    kept = _in_order(values, [*own_heads, memory, *batch, view.kv])
     kept = _Kept(kept, present).outputs[0]
-    total = _Mix([cast(scores, values.dtype), kept], columns + view.kv).outputs[0]
-    norm = mtf.einsum([scores, mtf.cast(present, tf.float32)], columns)
-    some = mtf.cast(mtf.reduce_any(present, reduced_dim=memory), tf.float32)
-    norm = mtf.maximum(norm, _LEAST_SUM) + (1.0 - some)
-    outputs = _Quotient(mtf.cast(total, tf.float32), norm).outputs[0]
+    tokens = mtf.replace_dimensions(present, memory, length)
+    present = _in_order(mtf.cast(present, tf.float32), [*batch, memory])
+    # Softmaxes of examples sum over these two: under names that no layout splits.
+    keys, width = mtf.Dimension("key", memory.size), mtf.Dimension("value", view.kv.size)
+    outputs = _mixed(
+        mtf.replace_dimensions(_in_order(logits, [*view.heads, length, memory]), memory, keys),
+        mtf.reshape(kept, mtf.Shape([*own_heads, keys, *batch, width])),
+        mtf.replace_dimensions(present, memory, keys),
+        tokens,
+        mtf.Shape([*view.heads, length, *batch]),
+    )
+    outputs = mtf.replace_dimensions(outputs, width, view.kv)
     return weights, mtf.transpose(mtf.cast(outputs, values.dtype), shape)
+
+
+def _mixed(
+    logits: mtf.Tensor,
+    kept: mtf.Tensor,
+    present: mtf.Tensor,
+    tokens: mtf.Tensor,
+    columns: mtf.Shape,
+) -> mtf.Tensor:
+    """Y, float32 [*columns, value].
+
+    Args:
+      logits: [heads, length, key].
+      kept: [memory_heads, key, batch, value], 0 at padding.
+      present: float32 [batch, key], 0 for padding and 1 elsewhere.
+      tokens: bool [batch, length].
+      columns: [heads, length, batch].
+    """
+    keys, width = logits.shape.dims[-1], kept.shape.dims[-1]
+    scores = mtf.exp(logits - mtf.reduce_max(logits, reduced_dim=keys))
+    total = mtf.einsum([mtf.cast(scores, kept.dtype), kept], columns + width)
+    norm = mtf.einsum([scores, present], columns)
+    faint = mtf.logical_and(mtf.less(norm, faint_rows.FAINT), tokens, output_shape=columns)
+    some = mtf.reduce_max(present, reduced_dim=keys)
+    norm = mtf.maximum(norm, _LEAST_SUM) + (1.0 - some)
+    outputs = mtf.cast(total, tf.float32) / norm
+    exact = where_faint(outputs, faint, [logits, kept, present], faint_rows.outputs)
+    return _Mixed(logits, kept, present, scores, norm, faint, exact).outputs[0]
+
+
+class _Mixed(mtf.Operation):
+    """The outputs Y, with their gradients to the logits S and to the values.
+
+    Neither forms norm squared: the square of a norm of 1e-20 is 0 in float32, and a gradient
+    through a reciprocal infinite.
+    """
+
+    def __init__(self, *inputs: mtf.Tensor):
+        super().__init__(list(inputs), name="mixed")
+        outputs = inputs[-1]
+        self._outputs = [mtf.Tensor(self, outputs.shape, outputs.dtype)]
+
+    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor | None]:
+        (grad,) = grad_ys
+        logits, kept, present, scores, norm, faint, outputs = self.inputs
+        scaled = grad / norm
+        to_norm = -mtf.einsum([scaled, outputs], norm.shape)
+        scaled = mtf.cast(scaled, kept.dtype)
+        to_scores = cast(mtf.einsum([scaled, kept], scores.shape), tf.float32)
+        to_scores += mtf.einsum([to_norm, present], scores.shape)
+        to_kept = mtf.einsum([mtf.cast(scores, kept.dtype), scaled], kept.shape)
+        to_logits = product(to_scores, scores, scores.shape)
+        operands = [logits, kept, present, grad]
+        return [
+            where_faint(to_logits, faint, operands, faint_rows.to_logits),
+            where_faint(to_kept, faint, operands, faint_rows.to_values),
+            *[None] * 5,
+        ]
+
+    def lower(self, lowering: mtf.Lowering) -> None:
+        lowering.set_tensor_lowering(self.outputs[0], lowering.tensors[self.inputs[-1]])
 
 
 class _Kept(mtf.Operation):
@@ -133,45 +200,19 @@ class _Kept(mtf.Operation):
         lowering.set_tensor_lowering(self.outputs[0], y)
 
 
-class _Quotient(mtf.Operation):
-    """total[..., d_kv] / norm[...], whose gradient never forms norm squared.
-
-    The square of a norm of 1e-20 is 0 in float32, and a gradient through a reciprocal infinite.
-    """
-
-    def __init__(self, total: mtf.Tensor, norm: mtf.Tensor):
-        super().__init__([total, norm], name="quotient")
-        self._outputs = [mtf.Tensor(self, total.shape, total.dtype)]
-
-    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor]:
-        norm = self.inputs[1]
-        scaled = _Quotient(grad_ys[0], norm).outputs[0]
-        return [scaled, -mtf.einsum([scaled, self.outputs[0]], norm.shape)]
-
-    def lower(self, lowering: mtf.Lowering) -> None:
-        total, norm = (lowering.tensors[t] for t in self.inputs)
-
-        def divide(x: tf.Tensor, by: tf.Tensor) -> tf.Tensor:
-            return x / tf.expand_dims(by, -1)
-
-        y = lowering.mesh_impl(self).slicewise(divide, total, norm)
-        lowering.set_tensor_lowering(self.outputs[0], y)
+def _softmax(
+    logits: mtf.Tensor, memory: mtf.Dimension, extra_logit: float | None = None
+) -> mtf.Tensor:
+    """Mesh's softmax, which rounds its result by what all logits have in common: without that."""
+    highest = mtf.stop_gradient(mtf.reduce_max(logits, reduced_dim=memory))
+    if extra_logit is None:
+        return mtf.softmax(logits - highest, memory)
+    highest = mtf.maximum(highest, extra_logit)
+    return mtf.softmax(logits - highest, memory, extra_logit=extra_logit - highest)
 
 
-class _Mix(mtf.ops.EinsumOperation):
-    """An einsum whose gradient to its second operand needs no transposition.
-
-    TensorFlow's einsum leaves the free dimensions in the order of its operands; Mesh's gradient
-    has them the wrong way round here and pays with a pass over the result.
-    """
-
-    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor]:
-        scores, kept = self.inputs
-        (grad,) = grad_ys
-        return [
-            mtf.einsum([grad, kept], scores.shape),
-            mtf.einsum([scores, grad], kept.shape),
-        ]
+def _in_order(x: mtf.Tensor, dims: list[mtf.Dimension]) -> mtf.Tensor:
+    return x if x.shape.dims == dims else mtf.transpose(x, mtf.Shape(dims))
 
 
 def _output_shape(view: View) -> mtf.Shape:

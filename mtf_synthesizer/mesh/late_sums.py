@@ -3,7 +3,7 @@
 Where the batch is split, the gradient of a table is the sum of what each device adds to it. Mesh
 delays such a sum while terms are only added, so that they are added up on the device first, over
 the layers that share a tensor and over the parts of a batch that follow one another. The gradients
-of its `cast`, `exp` and products do not wait, although none needs the sum; those of these do.
+of its `cast` and products do not wait, although none needs the sum; those of these do.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ def cast(x: mtf.Tensor, dtype: tf.DType) -> mtf.Tensor:
     return x if x.dtype == dtype else _Cast(x, dtype).outputs[0]
 
 
-def exp(x: mtf.Tensor) -> mtf.Tensor:
-    """`mtf.exp`."""
-    return _Exp(x).outputs[0]
-
-
 def times(x: mtf.Tensor, factor: mtf.Tensor) -> mtf.Tensor:
     """`x * factor`."""
     if set(factor.shape.dims) - set(x.shape.dims):
         return x * factor
     return _Times([x, factor], x.shape).outputs[0]
+
+
+def product(x: mtf.Tensor, factor: mtf.Tensor, shape: mtf.Shape) -> mtf.Tensor:
+    """`mtf.einsum([x, factor], shape)` for gradients: x may wait for its sum, the factor is whole.
+
+    It has no gradient of its own.
+    """
+    return _Product([x, factor], shape).outputs[0]
 
 
 class _Cast(mtf.Operation):
@@ -47,27 +50,10 @@ class _Cast(mtf.Operation):
         lowering.set_tensor_lowering(output, y)
 
 
-class _Exp(mtf.Operation):
-    def __init__(self, x: mtf.Tensor):
-        super().__init__([x], name="exp")
-        self._outputs = [mtf.Tensor(self, x.shape, x.dtype)]
-
-    def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor]:
-        return [_product(grad_ys[0], self.outputs[0], self.outputs[0].shape)]
-
-    def lower(self, lowering: mtf.Lowering) -> None:
-        y = lowering.mesh_impl(self).slicewise(tf.exp, lowering.tensors[self.inputs[0]])
-        lowering.set_tensor_lowering(self.outputs[0], y)
-
-
 class _Times(mtf.EinsumOperation):
     def gradient(self, grad_ys: list[mtf.Tensor]) -> list[mtf.Tensor]:
         x, factor = self.inputs
-        return [_product(grad_ys[0], factor, x.shape), _product(grad_ys[0], x, factor.shape)]
-
-
-def _product(x: mtf.Tensor, factor: mtf.Tensor, shape: mtf.Shape) -> mtf.Tensor:
-    return _Product([x, factor], shape).outputs[0]
+        return [product(grad_ys[0], factor, x.shape), product(grad_ys[0], x, factor.shape)]
 
 
 class _Product(mtf.EinsumOperation):

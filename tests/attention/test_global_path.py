@@ -155,36 +155,102 @@ def test_rows_of_padding_give_zero(causal):
     assert all(np.all(v == 0) for k, v in result.items() if k.startswith("grad/"))
 
 
-@pytest.mark.parametrize("gap", [60.0, 79.0])
-def test_exact_where_padding_has_the_largest_logit(gap):
+# Logits of the keys of rows of 11: one with 7 tokens and then padding, one without padding.
+PREFERRED_PADDING = {
+    "below": [0.0] * 7 + [44.0] * 4,
+    "above": [0.0] * 7 + [47.0] * 4,
+    "84": [0.0] * 7 + [84.0] * 4,
+    "88": [0.0] * 7 + [88.0] * 4,
+    "500": [0.0] * 7 + [500.0] * 4,
+    "small ones": [0.0] + [-8.0] * 6 + [80.0] * 4,
+    "first of all": [300.0, -300.0, 299.0, 0.0, 298.0, 1.0, 2.0] + [900.0] * 4,
+}
+
+
+def mixed_by_loops(table, x, value, output, lengths):
+    """softmax(R) X W_V W_O in float64, each row over its own keys; [batch, length, d_model]."""
+    y = np.zeros(x.shape)
+    for b, length in enumerate(lengths):
+        for h in range(HEADS):
+            for i in range(length):
+                own = np.exp(table[h, i, :length] - table[h, i, :length].max())
+                y[b, i] += own / own.sum() @ x[b, :length] @ value[h] @ output[h]
+    return y
+
+
+@pytest.mark.parametrize("mesh", [{}, {"mesh_shape": "all:2", "layout": "batch:all"}])
+@pytest.mark.parametrize("name", PREFERRED_PADDING)
+def test_padding_with_the_largest_logits(name, mesh):
+    """As good as float32, values and gradients, however far padding lies above."""
+    lengths, real = [7, 11], np.arange(11) < np.array([[7], [11]])
+    draw = np.random.RandomState(3)
+    table = draw.normal(size=(HEADS, 12, 12), scale=0.01)
+    table[:, :, :11] += PREFERRED_PADDING[name]
+    table = table.astype(np.float32).astype(np.float64)
+    x, cotangent = draw.normal(size=(2, 2, 11, D_MODEL)) * real[..., None]
+    value, output = draw.normal(size=(2, D_MODEL, HEADS * D_KV))
+    result = call_layer(
+        layer(VARIANTS["r"]()),
+        x,
+        sequence_id=lambda m: unpacked_ids(m, real.astype(np.int32)),
+        weights={"random/table": table, "v": value, "o": output.T},
+        cotangent=cotangent,
+        **mesh,
+    )
+    by_head = [np.moveaxis(w.reshape(D_MODEL, HEADS, D_KV), 1, 0) for w in (value, output)]
+
+    def by_loops(table, x):
+        return mixed_by_loops(table, x, by_head[0], by_head[1].transpose(0, 2, 1), lengths)
+
+    np.testing.assert_allclose(result["y"] * real[..., None], by_loops(table, x), rtol=0, atol=5e-5)
+    for entry in [(0, 0, 0), (1, 6, 1), (2, 3, 6), (0, 2, 8)]:
+        step = np.zeros_like(table)
+        step[entry] = 1e-4
+        change = by_loops(table + step, x) - by_loops(table - step, x)
+        wanted = (change * cotangent).sum() / 2e-4
+        np.testing.assert_allclose(result["grad/random/table"][entry], wanted, rtol=2e-4, atol=2e-4)
+    # Linear in x: the gradient to x, times x, is the objective.
+    wanted = (by_loops(table, x) * cotangent).sum()
+    np.testing.assert_allclose((result["grad/x"] * x).sum(), wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"num_memory_heads": 1}, {"relative_attention_type": "bias"}])
+@pytest.mark.parametrize("causal", [False, True], ids=["encoder", "decoder"])
+def test_padding_far_above_is_as_on_the_general_path(causal, options):
+    """With heads that share values, and with T5's biases."""
     table = np.random.RandomState(3).normal(size=(HEADS, 12, 12)).astype(np.float32)
-    table[:, :, 5:] += gap  # positions that are padding in the first row
+    table[:, :, 5:] += 120
     runs = [
         call_layer(
-            layer(VARIANTS["r"]()),
+            layer(VARIANTS["r"](), **options),
             X,
+            causal,
             sequence_id=ids,
             weights={"random/table": table},
             cotangent=COTANGENT * REAL,
         )
         for ids in (lambda mesh: unpacked_ids(mesh, TOKENS), imported_ids)
     ]
-    np.testing.assert_allclose(*(r["y"] * REAL for r in runs), rtol=2e-4, atol=1e-5)
-    key = "grad/random/table"
-    np.testing.assert_allclose(runs[0][key], runs[1][key], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(*(r["y"] * REAL for r in runs), rtol=1e-4, atol=1e-5)
+    for key in (k for k in runs[0] if k.startswith("grad/") and k != "grad/x"):
+        np.testing.assert_allclose(*(r[key] for r in runs), rtol=1e-4, atol=2e-5, err_msg=key)
 
 
-def test_finite_far_beyond_the_bound():
-    table = np.zeros((HEADS, 12, 12), np.float32)
-    table[:, :, 5:] = 500.0
-    result = call_layer(
-        layer(VARIANTS["r"]()),
-        X,
-        sequence_id=lambda mesh: unpacked_ids(mesh, TOKENS),
-        weights={"random/table": table},
-        cotangent=COTANGENT,
+@pytest.mark.parametrize("extra_logit", [None, 1e4])
+def test_what_all_logits_have_in_common(extra_logit):
+    """Rows without ids: 1e4 on top of all logits, which are multiples of 1/64, changes nothing."""
+    table = np.round(np.random.RandomState(3).normal(size=(HEADS, 12, 12)) * 64) / 64
+    plain, raised = (
+        call_layer(
+            layer(VARIANTS["r"](), extra_logit=extra_logit and extra_logit - 1e4 + offset),
+            X,
+            weights={"random/table": table + offset},
+            cotangent=COTANGENT,
+        )
+        for offset in (0.0, 1e4)
     )
-    assert all(np.all(np.isfinite(v)) for v in result.values())
+    for key in ("y", "grad/random/table", "grad/x"):
+        np.testing.assert_allclose(plain[key], raised[key], rtol=1e-6, atol=1e-6, err_msg=key)
 
 
 def test_what_counts_as_a_padding_mask():

@@ -48,19 +48,22 @@ def test_a_table_is_added_up_once(name, causal):
 
 @pytest.mark.parametrize("layout", ["batch:all", "place:all", ""])
 def test_values_and_gradients(layout):
-    """exp of a table that is read by every row, with the batch split or the table."""
+    """A table that is read by every row, times a factor, with the batch split or the table."""
     draw = np.random.RandomState(0)
-    table, weight = draw.normal(size=[4]), draw.normal(size=[2, 4])
+    table, factor, weight = draw.normal(size=[4]), draw.normal(size=[4]), draw.normal(size=[2, 4])
 
     def build(mesh):
         place = mtf.Dimension("place", 4)
         variable = mtf.get_variable(mesh, "table", mtf.Shape([place]), dtype=tf.float32)
         rows = constant(mesh, weight.astype("f"), ["batch", "place"])
-        waiting = mtf.einsum([late_sums.exp(variable), rows], rows.shape)
+        scaled = late_sums.times(variable, constant(mesh, factor.astype("f"), ["place"]))
+        waiting = mtf.einsum([scaled, rows], rows.shape)
         twice = mtf.cast(late_sums.cast(variable, tf.float64), tf.float32)
         return {"y": mtf.reduce_sum(waiting) + mtf.reduce_sum(twice * twice)}
 
     result = run(build, {"table": table}, "all:2" if layout else "", layout, gradients_of="y")
-    np.testing.assert_allclose(result["y"], (np.exp(table) * weight).sum() + (table**2).sum(), 1e-5)
-    wanted = np.exp(table) * weight.sum(0) + 2 * table
+    np.testing.assert_allclose(
+        result["y"], (table * factor * weight).sum() + (table**2).sum(), 1e-5
+    )
+    wanted = factor * weight.sum(0) + 2 * table
     np.testing.assert_allclose(result["grad/table"], wanted, rtol=1e-5)
