@@ -113,7 +113,7 @@ def evaluate(
                 if decode and _is_decoded(each) and (labelled or predictions is not None):
                     outputs = predict.decoded(model_dir, each, trained, size, checkpoint)
                     row |= {"decoding": _decoding_settings(trained.model_type)}
-                    row |= vars(decoding.metrics(each, outputs))
+                    row |= vars(decoding.metrics(each, outputs, split))
                     records += decoding.records(each, outputs, split, checkpoint)
                 rows.append(row)
         header = _header(model_dir, task, split, sets[0]) | {"left_out": left_out}

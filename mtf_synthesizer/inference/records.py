@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.inference import scoring
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.tasks import official_scores
 from mtf_synthesizer.tasks.metrics import of
 from mtf_synthesizer.upstream.examples import ExampleSet
 
@@ -22,11 +23,17 @@ _IDENTITY = re.compile(r"^(idx|id|index|guid)([/_].*)?$")
 _NO_TARGET = (b"<unk>", b"")  # the first is what T5's preprocessors make of the label -1
 
 
-def metrics(examples: ExampleSet, outputs: list[str]) -> scoring.Scores:
-    """The task's metrics of the decoded text against the true targets."""
-    return scoring.of_predictions(
-        of(examples.task), _targets(examples), _postprocessed(examples, outputs)
-    )
+def metrics(examples: ExampleSet, outputs: list[str], split: str) -> scoring.Scores:
+    """The task's metrics of the decoded text against the true targets.
+
+    For T5's STS-B also the correlations with the official scores, which its targets round.
+    """
+    predictions = _postprocessed(examples, outputs)
+    scores = scoring.of_predictions(of(examples.task), _targets(examples), predictions)
+    if scores.metrics and examples.task.name == official_scores.TASK:
+        official = official_scores.read(examples.task, split, examples.rows)
+        scores.metrics |= official_scores.correlations(official, predictions)
+    return scores
 
 
 def records(

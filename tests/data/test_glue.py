@@ -2,7 +2,11 @@
 
 import gzip
 
+import numpy as np
 import pytest
+import seqio
+import t5.data.mixtures  # noqa: F401  (registers its tasks)
+import task_rows
 from glue_files import (
     assert_fault_is_named,
     dataset,
@@ -16,6 +20,8 @@ from tensorflow_datasets.text.glue import Glue
 
 from mtf_synthesizer.data import glue, prepare
 from mtf_synthesizer.data.records import Record
+from mtf_synthesizer.inference import records as decoding
+from mtf_synthesizer.upstream.examples import ExampleSet
 
 MNLI_DEV = (
     "index\tpromptID\tpairID\tgenre\tsentence1_binary_parse\tsentence2_binary_parse\t"
@@ -127,6 +133,29 @@ def test_odd_lines_of_stsb_are_refused(tmp_path, old, new, said):
     assert old in STSB_DEV
     text = STSB_DEV.replace(old, new)
     assert_fault_is_named("glue", tmp_path, "STS-B/dev.tsv", text, [said])
+
+
+def test_correlations_with_official_scores(tmp_path):
+    """T5's targets round 1.75 to 1.8; the scores are those of the data, joined by idx."""
+    written(tmp_path / "STS-B" / "dev.tsv", STSB_DEV)
+    folder = task_rows.prepare(dataset("glue", "stsb"), tmp_path)
+    task = seqio.TaskRegistry.get("glue_stsb_v002")
+    targets = {2: b"0.0", 0: b"5.0", 1: b"1.8"}
+    examples = ExampleSet(
+        task, [{"idx": i, "targets_pretokenized": text} for i, text in targets.items()], {}
+    )
+    source = task.source.tfds_dataset
+    source.override_data_dir(str(folder))
+    try:
+        found = decoding.metrics(examples, ["1.0", "4.0", "nonsense"], "validation").metrics
+    finally:
+        source.override_data_dir(None)
+    answers = [1.0, 4.0, 0.0]
+    for name, middle in {"": 1.8, "official_": 1.75}.items():
+        expected = 100 * np.corrcoef([0.0, 5.0, middle], answers)[0, 1]
+        assert found[f"{name}pearson_corrcoef"] == pytest.approx(expected)
+        assert found[f"{name}spearman_corrcoef"] == pytest.approx(50)
+    assert found["official_pearson_corrcoef"] != pytest.approx(found["pearson_corrcoef"])
 
 
 def test_cola_has_a_header_only_in_its_test_file(tmp_path):

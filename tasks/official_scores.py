@@ -1,0 +1,40 @@
+"""STS-B against its official scores: T5's targets are these rounded to a multiple of 0.2."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import seqio
+import tensorflow.compat.v1 as tf
+import tensorflow_datasets as tfds
+
+from mtf_synthesizer.tasks import metrics
+
+TASK = "glue_stsb_v002"
+
+
+def read(task: seqio.Task, split: str, rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    """The score in the data of each example.
+
+    Args:
+      task: T5's STS-B, whose preprocessor rounds.
+      split: of the examples.
+      rows: examples of the split, with their `idx`.
+    """
+    with tf.Graph().as_default():
+        data = tfds.as_numpy(task.source.get_dataset(split, shuffle=False))
+        scores = {int(row["idx"]): float(row["label"]) for row in data}
+    return [scores[int(row["idx"])] for row in rows]
+
+
+def correlations(scores: Sequence[float], predictions: Sequence[float]) -> dict[str, float]:
+    """Both correlations of STS-B, as `official_pearson_corrcoef` and `official_spearman_corrcoef`.
+
+    Args:
+      scores: official ones.
+      predictions: numbers that a model wrote.
+    """
+    both = metrics.similarity_pearson(scores, predictions)
+    both |= metrics.similarity_spearman(scores, predictions)
+    return {f"official_{name}": value for name, value in both.items()}
