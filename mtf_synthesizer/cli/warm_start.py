@@ -19,7 +19,8 @@ from mtf_synthesizer.runtime import loading, precision
 from mtf_synthesizer.training.warm_start.plan import SHARE_OF_V
 
 if TYPE_CHECKING:
-    from mtf_synthesizer.training.warm_start.begin import Begun
+    from mtf_synthesizer.training.warm_start.begin import Begun, Start
+    from mtf_synthesizer.training.warm_start.huggingface import Start as OfTransformers
 
 EXAMPLE = (
     "mtf_synthesizer warm-start --from t5_small/model.ckpt-1000000 --size small \\\n"
@@ -36,7 +37,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         dest="start",
         required=True,
         metavar="CHECKPOINT",
-        help="a checkpoint of T5's or of this package, or a folder, of which the latest is taken",
+        help="a checkpoint of T5's or of this package, or a folder, of which the latest is taken; "
+        "or a folder of transformers with a T5 model: config.json and model.safetensors",
     )
     add("--model_dir", required=True, help="new folder for the model")
     add(
@@ -88,30 +90,46 @@ def run(args: argparse.Namespace) -> None:
     if args.synthesizer is not None:
         errors.check("synthesizer", args.synthesizer, gin_files.known("synthesizers"))
     new_folder.check("--model_dir", args.model_dir)
-    wanted = _wanted(args)
+    start = _read_start(args.start)
+    wanted = _wanted(args, start)
     precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.training.warm_start.begin import begin
 
     begun = begin(
         args.model_dir,
-        checkpoints.start_checkpoint(args.start),
+        start,
         wanted,
         share=args.alpha_v,
-        chooses_vocabulary=args.vocabulary is not None,
+        chooses_vocabulary=_vocabulary(args, start) is not None,
         seed=args.seed,
         verbose=args.verbose,
     )
     print(described(args.model_dir, begun))
 
 
-def _wanted(args: argparse.Namespace) -> request.Configuration:
+def _read_start(path: str) -> Start:
+    from mtf_synthesizer.training.warm_start import huggingface
+
+    if huggingface.is_model(path):
+        return huggingface.Start.of(path)
+    return checkpoints.start_checkpoint(path)
+
+
+def _vocabulary(args: argparse.Namespace, start: Start) -> str | None:
+    """What was asked for, else the tokenizer beside a model of transformers."""
+    of_folder = None if isinstance(start, checkpoints.Checkpoint) else start.vocabulary
+    return args.vocabulary or of_folder
+
+
+def _wanted(args: argparse.Namespace, start: Start) -> request.Configuration:
     """The configuration of the new model.
 
     Raises:
       errors.UserError: something is misspelt, or neither flags nor files say what is wanted.
     """
-    start = checkpoints.start_checkpoint(args.start)
+    if not isinstance(start, checkpoints.Checkpoint):
+        return _of_transformers(args, start)
     folder = paths.of(start.path).parent
     is_described = (folder / checkpoints.OPERATIVE_CONFIG).is_file()
     task = args.task or (_task_of(folder) if is_described else None)
@@ -134,6 +152,45 @@ def _wanted(args: argparse.Namespace) -> request.Configuration:
         args.vocabulary,
         args.tfds_data_dir,
     )
+
+
+def _of_transformers(args: argparse.Namespace, start: OfTransformers) -> request.Configuration:
+    """The configuration of a model whose size stands in config.json.
+
+    Raises:
+      UserError: --size is given, or --task is not.
+    """
+    if args.size is not None:
+        raise errors.UserError(
+            f"--size {args.size}: the size of {args.start} stands in its config.json. Leave --size "
+            "out."
+        )
+    if args.task is None:
+        raise errors.UserError(
+            f"--from {args.start}: no task is named there. Give with --task what the model is for."
+        )
+    # Without a synthesizer the layers are T5's own, and a request without one needs a file.
+    files = [] if args.synthesizer else [request.EXACT_FILE]
+    return request.requested(
+        request.Request(
+            task=args.task,
+            synthesizer=args.synthesizer,
+            size="base",
+            run=args.run,
+            gin_files=[*files, *args.gin_file],
+            gin_params=[*start.bindings, *_buckets(args, start), *_params(args)],
+            modules=modules(args),
+            vocabulary=_vocabulary(args, start),
+            tfds_data_dir=args.tfds_data_dir,
+        )
+    )
+
+
+def _buckets(args: argparse.Namespace, start: OfTransformers) -> list[str]:
+    if args.synthesizer is None:
+        return []
+    count = start.architecture.buckets
+    return [f"SyntheticAttention.relative_attention_num_buckets = {count}"]
 
 
 def _request(args: argparse.Namespace, task: str, start: checkpoints.Checkpoint) -> request.Request:

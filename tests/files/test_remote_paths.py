@@ -147,6 +147,8 @@ LOCAL = {
     "mtf_synthesizer/data/token_cache.py": "Beam's and seqio's paths, by TensorFlow's layer alone",
     "mtf_synthesizer/upstream/caches.py": "seqio's paths, by TensorFlow's layer alone",
     "mtf_synthesizer/runtime/failures.py": "the mount point of a full disk",
+    "mtf_synthesizer/training/warm_start/huggingface.py": "safetensors reads this machine's files",
+    "mtf_synthesizer/inference/huggingface/export.py": "a file of this package",
     "mtf_synthesizer/files/new_folder.py": "folders are made on this machine, then copied",
     "mtf_synthesizer/inference/text_lines.py": "a copy of standard input; cuts an ordinary file",
     "mtf_synthesizer/studies/bench/machine.py": "/proc",

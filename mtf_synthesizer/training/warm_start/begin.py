@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import mtf_synthesizer.runtime.compat
 
@@ -21,12 +21,13 @@ from mtf_synthesizer.config.request import Configuration
 from mtf_synthesizer.files import new_folder, paths, saving
 from mtf_synthesizer.model_folder import vocabulary as vocabulary_record
 from mtf_synthesizer.model_folder.checkpoints import OPERATIVE_CONFIG, Checkpoint
-from mtf_synthesizer.training.warm_start import functions, plan
+from mtf_synthesizer.training.warm_start import functions, huggingface, plan
 from mtf_synthesizer.upstream import graph, tasks
 from mtf_synthesizer.upstream.graph import bound
 from mtf_synthesizer.upstream.session import configured
 
 RECORD = "warm_start.json"
+Start: TypeAlias = Checkpoint | huggingface.Start
 _DIVISOR = 128  # Mesh rounds vocabularies up to a multiple
 
 
@@ -41,7 +42,7 @@ class Begun:
       vocabulary: in a few words; empty where it is not known.
     """
 
-    start: Checkpoint
+    start: Start
     plan: plan.WarmStartPlan
     share: float | None
     vocabulary: str
@@ -49,7 +50,7 @@ class Begun:
 
 def begin(
     model_dir: str | os.PathLike[str],
-    start: Checkpoint,
+    start: Start,
     wanted: Configuration,
     *,
     share: float | None = None,
@@ -65,7 +66,7 @@ def begin(
 
     Args:
       model_dir: the new folder.
-      start: the other model's checkpoint.
+      start: the other model's checkpoint, or a model of transformers.
       wanted: the configuration of the new model.
       share: α of V in a mixture; `plan.SHARE_OF_V` unless given.
       chooses_vocabulary: whether `wanted.vocabulary` was asked for, and is to be remembered.
@@ -81,7 +82,7 @@ def begin(
         with configured(wanted, verbose), tf.Graph().as_default():
             vocabulary = _remember_vocabulary(folder, start, chooses_vocabulary)
             tf.set_random_seed(seed)
-            reader = tf.train.load_checkpoint(start.path)
+            reader = _reader(start)
             model, variables = _built(reader)
             begun = _decided(start, reader, model, variables, share, vocabulary)
             _save(folder, reader, begun)
@@ -89,6 +90,12 @@ def begin(
         record = {"package_version": __version__, **summary(begun)}
         saving.write_json(folder / RECORD, record)
     return begun
+
+
+def _reader(start: Start) -> Any:
+    if isinstance(start, huggingface.Start):
+        return start.reader()
+    return tf.train.load_checkpoint(start.path)
 
 
 def _shapes(reader: Any) -> dict[str, plan.Shape]:
@@ -151,7 +158,7 @@ def _vocabulary_sizes(saved: Mapping[str, plan.Shape]) -> tuple[int, int]:
 
 
 def _decided(
-    start: Checkpoint,
+    start: Start,
     reader: Any,
     model: graph.Model,
     variables: Mapping[str, plan.Dims],
@@ -160,7 +167,7 @@ def _decided(
 ) -> Begun:
     given = share if share is not None else plan.SHARE_OF_V
     beginnings = [functions.beginning(scope, layer, given) for scope, layer in _layers(model)]
-    if not beginnings:
+    if not beginnings and isinstance(start, Checkpoint):
         raise errors.UserError(
             "this model has no SyntheticAttention: give --synthesizer and --size, for the model "
             f"of {start.path} has T5's own layers"
@@ -209,7 +216,7 @@ def _value(entry: plan.Entry | None, reader: Any) -> np.ndarray | None:
     return entry.change(np.asarray(reader.get_tensor(entry.source), np.float32))
 
 
-def _remember_vocabulary(folder: paths.Path, start: Checkpoint, chosen: bool) -> str:
+def _remember_vocabulary(folder: paths.Path, start: Start, chosen: bool) -> str:
     """Keeps the vocabulary of the other model, or the one that was asked for.
 
     Raises:
@@ -232,8 +239,8 @@ def _remember_vocabulary(folder: paths.Path, start: Checkpoint, chosen: bool) ->
     return vocabulary_record.shown(record)
 
 
-def _check_sizes(record: Mapping[str, Any], start: Checkpoint) -> None:
-    sizes = _vocabulary_sizes(_shapes(tf.train.load_checkpoint(start.path)))
+def _check_sizes(record: Mapping[str, Any], start: Start) -> None:
+    sizes = _vocabulary_sizes(_shapes(_reader(start)))
     for feature, rows in zip(vocabulary_record.FEATURES, sizes, strict=True):
         words = record[feature]["size"]
         if words is not None and -(-words // _DIVISOR) * _DIVISOR != rows:
