@@ -45,11 +45,15 @@ LIBRARIES = {"t5", "mesh_tensorflow", "seqio", "gin", "tensorflow_datasets", "tf
 ADAPTERS = {"runtime/compat.py", "runtime/late_imports.py", "runtime/literal_paths.py"}
 
 
+# Data: copied beside exported models, which PyTorch loads; nothing here imports it.
+MODELLING_FILE = ROOT / "mtf_synthesizer" / "inference" / "huggingface" / "modeling_synthesizer.py"
+
+
 def _sources() -> dict[str, ast.Module]:
     """Path below the package (tasks/ included) -> its syntax tree."""
     found = {}
     for top, prefix in ((ROOT / "mtf_synthesizer", ""), (ROOT / "tasks", "tasks/")):
-        for path in sorted(top.rglob("*.py")):
+        for path in sorted({*top.rglob("*.py")} - {MODELLING_FILE}):
             found[prefix + path.relative_to(top).as_posix()] = ast.parse(path.read_text("utf-8"))
     return found
 

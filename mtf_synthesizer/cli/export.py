@@ -6,6 +6,7 @@ import argparse
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli.options import add_configuration, of_model, positive
+from mtf_synthesizer.config import request
 from mtf_synthesizer.files import new_folder
 from mtf_synthesizer.inference import export_modes
 from mtf_synthesizer.model_folder import checkpoints
@@ -16,18 +17,33 @@ EXAMPLE = (
 )
 
 
+SAVED_MODEL, HUGGING_FACE = "savedmodel", "huggingface"
+
+
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the options of `export`."""
     add = command.add_argument
     add("--model_dir", required=True, help="folder of a trained model")
     add(
+        "--format",
+        default=SAVED_MODEL,
+        choices=(SAVED_MODEL, HUGGING_FACE),
+        help="savedmodel: for TensorFlow Serving; huggingface: for transformers and PyTorch "
+        "(default: %(default)s)",
+    )
+    add(
         "--mode",
-        required=True,
         choices=list(export_modes.MODES),
         help="greedy or beam: texts in, texts out (T5's export_predict); score: the log-likelihood "
-        "of targets (T5's export_score)",
+        "of targets (T5's export_score). Of a SavedModel alone, which needs it",
     )
-    add("--output", required=True, metavar="DIR", help="new folder for the SavedModel")
+    add(
+        "--tokens",
+        action="store_true",
+        help="a SavedModel that reads and writes token ids instead of texts, without operations "
+        "of SentencePiece",
+    )
+    add("--output", required=True, metavar="DIR", help="new folder for the exported model")
     add("--checkpoint", default="latest", help="latest or a step (default: %(default)s)")
     add(
         "--batch_size",
@@ -43,7 +59,9 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       errors.UserError: no model or checkpoint, a misspelt binding, or the folder is not empty.
     """
-    wanted = of_model(args, args.model_dir, export_modes.MODES[args.mode].gin_files)
+    _check(args)
+    decoding = export_modes.MODES[args.mode].gin_files if args.mode else ()
+    wanted = of_model(args, args.model_dir, decoding)
     chosen = checkpoints.chosen_checkpoints(args.model_dir, args.checkpoint)[0]
     if args.checkpoint == "all":
         raise errors.UserError("export takes one checkpoint: choose latest or a step, not all")
@@ -51,6 +69,9 @@ def run(args: argparse.Namespace) -> None:
     new_folder.check("--output", args.output)
     precision.choose(precision.FLOAT32)  # graphs that are served have no precision of a process
     loading.load_tensorflow(args.verbose)
+    if args.format == HUGGING_FACE:
+        print(_to_hugging_face(args, wanted, chosen))
+        return
     from mtf_synthesizer.inference import export
 
     record = export.export(
@@ -59,11 +80,44 @@ def run(args: argparse.Namespace) -> None:
         chosen,
         mode=args.mode,
         output=args.output,
+        tokens=args.tokens,
         batch_size=args.batch_size,
         verbose=args.verbose,
     )
     print(
         f"step {record['step']} of {args.model_dir} written to {args.output}: "
         f"{record['signature']}({', '.join(record['inputs'])}) -> "
-        f"{', '.join(record['outputs'])}, of at most {record['batch_size']} texts"
+        f"{', '.join(record['outputs'])}, of at most {record['batch_size']} "
+        f"{'rows of tokens' if args.tokens else 'texts'}"
+    )
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise a UserError for options that do not go with the format."""
+    if args.format == SAVED_MODEL:
+        if args.mode is None:
+            known = ", ".join(export_modes.MODES)
+            raise errors.UserError(f"--mode is missing: a SavedModel does one of {known}.")
+        return
+    options = {"mode": args.mode, "tokens": args.tokens, "batch_size": args.batch_size}
+    given = [f"--{name}" for name, value in options.items() if value]
+    if given:
+        raise errors.UserError(
+            f"{', '.join(given)} with --format {HUGGING_FACE}: a model of transformers is asked "
+            "for these when it is used. Leave them out."
+        )
+
+
+def _to_hugging_face(
+    args: argparse.Namespace, wanted: request.Configuration, chosen: checkpoints.Checkpoint
+) -> str:
+    """Writes the folder; the sentence that says so."""
+    from mtf_synthesizer.inference.huggingface import export
+
+    record = export.export(args.model_dir, wanted, chosen, output=args.output, verbose=args.verbose)
+    tokenizer = "with a tokenizer" if record["has_tokenizer"] else "without a tokenizer"
+    return (
+        f"step {record['step']} of {args.model_dir} written to {args.output}: "
+        f"{record['architecture']} of {record['parameters']:,} parameters, {tokenizer}. "
+        f"{args.output}/README.md shows how it is loaded"
     )

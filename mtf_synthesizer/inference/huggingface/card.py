@@ -1,0 +1,135 @@
+"""The model card of an exported model: README.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from mtf_synthesizer import __version__
+from mtf_synthesizer.model_folder.scores import Score
+
+_PAPER = "https://arxiv.org/abs/2005.00743"
+# Kind of a synthesizing function -> the paper's letters.
+_LETTERS = {
+    "dot_product": "V (dot product)",
+    "random": "R (random)",
+    "fixed_random": "Fix (fixed random)",
+    "factorized_random": "FR (factorized random)",
+    "dense": "D (dense)",
+    "factorized_dense": "FD (factorized dense)",
+}
+
+
+def text(config: Mapping[str, Any], record: Mapping[str, Any], scores: Iterable[Score]) -> str:
+    """Write the card.
+
+    Args:
+      config: the content of config.json.
+      record: step, checkpoint, vocabulary and sequence_length of the model.
+      scores: of the exported checkpoint.
+    """
+    parts = [_front(config), _about(config, record), _use(config, record), _scores(scores)]
+    return "\n".join(parts)
+
+
+def _front(config: Mapping[str, Any]) -> str:
+    pipeline = "text2text-generation" if config["is_encoder_decoder"] else "text-generation"
+    return (
+        "---\n"
+        "library_name: transformers\n"
+        f"pipeline_tag: {pipeline}\n"
+        "tags:\n- synthesizer\n- t5\n"
+        "---\n"
+    )
+
+
+def _about(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    shape = (
+        f"{config['num_layers']} + {config['num_decoder_layers']} blocks"
+        if config["is_encoder_decoder"]
+        else f"{config['num_decoder_layers']} blocks, decoder only"
+    )
+    lengths = ", ".join(f"{name} {size}" for name, size in record["sequence_length"].items())
+    return (
+        f"# {_name(config)}\n\n"
+        f"T5 of {shape} of width {config['d_model']}, with the attention\n"
+        f"softmax(S(X)) G(X) of [Synthesizer]({_PAPER}).\n\n"
+        "| | |\n|---|---|\n"
+        f"{''.join(f'| {name} | {value} |{chr(10)}' for name, value in _functions(config))}"
+        f"| trained | step {record['step']}, checkpoint {record['checkpoint']} |\n"
+        f"| tokens of a row in training | {lengths} |\n"
+        f"| vocabulary | {record['vocabulary']} |\n"
+        f"| written by | mtf_synthesizer {__version__} |\n"
+    )
+
+
+def _name(config: Mapping[str, Any]) -> str:
+    return "T5" if config["model_type"] == "t5" else "Synthesizer"
+
+
+def _functions(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for stack in ("encoder", "decoder"):
+        attention = config.get(f"{stack}_attention")
+        if attention:
+            yield f"S(X) in the {stack}", formula(attention["synthesizer"])
+    if config["model_type"] == "t5":
+        yield "S(X)", _LETTERS["dot_product"]
+
+
+def formula(spec: Mapping[str, Any]) -> str:
+    """A function in the paper's letters."""
+    if "functions" not in spec:
+        return _LETTERS[spec["kind"]]
+    terms = [formula(each) for each in spec["functions"]]
+    if spec["kind"] == "sum":
+        return f"({' + '.join(terms)})"
+    return f"({' + '.join(f'α{number} {term}' for number, term in enumerate(terms, 1))})"
+
+
+def _use(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    trust = "" if config["model_type"] == "t5" else ", trust_remote_code=True"
+    auto = "AutoModelForSeq2SeqLM" if config["is_encoder_decoder"] else "AutoModelForCausalLM"
+    lines = [
+        "## Use\n",
+        "```python",
+        f"from transformers import {auto}, AutoTokenizer\n",
+        'folder = "."',
+        f"model = {auto}.from_pretrained(folder{trust}).eval()",
+        f"tokenizer = AutoTokenizer.from_pretrained(folder{trust})",
+    ]
+    if not record["has_tokenizer"]:
+        lines[2] = f"import torch\nfrom transformers import {auto}\n"
+        lines[5:] = ["# The model has a vocabulary of its own; this folder holds no tokenizer."]
+        lines += ["inputs = {'input_ids': torch.tensor([[5, 6, 7, 1]])}"]
+        lines += ["print(model.generate(**inputs))"]
+    elif config["is_encoder_decoder"]:
+        lines += [
+            'inputs = tokenizer("a text as the task gives it", return_tensors="pt")',
+            "print(tokenizer.decode(model.generate(**inputs)[0], skip_special_tokens=True))",
+        ]
+    else:
+        lines[2] = f"import torch\nfrom transformers import {auto}, AutoTokenizer\n"
+        lines += [
+            "# A text begins with the token 0, and no EOS follows what is to be continued.",
+            'ids = tokenizer("a beginning", add_special_tokens=False).input_ids',
+            "outputs = model.generate(torch.tensor([[0, *ids]]))",
+            "print(tokenizer.decode(outputs[0], skip_special_tokens=True))",
+        ]
+    return "\n".join([*lines, "```\n"])
+
+
+def _scores(scores: Iterable[Score]) -> str:
+    rows = [
+        f"| {_cell(score.task)} | {_cell(score.split)} | {_cell(score.metric)} | "
+        f"{score.value:.4g} | {score.examples or 'all'} |"
+        for score in scores
+    ]
+    if not rows:
+        return "## Scores\n\nNone: no report of `mtf_synthesizer evaluate` names this checkpoint.\n"
+    head = "| task | split | metric | value | examples |\n|---|---|---|---|---|\n"
+    return "## Scores\n\n" + head + "\n".join(rows) + "\n"
+
+
+def _cell(text: str) -> str:
+    """A name of a report, which must not end its cell or its row."""
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,134 @@
+"""Synthesizing functions as modeling_synthesizer.py has them: their description and variables."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import mtf_synthesizer.runtime.compat
+
+import numpy as np
+
+from mtf_synthesizer.attention.interface import SynthesizingFunction
+from mtf_synthesizer.attention.positions import LengthPolicy, Refuse, Tile
+from mtf_synthesizer.attention.synthesizers import (
+    Dense,
+    DotProduct,
+    FactorizedDense,
+    FactorizedRandom,
+    FixedRandom,
+    Mixture,
+    OwnProjection,
+    QueryProjection,
+    Random,
+    Sum,
+)
+from mtf_synthesizer.errors import UserError
+
+Spec = dict[str, Any]
+DOT_PRODUCT: Spec = {"kind": DotProduct.scope}
+# Axis of the heads, which Mesh leaves out of the variables of a layer with one head.
+_HEAD_AXIS = {"w1": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class FunctionPlace:
+    """Where the variables of one function lie.
+
+    Attributes:
+      scope: below the scope of the layer.
+      module: the name of its PyTorch module, below that of the layer.
+      shared: variables without a dimension of heads.
+    """
+
+    scope: str
+    module: str
+    shared: frozenset[str] = frozenset()
+
+    def tensor(self, variable: str, is_one_head: bool) -> tuple[str, Callable[..., np.ndarray]]:
+        """Name of the tensor that holds a variable of the function, and its value."""
+        if variable in ("q", "k"):  # of a second dot product
+            return f"{self.module}.{variable}.weight", np.transpose
+        name = f"{self.module}.{variable}"
+        if not is_one_head or variable in self.shared:
+            return name, np.asarray
+        return name, lambda value: np.expand_dims(value, _HEAD_AXIS.get(variable, 0))
+
+
+def describe(function: SynthesizingFunction) -> tuple[Spec, list[FunctionPlace]]:
+    """Describe a function and the functions in it.
+
+    Raises:
+      UserError: a class, or a setting of it, that the modelling file does not have.
+    """
+    parts: list[FunctionPlace] = []
+    spec = _spec(function, "synthesizer", Counter(), parts)
+    return spec, parts
+
+
+def _spec(
+    function: SynthesizingFunction, module: str, used: Counter[str], parts: list[FunctionPlace]
+) -> Spec:
+    kind = type(function)
+    if kind not in _FIELDS:
+        known = ", ".join(each.__name__ for each in _FIELDS)
+        raise UserError(
+            f"--format huggingface: {kind.__name__} is not a function that the modelling file has. "
+            f"Export it as a SavedModel, or a model of {known}."
+        )
+    spec = {"kind": function.scope, **_FIELDS[kind](function)}
+    if not isinstance(function, Sum):  # the only one that opens no variable scope
+        number = used[function.scope]
+        used[function.scope] += 1
+        scope = f"{function.scope}_{number}" if number else function.scope
+        shared = frozenset(["w2"]) if spec.get("shared_heads") else frozenset()
+        parts.append(FunctionPlace(scope, module, shared))
+    if isinstance(function, Mixture | Sum):
+        spec["functions"] = [
+            _spec(each, f"{module}.functions.{number}", used, parts)
+            for number, each in enumerate(function.functions)
+        ]
+    return spec
+
+
+def _table(function: Any) -> Spec:
+    return {"max_length": function.max_length, "tiles": _tiles(function.beyond_max_length)}
+
+
+def _tiles(policy: LengthPolicy) -> bool:
+    if type(policy) not in (Refuse, Tile):
+        raise UserError(
+            f"--format huggingface: beyond_max_length = @{type(policy).__name__}() is not in the "
+            "modelling file. Choose Refuse or Tile."
+        )
+    return isinstance(policy, Tile)
+
+
+def _dense(function: Any) -> Spec:
+    if type(function.hidden) not in (OwnProjection, QueryProjection):
+        raise UserError(
+            f"--format huggingface: hidden = @{type(function.hidden).__name__}() is not in the "
+            "modelling file. Choose OwnProjection or QueryProjection."
+        )
+    return {"hidden_is_query": isinstance(function.hidden, QueryProjection), **_table(function)}
+
+
+_FIELDS: Mapping[type[SynthesizingFunction], Callable[[Any], Spec]] = {
+    DotProduct: lambda function: {},
+    Random: _table,
+    FixedRandom: _table,
+    FactorizedRandom: lambda function: {"rank": function.rank, **_table(function)},
+    Dense: lambda function: {"shared_heads": function.shared_heads, **_dense(function)},
+    FactorizedDense: lambda function: {"a": function.a, **_dense(function)},
+    Mixture: lambda function: {},
+    Sum: lambda function: {},
+}
+
+
+def kinds(spec: Spec) -> Iterator[str]:
+    """Yield the kind of a function and of all in it."""
+    yield spec["kind"]
+    for each in spec.get("functions", ()):
+        yield from kinds(each)

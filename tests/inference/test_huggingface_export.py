@@ -1,0 +1,150 @@
+"""Exported models, read by an independent T5 in NumPy, compute what our graphs compute.
+
+`make check-huggingface` holds the same against PyTorch, for every function and with a cache.
+"""
+
+import json
+import pathlib
+
+import mtf_synthesizer.runtime.compat
+
+import numpy as np
+import numpy_t5
+import pytest
+import random_models
+import safetensors.numpy
+from random_models import PAIRS, TEXT
+from task_rows import small_model
+
+from mtf_synthesizer.cli import main
+from mtf_synthesizer.files import saving
+from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.training.warm_start import huggingface
+
+DRAW = np.random.RandomState(3)
+INPUTS = DRAW.randint(3, 380, (2, 11))
+INPUTS[0, 7:] = 0
+TARGETS = DRAW.randint(3, 380, (2, 9))
+READ = np.concatenate([np.zeros((2, 1), int), TARGETS[:, :-1]], 1)
+EVERYTHING = (
+    "Mixture.functions = [@Random(), @FixedRandom(), @Dense(), @Sum(), @DotProduct()]",
+    "Sum.functions = [@FactorizedRandom(), @query/FactorizedDense(), @Random(), @DotProduct()]",
+    "query/FactorizedDense.hidden = @QueryProjection()",
+    "query/FactorizedDense.max_length = %max_length",
+    "Random.max_length = 4",
+    "Random.beyond_max_length = @Tile()",
+    "encoder/SyntheticAttention.relative_attention_type = 'bias'",
+    "SyntheticAttention.fold_scaling_into_initializer = False",
+    "SyntheticAttention.num_heads = 2",
+    "SyntheticAttention.key_value_size = 7",
+)
+GATED = (
+    "DenseReluDense.activation = ['gelu', 'linear']",
+    "Unitransformer.shared_embedding_and_softmax_weights = False",
+)
+ONE_HEAD = ("num_heads = 1", "Sum.functions = [@Dense(), @FactorizedRandom(), @DotProduct()]")
+
+
+def export(folder, output, *options):
+    words = ["export", "--format", "huggingface", "--model_dir", str(folder)]
+    words += ["--output", str(output), "--module_import", "random_models", *options]
+    return main.main(words)
+
+
+@pytest.mark.parametrize(
+    ("task", "synthesizer", "params", "kind"),
+    [
+        (PAIRS, None, (), "T5ForConditionalGeneration"),
+        (PAIRS, "v", GATED, "T5ForConditionalGeneration"),
+        (PAIRS, "rv", EVERYTHING, "SynthesizerForConditionalGeneration"),
+        (PAIRS, "d_plus_v", ONE_HEAD, "SynthesizerForConditionalGeneration"),
+        (TEXT, "rd", (), "SynthesizerForCausalLM"),
+    ],
+    ids=["stock", "v", "everything", "one head", "lm"],
+)
+def test_exported_models_compute_the_same(task, synthesizer, params, kind, tmp_path):
+    size = "tiny_lm" if task == TEXT else "tiny"
+    random_models.make(tmp_path / "m", task, synthesizer, params, size=size)
+    assert export(tmp_path / "m", tmp_path / "export") == 0
+    config = json.loads((tmp_path / "export" / "config.json").read_text())
+    assert config["architectures"] == [kind]
+    assert (tmp_path / "export" / "modeling_synthesizer.py").exists() == kind.startswith("Synth")
+    inputs = INPUTS if task == PAIRS else INPUTS[:, :4]
+    ours = random_models.computed(tmp_path / "m", {"inputs": inputs, "targets": TARGETS}, 2)
+    found = numpy_t5.logits(tmp_path / "export", inputs if task == PAIRS else None, READ)
+    assert np.abs(found).max() > 1
+    np.testing.assert_allclose(found, ours["logits"], atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """V with SentencePiece, which is T5, and what it was exported to."""
+    folder = tmp_path_factory.mktemp("plain")
+    pieces = str(small_model(folder))
+    random_models.make(folder / "m", PAIRS, "v", vocabulary=pieces)
+    step = checkpoints.chosen_checkpoints(folder / "m", "latest")[0]
+    row = {"task": PAIRS, "step": step.step, "checkpoint": step.fingerprint}
+    report = {
+        "task": PAIRS,
+        "split": "validation",
+        "results": [row | {"metrics": {"accuracy": 62.5}, "examples": 8, "decoding": "greedy"}],
+    }
+    saving.write_json(folder / "m" / f"eval_{PAIRS}_validation.json", report)
+    assert export(folder / "m", folder / "export") == 0
+    return folder
+
+
+def test_what_is_exported_can_be_the_start_of_a_model(plain):
+    start = huggingface.Start.of(plain / "export")
+    reader = start.reader()
+    (latest,) = checkpoints.chosen_checkpoints(plain / "m", "latest")
+    import tensorflow as tf
+
+    saved = tf.train.load_checkpoint(latest.path)
+    names = saved.get_variable_to_shape_map().keys() - {"global_step"}
+    theirs = {name.replace("SyntheticAttention", "SelfAttention"): name for name in names}
+    assert theirs.keys() == reader.get_variable_to_shape_map().keys()
+    for name, ours in theirs.items():
+        np.testing.assert_array_equal(reader.get_tensor(name), saved.get_tensor(ours))
+    assert start.vocabulary == str(plain / "export" / "spiece.model")
+
+
+def test_the_card_has_the_scores_and_the_tokenizer_its_model(plain):
+    card = (plain / "export" / "README.md").read_text()
+    assert f"| {PAIRS} | validation | accuracy | 62.5 | all |" in card
+    assert "AutoModelForSeq2SeqLM.from_pretrained(folder).eval()" in card
+    assert "trust_remote_code" not in card
+    settings = json.loads((plain / "export" / "tokenizer_config.json").read_text())
+    assert (settings["tokenizer_class"], settings["extra_ids"]) == ("T5Tokenizer", 100)
+    copy = (plain / "export" / "spiece.model").read_bytes()
+    assert copy == (plain / "m" / "vocabulary.model").read_bytes()
+
+
+def test_a_used_folder_is_left_alone(plain, capsys):
+    assert export(plain / "m", plain / "export") == 2
+    assert "not empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("param", "message"),
+    [
+        ("SyntheticAttention.num_memory_heads = 1", "num_memory_heads is 1"),
+        ("SyntheticAttention.extra_logit = 0.0", "extra_logit is 0.0"),
+        ("DenseReluDense.activation = 'swish'", "feed-forward"),
+        ("transformer.LayerStack.sublayers_final = []", "sublayers_final differ"),
+        ("SyntheticAttention.relative_attention_type = 'contextual'", "'contextual'"),
+    ],
+)
+def test_what_transformers_lacks_is_refused(param, message, tmp_path, capsys):
+    random_models.make(tmp_path / "m", PAIRS, "v", [param])
+    assert export(tmp_path / "m", tmp_path / "export") == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "export").exists()
+
+
+def test_the_modelling_file_needs_nothing_of_this_package():
+    path = pathlib.Path(main.__file__).parents[1] / "inference/huggingface/modeling_synthesizer.py"
+    lines = [line.split() for line in path.read_text().splitlines()]
+    imported = {line[1].partition(".")[0] for line in lines if line[:1] in (["import"], ["from"])}
+    assert imported == {"__future__", "dataclasses", "math", "typing", "torch", "transformers"}
+    assert safetensors.numpy  # what reads the weights here is not what writes them there
