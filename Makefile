@@ -16,7 +16,8 @@ COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.11 --
   --no-emit-package tensorflow-datasets --no-annotate --custom-compile-command "make lock"
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format types unit lock check-stacks check-cache check-synthetic clean
+.PHONY: help install demo test lint format types unit lock check-stacks check-cache check-synthetic \
+  check-huggingface clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -56,8 +57,16 @@ check-cache: install  ## offline caches made with Apache Beam hold what is read 
 check-synthetic: install  ## scores on synthetic tasks without attention, and models that learn one
 	$(BIN)/python tests/checks/synthetic.py
 
+check-huggingface: install .huggingface/.installed  ## models from and for transformers, with PyTorch
+	PYTHONPATH=tests/support $(BIN)/python tests/checks/huggingface.py
+
+.huggingface/.installed: tests/checks/huggingface.txt
+	rm -rf .huggingface && $(BIN)/python -m venv .huggingface
+	.huggingface/bin/python -m pip install --quiet --requirement tests/checks/huggingface.txt
+	touch $@
+
 clean:  ## remove the environments and what tools left; keeps runs/
-	rm -rf $(VENV) .stacks build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .stacks .huggingface build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The lock names one of the two distributions that write the folder tensorflow_datasets, so pip must
 # not follow dependencies. Built anew when the lock changes: pip removes nothing from an old one.
