@@ -5,16 +5,15 @@ TensorFlow 2.13 on it can't start; and it does not know our gin files.
 """
 
 import argparse
-import ast
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from absl import app, flags
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config import gin_files
-from mtf_synthesizer.config.lint import configurables, names
+from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.values import BoundValues
 from mtf_synthesizer.model_folder import lock
 from mtf_synthesizer.runtime import loading, signals
@@ -75,40 +74,27 @@ def _hand_over(arguments: Sequence[str]) -> None:
         for module in _FLAG_MODULES:
             print(flags.FLAGS.module_help(module))
         return
+    _check_flags()
     mesh_transformer_main.console_entry_point()
 
 
-def known_flags() -> set[str]:
-    """Names of every flag of t5_mesh_transformer, found without importing it."""
+def _check_flags() -> None:
+    """Parse the command line once before T5 does, whose program would end with absl's status.
+
+    Raises:
+      errors.UserError: an unknown flag, or a value that a flag does not take.
+    """
     app.define_help_flags()
-    found = set(flags.FLAGS)
-    for module in _FLAG_MODULES:
-        found |= set(_defined_flags(module))
-    return found
-
-
-def _defined_flags(module: str) -> Iterator[str]:
-    path = configurables.source_of(module)
-    if path is None:
-        raise errors.UserError(f"{module} is not installed: pip install mtf_synthesizer")
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr.startswith("DEFINE_")
-            and isinstance(node.args[0], ast.Constant)
-        ):
-            yield str(node.args[0].value)
+    try:
+        flags.FLAGS(sys.argv)
+    except flags.Error as error:
+        raise errors.UserError(f"t5: {error}") from error
+    finally:
+        flags.FLAGS.unparse_flags()
 
 
 def _check(arguments: Sequence[str]) -> argparse.Namespace:
-    """The flags that matter here, if nothing is wrong."""
-    known = known_flags()
-    for argument in arguments:
-        name = argument.lstrip("-").partition("=")[0]
-        is_flag = argument.startswith("-") and not name[:1].isdigit() and name
-        if is_flag and name not in known and name.removeprefix("no") not in known:
-            raise errors.UserError(f"unknown flag {argument!r}.{errors.suggestion(name, known)}")
+    """Read the flags that the guards need; check the configuration they give."""
     given = _gin_flags(arguments)
     if not given.skip_all_gin_unknowns:
         skipped = _listed(given.additional_deprecated_gin_references)
@@ -117,8 +103,8 @@ def _check(arguments: Sequence[str]) -> argparse.Namespace:
     elsewhere = {argument.partition("=")[0] for argument in arguments} & (_HELP | {"--flagfile"})
     if not given.model_dir and not elsewhere:
         raise errors.UserError(
-            "no --model_dir given: T5 would write to a folder that all its runs share, and go on "
-            "with whatever it finds there"
+            "no --model_dir given: T5 would write to a folder that all its runs share. Give a "
+            "folder for this run"
         )
     return given
 

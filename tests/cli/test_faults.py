@@ -110,8 +110,3 @@ def test_what_is_run(check, fault_place, tmp_path, fault):
 def test_the_tables_are_long_and_their_titles_differ():
     every = [fault for table in faults.tables().values() for fault in table]
     assert len({fault.title for fault in every}) == len(every) >= 80
-
-
-def test_the_page_shows_the_tables():
-    text = faults.PAGE.read_text("utf-8")
-    assert text == faults.page(text), "python tests/support/faults.py writes it anew"

@@ -1,7 +1,4 @@
-"""Faults as a table: what is typed and what lies there, and what the one message must say.
-
-python tests/support/faults.py      writes the tables of docs/errors.md anew
-"""
+"""Mistakes as tables: the command, the folder it runs in, and parts of the one message."""
 
 import dataclasses
 import fnmatch
@@ -10,8 +7,6 @@ import pathlib
 import re
 from collections.abc import Callable
 
-PAGE = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "errors.md"
-_BEGIN, _END = "<!-- tables of tests/support/faults.py -->", "<!-- end of the tables -->"
 _MESSAGE = re.compile(r"^mtf_synthesizer(?P<of_argparse>(?: [\w-]+)*: error)?: ", re.MULTILINE)
 
 
@@ -135,39 +130,3 @@ def tables():
     """Title of a table -> its faults."""
     modules = [importlib.import_module(f"faults_of_{subject}") for subject in MODULES]
     return {title: table for module in modules for title, table in module.TABLES.items()}
-
-
-def markdown():
-    """The tables as docs/errors.md has them."""
-    lines = []
-    for title, faults in tables().items():
-        lines += [f"## {title}", "", "| what is wrong | for example | what is said |"]
-        lines += ["|---|---|---|", *map(_row, faults), ""]
-    return "\n".join(lines)
-
-
-def _row(fault):
-    said = " ... ".join(" ".join(part.split()) for part in fault.said)
-    cells = (fault.title, f"`{_short(fault.command)}`", f"... {said} ...")
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-def _short(command):
-    """Without what many commands have in common."""
-    import faults_of_flags
-    import faults_of_runs
-
-    for common in (*faults_of_flags.COMMON, *faults_of_runs.COMMON):
-        if command.startswith(common):
-            return f"{common.split()[0]} ...{command.removeprefix(common)}"
-    return command
-
-
-def page(text):
-    """docs/errors.md with the tables of now."""
-    head, _, rest = text.partition(_BEGIN)
-    return f"{head}{_BEGIN}\n\n{markdown()}\n{_END}{rest.partition(_END)[2]}"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")

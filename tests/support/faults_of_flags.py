@@ -7,7 +7,6 @@ RV = f"{TRAIN} --size tiny --synthesizer rv"
 BENCH = "bench --size tiny --no_memory"
 COST = "cost --synthesizer rv --size tiny"
 MODEL = "--model_dir nowhere --task synthesizer_verses_v001"
-COMMON = (RV, TRAIN, BENCH, COST, f"maps {MODEL}")  # what docs/errors.md leaves out
 
 
 NAMES = [
@@ -69,11 +68,6 @@ NAMES = [
         "a list that there is not",
         "list sizs",
         ("invalid choice: 'sizs'", "Did you mean 'sizes'"),
-    ),
-    Fault(
-        "a flag of T5 that is misspelt",
-        "t5 --model_dir=new --gin_fil=x",
-        ("unknown flag '--gin_fil=x'. Did you mean 'gin_file'",),
     ),
     Fault(
         "T5's program without a folder",

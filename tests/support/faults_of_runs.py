@@ -12,7 +12,6 @@ LINES = "predict --model_dir runs/m"
 PREDICT = f"{LINES} {DATA}"
 COST = "cost --size tiny"
 RECORDS = ("new", "new/run.lock", "new/run.json", "new/vocabulary.json", "new/vocabulary.model")
-COMMON = (NEW, EVALUATE, PREDICT, COST)  # what docs/errors.md leaves out
 
 
 def evaluated(title, *said, more="", change=lambda place: None, late=True):
