@@ -48,12 +48,12 @@ def test_long_lists_are_cut():
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("start") / "rv"
-    train(folder, steps=2, attention_summaries=False)
+    train(folder, steps=2)
     return folder
 
 
 def follow(folder, start, **changes):
-    options = {"steps": 2, "init_checkpoint": start, "attention_summaries": False} | changes
+    options = {"steps": 2, "init_checkpoint": start} | changes
     return train(folder, **options)
 
 

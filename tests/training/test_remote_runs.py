@@ -25,7 +25,6 @@ from mtf_synthesizer.training.train import loss_curve
 from mtf_synthesizer.upstream import data_folder
 
 COPY = "synthesizer_test_remote_copy"
-PLAIN = {"attention_summaries": False}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def models(bucket, tmp_path_factory):
     The remote one goes on afterwards.
     """
     saving.write_text(bucket / "gin/seven.gin", "utils.run.keep_checkpoint_max = 7\n")
-    given = {"gin_files": [str(bucket / "gin/seven.gin")], **PLAIN}
+    given = {"gin_files": [str(bucket / "gin/seven.gin")]}
     folders = {"ordinary": tmp_path_factory.mktemp("models") / "m", "remote": bucket / "m"}
     for folder in folders.values():
         train(folder, steps=3, **given)
@@ -87,7 +86,7 @@ def test_an_average_and_a_start_from_there(models, bucket):
     ordered = ("checkpoints", "average", "--model_dir", folder, "--last", 2, "--output", mean)
     assert command(*ordered) == 0
     lengths = ("inputs_length = 13", "targets_length = 7")
-    given = {"synthesizer": None, "size": None, "init_checkpoint": mean, "params": lengths, **PLAIN}
+    given = {"synthesizer": None, "size": None, "init_checkpoint": mean, "params": lengths}
     assert train(bucket / "next", steps=1, **given)["trained"] == 1
     assert command("checkpoints", "prune", "--model_dir", folder, "--keep_last", 1, "--delete") == 0
     assert [each.step for each in checkpoints.checkpoints(folder)] == [4]
@@ -112,7 +111,7 @@ def test_data_and_vocabulary(bucket):
         output_features=vocabulary.output_features(),
         metric_fns=[],
     )
-    given = {"vocabulary": str(bucket / "v.model"), "tfds_data_dir": str(bucket / "data"), **PLAIN}
+    given = {"vocabulary": str(bucket / "v.model"), "tfds_data_dir": str(bucket / "data")}
     assert train(bucket / "copy", COPY, steps=1, **given)["step"] == 1
     assert (bucket / "copy" / "vocabulary.model").read_bytes() == model
     assert vocabulary.load(chosen(bucket / "copy")).vocab_size == 122

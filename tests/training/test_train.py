@@ -24,15 +24,15 @@ from mtf_synthesizer.model_folder import best, lock, loss_log, vocabulary
 from mtf_synthesizer.runtime import signals
 from mtf_synthesizer.training import run_record
 from mtf_synthesizer.training import train as runner
-from mtf_synthesizer.upstream import probe, session
+from mtf_synthesizer.upstream import probe, session, tasks
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """R+V trained for 3 steps, then for 5 by the same call: (folder, both results)."""
     folder = tmp_path_factory.mktemp("runs") / "rv"
-    first = train(folder)
-    return folder, first, train(folder, steps=5)
+    first = train(folder, attention_summaries=True)
+    return folder, first, train(folder, steps=5, attention_summaries=True)
 
 
 def test_goes_on_where_it_stopped(trained):
@@ -361,7 +361,7 @@ def test_termination_before_the_first_step_ends_at_once(tmp_path, monkeypatch):
         pytest.fail("went on")
 
     with monkeypatch.context() as patched:
-        patched.setattr(session, "check_features", terminated)
+        patched.setattr(tasks, "check_features", terminated)
         with pytest.raises(signals.Terminated, match="before the first step"):
             train(tmp_path, steps=4)
     assert not list(tmp_path.glob("model.ckpt-*"))
@@ -371,8 +371,5 @@ def test_termination_before_the_first_step_ends_at_once(tmp_path, monkeypatch):
 
 def test_same_seed_same_losses(trained, tmp_path):
     first = trained[1]["losses"][0]["loss"]
-    again, other = (
-        train(tmp_path / str(seed), attention_summaries=False, steps=1, seed=seed)["loss"]
-        for seed in (0, 1)
-    )
+    again, other = (train(tmp_path / str(seed), steps=1, seed=seed)["loss"] for seed in (0, 1))
     assert again == first != other

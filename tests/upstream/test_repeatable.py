@@ -140,7 +140,7 @@ def killed_after(step, monkeypatch):
 
 def test_the_losses_are_those_of_a_run_without_a_stop(tmp_path, monkeypatch):
     """With dropout, with examples of two tasks in random order, and begun from another run."""
-    options = {"task": BOTH, "params": ["dropout_rate = 0.3"], "attention_summaries": False}
+    options = {"task": BOTH, "params": ["dropout_rate = 0.3"]}
     train(tmp_path / "start", steps=1, **options)
     options |= {"steps": 7, "init_checkpoint": tmp_path / "start"}
     whole = train(tmp_path / "whole", **options)["losses"]
@@ -161,18 +161,18 @@ def test_the_losses_are_those_of_a_run_without_a_stop(tmp_path, monkeypatch):
 def test_a_run_of_an_earlier_release_goes_on_as_it_is_saved(tmp_path):
     """In bfloat16; a run that starts from it has all digits."""
     rounded = ["utils.get_variable_dtype.master_dtype = 'bfloat16'"]
-    train(tmp_path / "old", steps=1, params=rounded, attention_summaries=False)
+    train(tmp_path / "old", steps=1, params=rounded)
     record = tmp_path / "old" / run_record.RECORD
     asked = json.loads(record.read_text())
     record.write_text(json.dumps(asked | {"gin_params": asked["gin_params"][:-1]}))
     assert variables.is_rounded(str(tmp_path / "old" / "model.ckpt-1"))
-    assert train(tmp_path / "old", steps=2, attention_summaries=False)["trained"] == 1
+    assert train(tmp_path / "old", steps=2)["trained"] == 1
     assert variables.is_rounded(str(tmp_path / "old" / "model.ckpt-2"))
     exact = {"params": ["utils.get_variable_dtype.master_dtype = 'float32'"], "steps": 3}
     record.unlink()
     with pytest.raises(errors.UserError, match="ckpt-2 is saved as bfloat16, which can't be read"):
         train(tmp_path / "old", **exact)
-    start = {"init_checkpoint": tmp_path / "old", "attention_summaries": False}
+    start = {"init_checkpoint": tmp_path / "old"}
     train(tmp_path / "new", steps=1, **start)
     old, new = (
         tf.train.load_checkpoint(str(tmp_path / name / "model.ckpt-2")) for name in ("old", "new")
