@@ -12,12 +12,13 @@ export MPLCONFIGDIR ?= $(CURDIR)/runs/cache/matplotlib
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
   --no-emit-package tensorflow-datasets --no-annotate --custom-compile-command "make lock"
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format types unit lock check-stacks check-cache check-synthetic \
-  check-huggingface clean
+.PHONY: help install demo test quick lint format types unit lock check-stacks check-cache \
+  check-synthetic check-huggingface clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -28,6 +29,9 @@ demo: install  ## pretrain, fine-tune, evaluate and export three models: runs/de
 	$(BIN)/mtf_synthesizer demo
 
 test: install lint types unit  ## everything that is checked before a change is accepted
+
+quick: lint types  ## style, types and the first case of each quick test: while you work
+	$(PYTEST) --quick
 
 lint: install  ## check style
 	$(BIN)/ruff check .
@@ -41,7 +45,7 @@ types: install  ## check type hints
 	$(BIN)/mypy
 
 unit: install  ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
 
 lock:  ## choose the newest releases that fit setup.py again and write the lock files (needs uv)
 	@command -v uv > /dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }

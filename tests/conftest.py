@@ -37,6 +37,24 @@ for _name, _settings in {
 hypothesis.settings.load_profile("here")
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--quick", action="store_true", help="the first case of each test that is not marked slow"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("quick"):
+        return
+    first = {}
+    for item in items:
+        if not item.get_closest_marker("slow"):
+            first.setdefault((item.path, item.cls, item.originalname), item)
+    kept = set(first.values())
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
 def pytest_collection_finish():
     """Garbage collection looks at new objects only, and rarely: a fifth of the time of a graph.
 
