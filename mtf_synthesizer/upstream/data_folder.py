@@ -9,7 +9,7 @@ from tensorflow_datasets.core.utils import gcs_utils
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths
-from mtf_synthesizer.upstream import epath_schemes
+from mtf_synthesizer.upstream import epath_schemes, newer_data_sets
 
 _OFFICIAL = ("train", "validation", "test")
 
@@ -21,6 +21,7 @@ def read_from(folder: str | None) -> None:
     a network and, with one, fails for data sets that are there ("Cannot have both `try_gcs=True`
     and `data_dir`").
     """
+    newer_data_sets.make_readable()
     if folder is not None:
         epath_schemes.make_known(folder)
     seqio.set_tfds_data_dir_override(folder)
