@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
-from mtf_synthesizer.tasks.metrics import leave_out
-from mtf_synthesizer.tasks.text_metrics import Target, references
+from mtf_synthesizer.tasks.left_out import leave_out
+from mtf_synthesizer.tasks.text_metrics import Target, references, without_reference
 
 Numbered = dict[int, list[str]]
 _INSTALL = "pip install 'mtf_synthesizer[dialogue]'"
@@ -18,6 +18,8 @@ _INSTALL = "pip install 'mtf_synthesizer[dialogue]'"
 
 def caption_bleu(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
     """BLEU with n-grams up to 1, 2, 3 and 4, without smoothing."""
+    if lacking := without_reference(targets):
+        return leave_out(f"BLEU-1 to 4 are left out: {lacking}")
     if (scorer := _scorer("bleu", "Bleu")) is None:
         return leave_out(f"BLEU-1 to 4 need the package pycocoevalcap: {_INSTALL}")
     values, _ = scorer(4).compute_score(*_numbered(targets, predictions), verbose=0)
@@ -26,6 +28,8 @@ def caption_bleu(targets: Sequence[Target], predictions: Sequence[str]) -> dict[
 
 def caption_rouge_l(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
     """ROUGE-L that weights recall 1.44 times: the mean over examples."""
+    if lacking := without_reference(targets):
+        return leave_out(f"ROUGE-L is left out: {lacking}")
     if (scorer := _scorer("rouge", "Rouge")) is None:
         return leave_out(f"ROUGE-L of dialogue needs the package pycocoevalcap: {_INSTALL}")
     value, _ = scorer().compute_score(*_numbered(targets, predictions))
@@ -34,6 +38,8 @@ def caption_rouge_l(targets: Sequence[Target], predictions: Sequence[str]) -> di
 
 def cider(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
     """CIDEr-D. Up to 1000, since it counts ten for a perfect text, and 100 times that here."""
+    if lacking := without_reference(targets):
+        return leave_out(f"CIDEr is left out: {lacking}")
     if (scorer := _scorer("cider", "Cider")) is None:
         return leave_out(f"CIDEr needs the package pycocoevalcap: {_INSTALL}")
     value, _ = scorer().compute_score(*_numbered(targets, predictions))
@@ -42,6 +48,8 @@ def cider(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, fl
 
 def meteor(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
     """METEOR 1.5 of English text; a Java program."""
+    if lacking := without_reference(targets):
+        return leave_out(f"METEOR is left out: {lacking}")
     if (scorer := _scorer("meteor", "Meteor")) is None:
         return leave_out(f"METEOR needs the package pycocoevalcap: {_INSTALL}")
     if shutil.which("java") is None:

@@ -3,7 +3,6 @@
 All values are in per cent. docs/metrics.md says which convention each follows.
 """
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,19 +16,6 @@ from mtf_synthesizer.tasks import text_metrics
 Metric = Callable[[Sequence[Any], Sequence[Any]], Mapping[str, float]]
 
 SIMILARITY_RANGE = (0.0, 5.0)  # of STS-B's scores
-
-
-class MetricLeftOut(UserWarning):
-    """A metric can't be computed on this machine; the message is a sentence that says why.
-
-    A warning and no error, so that an evaluation, T5's own too, goes on with the other metrics.
-    """
-
-
-def leave_out(reason: str) -> dict[str, float]:
-    """What a metric returns that can't be computed: no value, and a `MetricLeftOut`."""
-    warnings.warn(reason, MetricLeftOut, stacklevel=2)
-    return {}
 
 
 def accuracy(targets: Sequence[Any], predictions: Sequence[Any]) -> dict[str, float]:

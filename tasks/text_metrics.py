@@ -14,9 +14,13 @@ import numpy as np
 import sacrebleu
 from rouge_score import rouge_scorer
 
+from mtf_synthesizer.tasks.left_out import leave_out, remark
+
 Target = str | Sequence[str]
 
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+_ALPHABET = "its tokenizer knows only a to z and 0 to 9"
+_DROPPED_UNSAID = 0.01  # names with accents in English text change nothing
 _HYPHEN = re.compile(r"(\S)-(\S)")
 
 
@@ -44,6 +48,8 @@ class Bleu:
     preparation: str = ""
 
     def __call__(self, targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
+        if lacking := without_reference(targets):
+            return leave_out(f"{self.key} is left out: {lacking}")
         prepared = [[self.prepare(text) for text in references(target)] for target in targets]
         streams = [list(stream) for stream in itertools.zip_longest(*prepared)]
         hypotheses = [self.prepare(text) for text in predictions]
@@ -63,6 +69,12 @@ class Bleu:
 def references(target: Target) -> list[str]:
     """The references of an example."""
     return [target] if isinstance(target, str) else list(target)
+
+
+def without_reference(targets: Sequence[Target]) -> str:
+    """Say how many examples have nothing to be compared with; empty if all have a reference."""
+    count = sum(not references(target) for target in targets)
+    return f"{count} of {len(targets)} examples have no reference" if count else ""
 
 
 def moses_tokens(text: str, language: str) -> str:
@@ -107,13 +119,26 @@ def rouge(targets: Sequence[str], predictions: Sequence[str]) -> dict[str, float
     """Mean F-measure of ROUGE-1, ROUGE-2, ROUGE-L, and ROUGE-L over sentences (rougeLsum).
 
     As T5's, without stemming, but a plain mean: T5 takes the median of 1000 random resamplings.
+    Its tokenizer knows a to z and 0 to 9 only; where it drops letters of the targets, a note says
+    so, and where it drops all of them there is no value.
     """
+    dropped = _dropped(targets)
+    if dropped == 1:
+        return leave_out(f"ROUGE is left out: {_ALPHABET} and drops every letter of the targets")
+    if dropped > _DROPPED_UNSAID:
+        remark(f"ROUGE: {_ALPHABET} and drops {dropped:.0%} of the letters of the targets")
     scorer = rouge_scorer.RougeScorer(ROUGE)
     scores = [
         scorer.score(one_sentence_a_line(target), one_sentence_a_line(prediction))
         for target, prediction in zip(targets, predictions, strict=True)
     ]
     return {name: 100 * float(np.mean([s[name].fmeasure for s in scores])) for name in ROUGE}
+
+
+def _dropped(texts: Sequence[str]) -> float:
+    """The share of letters and digits that ROUGE's tokenizer throws away."""
+    letters = [letter for text in texts for letter in text.lower() if letter.isalnum()]
+    return sum(not letter.isascii() for letter in letters) / max(1, len(letters))
 
 
 def one_sentence_a_line(summary: str) -> str:

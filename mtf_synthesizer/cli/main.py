@@ -1,6 +1,7 @@
 """The command line: parse, one call, print. Loads TensorFlow only once a command needs it."""
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -21,8 +22,16 @@ def main(typed: Sequence[str] | None = None) -> int:
       where SIGTERM ended a training, which is saved, or came where there was nothing to save; 130
       for ctrl-C.
     """
+    _show_what_can_be_shown()
     args = _parsed(list(sys.argv[1:] if typed is None else typed))
     return _guarded(commands.COMMANDS[args.command], args)
+
+
+def _show_what_can_be_shown() -> None:
+    """Escape what the terminal's encoding lacks: a finished command must not fail by its report."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parsed(typed: list[str]) -> argparse.Namespace:

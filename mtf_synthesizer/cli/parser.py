@@ -7,6 +7,9 @@ from typing import Any, NoReturn
 
 from mtf_synthesizer import errors
 
+_FREE_TEXT = ("--text", "--target")  # any value is one
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+_QUOTES = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 _INVALID_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
 
 
@@ -22,13 +25,33 @@ class Parser(argparse.ArgumentParser):
 
     def _check_options(self, args: Sequence[str]) -> None:
         known = [option for option in self._option_string_actions if option.startswith("--")]
+        before = ""
         for argument in args:
             if argument == "--":
                 return
+            if before not in _FREE_TEXT:
+                self._check_letters(before, argument)
+            before = argument
             option = argument.partition("=")[0]
             # With a blank inside argparse takes it for a value; shortened options are allowed.
             if option.startswith("--") and " " not in argument and not _begins(option, known):
-                self.error(f"unknown option {option}.{errors.suggestion(option, known)}")
+                self.error(f"unknown option {option}.{_remedy(option, known)}")
+
+    def _check_letters(self, before: str, argument: str) -> None:
+        """Ends the program for an empty value, and for letters that word processors put in."""
+        option, equals, value = argument.partition("=")
+        if not argument.startswith("--") or " " in option:
+            option, equals, value = before, "", argument
+        if (equals or value == argument) and not value.strip():
+            option = option or "an argument"
+            self.error(f"{option}: the value is empty. Is a variable of the shell unset?")
+        if argument[0] in _DASHES and not argument.startswith("--"):
+            hyphens = f"--{argument.lstrip(_DASHES)}"
+            self.error(f"{argument}: it begins with {argument[0]}. Type hyphens: {hyphens}")
+        if value[:1] in _QUOTES and value:
+            self.error(
+                f"{option}: {value[0]} is not a quote of the shell. Type \" or ' on both sides"
+            )
 
     def error(self, message: str) -> NoReturn:
         """Ends the program, with a suggestion for a misspelt sub-command or choice."""
@@ -37,6 +60,15 @@ class Parser(argparse.ArgumentParser):
             choices = re.findall(r"[^\s,']+", invalid[2])
             message += errors.suggestion(invalid[1], choices)
         super().error(message)
+
+
+def _remedy(option: str, known: Sequence[str]) -> str:
+    """Of an unknown option: a value that was glued to one that is known, or a misspelling."""
+    glued = [each for each in known if option.startswith(each)]
+    if glued:
+        longest = max(glued, key=len)
+        return f" Leave a blank: {longest} {option.removeprefix(longest)}"
+    return errors.suggestion(option, known)
 
 
 def _begins(option: str, known: Sequence[str]) -> bool:

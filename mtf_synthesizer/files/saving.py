@@ -11,6 +11,7 @@ from mtf_synthesizer.runtime import literal_paths
 
 def check_file(path: str | os.PathLike[str]) -> None:
     """Raises a UserError unless a file can be written there; before the work, not after it."""
+    _check_named(path)
     target = paths.of(path)
     if target.is_dir():
         raise errors.UserError(f"{path} is a folder: give the name of a file")
@@ -19,8 +20,14 @@ def check_file(path: str | os.PathLike[str]) -> None:
 
 def check_folder(path: str | os.PathLike[str]) -> None:
     """As `check_file`, of a folder that is there or will be made."""
+    _check_named(path)
     literal_paths.check_remote(path)
     _check_place(path, paths.of(path) / "file")
+
+
+def _check_named(path: str | os.PathLike[str]) -> None:
+    if not os.fspath(path):
+        raise errors.UserError("the path of a file or folder is empty. Give its name")
 
 
 def _check_place(path: str | os.PathLike[str], target: paths.Path) -> None:

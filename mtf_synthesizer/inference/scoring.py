@@ -10,7 +10,8 @@ import mtf_synthesizer.runtime.compat
 
 import seqio
 
-from mtf_synthesizer.tasks.metrics import Metric, MetricLeftOut
+from mtf_synthesizer.tasks.left_out import MetricLeftOut
+from mtf_synthesizer.tasks.metrics import Metric
 from mtf_synthesizer.tasks.text_metrics import Bleu
 from mtf_synthesizer.upstream.vocabulary import ChosenVocabulary
 

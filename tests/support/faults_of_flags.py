@@ -100,7 +100,7 @@ NUMBERS = [
     Fault(
         "no rows of a benchmark",
         f'{BENCH} --rows ""',
-        ("--rows: '' is empty: give one or more, with commas",),
+        ("--rows: the value is empty. Is a variable of the shell unset?",),
     ),
     Fault(
         "no measured steps",

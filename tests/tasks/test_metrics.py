@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 import mtf_synthesizer.tasks
-from mtf_synthesizer.tasks import dialogue_metrics, metrics, text_metrics
+from mtf_synthesizer.tasks import dialogue_metrics, left_out, metrics, text_metrics
 
 # sacreBLEU's own example.
 DOGS = (
@@ -187,6 +187,37 @@ def test_rouge_is_a_mean_and_always_the_same():
     assert text_metrics.rouge(targets, predictions) == found
 
 
+@pytest.mark.parametrize("text", ["नमस्ते दुनिया", "привет", "你好 世界"])
+def test_rouge_of_text_that_its_tokenizer_throws_away(text):
+    with pytest.warns(left_out.MetricLeftOut, match="ROUGE is left out.*drops every letter"):
+        assert text_metrics.rouge([text], [text]) == {}
+
+
+def test_rouge_says_which_share_of_the_letters_counts():
+    with pytest.warns(left_out.MetricLeftOut, match=r"drops 25% of the letters"):
+        assert text_metrics.rouge(["für a"], ["für a"])["rouge1"] == pytest.approx(100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text_metrics.rouge(["café " + 99 * "letters "], ["a"])
+        text_metrics.rouge([""], [""])
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        text_metrics.bleu,
+        text_metrics.german_tokenized_bleu,
+        dialogue_metrics.caption_bleu,
+        dialogue_metrics.caption_rouge_l,
+        dialogue_metrics.cider,
+        dialogue_metrics.meteor,
+    ],
+)
+def test_examples_without_a_reference(metric):
+    with pytest.warns(left_out.MetricLeftOut, match="left out: 1 of 2 examples have no reference"):
+        assert metric([["a b"], []], ["a b", "c"]) == {}
+
+
 # Dialogue ----------------------------------------------------------------------------------------
 
 
@@ -281,7 +312,7 @@ def warned(metric):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert metric(["a b"], ["a b"]) == {}
-    (message,) = [str(w.message) for w in caught if w.category is metrics.MetricLeftOut]
+    (message,) = [str(w.message) for w in caught if w.category is left_out.MetricLeftOut]
     return message
 
 
