@@ -1,6 +1,7 @@
 """How a sub-command is shown in the help, and what is said of an option that it does not have."""
 
 import argparse
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -26,16 +27,25 @@ class Parser(argparse.ArgumentParser):
     def _check_options(self, args: Sequence[str]) -> None:
         known = [option for option in self._option_string_actions if option.startswith("--")]
         before = ""
-        for argument in args:
+        for argument, after in itertools.zip_longest(args, args[1:], fillvalue="--"):
             if argument == "--":
                 return
             if before not in _FREE_TEXT:
                 self._check_letters(before, argument)
+                if not after.startswith("-"):
+                    self._check_glued(argument, known)
             before = argument
             option = argument.partition("=")[0]
             # With a blank inside argparse takes it for a value; shortened options are allowed.
             if option.startswith("--") and " " not in argument and not _begins(option, known):
                 self.error(f"unknown option {option}.{_remedy(option, known)}")
+
+    def _check_glued(self, argument: str, known: Sequence[str]) -> None:
+        """Ends the program for a value like rv--size, with the value of --size after it."""
+        for option in known:
+            value = argument.removesuffix(option)
+            if value not in (argument, "") and " " not in value:
+                self.error(f"{argument}: leave a blank before {option}: {value} {option}")
 
     def _check_letters(self, before: str, argument: str) -> None:
         """Ends the program for an empty value, and for letters that word processors put in."""
@@ -45,6 +55,8 @@ class Parser(argparse.ArgumentParser):
         if (equals or value == argument) and not value.strip():
             option = option or "an argument"
             self.error(f"{option}: the value is empty. Is a variable of the shell unset?")
+        if not argument.isascii() and not _is_text(argument):
+            self.error(f"{argument!a}: it is not UTF-8. Rename the file, or type it in UTF-8")
         if argument[0] in _DASHES and not argument.startswith("--"):
             hyphens = f"--{argument.lstrip(_DASHES)}"
             self.error(f"{argument}: it begins with {argument[0]}. Type hyphens: {hyphens}")
@@ -60,6 +72,15 @@ class Parser(argparse.ArgumentParser):
             choices = re.findall(r"[^\s,']+", invalid[2])
             message += errors.suggestion(invalid[1], choices)
         super().error(message)
+
+
+def _is_text(argument: str) -> bool:
+    """Whether it is Unicode; Python keeps other bytes as halves of characters."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _remedy(option: str, known: Sequence[str]) -> str:

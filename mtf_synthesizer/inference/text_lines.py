@@ -68,11 +68,17 @@ class Lines:
         with self._path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 try:
-                    yield line.decode("utf-8-sig").strip()
+                    text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
                 except UnicodeDecodeError as error:
                     raise errors.UserError(
                         f"{self._shown}, line {number}: not UTF-8 text ({error.reason})"
                     ) from error
+                if number == 1 and "\0" in text:
+                    raise errors.UserError(
+                        f"{self._shown}, line 1: it holds NUL, so it is UTF-16 or not a text. "
+                        "Convert it to UTF-8, for example with iconv"
+                    )
+                yield text
 
     def digest(self) -> str:
         """Changes when the file does."""

@@ -23,6 +23,11 @@ TYPED = {
     ),
     "quotes after =": (["train", "--task=\u2018x\u2019"], "--task: \u2018 is not a quote"),
     "glued": (["train", "--steps200"], "unknown option --steps200. Leave a blank: --steps 200"),
+    "glued value": (
+        ["train", "--synthesizer", "rv--size", "tiny"],
+        "rv--size: leave a blank before --size: rv --size",
+    ),
+    "bytes": (["train", "--model_dir", "runs/\udcff"], "'runs/\\udcff': it is not UTF-8"),
     "glued to the longer": (["predict", "--batch_size8"], "Leave a blank: --batch_size 8"),
 }
 

@@ -30,6 +30,11 @@ def test_what_is_no_text_is_named_by_its_line(tmp_path):
         list(lines_of(tmp_path, b"a\n\n\xffb\n"))
 
 
+def test_utf_16_without_a_mark_is_not_taken_for_utf_8(tmp_path):
+    with pytest.raises(errors.UserError, match="in, line 1: it holds NUL, so it is UTF-16"):
+        list(lines_of(tmp_path, "red\n".encode("utf-16-le")))
+
+
 def test_a_pipe_is_read_like_a_file(tmp_path, monkeypatch):
     content = "é\nb\n".encode()
     monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=io.BytesIO(content)))
