@@ -22,6 +22,7 @@ _MOVED = {
         "encoder_only": "upstream.encoder_only",
         "mesh_devices": "upstream.devices",
         "synthesizers": "attention.synthesizers",
+        "tasks.vocabularies": "upstream.vocabulary",
         "token_loss": "mesh.token_loss",
     }.items()
 }

@@ -3,6 +3,7 @@
 import argparse
 import io
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -37,7 +38,9 @@ def _show_what_can_be_shown() -> None:
 def _parsed(typed: list[str]) -> argparse.Namespace:
     if typed[:1] == ["t5"]:  # its flags are T5's own, so nothing of them is parsed here
         return argparse.Namespace(command="t5", arguments=typed[1:], verbose=False)
-    return commands.parser().parse_args(typed)
+    args = commands.parser().parse_args(typed)
+    args.typed = shlex.join(["mtf_synthesizer", *typed])  # for the foot of pages
+    return args
 
 
 def _guarded(command: commands.Command, args: argparse.Namespace) -> int:

@@ -97,7 +97,8 @@ def run(args: argparse.Namespace) -> None:
         saving.write_bytes(folder / picture.file, picture.png)
     described = [maps_maps.described(maps) for maps in found]
     saving.write_json(folder / write.DESCRIPTION, {"read": _subject(args), "models": described})
-    saving.write_text(folder / write.PAGE, page.html(models, _subject(args), sections, arrays))
+    html = page.html(models, _subject(args), sections, arrays, args.typed)
+    saving.write_text(folder / write.PAGE, html)
     print(write.summary(models, folder))
 
 

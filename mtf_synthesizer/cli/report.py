@@ -13,7 +13,7 @@ from mtf_synthesizer.studies.report.section import ReportSection
 from mtf_synthesizer.studies.report.tables import sections
 
 EXAMPLE = "mtf_synthesizer report runs --output runs/report.md --output runs/report.html"
-_FORMATS: dict[str, Callable[[Sequence[ReportSection], Sequence[str]], str]] = {
+_FORMATS: dict[str, Callable[[Sequence[ReportSection], Sequence[str], str], str]] = {
     ".md": formats.markdown,
     ".html": formats.html,
 }
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     found = files.collect(args.folders)
     tables = sections(found)
     for output in args.output:
-        text = _FORMATS[paths.of(output).suffix](tables, found.skipped)
+        text = _FORMATS[paths.of(output).suffix](tables, found.skipped, args.typed)
         saving.write_text(output, text)
     for warning in found.skipped:
         print(f"mtf_synthesizer: warning: left out: {warning}", file=sys.stderr)

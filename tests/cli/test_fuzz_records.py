@@ -183,9 +183,9 @@ def test_the_report_is_written_whatever_lies_there(tmp_path, content):
         (tmp_path / name).write_bytes(damage)
         found = files.collect([str(tmp_path)])
         sections = tables.sections(found)
-        html = formats.html(sections, found.skipped)
+        html = formats.html(sections, found.skipped, "report")
         assert "<script>" not in html
-        markdown = formats.markdown(sections, found.skipped)
+        markdown = formats.markdown(sections, found.skipped, "report")
         assert not re.search(r"(?<!\\)<script>", outside_of_code(markdown))
         assert (html + markdown).encode("utf-8")
 

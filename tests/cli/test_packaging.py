@@ -95,7 +95,7 @@ package = pathlib.Path(mtf_synthesizer.__file__).parent
 assert package.parent == pathlib.Path.cwd(), package
 assert importlib.util.find_spec("mtf_synthesizer.tasks").origin.startswith(str(package))
 assert not gin.__file__.startswith(str(package))
-from mtf_synthesizer import cli
+from mtf_synthesizer.cli import main as cli
 cli.main(["gin-path"])
 """
     # -P and PYTHONPATH: the wheel's folder comes before the editable installation.
@@ -108,7 +108,7 @@ def test_editable_installation_finds_tasks_and_gin_in_the_checkout(tmp_path):
 import gin, mtf_synthesizer, importlib.util
 print(mtf_synthesizer.__file__)
 print(importlib.util.find_spec("mtf_synthesizer.tasks").origin)
-from mtf_synthesizer import cli
+from mtf_synthesizer.cli import main as cli
 cli.main(["gin-path"])
 """
     for folder in (tmp_path, ROOT):  # in the checkout, the folder gin must not hide gin-config

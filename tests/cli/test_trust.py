@@ -100,10 +100,10 @@ def test_the_report_escapes_what_files_say(tmp_path):
     (skipped,) = found.skipped
     assert "<img src=x>" in skipped
     sections = tables.sections(found)
-    html = formats.html(sections, found.skipped)
+    html = formats.html(sections, found.skipped, EVIL)
     assert not TAG.search(html)
     assert html.count("&lt;script&gt;") > 10
-    markdown = formats.markdown(sections, found.skipped)
+    markdown = formats.markdown(sections, found.skipped, EVIL)
     outside_of_code = [line for line in markdown.split("\n") if not line.startswith("    ")]
     # A backslash before it makes it text.
     assert not re.search(r"(?<!\\)<(?:script|img)", "\n".join(outside_of_code))
@@ -122,7 +122,7 @@ class Shown:
 
 def test_the_page_of_maps_escapes_tokens_titles_and_texts():
     sections = [MapSection(EVIL, EVIL, [Picture("x.png", EVIL, b"png")])]
-    html = page.html({EVIL: Shown()}, f"The text {EVIL!r}.", sections, [EVIL])
+    html = page.html({EVIL: Shown()}, f"The text {EVIL!r}.", sections, [EVIL], EVIL)
     assert not TAG.search(html)
     assert html.count("&lt;script&gt;alert") == 13
 

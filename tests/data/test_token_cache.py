@@ -196,7 +196,7 @@ def test_without_beam():
 # the tests: seqio's script and T5's have flags of the same names.
 SCRIPT = """
 import contextlib, io, json, sys
-from mtf_synthesizer import cli
+from mtf_synthesizer.cli import main as cli
 results = []
 for command in json.load(sys.stdin):
     out, err = io.StringIO(), io.StringIO()

@@ -11,7 +11,7 @@ from mtf_synthesizer.files import new_folder
 
 KILLED = """
 import os, signal, sys
-from mtf_synthesizer import new_folder
+from mtf_synthesizer.files import new_folder
 with new_folder.made(sys.argv[1]) as folder:
     (folder / "half").touch()
     os.kill(os.getpid(), signal.SIGKILL)

@@ -15,8 +15,8 @@ from mtf_synthesizer.runtime import signals
 
 HOLDER = """
 import sys, time
-from mtf_synthesizer import run_lock
-with run_lock.held(sys.argv[1]):
+from mtf_synthesizer.model_folder import lock
+with lock.held(sys.argv[1]):
     print("held", flush=True)
     time.sleep(600)
 """

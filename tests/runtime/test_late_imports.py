@@ -19,11 +19,11 @@ PACKAGE = {
 }
 PREAMBLE = """
 import builtins, sys
-from mtf_synthesizer import lean_imports
+from mtf_synthesizer.runtime import late_imports
 builtins.ORDER = []
-lean_imports.LATE = frozenset({"heavy"})
-lean_imports.install()
-lean_imports.install()
+late_imports.LATE = frozenset({"heavy"})
+late_imports.install()
+late_imports.install()
 assert sum(type(f).__name__ == "_Finder" for f in sys.meta_path) == 1
 """
 
@@ -124,7 +124,7 @@ def test_a_module_that_fails_to_run_fails_again_and_is_not_half_made(heavy):
 
 def test_late_functions_run_their_module_when_called(heavy):
     code = """
-    lean_imports.LATE_FUNCTIONS = frozenset({("heavy.call", "double")})
+    late_imports.LATE_FUNCTIONS = frozenset({("heavy.call", "double")})
     open("heavy/call.py", "w").write("def double(x): return 2 * x")
     from heavy.call import double
     assert ORDER == []
@@ -148,13 +148,13 @@ def test_api_index_imports_a_name_when_it_is_used(heavy):
     (heavy / "heavy/index/deeper/__init__.py").write_text("from heavy.second import TWO", "utf-8")
     code = """
     import re
-    lean_imports.LATE = frozenset()
-    lean_imports.API_INDEXES = re.compile(r"heavy\\.index(\\..+)?")
+    late_imports.LATE = frozenset()
+    late_imports.API_INDEXES = re.compile(r"heavy\\.index(\\..+)?")
     import heavy.index as index
     ORDER.append("imported")
     assert set(dir(index)) >= {"ONE", "ZWEI", "deeper"} and "EXTRA" not in vars(index)
     assert (index.ONE, index.ZWEI, index.deeper.TWO) == (1, 2, 2)
-    assert not hasattr(index, "__wrapped__") and type(index) is lean_imports.ApiIndex
+    assert not hasattr(index, "__wrapped__") and type(index) is late_imports.ApiIndex
     assert index.EXTRA == "set by code"
     assert not hasattr(index, "nothing")
     """
@@ -167,14 +167,14 @@ def test_t5_imports_without_the_heavy_packages_and_they_work_when_used(tmp_path)
     import importlib, types
     sys.modules.pop("mtf_synthesizer.runtime.late_imports")
     sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "_Finder"]
-    from mtf_synthesizer import lean_imports
-    lean_imports.install()
+    from mtf_synthesizer.runtime import late_imports
+    late_imports.install()
     import mtf_synthesizer.runtime.compat
     import t5.models.mesh_transformer_main
     import tensorflow as tf
     late = sorted(
-        name for name in lean_imports.LATE
-        if name in sys.modules and type(sys.modules[name]) is not lean_imports.LateModule
+        name for name in late_imports.LATE
+        if name in sys.modules and type(sys.modules[name]) is not late_imports.LateModule
     )
     assert set(late) <= {"scipy"}, late
     assert tf.keras.layers.Dense(3)(tf.zeros([2, 5])).shape == (2, 3)

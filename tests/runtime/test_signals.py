@@ -10,17 +10,18 @@ import pytest
 # Each command in a child of its own, which is killed while TensorFlow is being loaded.
 COMMANDS = """
 import json, os, signal, sys
-from mtf_synthesizer import cli, quiet
+from mtf_synthesizer.cli import main as cli
+from mtf_synthesizer.runtime import loading
 
 def load(verbose):
-    with quiet.captured_native_messages():
+    with loading.captured_native_messages():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         except BaseException:  # as an import or a destructor that drops what is raised in it
             pass
     sys.exit("went on")
 
-quiet.load_tensorflow = load
+loading.load_tensorflow = load
 found = {}
 for command in json.load(sys.stdin):
     child = os.fork()
@@ -58,13 +59,13 @@ def test_while_tensorflow_is_being_loaded(tmp_path):
 # A training inside a command: the signal comes where {here} stands.
 NESTED = """
 import os, signal
-from mtf_synthesizer import termination
+from mtf_synthesizer.runtime import signals
 
 def killed():
     os.kill(os.getpid(), signal.SIGTERM)
 
-with termination.ends_the_process("said"):
-    with termination.noticed() as notice:
+with signals.ends_the_process("said"):
+    with signals.noticed() as notice:
         {before_steps}
         notice.steps_begin()
         {in_steps}

@@ -155,7 +155,7 @@ def test_public_tables_have_one_length():
 def test_mistakes_need_no_tensorflow():
     code = (
         "import sys\n"
-        "from mtf_synthesizer import cli\n"
+        "from mtf_synthesizer.cli import main as cli\n"
         "assert cli.main(['bench', '--rows', 'r,q']) == 2\n"
         "assert 'tensorflow' not in sys.modules\n"
     )

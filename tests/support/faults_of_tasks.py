@@ -69,7 +69,7 @@ TASKS = [
             "fault_empty.py",
             "import seqio\n"
             "import tensorflow as tf\n"
-            "from mtf_synthesizer.tasks import vocabularies\n"
+            "from mtf_synthesizer.upstream import vocabulary\n"
             "def source(split, shuffle_files=False, seed=None):\n"
             "    texts = {'inputs': ['a'], 'targets': ['b']}\n"
             "    return tf.data.Dataset.from_tensor_slices(texts).take(0)\n"
@@ -77,7 +77,7 @@ TASKS = [
             "    'fault_empty',\n"
             "    seqio.FunctionDataSource(source, splits=('train', 'validation')),\n"
             "    preprocessors=[seqio.preprocessors.tokenize],\n"
-            "    output_features=vocabularies.output_features(),\n"
+            "    output_features=vocabulary.output_features(),\n"
             ")\n",
         ),
     ),

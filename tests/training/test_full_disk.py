@@ -11,11 +11,13 @@ import pytest
 SCRIPT = """
 import json, pathlib, sys
 from small_runs import train
-from mtf_synthesizer import checkpoint_state, checkpoints, failures, runner
+from mtf_synthesizer.model_folder import checkpoints, state
+from mtf_synthesizer.runtime import failures
+from mtf_synthesizer.training.train import alphas
 
-def state(folder):
+def steps_of(folder):
     steps = [each.step for each in checkpoints.checkpoints(folder)]
-    return steps, checkpoint_state.named(folder)
+    return steps, state.named(folder)
 
 folder = pathlib.Path(sys.argv[1]) / "m"
 options = {"attention_summaries": False}
@@ -33,12 +35,12 @@ try:
     said = None
 except Exception as error:
     said = failures.described(error)
-left = state(folder)
-runner.alphas(folder)
+left = steps_of(folder)
+alphas(folder)
 ballast.unlink()
 again = train(folder, steps=8, **options)
 rows = [row["step"] for row in again["losses"]]
-print(json.dumps([said, left, again["trained"], rows, state(folder)]))
+print(json.dumps([said, left, again["trained"], rows, steps_of(folder)]))
 """
 
 

@@ -16,7 +16,7 @@ from mtf_synthesizer.files import new_folder, paths, saving
 from mtf_synthesizer.inference import predict_lines, text_lines
 from mtf_synthesizer.model_folder import checkpoints
 from mtf_synthesizer.training.train import alphas
-from mtf_synthesizer.training.warm_start import begin, functions
+from mtf_synthesizer.training.warm_start import begin, functions, plan
 
 STEPS = 60  # after which different inputs give different outputs
 STOCK = [param for param in SMALLEST if not param.startswith("max_length")]
@@ -115,7 +115,7 @@ def test_a_mixture_computes_what_t5_computes(
     for layer in LAYERS if synthesizer != "d_plus_v" else ():
         alpha = np.exp(found[layer + "mixture/alpha"].astype(np.float64))
         alpha /= alpha.sum(-1, keepdims=True)
-        wanted = share or begin.SHARE_OF_V
+        wanted = share or plan.SHARE_OF_V
         np.testing.assert_allclose(alpha[:, -1], wanted, rtol=1e-6)
         np.testing.assert_allclose(alpha[:, :-1], (1 - wanted) / (alpha.shape[1] - 1), rtol=1e-6)
 

@@ -1,6 +1,5 @@
 """The demo's page: one HTML file with everything in it."""
 
-import base64
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -10,85 +9,10 @@ import numpy as np
 
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.studies.demo import random_tables
+from mtf_synthesizer.studies.pages import page as pages
 
 _TITLES = {"v": "V (dot product)", "r": "R (random)", "rv": "R+V (mixture)"}
 _COLORS = {"v": "#1f5fa8", "r": "#c8501e", "rv": "#3a8a3a"}
-
-_TEMPLATE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>Synthesizers side by side</title>
-<style>
-  body { font: 16px/1.5 Georgia, serif; max-width: 68em; margin: 2em auto; padding: 0 1em }
-  h1, h2 { font-weight: normal; line-height: 1.2 }
-  table { border-collapse: collapse; margin: 1em 0; font: 14px/1.4 sans-serif }
-  th, td { padding: .35em .9em; border-bottom: 1px solid #ccc; text-align: left }
-  td.number { text-align: right; font-variant-numeric: tabular-nums }
-  .yes { color: #1c6b1c } .no { color: #a01818 }
-  img { max-width: 100% }
-  pre, code { font-size: 13px } .note { color: #666; font-size: 14px }
-  blockquote { margin: .3em 0 .8em 1em; font-size: 14px }
-</style>
-</head>
-<body>
-<h1>Synthesizers side by side</h1>
-<p>{{ names }}: encoder-decoders that differ only in how a layer gets its attention logits,
-trained one after the other in one process on the same examples, with the same numbers of steps
-({{ settings.pretrain_steps }} of span corruption, {{ settings.finetune_steps }} of fine-tuning) and
-the same seed ({{ settings.seed }}). Text: public-domain translations of the Bible; no chapter of
-the test split was seen in training. All steps together took {{ minutes }} minutes.</p>
-
-<h2>Results on the test split</h2>
-<table>
-<tr><th>task</th><th>asked</th>
-{% for model in models %}<th>{{ model.title }}</th>{% endfor %}
-<th>without a model</th></tr>
-{% for row in rows %}<tr><td>{{ row.task }}</td><td>{{ row.asked }}</td>
-{% for cell in row.cells %}<td class="number">{{ cell.value }}<br>
-{% if cell.holds %}<span class="yes">yes</span>{% else %}<span class="no">no</span>{% endif %}</td>
-{% endfor %}
-<td class="number">{{ row.baseline }}</td></tr>
-{% endfor %}</table>
-<p>{{ summary }}</p>
-<p class="note">± is one standard error of an accuracy; the tasks have {{ examples }} test examples.
-Without a model means: the token frequencies of the training targets (given the sentinels for
-nothing, {{ free_entropy }} nats), the most frequent label, and the source itself as its
-translation.</p>
-
-<h2>Training</h2>
-<img alt="loss curves" src="{{ curves }}">
-<table>
-<tr><th>model</th><th>pretraining, s</th><th>fine-tuning, s</th><th>evaluation, s</th></tr>
-{% for model in models %}<tr><td>{{ model.title }}</td><td class="number">{{ model.pretrain }}</td>
-<td class="number">{{ model.finetune }}</td><td class="number">{{ model.evaluation }}</td></tr>
-{% endfor %}</table>
-<p class="note">Seconds with graph building and checkpoints. Processor time shared with other
-programs counts in full.</p>
-
-<h2>Attention</h2>
-<p>Encoder layers and the first decoder layer. V's attention is that of one verse
-(&ldquo;{{ verse }}&rdquo;) with the relative position bias that T5 adds; R's is softmax(R), the
-same for every verse of this length, before training and after. Rows are queries, columns keys; the
-brighter, the more attention.</p>
-<img alt="attention maps" src="{{ attention }}">
-<p>{{ movement }}</p>
-
-{% if alphas %}<h2>α of R+V</h2>
-<p>The weight each head gives to R and to V. All started at one half; R's now lie between
-{{ alpha_range }}.</p>
-<img alt="weights of the mixture" src="{{ alphas }}">{% endif %}
-
-<h2>Some translations</h2>
-{% for sample in samples %}<p><b>{{ sample.source }}</b></p>
-<blockquote>{% for output in sample.outputs %}{{ output.title }}: {{ output.text }}<br>{% endfor %}
-World English: {{ sample.target }}</blockquote>
-{% endfor %}
-<p class="note">Predictions for every test example: submission.zip ({{ submitted }}){{ replaced }}.
-All numbers: results.json.</p>
-</body>
-</html>
-"""
 
 
 def write(
@@ -105,10 +29,9 @@ def write(
       attention: title -> layer scope -> weights [heads, length, memory_length].
       samples: translations: source, target, and outputs (model -> text).
     """
-    import jinja2
-
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    html = environment.from_string(_TEMPLATE).render(
+    html = pages.render(
+        "demo.html",
+        "mtf_synthesizer demo",
         settings=results["settings"],
         names=", ".join(title(name) for name in results["models"]),
         minutes=round(results["seconds_of_all_steps"] / 60, 1),
@@ -117,8 +40,8 @@ def write(
         summary=summary(results["findings"]),
         examples=", ".join(str(n) for n in sorted(results["baselines"]["examples"].values())),
         free_entropy=f"{results['baselines']['unigram_entropy_free_sentinels']:.2f}",
-        curves=_data_uri(_curves(results["models"])),
-        attention=_data_uri(_attention(attention)),
+        curves=pages.data_uri(_curves(results["models"])),
+        attention=pages.data_uri(_attention(attention)),
         verse=samples[0]["source"],
         movement=movement(results["models"]),
         alphas=_alphas(results["models"]),
@@ -215,10 +138,6 @@ def _replaced(submission: Mapping[str, Any]) -> str:
     return f"; {count} decoded texts that are no label were replaced" if count else ""
 
 
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
 def _png(figure: Any) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=100)
@@ -260,15 +179,15 @@ def _attention(attention: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
 
 
 def _short(layer: str) -> str:
-    """encoder/block_000/layer_000/SyntheticAttention -> encoder 0."""
+    """encoder/block_000/layer_000/SyntheticAttention -> encoder 1: layers are counted from 1."""
     stack, block = layer.split("/")[:2]
-    return f"{stack} {int(block.removeprefix('block_'))}"
+    return f"{stack} {int(block.removeprefix('block_')) + 1}"
 
 
 def _alpha_range(models: Mapping[str, Any]) -> str:
     layers = [alpha for model in models.values() for alpha in model["attention"]["alphas"].values()]
     random = [head[0] for alpha in layers for head in alpha]
-    return f"{min(random):.4f} and {max(random):.4f}" if random else ""
+    return f"{min(random):.2f} and {max(random):.2f}" if random else ""
 
 
 def _alphas(models: Mapping[str, Any]) -> str | None:
@@ -284,10 +203,10 @@ def _alphas(models: Mapping[str, Any]) -> str | None:
         np.atleast_1d(figure.subplots(1, len(layers), sharey=True)), layers.items(), strict=True
     ):
         random = np.asarray(alpha)[:, 0]
-        heads = np.arange(len(random))
+        heads = np.arange(1, len(random) + 1)
         axis.bar(heads, random, color=_COLORS["r"], label="R")
         axis.bar(heads, 1 - random, bottom=random, color=_COLORS["v"], label="V")
         axis.set(title=_short(layer), xlabel="head", xticks=heads, ylim=(0, 1))
         axis.axhline(0.5, color="white", linewidth=0.8)
     axis.legend(fontsize=8)
-    return _data_uri(_png(figure))
+    return pages.data_uri(_png(figure))

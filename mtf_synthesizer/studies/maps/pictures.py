@@ -107,7 +107,7 @@ def _draw_heads(
             continue
         # The square root shows weak attention too.
         axis.imshow(np.sqrt(weights[head]), cmap="magma", vmin=0, vmax=1, aspect="auto")
-        axis.set_title(f"head {head}", fontsize=7, pad=2)
+        axis.set_title(f"head {head + 1}", fontsize=7, pad=2)
         queries, keys = tokens
         if _are_written(keys):
             _write(axis.set_xticks, keys, rotation=90)
@@ -158,8 +158,9 @@ def _alphas(maps: Maps, places: Sequence[str]) -> bytes:
         axis.imshow(image, aspect="auto", **colors)
         for (row, head), value in np.ndenumerate(image):
             color = "white" if abs(value - even) > reach / 2 else "black"
-            axis.text(head, row, f"{value:.3f}", ha="center", va="center", fontsize=7, color=color)
-        axis.set(title=f"α of {term}", xlabel="head", xticks=range(heads))
+            axis.text(head, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=color)
+        axis.set(title=f"α of {term}", xlabel="head")
+        axis.set_xticks(range(heads), [str(head + 1) for head in range(heads)])
     layers = [maps.layers[place] for place in places]
     grid[0].set_yticks(
         range(len(places)), [f"{_short(layer.stack)} L{layer.block}" for layer in layers]

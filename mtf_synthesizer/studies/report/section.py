@@ -32,6 +32,17 @@ class ReportSection:
     commands: Sequence[str] = ()
     missing: Sequence[str] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every value that a run of this package could give is missing."""
+        cells = [
+            cell
+            for row in self.rows
+            for head, cell in zip(self.heads[1:], row[1:], strict=True)
+            if not head.endswith(PAPER)
+        ]
+        return NOT_RUN in cells and set(cells) <= {NOT_RUN, NONE}
+
 
 @dataclasses.dataclass(frozen=True)
 class Columns:

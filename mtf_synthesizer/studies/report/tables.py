@@ -1,4 +1,4 @@
-"""DOCSTRING."""
+"""The tables of `report`: results of this package's experiments, then the paper's tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mtf_synthesizer.studies.report.section import Columns, ReportSection
 
 
 def sections(found: Found) -> list[ReportSection]:
-    """Every table of the paper, then our small experiments, and all else that was found."""
+    """Tables with results first, then those of the paper that nobody has run."""
     boards = {board.table: board for board in paper.LEADERBOARDS}
     beside: dict[int, list[Columns]] = {
         2: costs.of_table_2(found.costs),
@@ -26,4 +26,5 @@ def sections(found: Found) -> list[ReportSection]:
             parts.append(scores.of_leaderboard(boards[number], found.runs))
         tables.append(section.of_paper(number, [*parts, *beside.get(number, [])]))
     others = [*scores.small(found.runs), *scores.others(found.runs)]
-    return [*tables, *others, *costs.documents(found)]
+    sections = [*others, *tables, *costs.documents(found)]
+    return sorted(sections, key=lambda section: section.is_empty)

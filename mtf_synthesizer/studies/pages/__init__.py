@@ -1,0 +1,1 @@
+"""HTML pages of the demo, of attention maps and of reports: one template, one stylesheet."""
