@@ -38,7 +38,7 @@ def markdown(sections: Sequence[ReportSection], warnings: Sequence[str], command
         lines += [_line(["---"] * len(section.heads)), *map(_line, section.rows), ""]
         lines += [line for note in section.notes for line in (_escaped(note), "")]
         lines += _commands(_DONE, section.commands) + _commands(_MISSING, section.missing)
-    lines += [f"Made by `{' '.join(command.split())}`."]
+    lines += _commands("Made by:", [command])
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
