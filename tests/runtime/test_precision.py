@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from mtf_synthesizer.cli import commands
 from mtf_synthesizer.errors import UserError
 from mtf_synthesizer.runtime import precision
 
@@ -159,3 +160,10 @@ def test_python_that_resumes(processor):
     precision.check_kept("float32")
     with pytest.raises(UserError, match=rf"Set {precision.VARIABLE}=bfloat16 before"):
         precision.check_kept("bfloat16")
+
+
+def test_commands_that_run_a_model_have_the_flag():
+    (choices,) = (a.choices for a in commands.parser()._actions if isinstance(a.choices, dict))
+    having = {name for name, command in choices.items() if precision.FLAG in command.format_help()}
+    running = {"train", "compare", "demo", "evaluate", "predict", "maps", "warm-start", "bench"}
+    assert having == running
