@@ -103,11 +103,13 @@ def merged(before: Report | None, report: Report) -> Report:
     """A report with the rows of an earlier one, but for those that were evaluated again."""
     if before is None:
         return report
+    if "matmul_precision" in report:  # which reports of earlier releases, all in float32, lack
+        before = {"matmul_precision": "float32", **before}
     again = {_identity(row) for row in report["results"]}
     made_with = {
         name: before[name]
-        for name in ("versions", "vocabulary")
-        if name in before and before[name] != report[name]
+        for name in ("versions", "vocabulary", "matmul_precision")
+        if name in before and before[name] != report.get(name)
     }
     kept = [made_with | row for row in before["results"] if _identity(row) not in again]
     rows = sorted([*kept, *report["results"]], key=lambda row: row["step"])

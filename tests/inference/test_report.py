@@ -100,6 +100,14 @@ def test_kept_rows_say_what_they_were_made_with_where_that_differs():
     assert again["results"][0]["versions"] == {"python": "3.12"}
 
 
+def test_kept_rows_say_their_precision_of_products():
+    """Rows of earlier releases, which had no choice, were made in float32."""
+    now = report(cola(20, 2.0), matmul_precision="bfloat16")
+    first, second = merged(report(cola(10, 1.0)), now)["results"]
+    assert first["matmul_precision"] == "float32"
+    assert "matmul_precision" not in second
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -65,8 +65,12 @@ def test_training(capsys):
         "mesh_tensorflow",
         "numpy",
         "mtf_synthesizer",
+        "matmul_precision",
+        "bfloat16_instructions",
         "peak_gflops",
     }
+    instructions = found["machine"].pop("bfloat16_instructions")
+    assert set(instructions) <= {"amx_bf16", "avx512_bf16"}
     assert all(found["machine"].values())
 
 

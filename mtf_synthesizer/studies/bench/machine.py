@@ -20,7 +20,7 @@ _SIDE = 2048  # of the matrices: large enough to keep every thread busy
 _PRODUCTS = 10
 
 
-def description() -> dict[str, str | int | None]:
+def description() -> dict[str, str | int | list[str] | None]:
     """Processor, cores, memory and versions."""
     return {
         "processor": _line("/proc/cpuinfo", "model name") or platform.machine(),
@@ -32,7 +32,7 @@ def description() -> dict[str, str | int | None]:
         "numpy": np.__version__,
         "mtf_synthesizer": __version__,
         "matmul_precision": precision.current(),
-        "bfloat16_instructions": " ".join(precision.instructions()),
+        "bfloat16_instructions": list(precision.instructions()),
     }
 
 
