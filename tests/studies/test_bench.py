@@ -11,7 +11,6 @@ from mtf_synthesizer.cli import bench
 from mtf_synthesizer.errors import UserError
 from mtf_synthesizer.runtime import loading
 from mtf_synthesizer.studies.bench import machine, timing
-from mtf_synthesizer.studies.bench import memory as benchmark_memory
 from mtf_synthesizer.studies.bench.memory import Memory
 from mtf_synthesizer.studies.bench.rows import layers
 from mtf_synthesizer.studies.bench.setting import MODES, ROWS, SIZES, Setting
@@ -107,7 +106,7 @@ def test_tables(capsys, monkeypatch):
     memory = iter([Memory(500.0, 300.0), Memory(400.0, 350.0)])
     monkeypatch.setattr(machine, "peak_gflops", lambda threads: 100.0)
     monkeypatch.setattr(timing, "measure", lambda *args: results)
-    monkeypatch.setattr(benchmark_memory, "of_row", lambda *args: next(memory))
+    monkeypatch.setattr(bench, "of_row", lambda *args: next(memory))
     bench.run(parsed("--rows", "t5,r"))
     lines = capsys.readouterr().out.splitlines()
     found = {line.split("│")[1].strip(): line.split() for line in lines if line.startswith("│")}
@@ -119,7 +118,7 @@ def test_flags_reach_the_measurement(monkeypatch, capsys):
     seen = []
     monkeypatch.setattr(machine, "peak_gflops", lambda threads: seen.append(threads) or 1.0)
     monkeypatch.setattr(timing, "measure", lambda *args: seen.append(args) or [])
-    monkeypatch.setattr(benchmark_memory, "of_row", lambda *args: seen.append(args))
+    monkeypatch.setattr(bench, "of_row", lambda *args: seen.append(args))
     flags = ["--packed", "3", "--dropout", "0.3", "--threads", "2", "--mode", "evaluate"]
     document(capsys, "--rows", "r", *flags)
     setting = Setting(TINY, "evaluate", packed=3, dropout=0.3, threads=2)
