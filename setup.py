@@ -22,6 +22,12 @@ REQUIREMENTS = [
     "tensorflow-datasets==4.9.3",
     "tfds-nightly==4.9.2.dev202308090034",
     "gin-config>=0.5.0",
+    "absl-py",
+    "etils[epath]",
+    "numpy",
+    "protobuf",
+    "scipy",
+    "sentencepiece",
     "safetensors>=0.4.3",  # models of transformers, read and written without PyTorch
     "ml-dtypes",  # bfloat16 in them
     "setuptools<81",  # t5 and mesh_tensorflow import pkg_resources

@@ -3,6 +3,7 @@
 Needs no network: the wheel is built with the setuptools that is installed.
 """
 
+import ast
 import importlib.metadata
 import os
 import pathlib
@@ -139,3 +140,38 @@ def test_lock_names_no_index_and_no_local_file():
     lock = (ROOT / "requirements.lock").read_text("utf-8")
     for word in ("--", "://", "file:", " @ "):
         assert word not in lock.replace("# This file", ""), word
+
+
+# Modules that are imported under another name than that of their distribution.
+DISTRIBUTIONS = {
+    "absl": "absl-py",
+    "apache_beam": "apache-beam",
+    "gin": "gin-config",
+    "google": "protobuf",
+    "mesh_tensorflow": "mesh-tensorflow",
+    "ml_dtypes": "ml-dtypes",
+    "rouge_score": "rouge-score",
+    "seqio": "seqio-nightly",
+    "tensorflow_datasets": "tensorflow-datasets",
+    "tensorflow_estimator": "tensorflow-estimator",
+    "tensorflow_text": "tensorflow-text",
+}
+# modeling_synthesizer.py runs where an exported model is used, not here.
+ELSEWHERE = {"torch", "transformers"}
+
+
+def test_every_library_that_is_imported_is_declared():
+    declared = set(
+        re.findall(r'^    "([A-Za-z0-9_-]+)', (ROOT / "setup.py").read_text(), re.MULTILINE)
+    )
+    declared |= {"apache-beam"}  # of the extra `beam`
+    imported = set()
+    for folder in ("mtf_synthesizer", "tasks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Import):
+                    imported.update(alias.name.split(".")[0] for alias in node.names)
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    imported.add(node.module.split(".")[0])
+    libraries = imported - set(sys.stdlib_module_names) - ELSEWHERE - {"mtf_synthesizer"}
+    assert {DISTRIBUTIONS.get(name, name) for name in libraries} <= declared
