@@ -18,6 +18,8 @@ HIGHER = (
     "matthews_corrcoef",
     "mean_3class_f1",
     "meteor",
+    "official_pearson_corrcoef",
+    "official_spearman_corrcoef",
     "pearson_corrcoef",
     "rouge1",
     "rouge2",
