@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.config import gin_files, statements
 from mtf_synthesizer.config.lint import names
+from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.config.values import BoundValues
+from mtf_synthesizer.files import paths
 from mtf_synthesizer.model_folder import lock
 from mtf_synthesizer.runtime import loading, signals
 
@@ -63,7 +65,7 @@ def _hand_over(arguments: Sequence[str]) -> None:
 
     # Before T5's tasks, so that they have the vocabulary that $MTF_SYNTHESIZER_VOCABULARY chooses.
     import mtf_synthesizer.tasks
-    from mtf_synthesizer.upstream import fast, old_selectors
+    from mtf_synthesizer.upstream import fast, gin_reader, old_selectors
 
     fast.install()
     old_selectors.register()
@@ -74,12 +76,15 @@ def _hand_over(arguments: Sequence[str]) -> None:
         for module in _FLAG_MODULES:
             print(flags.FLAGS.module_help(module))
         return
-    _check_flags()
+    gin_reader.install(_reader_of_flags())
     mesh_transformer_main.console_entry_point()
 
 
-def _check_flags() -> None:
+def _reader_of_flags() -> TrustedReader:
     """Parse the command line once before T5 does, whose program would end with absl's status.
+
+    Returns:
+      The reader of gin files, which knows the modules that a --flagfile names too.
 
     Raises:
       errors.UserError: an unknown flag, or a value that a flag does not take.
@@ -87,6 +92,11 @@ def _check_flags() -> None:
     app.define_help_flags()
     try:
         flags.FLAGS(sys.argv)
+        skipped = flags.FLAGS.additional_deprecated_gin_references or ()
+        return TrustedReader(
+            flags.FLAGS.module_import or (),
+            None if flags.FLAGS.skip_all_gin_unknowns else skipped,
+        )
     except flags.Error as error:
         raise errors.UserError(f"t5: {error}") from error
     finally:
@@ -96,9 +106,12 @@ def _check_flags() -> None:
 def _check(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the flags that the guards need; check the configuration they give."""
     given = _gin_flags(arguments)
-    if not given.skip_all_gin_unknowns:
+    with gin_files.searched(_listed(given.gin_location_prefix)):
+        read = [*given.gin_file, *_operative_configs(given)]
         skipped = _listed(given.additional_deprecated_gin_references)
-        with gin_files.searched(_listed(given.gin_location_prefix)):
+        unknown = None if given.skip_all_gin_unknowns else skipped
+        TrustedReader(given.module_import, unknown).check(read, given.gin_param)
+        if not given.skip_all_gin_unknowns:
             names.check(given.gin_file, given.gin_param, given.module_import, skipped)
     elsewhere = {argument.partition("=")[0] for argument in arguments} & (_HELP | {"--flagfile"})
     if not given.model_dir and not elsewhere:
@@ -107,6 +120,13 @@ def _check(arguments: Sequence[str]) -> argparse.Namespace:
             "folder for this run"
         )
     return given
+
+
+def _operative_configs(given: argparse.Namespace) -> list[str]:
+    """The files of model folders that T5's Python interface reads by itself."""
+    folders = [*given.model_dir[-1:], *given.pretrained_model_dir[-1:]]
+    files = [paths.of(folder) / statements.OPERATIVE for folder in folders if folder]
+    return [str(file) for file in files if given.use_model_api and file.is_file()]
 
 
 def _listed(values: Sequence[str]) -> list[str]:
@@ -123,6 +143,7 @@ def _gin_flags(arguments: Sequence[str]) -> argparse.Namespace:
         "module_import",
         "additional_deprecated_gin_references",
         "model_dir",
+        "pretrained_model_dir",
         "mode",
     ):
         parser.add_argument(f"--{name}", f"-{name}", action="append", default=[])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli.options import add_configuration, add_precision, modules, positive
 from mtf_synthesizer.config import gin_files, request, statements
+from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.files import new_folder, paths
 from mtf_synthesizer.model_folder import checkpoints
 from mtf_synthesizer.runtime import loading, precision
@@ -132,6 +133,8 @@ def _wanted(args: argparse.Namespace, start: Start) -> request.Configuration:
         return _of_transformers(args, start)
     folder = paths.of(start.path).parent
     is_described = (folder / checkpoints.OPERATIVE_CONFIG).is_file()
+    if is_described:
+        TrustedReader(modules(args)).check([str(folder / checkpoints.OPERATIVE_CONFIG)])
     task = args.task or (_task_of(folder) if is_described else None)
     if task is None:
         raise errors.UserError(

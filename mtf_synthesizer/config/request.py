@@ -10,6 +10,7 @@ from mtf_synthesizer.config import statements
 from mtf_synthesizer.config.gin_files import choices, gin_file, gin_folder, is_own
 from mtf_synthesizer.config.lint import lengths, meshes
 from mtf_synthesizer.config.lint.names import check
+from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.files import paths
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint, operative_config, start_checkpoint
 from mtf_synthesizer.model_folder.vocabulary import BYTES, chosen
@@ -83,12 +84,13 @@ def requested(request: Request) -> Configuration:
 
     Raises:
       errors.UserError: an unknown name or file, a misspelt binding, a model or task that is not
-        said, or no checkpoint to start from.
+        said, no checkpoint to start from, or one whose configuration is not trusted.
     """
     start = start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None
     _check_said(request, start)
     files = [*_training_files(request, start), EXACT_FILE, "local_cpu.gin"]
     files += _on_processor(request.gin_files)
+    TrustedReader(request.modules).check(files, request.gin_params)
     params = []
     if request.task:
         params.append(f"MIXTURE_NAME = {request.task!r}")
@@ -162,9 +164,11 @@ def for_model(
     The vocabulary is the one it was trained with, unless one is given.
 
     Raises:
-      errors.UserError: the folder holds no such configuration, or a change is misspelt.
+      errors.UserError: the folder holds no such configuration, or one that is not trusted, or a
+        change is misspelt.
     """
     files = [str(operative_config(paths.of(model_dir))), FLOAT32_FILE, *_on_processor(gin_files)]
+    TrustedReader(modules).check(files, gin_params)
     if vocabulary is None:
         vocabulary = chosen(model_dir)
     return _checked(files, gin_params, modules, vocabulary, tfds_data_dir)

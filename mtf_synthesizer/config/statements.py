@@ -86,21 +86,26 @@ def read_files(files: Iterable[str], including: tuple[paths.Path, ...] = ()) -> 
     for name in files:
         path = gin_files.find_gin_file(name)
         if path in including:
-            way = " > ".join(_shown(each) for each in (*including, path))
-            raise errors.UserError(f"gin file {_shown(path)} includes itself: {way}")
+            way = " > ".join(shown(each) for each in (*including, path))
+            raise errors.UserError(f"gin file {shown(path)} includes itself: {way}")
         # What a run has written was parsed and checked by gin before.
         trusted = path.name == OPERATIVE or any(library in path.parents for library in libraries)
-        yield from read(_text(path), _shown(path), trusted, (*including, path))
+        yield from read(text_of(path), shown(path), trusted, (*including, path))
 
 
-def _text(path: paths.Path) -> str:
+def text_of(path: paths.Path) -> str:
+    """The text of a gin file.
+
+    Raises:
+      errors.UserError: it is not UTF-8.
+    """
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise errors.UserError(f"gin file {path}: not UTF-8 text ({error.reason})") from error
 
 
-def _shown(path: paths.Path) -> str:
+def shown(path: paths.Path) -> str:
     """A path as the user would type it: relative to the folder it was found in."""
     for folder in gin_files.search_path():
         if folder in path.parents:
@@ -112,30 +117,36 @@ def read(
     text: str, origin: str, trusted: bool, including: tuple[paths.Path, ...] = ()
 ) -> Iterator[Statement]:
     """Parses gin text, following its includes."""
-    for parsed in _parsed(text, origin):
-        if isinstance(parsed, config_parser.IncludeStatement):
-            yield from read_files([parsed.filename], including)
-        elif isinstance(parsed, config_parser.ImportStatement):
-            yield Statement(origin, trusted, "", parsed.module, "", None, is_import=True)
-        elif isinstance(parsed, config_parser.BindingStatement):
-            yield _binding(parsed, origin, trusted)
+    for statement in parsed(text, origin):
+        if isinstance(statement, config_parser.IncludeStatement):
+            yield from read_files([statement.filename], including)
+        elif isinstance(statement, config_parser.ImportStatement):
+            yield Statement(origin, trusted, "", statement.module, "", None, is_import=True)
+        elif isinstance(statement, config_parser.BindingStatement):
+            yield _binding(statement, origin, trusted)
 
 
-def _parsed(text: str, origin: str) -> list[Any]:
-    """The statements of gin text, as gin's own parser has them."""
+def parsed(text: str, origin: str) -> list[Any]:
+    """The statements of gin text, as gin's own parser has them.
+
+    References and macros are `Reference` and `Macro`; nothing is looked up, included or imported.
+
+    Raises:
+      errors.UserError: for a syntax error.
+    """
     try:
         return list(config_parser.ConfigParser(text, _Delegate()))
     except Exception as error:  # of the parser or Python's tokenizer: whatever they run into
         raise errors.UserError(f"{origin}: not valid gin syntax: {_one_line(error)}") from error
 
 
-def _binding(parsed: config_parser.BindingStatement, origin: str, trusted: bool) -> Statement:
-    scope, selector = parsed.scope, parsed.selector
-    if scope and not parsed.arg_name:  # a macro's scope is part of its name
+def _binding(found: config_parser.BindingStatement, origin: str, trusted: bool) -> Statement:
+    scope, selector = found.scope, found.selector
+    if scope and not found.arg_name:  # a macro's scope is part of its name
         scope, selector = "", f"{scope}/{selector}"
-    line = "" if origin.startswith("--") else f":{parsed.location.line_num}"
+    line = "" if origin.startswith("--") else f":{found.location.line_num}"
     return Statement(
-        origin + line, trusted, scope or "", selector, parsed.arg_name or "", parsed.value
+        origin + line, trusted, scope or "", selector, found.arg_name or "", found.value
     )
 
 

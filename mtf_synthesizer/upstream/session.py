@@ -22,8 +22,9 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.request import FLOAT32_FILE, Configuration
+from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.runtime import loading
-from mtf_synthesizer.upstream import caches, data_folder, devices, fast, old_selectors
+from mtf_synthesizer.upstream import caches, data_folder, devices, fast, gin_reader, old_selectors
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.tasks import check_task, configured_task
 from mtf_synthesizer.upstream.vocabulary import choose
@@ -59,7 +60,8 @@ def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
 
 def _parse(wanted: Configuration, verbose: bool) -> None:
     try:
-        with loading.without_messages(not verbose):
+        reader = TrustedReader(wanted.modules)
+        with loading.without_messages(not verbose), gin_reader.checked(reader):
             gin.parse_config_files_and_bindings(
                 [str(gin_files.mesh_defaults()), FLOAT32_FILE, *wanted.files],
                 wanted.params,

@@ -9,13 +9,19 @@ import mtf_synthesizer.runtime.compat
 
 import numpy as np
 import pytest
+import ram_folders
+import strangers
 
 import mtf_synthesizer
+from mtf_synthesizer import errors
+from mtf_synthesizer.config import request
+from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.studies.demo import random_tables
 from mtf_synthesizer.studies.demo.page import write
 from mtf_synthesizer.studies.maps import page
 from mtf_synthesizer.studies.maps.sections import MapSection, Picture
 from mtf_synthesizer.studies.report import files, formats, tables
+from mtf_synthesizer.upstream.session import configured
 
 ROOT = pathlib.Path(mtf_synthesizer.__file__).resolve().parent
 # Copied beside exported models; nothing here imports it, and PyTorch is not installed.
@@ -70,6 +76,44 @@ def test_arrays_of_objects_are_not_loaded(tmp_path):
     np.savez(tmp_path / "x.npz", layer=np.array([{"a": 1}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle=False"):
         random_tables.load(tmp_path / "x.npz")
+
+
+def test_a_model_folder_that_changes_after_its_check_runs_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    strangers.prepare(tmp_path, strangers.Way("", ""))
+    wanted = request.for_model("runs/m", (), (), request.TASK_MODULES)
+    with configured(wanted, False):
+        pass
+    for way in strangers.WAYS.values():
+        if not way.files:
+            (tmp_path / strangers.CONFIG).write_text(way.text, "utf-8")
+            with (
+                pytest.raises(errors.UserError, match=re.escape(way.said)),
+                configured(wanted, False),
+            ):
+                pass
+    assert not (tmp_path / strangers.MARKER).exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["import os\n", "include 'blanks.gin'\ninclude '{}/dyn.gin'\n", "include '{}/../b/dyn.gin'\n"],
+)
+def test_a_gin_file_of_a_url_runs_nothing(text):
+    folder, other = ram_folders.bucket(), ram_folders.bucket()
+    for place in (folder, other):
+        place.mkdir()
+        (place / "dyn.gin").write_text(strangers.DYNAMIC)
+    TrustedReader(()).check([_written(folder / "mine.gin", "include 'sizes/tiny.gin'\n")])
+    for place in (folder, other):
+        name = _written(folder / "mine.gin", text.format(place))
+        with pytest.raises(errors.UserError, match="a gin file of a model folder or URL"):
+            TrustedReader(()).check([name])
+
+
+def _written(path, text):
+    path.write_text(text)
+    return str(path)
 
 
 EVIL = "<script>alert('x')</script>&\"><img src=x onerror=alert(1)>\n<script>\u2028<script>"

@@ -5,10 +5,11 @@ import subprocess
 import sys
 
 SCRIPT = """
-import contextlib, io, json, sys
+import contextlib, io, json, os, sys
 from mtf_synthesizer.cli import main as cli
 results = {}
-for name, command in json.load(sys.stdin).items():
+for name, (folder, command) in json.load(sys.stdin).items():
+    os.chdir(folder)
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -22,6 +23,11 @@ json.dump(results, sys.stdout)
 
 
 def run_all(commands):
+    return run_all_in({name: (".", command) for name, command in commands.items()})
+
+
+def run_all_in(commands):
+    """As `run_all`, each in a working directory of its own: name -> (folder, command)."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         input=json.dumps(commands),

@@ -7,6 +7,7 @@ once.
 
 import ast
 import dataclasses
+import functools
 import importlib.machinery
 import importlib.util
 import os
@@ -42,6 +43,28 @@ class Configurable:
         """Whether a selector in a gin file, which may leave leading modules out, means this."""
         selector = old_selectors.current(selector)
         return self.selector == selector or self.selector.endswith("." + selector)
+
+
+def known(modules: Iterable[str]) -> tuple[list[Configurable], bool]:
+    """The configurables of the packages and of further modules, and whether these are all.
+
+    A module that can't be read may define anything.
+
+    Raises:
+      errors.UserError: a file of the modules is no Python.
+    """
+    others = [module for module in modules if not _is_scanned(module)]
+    return [*of_packages(), *scan(others)], all(source_of(module) for module in others)
+
+
+@functools.cache
+def of_packages() -> list[Configurable]:
+    """The configurables of `SCANNED`."""
+    return scan(SCANNED)
+
+
+def _is_scanned(module: str) -> bool:
+    return any(module == name or module.startswith(name + ".") for name in SCANNED)
 
 
 def scan(modules: Iterable[str]) -> list[Configurable]:

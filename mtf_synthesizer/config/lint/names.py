@@ -5,7 +5,6 @@ imported, and a misspelt macro (`d_modle = 64`) not at all. This reads the same 
 own parser, which is plain Python, and compares the names with `configurables`.
 """
 
-import functools
 from collections.abc import Iterable, Sequence
 
 from mtf_synthesizer import errors
@@ -60,24 +59,13 @@ def check(
     statements += bindings
     _check_scopes(statements)
     imported = [s.selector for s in statements if s.is_import] + list(modules)
-    others = [name for name in imported if not _is_scanned(name)]
-    known = [*_scanned(), *configurables.scan(others)]
-    # A module that can't be read may define anything: leave what is unknown to gin.
-    complete = all(configurables.source_of(name) for name in others)
+    # Where a module may define anything, what is unknown is left to gin.
+    known, complete = configurables.known(imported)
     skipped = DEPRECATED | set(allowed_unknown)
     for statement in statements:
         if not statement.trusted and not statement.is_import:
             _check_names(statement, known, skipped, complete)
             _check_value(statement)
-
-
-@functools.cache
-def _scanned() -> list[configurables.Configurable]:
-    return configurables.scan(configurables.SCANNED)
-
-
-def _is_scanned(module: str) -> bool:
-    return any(module == name or module.startswith(name + ".") for name in configurables.SCANNED)
 
 
 def _check_macros(in_files: list[Statement], in_params: list[Statement]) -> None:
@@ -133,7 +121,7 @@ def _check_value(statement: Statement) -> None:
         return
     if not statement.parameter:
         binding_values.check(statement.origin, statement.selector, statement.value)
-    elif any(c.matches(statement.selector) for c in _scanned()):
+    elif any(c.matches(statement.selector) for c in configurables.of_packages()):
         binding_values.check(statement.origin, statement.parameter, statement.value)
 
 
