@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mtf_synthesizer import errors
 from mtf_synthesizer.config import request, statements
 from mtf_synthesizer.config.lint import names
+from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.inference import report
 from mtf_synthesizer.model_folder import best, loss_log, vocabulary
 from mtf_synthesizer.studies import steps
@@ -287,6 +288,16 @@ def test_a_gin_file_that_is_read(tmp_path, monkeypatch):
         names.check(["mine.gin"], ["d_model = 3"])
 
     survives(tmp_path, "mine.gin", GIN.encode() + b"include 'mine.gin'\n", read)
+
+
+def test_a_configuration_of_a_model_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = GIN.replace("from __gin__ import dynamic_registration\n", "import seqio as a\n")
+
+    def read(folder):
+        TrustedReader(()).check(["operative_config.gin"])
+
+    survives(tmp_path, "operative_config.gin", text.encode(), read)
 
 
 MESH = st.text("batch:4;model2,. \u00b2\u0663-", max_size=20)
