@@ -63,7 +63,20 @@ setup(
     name="mtf_synthesizer",
     version=VERSION,
     description="Synthesizer attention for Mesh-TensorFlow and T5",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
     license="Apache-2.0",
+    keywords=["Synthesizer", "attention", "Transformer", "T5", "Mesh-TensorFlow", "SeqIO"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
     python_requires=">=3.11,<3.14",
     # tasks/ and gin/ lie at the top of the checkout but install inside the package: a top-level
     # `tasks` would take a common name and a top-level `gin` would hide gin-config. gin/ holds data

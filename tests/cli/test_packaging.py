@@ -34,7 +34,7 @@ def sources(folder: str, pattern: str) -> set[str]:
 def wheel(tmp_path_factory) -> pathlib.Path:
     """A wheel built from a copy, so that no build folder appears in the checkout."""
     copy = tmp_path_factory.mktemp("copy")
-    for file in ("setup.py", "pyproject.toml"):
+    for file in ("setup.py", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / file, copy)
     for folder in ("mtf_synthesizer", "tasks", "gin"):
         shutil.copytree(ROOT / folder, copy / folder)
