@@ -5,6 +5,8 @@
 
 import json
 import pathlib
+import re
+import shlex
 
 import mtf_synthesizer.runtime.compat
 
@@ -17,10 +19,14 @@ from random_models import PAIRS, TEXT
 from task_rows import small_model
 
 from mtf_synthesizer.cli import main
+from mtf_synthesizer.cli.commands import parser
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.model_folder import checkpoints
 from mtf_synthesizer.training.warm_start import huggingface
 
+MODELLING_FILE = (
+    pathlib.Path(main.__file__).parents[1] / "inference/huggingface/modeling_synthesizer.py"
+)
 DRAW = np.random.RandomState(3)
 INPUTS = DRAW.randint(3, 380, (2, 11))
 INPUTS[0, 7:] = 0
@@ -143,8 +149,20 @@ def test_what_transformers_lacks_is_refused(param, message, tmp_path, capsys):
 
 
 def test_the_modelling_file_needs_nothing_of_this_package():
-    path = pathlib.Path(main.__file__).parents[1] / "inference/huggingface/modeling_synthesizer.py"
-    lines = [line.split() for line in path.read_text().splitlines()]
+    lines = [line.split() for line in MODELLING_FILE.read_text("utf-8").splitlines()]
     imported = {line[1].partition(".")[0] for line in lines if line[:1] in (["import"], ["from"])}
     assert imported == {"__future__", "dataclasses", "math", "typing", "torch", "transformers"}
     assert safetensors.numpy  # what reads the weights here is not what writes them there
+
+
+def test_the_page_names_what_is_there():
+    page = (pathlib.Path(__file__).parents[2] / "docs/huggingface.md").read_text("utf-8")
+    commands = re.findall(r"^    mtf_synthesizer (.+)$", page, re.MULTILINE)
+    parsed = [parser().parse_args(shlex.split(each)) for each in commands]
+    assert [each.command for each in parsed] == ["warm-start", "export", "export"]
+    assert [getattr(each, "tokens", None) for each in parsed] == [None, False, True]
+    source = MODELLING_FILE.read_text("utf-8")
+    for name in re.findall(r"`(Synthesizer\w+)`", page):
+        assert f"class {name}(" in source
+    for number, example in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL)):
+        compile(example, f"example {number}", "exec")

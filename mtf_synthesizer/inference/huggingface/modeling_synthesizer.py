@@ -2,7 +2,7 @@
 
 "Synthesizer: Rethinking Self-Attention in Transformer Models", https://arxiv.org/abs/2005.00743.
 This file was written by `mtf_synthesizer export --format huggingface` beside the weights of a model
-that was trained with Mesh-TensorFlow. It needs torch and transformers (4.56 or newer) alone:
+that was trained with Mesh-TensorFlow. It needs torch and transformers (4.57 or newer) alone:
 
     AutoModelForSeq2SeqLM.from_pretrained(folder, trust_remote_code=True)  # encoder and decoder
     AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)  # decoder only
