@@ -11,7 +11,7 @@ import sys
 import types
 
 __version__ = "0.1.0"
-
+# Modules that configurations and user code of release 0.1 import -> their places today.
 # Modules that configurations of release 0.1, and modules of users, import -> their places today.
 _MOVED = {
     f"{__name__}.{old}": f"{__name__}.{new}"

@@ -1,4 +1,4 @@
-"""`python -m mtf_synthesizer`: the same as the command mtf_synthesizer."""
+"""Run the command line: `python -m mtf_synthesizer` equals the command `mtf_synthesizer`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Folders that are there once they are complete."""
+"""Folders that appear only when they are complete."""
 
 import contextlib
 import os
@@ -11,38 +11,42 @@ from typing import Any
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths, saving
 
-# Copied after all others: without them nothing takes a folder for a model or a data set.
+# Copied last: without these files nothing takes a folder for a model or a data set.
 _LAST = ("checkpoint", "saved_model.pb", "features.json")
 
 
 def check(flag: str, path: str | os.PathLike[str]) -> None:
-    """Raises a UserError unless a folder can be made there: nothing is, or an empty one.
+    """Raise a UserError unless the folder can be created: the place is free or an empty folder.
 
-    What a killed process was making of an empty one does not count.
+    Unfinished content of a killed process does not count.
 
     Args:
-      flag: that asks for it, for messages.
-      path: of the folder.
+      flag: the flag that names the folder, for the message.
+      path: the folder.
     """
     folder = paths.of(path).resolve()
     if folder.exists() and (not folder.is_dir() or {*folder.iterdir()} > {*_left_in(folder)}):
-        raise errors.UserError(f"{flag} {path} is there and not empty: choose a new folder")
+        raise errors.UserError(f"{flag} {path} exists and is not empty: choose a new folder")
     saving.check_folder(path)
 
 
 def _left_in(folder: paths.Path) -> list[paths.Path]:
-    """The folders in which killed processes were making what was to fill this one."""
+    """Return the temporary folders in which killed processes were filling this folder."""
     temporary = re.compile(rf"{re.escape(folder.name)}\.(\d+)\.tmp")
-    found = [(entry, temporary.fullmatch(entry.name)) for entry in folder.iterdir()]
-    return [each for each, its in found if its and each.is_dir() and not _is_running(int(its[1]))]
+    candidates = [(entry, temporary.fullmatch(entry.name)) for entry in folder.iterdir()]
+    return [
+        entry
+        for entry, match in candidates
+        if match and entry.is_dir() and not _is_running(int(match[1]))
+    ]
 
 
 def _is_running(process: int) -> bool:
-    if process == os.getpid():  # of an earlier one with this number, as containers have them
+    if process == os.getpid():  # left by an earlier process with this number, as in containers
         return False
     try:
         os.kill(process, 0)
-    except PermissionError:  # somebody else's
+    except PermissionError:  # a process of another user
         return True
     except (ProcessLookupError, OverflowError):
         return False
@@ -51,9 +55,9 @@ def _is_running(process: int) -> bool:
 
 @contextlib.contextmanager
 def made(path: str | os.PathLike[str]) -> Iterator[paths.Path]:
-    """Gives a folder of this machine to write to, which then takes its place.
+    """Yield a local folder to write to, which then takes the place of `path`.
 
-    Whatever goes wrong, nothing is left in it.
+    After any failure `path` is as it was before.
     """
     target = paths.of(path).resolve()
     if isinstance(target, paths.RemotePath):
@@ -61,15 +65,15 @@ def made(path: str | os.PathLike[str]) -> Iterator[paths.Path]:
             yield pathlib.Path(local)
             copy(pathlib.Path(local), target)
         return
-    # An empty folder is filled, not replaced: somebody may work in it, or a disk be mounted there.
-    is_there = target.exists()
-    for left in _left_in(target) if is_there else ():
-        paths.remove_folder(left)
-    folder = (target if is_there else target.parent) / f"{target.name}.{os.getpid()}.tmp"
+    # An empty folder is filled, not replaced: it may be a working directory or a mount point.
+    exists = target.exists()
+    for leftover in _left_in(target) if exists else ():
+        paths.remove_folder(leftover)
+    folder = (target if exists else target.parent) / f"{target.name}.{os.getpid()}.tmp"
     folder.mkdir(parents=True)
     try:
         yield folder
-        if is_there:
+        if exists:
             _fill(target, folder, _move)
         else:
             folder.replace(target)
@@ -79,7 +83,7 @@ def made(path: str | os.PathLike[str]) -> Iterator[paths.Path]:
 
 
 def copy(source: pathlib.Path, target: paths.RemotePath) -> None:
-    """Copies all that a folder of this machine holds into a remote one, or nothing."""
+    """Copy the content of a local folder into a remote folder, or nothing."""
     _fill(target, source, _copy)
 
 
@@ -87,20 +91,20 @@ Put = Callable[[pathlib.Path, Any], None]
 
 
 def _fill(target: paths.Path, source: pathlib.Path, put: Put) -> None:
-    """Puts all that a folder holds into another one, or nothing."""
+    """Put the content of a folder into another folder, or nothing."""
     entries = _in_order(source.iterdir())
     try:
         for entry in entries:
             put(entry, target)
     except BaseException:  # a full disk, ctrl-C
-        with contextlib.suppress(OSError):  # what went wrong first is what counts
+        with contextlib.suppress(OSError):  # report the first error, not a failed clean-up
             for entry in entries:
                 _remove(target / entry.name)
         raise
 
 
 def _in_order(files: Iterable[pathlib.Path]) -> list[pathlib.Path]:
-    return sorted(files, key=lambda each: (each.name in _LAST, str(each)))
+    return sorted(files, key=lambda file: (file.name in _LAST, str(file)))
 
 
 def _move(entry: pathlib.Path, target: pathlib.Path) -> None:
@@ -108,13 +112,13 @@ def _move(entry: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _copy(entry: pathlib.Path, target: paths.RemotePath) -> None:
-    """File by file: object stores know no folders, and have none to rename."""
+    """Copy file by file: object stores have no folders to rename."""
     target.mkdir(parents=True, exist_ok=True)
     if entry.is_file():
         target.copy_from(entry, entry.name)
         return
-    for each in _in_order(entry.iterdir()):
-        _copy(each, target / entry.name)
+    for child in _in_order(entry.iterdir()):
+        _copy(child, target / entry.name)
 
 
 def _remove(path: paths.Path) -> None:

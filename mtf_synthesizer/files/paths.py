@@ -1,11 +1,12 @@
-"""Paths of every file system that TensorFlow knows: ordinary ones, gs://, s3://, hdfs://, ram://.
+"""Paths of every file system that TensorFlow knows: local paths, gs://, s3://, hdfs://, ram://.
 
-`of` makes a `pathlib.Path` of an ordinary path, for which TensorFlow is never loaded, and of
-`scheme://...` a `RemotePath`, which has those of its methods that this package uses. (pathlib makes
-`gs:/bucket` of `gs://bucket`; etils' epath knows four schemes, and neither hdfs:// nor ram://.)
+`of` turns a local path into a `pathlib.Path`, for which TensorFlow is never loaded. It turns
+`scheme://...` into a `RemotePath`, which has the methods of `pathlib.Path` that this package uses.
+pathlib would turn `gs://bucket` into `gs:/bucket`. etils' epath knows four schemes, but neither
+hdfs:// nor ram://.
 
-All of the package comes here for what may lie elsewhere; tests/files/test_remote_paths.py lists the
-modules that need not.
+All files that may be remote are accessed through this module; tests/files/test_remote_paths.py
+lists the modules that are exempt.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from collections.abc import Iterator
 from typing import IO, Any, Self
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-# Class of TensorFlow's error -> the error of the operating system that it stands for.
+# Class of TensorFlow's error -> the equivalent error of the operating system.
 _ERRORS: dict[str, tuple[type[OSError], int]] = {
     "NotFoundError": (FileNotFoundError, errno.ENOENT),
     "PermissionDeniedError": (PermissionError, errno.EACCES),
@@ -34,37 +35,37 @@ _ERRORS: dict[str, tuple[type[OSError], int]] = {
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
-    """Whether a path begins with a scheme, as gs://bucket/folder does."""
+    """Return whether a path begins with a scheme, as gs://bucket/folder does."""
     return _SCHEME.match(os.fspath(path)) is not None
 
 
 def of(path: str | os.PathLike[str]) -> Path:
-    """A path with pathlib's methods, wherever it lies."""
+    """Return a path with pathlib's methods, local or remote."""
     return RemotePath(path) if is_remote(path) else pathlib.Path(path)
 
 
 def size(path: Path) -> int:
-    """The bytes of a file."""
+    """Return the size of a file in bytes."""
     return path.size() if isinstance(path, RemotePath) else path.stat().st_size
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
-    """Children of a folder whose names match a pattern like `*.json`, sorted by name.
+    """Return the children of a folder whose names match a pattern like `*.json`, sorted by name.
 
     Hidden names are left out: `._train.json` of macOS and `.train.json.swp` of an editor are not
-    the user's files. Only the name is a pattern, so the folder may hold brackets.
+    the user's files. Only the name is a pattern, so the folder's own name may contain brackets.
     """
     if not folder.is_dir():
         return []
     children: list[Path] = [*folder.iterdir()]
-    found = [path for path in children if _is_shown(path.name, pattern)]
-    return sorted(found, key=lambda path: path.name)
+    matches = [path for path in children if _is_shown(path.name, pattern)]
+    return sorted(matches, key=lambda path: path.name)
 
 
 def matching_below(folder: Path, pattern: str) -> list[Path]:
-    """As `matching`, at any depth, sorted by path; hidden folders are left out too."""
-    found = [path for path in folder.rglob(pattern) if not _is_hidden(path.relative_to(folder))]
-    return sorted(found)
+    """Return matching files at any depth, sorted by path, without those in hidden folders."""
+    matches = [path for path in folder.rglob(pattern) if not _is_hidden(path.relative_to(folder))]
+    return sorted(matches)
 
 
 def _is_shown(name: str, pattern: str) -> bool:
@@ -76,7 +77,7 @@ def _is_hidden(path: pathlib.PurePath) -> bool:
 
 
 def remove_folder(path: Path) -> None:
-    """Removes a folder and all that is in it."""
+    """Remove a folder and its content."""
     if isinstance(path, RemotePath):
         path.remove_folder()
     else:
@@ -85,10 +86,10 @@ def remove_folder(path: Path) -> None:
 
 @functools.total_ordering
 class RemotePath(os.PathLike[str]):
-    """A path `scheme://...`; its methods mean what those of `pathlib.Path` mean.
+    """A path `scheme://...` with the methods of `pathlib.Path`.
 
     Raises:
-      OSError: what TensorFlow reports, as the kind that pathlib would raise.
+      OSError: TensorFlow reports an error; the class is the one that pathlib would raise.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -137,7 +138,7 @@ class RemotePath(os.PathLike[str]):
 
     @property
     def parents(self) -> list[Self]:
-        # The bucket or host is the last that there may be something in.
+        # The topmost parent is the bucket or host, which has a name.
         return [self._with(parent) for parent in self._path.parents if parent.name]
 
     def with_name(self, name: str) -> Self:
@@ -177,7 +178,7 @@ class RemotePath(os.PathLike[str]):
             return int(_gfile().stat(str(self)).length)
 
     def glob(self, pattern: str) -> Iterator[Self]:
-        # TensorFlow would take the folder for a pattern too.
+        # TensorFlow's own glob would take the folder for a pattern too.
         parent, _, name = pattern.rpartition("/")
         folder = self / parent if parent else self
         if not folder.is_dir():
@@ -192,8 +193,8 @@ class RemotePath(os.PathLike[str]):
 
     def iterdir(self) -> Iterator[Self]:
         with self._errors():
-            found = _gfile().listdir(str(self))
-        return iter([self / name.rstrip("/") for name in found])
+            names = _gfile().listdir(str(self))
+        return iter([self / name.rstrip("/") for name in names])
 
     def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
         if not exist_ok and self.exists():
@@ -221,12 +222,12 @@ class RemotePath(os.PathLike[str]):
         self.write_bytes(text.encode(encoding))
 
     def copy_from(self, file: pathlib.Path, name: str) -> None:
-        """Copies an ordinary file into this folder."""
+        """Copy a local file into this folder."""
         with self._errors():
             _gfile().copy(str(file), str(self / name), overwrite=True)
 
     def replace(self, target: str | os.PathLike[str]) -> None:
-        """Renames; object stores copy and delete."""
+        """Rename; object stores copy and delete instead."""
         with self._errors():
             _gfile().rename(str(self), os.fspath(target), overwrite=True)
 
@@ -250,8 +251,8 @@ class RemotePath(os.PathLike[str]):
             from mtf_synthesizer import errors
 
             raise errors.UserError(
-                f"{self}: TensorFlow has no file system for {self._scheme}:// here. gs:// comes "
-                "with it, others with the package tensorflow-io"
+                f"{self}: TensorFlow does not know the file system {self._scheme}://. Install the "
+                "package tensorflow-io, or use gs://"
             ) from error
         except _tensorflow().errors.OpError as error:
             kind, number = _ERRORS.get(type(error).__name__, (OSError, errno.EIO))
@@ -259,7 +260,7 @@ class RemotePath(os.PathLike[str]):
 
 
 class _Reader(io.RawIOBase):
-    """The bytes of TensorFlow's file object, whose own lines lack every carriage return."""
+    """Byte stream over TensorFlow's file object, whose own lines drop carriage returns."""
 
     def __init__(self, file: Any):
         self._file = file
@@ -282,7 +283,7 @@ def _gfile() -> Any:
 
 @functools.cache
 def _tensorflow() -> Any:
-    """TensorFlow, loaded now unless it is there, with the file systems of tensorflow-io."""
+    """Return TensorFlow with the file systems of tensorflow-io; load it if necessary."""
     if "tensorflow" not in sys.modules:
         from mtf_synthesizer.runtime import loading
 

@@ -1,4 +1,4 @@
-"""JSON that anybody may have written: whatever is wrong with it is a ValueError."""
+"""JSON from any source: every defect is a ValueError."""
 
 import json
 import re
@@ -8,10 +8,10 @@ _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # or a pair of halves
 
 
 def parse(text: str) -> Any:
-    """The value of a JSON text.
+    """Return the value of a JSON text.
 
     Raises:
-      ValueError: it is no JSON, nested too deeply, or it holds what UTF-8 can't.
+      ValueError: the text is not JSON, is nested too deeply, or has characters UTF-8 can't encode.
     """
     try:
         value = json.loads(text)

@@ -1,4 +1,4 @@
-"""Files that are either as they were or complete, never half-written."""
+"""Files that are either unchanged or complete, never half-written."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from mtf_synthesizer.runtime import literal_paths
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """Raises a UserError unless a file can be written there; before the work, not after it."""
+    """Raise a UserError unless a file can be written at `path`; call this before the work."""
     _check_named(path)
     target = paths.of(path)
     if target.is_dir():
@@ -19,7 +19,7 @@ def check_file(path: str | os.PathLike[str]) -> None:
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
-    """As `check_file`, of a folder that is there or will be made."""
+    """Raise a UserError unless `path` is a writable folder or can become one."""
     _check_named(path)
     literal_paths.check_remote(path)
     _check_place(path, paths.of(path) / "file")
@@ -31,19 +31,19 @@ def _check_named(path: str | os.PathLike[str]) -> None:
 
 
 def _check_place(path: str | os.PathLike[str], target: paths.Path) -> None:
-    if paths.is_remote(path):  # only trying tells what may be written there
+    if paths.is_remote(path):  # only an attempt shows whether a remote place is writable
         return
     nearest = next(parent for parent in target.absolute().parents if parent.exists())
     if not nearest.is_dir():
-        raise errors.UserError(f"{path} can't be written: {nearest} is no folder")
+        raise errors.UserError(f"{path} can't be written: {nearest} is not a folder")
     if not os.access(nearest, os.W_OK):
         raise errors.UserError(f"{path} can't be written: no permission to write in {nearest}")
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file under a temporary name, then renames it; makes its folder.
+    """Write a file under a temporary name, then rename it; create its folder if necessary.
 
-    Whatever goes wrong, the file is as it was and nothing lies beside it.
+    After any failure the file is unchanged and no temporary file remains.
     """
     target = paths.of(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,10 +57,11 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """As `write_bytes`, in UTF-8."""
+    """Write a file as `write_bytes` does, in UTF-8."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """As `write_bytes`, readable JSON."""
+    """Write a file as `write_bytes` does, as indented JSON."""
+
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

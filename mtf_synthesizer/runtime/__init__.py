@@ -1,1 +1,1 @@
-"""How TensorFlow is loaded, adapted, silenced and stopped."""
+"""Loading, adapting, silencing and stopping TensorFlow."""

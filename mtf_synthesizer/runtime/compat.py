@@ -1,13 +1,14 @@
-"""What current TensorFlow no longer has and T5, Mesh-TensorFlow and the Estimator still need.
+"""Shims for symbols that current libraries dropped and T5, Mesh and the Estimator still need.
 
-And what current protobuf no longer has and tensorflow_datasets needs, and one fault of gin-config
-that stops any of them in a working directory with the wrong folders.
+Further shims restore a protobuf symbol for tensorflow_datasets and work around a bug of gin-config
+in working directories that contain certain folders.
 
-`import mtf_synthesizer.runtime.compat` before anything imports t5, mesh_tensorflow or seqio. Each
-shim below names the symbol it stands for and the TensorFlow release that dropped it. A shim does
-nothing where the symbol exists, so importing this is safe on every supported release and more than
-once.
-No function body of any library is replaced, but `literal_paths` wraps those of TensorFlow that take
+`import mtf_synthesizer.runtime.compat` before any import of t5, mesh_tensorflow or seqio. The
+docstring of each shim names the symbol and the TensorFlow release that dropped the symbol. A shim
+does nothing if the symbol exists. Importing this module is therefore safe on every supported
+release, and more than once.
+
+No function body of a library is replaced; `literal_paths` wraps TensorFlow's functions that take
 folders for patterns. TPUs need TensorFlow 2.12 to 2.15, which still have the real TPU modules.
 """
 
@@ -24,12 +25,12 @@ from mtf_synthesizer.runtime import literal_paths, precision
 
 OLDEST = (2, 12)
 NEWEST = (2, 21)
-# The release that setup.py asks for.
+# The release that setup.py requires.
 DATASETS_REPAIR = "pip install --force-reinstall --no-deps tensorflow-datasets==4.9.3"
 
 
 class UnsupportedInstallationError(ImportError, UserError):
-    """The installed packages can't work together; the message says what to install."""
+    """Incompatible installed packages; the message names the command that repairs them."""
 
 
 def _load(name: str) -> Any:
@@ -37,7 +38,7 @@ def _load(name: str) -> Any:
 
 
 def _exists(name: str) -> bool:
-    """Whether module `name` is loaded or could be; imports its parent package, not itself."""
+    """Return whether module `name` is loaded or can be; import its parent package at most."""
     if name in sys.modules:
         return True
     try:
@@ -54,14 +55,14 @@ def _removed(what: str, instead: str) -> Callable[..., NoReturn]:
 
 
 def _install_module(name: str, module: types.ModuleType) -> None:
-    """Makes `import name` and `from parent import leaf` find `module`."""
+    """Make `import name` and `from parent import leaf` return `module`."""
     parent, _, leaf = name.rpartition(".")
     sys.modules[name] = module
     setattr(_load(parent), leaf, module)
 
 
 def _stand_in(name: str, **attributes: Any) -> None:
-    """Registers a small module under `name` unless the real one exists."""
+    """Register a small module under `name` unless the real module exists."""
     if _exists(name):
         return
     module = types.ModuleType(name, f"Stand-in for {name}, made by {__name__}.")
@@ -73,7 +74,7 @@ def _stand_in(name: str, **attributes: Any) -> None:
 
 
 def check_tensorflow(version: str) -> None:
-    """Raises UnsupportedInstallationError unless `version` is of a supported TensorFlow."""
+    """Raise UnsupportedInstallationError unless `version` is a supported TensorFlow release."""
     major, minor = (int(part) for part in version.split(".")[:2])
     if OLDEST <= (major, minor) <= NEWEST:
         return
@@ -85,9 +86,9 @@ def check_tensorflow(version: str) -> None:
 
 
 def check_datasets() -> None:
-    """Raises UnsupportedInstallationError if tensorflow_datasets is missing or incomplete.
+    """Raise UnsupportedInstallationError if tensorflow_datasets is missing or incomplete.
 
-    What is left of the folder after a removal still imports, and fails much later.
+    The remains of a removed package still import, and fail much later.
     """
     spec = importlib.util.find_spec("tensorflow_datasets")
     if spec is None:
@@ -108,9 +109,9 @@ def check_datasets() -> None:
 
 
 def restore_tensor_conversion() -> None:
-    """`framework.ops.register_tensor_conversion_function`, moved in TensorFlow 2.13.
+    """Restore `framework.ops.register_tensor_conversion_function`, moved in TensorFlow 2.13.
 
-    Needed by mesh_tensorflow.tpu_variables.
+    mesh_tensorflow.tpu_variables needs the function.
     """
     ops = _load("tensorflow.python.framework.ops")
     if hasattr(ops, "register_tensor_conversion_function"):
@@ -120,9 +121,9 @@ def restore_tensor_conversion() -> None:
 
 
 def restore_estimator_export() -> None:
-    """`tf_export.ESTIMATOR_API_NAME` and its entries in API_ATTRS, removed in TensorFlow 2.16.
+    """Restore `tf_export.ESTIMATOR_API_NAME` and its API_ATTRS, removed in TensorFlow 2.16.
 
-    Needed by tensorflow_estimator.python.estimator.estimator_export.
+    tensorflow_estimator.python.estimator.estimator_export needs them.
     """
     tf_export = _load("tensorflow.python.util.tf_export")
     if hasattr(tf_export, "ESTIMATOR_API_NAME"):
@@ -135,9 +136,9 @@ def restore_estimator_export() -> None:
 
 
 def restore_estimator_training() -> None:
-    """`tensorflow.python.distribute.estimator_training`, removed in TensorFlow 2.16.
+    """Restore `tensorflow.python.distribute.estimator_training`, removed in TensorFlow 2.16.
 
-    The Estimator asks it on every call whether a distribute coordinator should run: no.
+    On every call the Estimator asks this module whether to run a distribute coordinator: no.
     """
     name = "tensorflow.python.distribute.estimator_training"
     instead = "distribution strategies need TensorFlow 2.12 to 2.15"
@@ -155,9 +156,10 @@ def restore_estimator_training() -> None:
 
 
 def restore_tpu_modules() -> None:
-    """`tpu.{session_support, tpu_embedding_gradient, tpu_embedding}`, removed in TensorFlow 2.16.
+    """Restore `tpu.{session_support, tpu_embedding_gradient, tpu_embedding}` (until 2.15).
 
-    The TPUEstimator imports them but uses them on TPUs only; of tpu_embedding it compares classes.
+    TensorFlow 2.16 removed them. The TPUEstimator imports them everywhere but uses them on TPUs
+    only; it compares classes of tpu_embedding.
     """
     _stand_in("tensorflow.python.tpu.session_support")
     _stand_in("tensorflow.python.tpu.tpu_embedding_gradient")
@@ -182,7 +184,7 @@ def restore_tpu_modules() -> None:
 
 
 def restore_tpu_estimator() -> None:
-    """`tensorflow.python.tpu.{tpu_config, tpu_estimator}`, removed in TensorFlow 2.16.
+    """Restore `tensorflow.python.tpu.{tpu_config, tpu_estimator}`, removed in TensorFlow 2.16.
 
     mesh_tensorflow.transformer.utils imports them; the tensorflow-estimator wheel has the code.
     """
@@ -194,9 +196,10 @@ def restore_tpu_estimator() -> None:
 
 
 def restore_estimator_api() -> None:
-    """`tf.estimator` and `tf.compat.v1.estimator`, removed in TensorFlow 2.16.
+    """Restore `tf.estimator` and `tf.compat.v1.estimator`, removed in TensorFlow 2.16.
 
-    Set on the module `tensorflow.compat.v1` too: it may be another object than `tf.compat.v1`.
+    `tensorflow.compat.v1` gets the attribute too, because this module may be another object than
+    `tf.compat.v1`.
     """
     tf = _load("tensorflow")
     v1_module = _load("tensorflow.compat.v1")
@@ -206,23 +209,23 @@ def restore_estimator_api() -> None:
 
 
 def stand_in_for_hf_model() -> None:
-    """`t5.models.hf_model` where PyTorch is not installed, on every TensorFlow.
+    """Replace `t5.models.hf_model` on every TensorFlow if PyTorch is not installed.
 
-    `import t5.models` loads it, and it loads torch: several GB that no TensorFlow run uses.
+    `import t5.models` loads hf_model, which loads torch: several GB that TensorFlow never uses.
     """
     if _exists("torch") or "t5.models.hf_model" in sys.modules:
         return
     module = types.ModuleType("t5.models.hf_model", f"Stand-in made by {__name__}.")
     fail = _removed("t5.models.HfPyTorchModel", "it needs PyTorch (pip install torch)")
     vars(module)["HfPyTorchModel"] = type("HfPyTorchModel", (), {"__init__": fail})
-    # Not through _install_module: that would import t5.models, which is what this prepares for.
+    # _install_module would import t5.models, which needs this stand-in first.
     sys.modules[module.__name__] = module
 
 
 def restore_field_label() -> None:
-    """`FieldDescriptor.label` of protobuf, removed in its release 7, which TensorFlow 2.21 takes.
+    """Restore `FieldDescriptor.label`, removed in protobuf 7, which TensorFlow 2.21 requires.
 
-    Needed by tensorflow_datasets to read any prepared data set.
+    tensorflow_datasets needs the property to read any prepared data set.
     """
     descriptor = _load("google.protobuf.descriptor_pb2").FileDescriptorProto.DESCRIPTOR
     kind = type(descriptor.fields[0])
@@ -237,11 +240,11 @@ def _field_label(field: Any) -> int:
 
 
 def tolerate_folders_named_like_gin_paths() -> None:
-    """gin-config 0.5.0 fails on `runs/pretrain.gin` if there is a folder `runs` to import from.
+    """Let gin-config 0.5.0 parse `runs/pretrain.gin` beside a folder `runs`.
 
-    It looks for gin files inside packages too, and a folder without `__init__.py` in the working
-    directory (results in `runs/`, a `models/` of one's own) is a package without a file of its own:
-    `spec.origin` is None and the search ends in a TypeError instead of trying the next place.
+    gin looks for files inside packages too. A folder without `__init__.py` in the working
+    directory (`runs/`, `models/`) is a namespace package, whose `spec.origin` is None. The search
+    then ends in a TypeError instead of trying the next place.
     """
     readers = _load("gin.config")._FILE_READERS
     reader_module = _load("gin.resource_reader")
@@ -258,7 +261,7 @@ def tolerate_folders_named_like_gin_paths() -> None:
     readers[readers.index(found)] = (found[0], exists)
 
 
-# In this order: the later ones import tensorflow_estimator, which needs the earlier ones.
+# The order matters: the later shims import tensorflow_estimator, which needs the earlier shims.
 SHIMS = (
     restore_tensor_conversion,
     restore_estimator_export,
@@ -274,7 +277,7 @@ SHIMS = (
 
 
 def apply() -> None:
-    """Checks the installation, then puts back what is missing. Calling it again changes nothing.
+    """Check the installation, then install the shims; a second call changes nothing.
 
     Raises:
       UnsupportedInstallationError: TensorFlow is not one of the supported releases, or

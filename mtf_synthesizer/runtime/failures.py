@@ -1,7 +1,8 @@
-"""What is said of failures outside of the program: files that are damaged, a full disk, no memory.
+"""One-sentence messages for external failures: damaged files, a full disk, exhausted memory.
 
-TensorFlow reports them by a page about nodes of its graph, gin by a traceback through the function
-that got a wrong value. Loads no TensorFlow: where such an error is at hand, it is loaded.
+TensorFlow reports such failures with a page about graph nodes. gin reports them with a traceback
+through the function that got a wrong value. This module never loads TensorFlow, so that it can
+describe errors raised before TensorFlow is loaded.
 """
 
 import errno
@@ -16,25 +17,25 @@ _CONFIGURABLE = re.compile(r"\n  In call to configurable '([^']+)'")
 _DAMAGED = ("DataLossError", "OutOfRangeError")
 _CORRUPT = re.compile("file is corrupt|checksum mismatch")
 _OF_CHECKPOINTS = ("Restore", "sstable", "model.ckpt")
-# What a disk has no room for: none at all, none for this user, none for a file of this size.
+# Disk quotas and limits: the disk is full, the user's quota is, or the file is too large.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_ROOM = re.compile(rf"(\S*); ({'|'.join(map(os.strerror, _FULL))})")
-# Class of TensorFlow's error -> what it means and what helps.
+# Class of TensorFlow's error -> its meaning and remedy.
 _SENTENCES = {
-    "ResourceExhaustedError": "memory is exhausted: a smaller --batch_size or model, in a new "
-    "--model_dir, needs less",
-    "PermissionDeniedError": "a file may not be read or written",
-    "NotFoundError": "a file, or a variable in a checkpoint, is missing: is the checkpoint of "
-    "another model?",
-    "UnimplementedError": "TensorFlow can't do this here",
+    "ResourceExhaustedError": "memory is exhausted: train a smaller model, or with a smaller "
+    "--batch_size, in a new --model_dir",
+    "PermissionDeniedError": "no permission to read or write a file",
+    "NotFoundError": "a file, or a variable in a checkpoint, is missing: does the checkpoint "
+    "belong to another model?",
+    "UnimplementedError": "TensorFlow does not support this operation here",
     "UnavailableError": "a server can't be reached",
     "AbortedError": "a server can't be reached",
-    "InvalidArgumentError": "values or shapes don't fit, of the data or of a checkpoint",
+    "InvalidArgumentError": "values or shapes of the data or of a checkpoint don't fit",
 }
 
 
 def described(error: Exception) -> str | None:
-    """One sentence; None for an error that may be the program's own fault."""
+    """Return one sentence; None for an error that may be a bug of the program."""
     if _is_tensorflows(error):
         return _of_tensorflow(error)
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -52,7 +53,7 @@ def described(error: Exception) -> str | None:
 
 
 def _is_tensorflows(error: BaseException) -> bool:
-    return any(each.__name__ == "OpError" for each in type(error).__mro__)
+    return any(kind.__name__ == "OpError" for kind in type(error).__mro__)
 
 
 def _of_tensorflow(error: Exception) -> str:
@@ -61,20 +62,20 @@ def _of_tensorflow(error: Exception) -> str:
     full = _NO_ROOM.search(detail)
     if full is not None:
         return _full(full[1], full[2])
-    kinds = [each.__name__ for each in type(error).__mro__]
+    kinds = [kind.__name__ for kind in type(error).__mro__]
     if kinds[0] in _DAMAGED or _CORRUPT.search(detail):
         return f"{_damaged(message)} ({detail})"
-    found = (sentence for name, sentence in _SENTENCES.items() if name in kinds)
-    return f"{next(found, kinds[0])} ({detail}) {_VERBOSE}"
+    sentences = (sentence for name, sentence in _SENTENCES.items() if name in kinds)
+    return f"{next(sentences, kinds[0])} ({detail}) {_VERBOSE}"
 
 
-def _full(file: str, what: str) -> str:
-    """Of a file that could not be written: the disk it is on, and that nothing is lost."""
+def _full(file: str, reason: str) -> str:
+    """Describe a file that could not be written: which disk is full, and that no data is lost."""
     is_local = file and "://" not in file
     place = f" mounted at {_mount_point(file)}" if is_local else ""
     return (
-        f"the disk{place} is full ({file or 'a file'}: {what}). What was complete before is "
-        "unharmed: make room, and the same command goes on"
+        f"the disk{place} is full ({file or 'a file'}: {reason}). Completed files are unharmed: "
+        "free some space and run the same command again to resume"
     )
 
 
@@ -86,18 +87,18 @@ def _mount_point(file: str) -> pathlib.Path:
 def _damaged(message: str) -> str:
     if any(word in message for word in _OF_CHECKPOINTS):
         return (
-            "a checkpoint can't be read: its files are damaged or cut off. Choose an earlier one, "
-            "or remove its files, so that training goes on from the one before"
+            "a checkpoint can't be read: its files are damaged or truncated. Choose an earlier "
+            "checkpoint, or remove the damaged files to resume from the previous checkpoint"
         )
     return (
-        "a file of data can't be read: it is damaged or cut off. Make it again, with `data prepare "
-        "--overwrite` or `cache --overwrite`"
+        "a data file can't be read: it is damaged or truncated. Create it again with "
+        "`data prepare --overwrite` or `cache --overwrite`"
     )
 
 
 def _message(error: Exception) -> str:
-    """The first message of a chain of errors that says more than that the graph had one."""
-    messages = [str(getattr(each, "message", each)) for each in _chain(error)]
+    """Return the first message of a chain of errors that is not just "Graph execution error"."""
+    messages = [str(getattr(link, "message", link)) for link in _chain(error)]
     telling = [message for message in messages if not message.startswith(_GRAPH)]
     return (telling or messages)[0]
 

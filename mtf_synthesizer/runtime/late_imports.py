@@ -1,13 +1,13 @@
-"""Loads late what T5, seqio, TensorFlow and the Estimator import but a training step never uses.
+"""Deferred imports of modules that T5, seqio, TensorFlow and the Estimator import but rarely use.
 
-`install()` before TensorFlow is imported; it changes when code is loaded, never which code. Two
-kinds of modules are put off until something uses them:
+Call `install()` before TensorFlow is imported. It changes when code is loaded, never which code.
+Two kinds of modules are deferred until their first use:
 
-- LATE packages with all their submodules run when an attribute is asked for. T5's metrics import
-  nltk, scikit-learn and SciPy, Keras imports matplotlib and scikit-learn, and so on.
-- API_INDEXES are packages that hold little but `from implementation import Name`. Each name is
-  imported when it is used, so that `tf.estimator.ModeKeys` does not load every canned estimator
-  and with them Keras, nor `import tensorflow` the converter of `tf.lite`.
+- LATE: packages that run, with all submodules, on the first attribute access. T5's metrics import
+  nltk, scikit-learn and SciPy; Keras imports matplotlib and scikit-learn.
+- API_INDEXES: packages that hold little but `from implementation import Name`. Each name is
+  imported on first use. `tf.estimator.ModeKeys` then loads neither the canned estimators nor
+  Keras, and `import tensorflow` does not load the converter of `tf.lite`.
 """
 
 import ast
@@ -38,7 +38,7 @@ LATE = frozenset(
         "transformers",
     }
 )
-# Looked at but not called while T5 and tensorflow_datasets are imported.
+# Accessed but not called while T5 and tensorflow_datasets are imported.
 LATE_FUNCTIONS = frozenset(
     {
         ("sklearn.metrics", "fbeta_score"),
@@ -56,12 +56,12 @@ _RUNNING: dict[str, types.ModuleType] = {}  # late modules whose ordinary import
 
 
 class LateModule(types.ModuleType):
-    """A module whose code runs when an attribute is asked for that the import system didn't set."""
+    """A module whose code runs on the first access to an attribute that the import did not set."""
 
     def __getattr__(self, name: str) -> Any:
-        if name == "__path__":  # how the import system tells a package: this is none
+        if name == "__path__":  # its absence tells the import system: not a package
             raise AttributeError(f"module {self.__name__!r} is not a package")
-        # `from package import submodule` need not run the package; T5 has such lines.
+        # `from package import submodule`, as in T5, need not run the package.
         if not name.startswith("__") and _is_submodule(self, name):
             return importlib.import_module(f"{self.__name__}.{name}")
         if (self.__name__, name) in LATE_FUNCTIONS:
@@ -79,12 +79,12 @@ def _late_function(module: LateModule, name: str) -> Callable[..., Any]:
 
 
 class ApiIndex(LateModule):
-    """A late package that knows, without running, where its names come from."""
+    """A deferred package that knows the sources of its names without running."""
 
     _sources: dict[str, tuple[str, str]]  # name -> module, symbol
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # asked for by inspect and the like, on every module there is
+        if name.startswith("__"):  # inspect and others ask every module for such names
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         if name not in self._sources:
             return super().__getattr__(name)
@@ -102,31 +102,31 @@ class ApiIndex(LateModule):
 
 
 def run(module: LateModule) -> None:
-    """Imports a late module in the ordinary way, its late parents first, into the same objects.
+    """Import a deferred module, its deferred parents first, into the existing module objects.
 
-    What lies below the outermost late parent is taken out of `sys.modules` meanwhile, so that
-    every module runs in the order it would have run in; what did not run is late again after.
+    The modules below the outermost deferred parent leave `sys.modules` meanwhile, so that every
+    module runs in its ordinary order. Modules that did not run are deferred again afterwards.
     """
     with _LOCK:
-        if not isinstance(module, LateModule):  # another thread was faster
+        if not isinstance(module, LateModule):  # another thread ran the module meanwhile
             return
         top = _outermost_late(module.__name__)
         taken: dict[str, tuple[types.ModuleType, type]] = {
-            name: (found, type(found))
-            for name, found in list(sys.modules.items())
-            if (name == top or name.startswith(f"{top}.")) and isinstance(found, LateModule)
+            name: (existing, type(existing))
+            for name, existing in list(sys.modules.items())
+            if (name == top or name.startswith(f"{top}.")) and isinstance(existing, LateModule)
         }
-        for name, (found, _) in taken.items():
-            found.__class__ = types.ModuleType
+        for name, (existing, _) in taken.items():
+            existing.__class__ = types.ModuleType
             _RUNNING[name] = sys.modules.pop(name)
         try:
             importlib.import_module(module.__name__)
         finally:
-            for name, (found, kind) in taken.items():
+            for name, (existing, kind) in taken.items():
                 _RUNNING.pop(name, None)
-                if name not in sys.modules:  # not needed, or it failed
-                    sys.modules[name] = found
-                    found.__class__ = kind
+                if name not in sys.modules:  # not needed, or its import failed
+                    sys.modules[name] = existing
+                    existing.__class__ = kind
 
 
 def _outermost_late(name: str) -> str:
@@ -137,20 +137,20 @@ def _outermost_late(name: str) -> str:
 
 
 class _LateLoader(importlib.abc.Loader):
-    """Leaves the module empty."""
+    """Loader that leaves the module empty."""
 
     def __init__(self, ordinary: importlib.machinery.SourceFileLoader):
         self.ordinary = ordinary
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
-        return None  # an ordinary module: the import system asks it for attributes it lacks
+        return None  # an ordinary module, which the import system asks for missing attributes
 
     def exec_module(self, module: types.ModuleType) -> None:
         module.__class__ = LateModule
 
 
 class _RunLoader(_LateLoader):
-    """Fills the module that `run` took out, so that whoever holds it has the real thing."""
+    """Loader that fills the module object that `run` removed, so that references stay valid."""
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
         return _RUNNING.pop(spec.name)
@@ -162,7 +162,7 @@ class _RunLoader(_LateLoader):
 
 
 class _ApiIndexLoader(_LateLoader):
-    """Reads the index instead of running it."""
+    """Loader that reads the index instead of running it."""
 
     def exec_module(self, module: types.ModuleType) -> None:
         tree = ast.parse(self.ordinary.get_source(module.__name__) or "")
@@ -188,7 +188,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path)
         if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
-            return None  # missing, a namespace or a compiled module: nothing to put off
+            return None  # missing, a namespace or a compiled module: nothing to defer
         spec.loader = loader(spec.loader)
         return spec
 
@@ -201,8 +201,8 @@ def _is_submodule(module: types.ModuleType, name: str) -> bool:
 
 
 def _imported_names(tree: ast.Module, package: str) -> dict[str, tuple[str, str]]:
-    """Name -> (module, symbol) for every public `from module import symbol as name`."""
-    found = {}
+    """Map name -> (module, symbol) for every public `from module import symbol as name`."""
+    sources = {}
     for statement in tree.body:
         if isinstance(statement, ast.ImportFrom):
             relative = "." * statement.level + (statement.module or "")
@@ -210,11 +210,11 @@ def _imported_names(tree: ast.Module, package: str) -> dict[str, tuple[str, str]
             for alias in statement.names:
                 name = alias.asname or alias.name
                 if not name.startswith("_"):
-                    found[name] = (module, alias.name)
-    return found
+                    sources[name] = (module, alias.name)
+    return sources
 
 
 def install() -> None:
-    """Puts the modules named above off from now on; those already loaded stay as they are."""
+    """Defer the modules above from now on; modules that are already loaded stay loaded."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())

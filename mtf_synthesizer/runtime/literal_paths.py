@@ -1,8 +1,8 @@
-"""Folders whose names TensorFlow would take for patterns: `runs/lr=[0.1]`, `runs/a*`.
+"""Literal folder names that TensorFlow would take for patterns: `runs/lr=[0.1]`, `runs/a*`.
 
-TensorFlow looks for checkpoints by patterns and deletes what they match, so that a run in `seed[0]`
-would delete checkpoints of `seed0` and could not read its own. `install` makes a folder that exists
-mean itself. TensorFlow's C++ code reads checkpoints through a symbolic link without such letters.
+TensorFlow looks for checkpoints by pattern and deletes all matches. A run in `seed[0]` would delete
+checkpoints of `seed0` and fail to read its own. `install` makes the name of an existing folder
+literal. TensorFlow's C++ code reads checkpoints through a symbolic link with a plain name.
 """
 
 import atexit
@@ -25,10 +25,10 @@ _numbers = itertools.count()
 
 
 def checkpoint(path: str | bytes | os.PathLike[str]) -> str:
-    """A path of a checkpoint by which TensorFlow's C++ code finds exactly this one.
+    """Return a path by which TensorFlow's C++ code reads exactly this checkpoint.
 
     Raises:
-      UserError: the path is remote and holds letters that TensorFlow takes for a pattern.
+      UserError: the path is remote and contains a character of TensorFlow's patterns.
     """
     folder, name = os.path.split(os.fsdecode(path))
     if not _SPECIAL.search(folder):
@@ -38,17 +38,17 @@ def checkpoint(path: str | bytes | os.PathLike[str]) -> str:
 
 
 def check_remote(path: str | os.PathLike[str]) -> None:
-    r"""Raises a UserError for a remote folder with one of * ? [ ] \ in it."""
+    r"""Raise a UserError for a remote folder that contains one of * ? [ ] \."""
     if "://" in os.fspath(path):
         check(f"{path}:", path)
 
 
 def check(place: str, path: str | os.PathLike[str]) -> None:
-    r"""Raises a UserError that begins with `place` for a path with one of * ? [ ] \ in it."""
-    found = _SPECIAL.search(os.fspath(path))
-    if found:
+    r"""Raise a UserError that begins with `place` for a path that contains one of * ? [ ] \."""
+    special = _SPECIAL.search(os.fspath(path))
+    if special:
         raise UserError(
-            f"{place} TensorFlow takes {found[0]} in it for a pattern, and could not read what is "
+            f"{place} TensorFlow takes {special[0]} for a pattern and could not read the files "
             "written there. Choose a folder without * ? [ ] \\"
         )
 
@@ -62,20 +62,20 @@ def _link(folder: str) -> str:
 
 @functools.cache
 def _links() -> str:
-    """A folder for symbolic links, which lasts as long as the process."""
+    """Return a folder for symbolic links, which is removed when the process ends."""
     folder = tempfile.mkdtemp(prefix="mtf_synthesizer_")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def pattern(text: str | bytes | os.PathLike[str]) -> str:
-    """A pattern for TensorFlow in which the folders that exist by their very names are literal."""
+    """Return a pattern for TensorFlow in which the names of existing folders are literal."""
     text = os.fsdecode(text)
     folder = os.path.dirname(text)
     while _SPECIAL.search(folder):
         if _files().is_directory_v2(folder):
             rest = text[len(folder) :]
-            folder = _HERE.sub("", folder)  # TensorFlow finds nothing by `folder/./name`
+            folder = _HERE.sub("", folder)  # TensorFlow does not match `folder/./name`
             return _SPECIAL.sub(r"\\\g<0>", folder) + _HERE.sub("", rest)
         folder = os.path.dirname(folder)
     return text
@@ -90,7 +90,7 @@ def _files() -> Any:
 
 
 def install() -> None:
-    """Makes TensorFlow look for files and read checkpoints so. Calling it again changes nothing."""
+    """Make TensorFlow read such folders literally; a second call changes nothing."""
     files = _files()
     if hasattr(files.get_matching_files_v2, "__wrapped__"):
         return
@@ -108,16 +108,16 @@ def install() -> None:
 
 def _matching(original: Callable[[Any], list[str]]) -> Callable[[Any], list[str]]:
     @functools.wraps(original)
-    def matching(given: str | Iterable[str]) -> list[str]:
-        if isinstance(given, str | bytes | os.PathLike):
-            return original(pattern(given))
-        return original([pattern(each) for each in given])
+    def matching(request: str | Iterable[str]) -> list[str]:
+        if isinstance(request, str | bytes | os.PathLike):
+            return original(pattern(request))
+        return original([pattern(text) for text in request])
 
     return matching
 
 
 def _reading(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Of a function whose first argument is a checkpoint, or a tensor that will hold one."""
+    """Wrap a function whose first argument is a checkpoint path, or a tensor that holds it."""
 
     @functools.wraps(original)
     def read(prefix: Any, *args: Any, **kwargs: Any) -> Any:

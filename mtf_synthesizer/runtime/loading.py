@@ -1,4 +1,4 @@
-"""Silence from the libraries, unless asked for: their logs, warnings and start-up notices."""
+"""Quiet loading of TensorFlow: logs, warnings and start-up notices only on request."""
 
 import contextlib
 import importlib
@@ -14,21 +14,21 @@ from mtf_synthesizer.runtime import late_imports
 
 
 def load_tensorflow(verbose: bool) -> None:
-    """Imports TensorFlow and what it still needs for T5; quietly unless `verbose`.
+    """Import TensorFlow and the shims that T5 needs, without messages unless `verbose`.
 
-    To be called before anything else imports TensorFlow: it reads its log level only once.
+    Call this before any other import of TensorFlow, which reads its log level only once.
 
     Raises:
-      errors.UserError: the installed packages can't work together.
+      errors.UserError: the installed packages are incompatible.
     """
     late_imports.install()
     if not verbose:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what fails is raised besides
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # failures are raised as exceptions too
         warnings.filterwarnings("ignore")
     try:
         with contextlib.nullcontext() if verbose else captured_native_messages():
             importlib.import_module("mtf_synthesizer.runtime.compat")
-            # Looking for devices is what makes it complain about missing graphics drivers.
+            # Listing the devices triggers the complaints about missing graphics drivers.
             importlib.import_module("tensorflow").config.list_physical_devices()
     except ImportError as error:
         raise errors.UserError(str(error)) from error
@@ -36,7 +36,7 @@ def load_tensorflow(verbose: bool) -> None:
 
 
 def set_log_levels(verbose: bool) -> None:
-    """Sets the levels of the Python loggers of absl and TensorFlow."""
+    """Set the levels of the Python loggers of absl and TensorFlow."""
     from absl import logging as absl_logging
 
     absl_logging.set_verbosity(absl_logging.INFO if verbose else absl_logging.ERROR)
@@ -45,7 +45,7 @@ def set_log_levels(verbose: bool) -> None:
 
 @contextlib.contextmanager
 def without_messages(hide: bool) -> Iterator[None]:
-    """No log messages inside: gin reports every place it looked for a file as an error."""
+    """Disable logging inside: gin logs an error for every place without the file."""
     if hide:
         logging.disable(logging.ERROR)
     try:
@@ -56,9 +56,9 @@ def without_messages(hide: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def captured_native_messages() -> Iterator[None]:
-    """Keeps what C++ code writes to the standard error stream; shows it if an exception follows.
+    """Hold back what C++ code writes to standard error; print it if an exception follows.
 
-    TensorFlow's start-up notices come before it knows its log level.
+    TensorFlow's start-up notices come before TensorFlow reads its log level.
     """
     sys.stderr.flush()
     saved = os.dup(2)

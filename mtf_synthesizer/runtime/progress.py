@@ -5,12 +5,12 @@ import time
 
 import tqdm
 
-# Without a terminal there is no bar; a line now and then shows that the run is alive.
+# Without a terminal tqdm draws no bar; an occasional line shows that the run is alive.
 SECONDS_BETWEEN_LINES = 30.0
 
 
 class Progress:
-    """A bar with loss, steps per second and time left; or lines where there is no terminal."""
+    """A bar with loss, steps per second and time left; without a terminal, occasional lines."""
 
     def __init__(self, title: str, start: int, total: int, shown: bool = True):
         self._title, self._total, self._shown = title, total, shown
@@ -27,7 +27,7 @@ class Progress:
         self._last_line = time.monotonic()
 
     def update(self, step: int, loss: float, steps_per_second: float) -> None:
-        """Moves to `step`."""
+        """Move the bar to `step`."""
         self._bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
         self._bar.update(step - self._bar.n if self._terminal else 0)
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""What a machine that is taken away does to a run: it saves a checkpoint and ends."""
+"""SIGTERM, as a preempted machine sends it: the run saves a checkpoint and ends."""
 
 import contextlib
 import os
@@ -9,31 +9,31 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-EXIT_STATUS = 75  # EX_TEMPFAIL of sysexits.h: the same command goes on
-_NO_STEP = "asked to end while no step was under way: there was nothing to save"
+EXIT_STATUS = 75  # EX_TEMPFAIL of sysexits.h: the same command resumes
+_NO_STEP = "asked to end outside of a training step: nothing had to be saved"
 
 
 class Terminated(BaseException):
-    """A run ended early because it was asked to; what it did is saved.
+    """A run that ended early on request; its progress is saved.
 
-    As KeyboardInterrupt no Exception, so that nothing that deals with errors on the way holds it.
+    Like KeyboardInterrupt not an Exception, so that handlers of errors do not catch it.
     """
 
 
 def announced(sentence: object) -> str:
-    """What the command line says when SIGTERM ends a command."""
-    return f"mtf_synthesizer: {sentence}; the same command goes on"
+    """Return the line that the command line prints when SIGTERM ends a command."""
+    return f"mtf_synthesizer: {sentence}; run the same command again to resume"
 
 
 class Notice:
-    """Whether SIGTERM came, and what happens when it comes.
+    """Handler of SIGTERM, and the record of whether the signal came.
 
-    Until the first step there is nothing to save: what the signal meant before holds, or, if that
-    was nothing, `Terminated` is raised where the program is.
-    Afterwards it is only noted, for the training to end after the step that is under way.
+    Before the first step nothing has to be saved. The previous handler runs, or `Terminated` is
+    raised where the program stands. From the first step on the signal is only recorded, and the
+    training ends after the current step.
 
     Args:
-      before: the handler that the signal had, as of signal.getsignal.
+      before: the previous handler of the signal, as signal.getsignal returns it.
     """
 
     def __init__(self, before: Any = None) -> None:
@@ -43,56 +43,53 @@ class Notice:
 
     @property
     def came(self) -> bool:
-        """Whether the signal has come."""
+        """True after the signal has come."""
         return self._came
 
     def steps_begin(self) -> None:
-        """From now on there is something to save first."""
+        """Only record the signal from now on: the run has progress to save."""
         self._in_steps = True
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """The handler of the signal."""
+        """Handle the signal."""
         self._came = True
         if self._in_steps:
             return
         if callable(self._before):
             self._before(number, frame)
         else:
-            raise Terminated("asked to end before the first step: there was nothing to save")
+            raise Terminated("asked to end before the first step: nothing had to be saved")
 
 
 @contextlib.contextmanager
 def noticed() -> Iterator[Notice]:
-    """Inside, SIGTERM does not end the process as it is, but as `Notice` says.
-
-    Where it was ignored, it still is.
-    """
+    """Handle SIGTERM by a `Notice` inside; an ignored SIGTERM stays ignored."""
     notice = Notice(signal.getsignal(signal.SIGTERM))
     with _handled_by(notice.handle):
         yield notice
 
 
 @contextlib.contextmanager
-def ends_the_process(said: str = _NO_STEP) -> Iterator[None]:
-    """Inside, SIGTERM ends the process at once, with a sentence and a status of its own.
+def ends_the_process(sentence: str = _NO_STEP) -> Iterator[None]:
+    """End the process at once on SIGTERM inside, with a message and a status of its own.
 
-    Where it was ignored, it still is.
+    An ignored SIGTERM stays ignored.
 
-    Not by an exception: TensorFlow aborts where one meets its C++, and Python drops one raised in
-    the callback of a weak reference, as importing has many. What is half-written then is as after
-    a kill, which everything that is written is made for.
+    An exception would not do: TensorFlow aborts if an exception meets its C++ code. Python drops
+    exceptions in callbacks of weak references, which imports have many of. Half-written files are
+    left as after a kill, and every writer of this package is prepared for a kill.
 
-    A call of TensorFlow that is under way comes to its end first: Python waits for it.
+    A running call of TensorFlow ends first, because Python waits for it.
     """
-    # Of its own, because `quiet` holds back what is written to the other while TensorFlow loads.
+    # A duplicate, because `quiet` holds back the original stream while TensorFlow loads.
     stream = os.dup(2)
 
     def end(number: int, frame: FrameType | None) -> None:
         del number, frame
-        with contextlib.suppress(OSError, RuntimeError):  # no reader, or it was just being written
+        with contextlib.suppress(OSError, RuntimeError):  # closed pipe, or a write interrupted
             sys.stdout.flush()
         with contextlib.suppress(OSError):
-            os.write(stream, f"{announced(said)}\n".encode())
+            os.write(stream, f"{announced(sentence)}\n".encode())
         os._exit(EXIT_STATUS)
 
     try:
@@ -104,9 +101,10 @@ def ends_the_process(said: str = _NO_STEP) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Only in the main thread, as Python allows handlers nowhere else, and not where it is ignored.
+    """Install a handler in the main thread only, and not if SIGTERM is ignored.
 
-    Who started the process wanted that, as a shell does after `trap '' TERM`.
+    Python allows handlers in the main thread only. Whoever started the process asked to ignore the
+    signal, as a shell does after `trap '' TERM`.
     """
     ignored = signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     if ignored or threading.current_thread() is not threading.main_thread():

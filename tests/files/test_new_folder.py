@@ -34,12 +34,12 @@ def test_all_else_in_a_folder_is_kept(tmp_path):
     for name in (f"m.{os.getppid()}.tmp", "n.99999999999999999999.tmp", "m.1x.tmp", "m.tmp"):
         entry = tmp_path / name[:5] / "m" / name
         entry.mkdir(parents=True)
-        with pytest.raises(errors.UserError, match="is there and not empty"):
+        with pytest.raises(errors.UserError, match="exists and is not empty"):
             new_folder.check("--output", entry.parent)
         with new_folder.made(entry.parent):
             assert entry.is_dir()
     file = tmp_path / "m" / "m.99999999999999999999.tmp"
     file.parent.mkdir()
     file.touch()
-    with pytest.raises(errors.UserError, match="is there and not empty"):
+    with pytest.raises(errors.UserError, match="exists and is not empty"):
         new_folder.check("--output", file.parent)

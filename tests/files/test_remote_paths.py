@@ -131,7 +131,7 @@ def test_remote_folders_have_no_lock(folder):
 
 
 def test_a_scheme_that_tensorflow_does_not_know():
-    with pytest.raises(errors.UserError, match="no file system for nosuch://"):
+    with pytest.raises(errors.UserError, match="does not know the file system nosuch://"):
         paths.of("nosuch://a/b").exists()
 
 

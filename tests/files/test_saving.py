@@ -28,7 +28,7 @@ def test_what_can_be_written(tmp_path):
     with pytest.raises(errors.UserError, match="is a folder"):
         saving.check_file(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(errors.UserError, match=r"file is no folder"):
+    with pytest.raises(errors.UserError, match=r"file is not a folder"):
         saving.check_file(tmp_path / "file" / "x")
 
 

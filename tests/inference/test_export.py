@@ -168,7 +168,7 @@ def test_export_refuses_what_it_would_overwrite_or_can_not_do(models, tmp_path, 
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "x").write_text("")
     status, said = export("r", "score")
-    assert status == 2 and f"{tmp_path}/new is there and not empty" in said
+    assert status == 2 and f"{tmp_path}/new exists and is not empty" in said
 
 
 def test_no_half_written_export_is_left(models, tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ def test_termination_has_an_exit_status_of_its_own(monkeypatch, capsys):
 
     monkeypatch.setattr(listing, "run", terminated)
     assert main.main(["list"]) == 75
-    assert "saved at step 3; the same command goes on" in capsys.readouterr().err
+    assert "saved at step 3; run the same command again to resume" in capsys.readouterr().err
 
 
 def test_t5_is_refused_too_where_it_would_train(tmp_path, capsys):

@@ -49,7 +49,7 @@ def test_a_record_that_is_cut_off(tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
         record = tf.data.make_one_shot_iterator(tf.data.TFRecordDataset(str(path))).get_next()
         said = failure(lambda: session.run(record))
-    assert said.startswith("a file of data can't be read")
+    assert said.startswith("a data file can't be read")
     assert "data prepare --overwrite" in said
     assert "truncated record" in said
 
@@ -74,7 +74,7 @@ def test_a_full_disk_is_named(tmp_path):
 
 def test_memory_that_is_exhausted():
     said = failures.described(tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"))
-    assert said.startswith("memory is exhausted: a smaller --batch_size")
+    assert said.startswith("memory is exhausted: train a smaller model")
     assert "OOM when allocating" in said
 
 

@@ -73,9 +73,7 @@ def test_wrapping_twice_changes_nothing():
 
 
 def test_a_remote_folder_is_refused_before_the_work():
-    with pytest.raises(
-        errors.UserError, match=r"ram://a\[1\]: TensorFlow takes \[ in it for a pat"
-    ):
+    with pytest.raises(errors.UserError, match=r"ram://a\[1\]: TensorFlow takes \[ for a pat"):
         saving.check_folder("ram://a[1]")
     with pytest.raises(errors.UserError, match=r"ram://b\*: TensorFlow takes \*"):
         literal_paths.checkpoint("ram://b*/model.ckpt-1")
@@ -108,4 +106,4 @@ def test_a_model_in_such_a_folder(tmp_path, capsys):
     capsys.readouterr()
     export = ["export", "--model_dir", folder, "--mode", "greedy", "--output", tmp_path / "ex[1]"]
     assert main.main([*map(str, export)]) == 2
-    assert "TensorFlow takes [ in it for a pattern" in capsys.readouterr().err
+    assert "TensorFlow takes [ for a pattern" in capsys.readouterr().err

@@ -50,8 +50,8 @@ def test_while_tensorflow_is_being_loaded(tmp_path):
     assert json.loads(done.stdout or "{}") == dict.fromkeys(TRAINING, 75), done.stderr
     *said, of_t5 = done.stderr.splitlines()
     assert said == 3 * [
-        "mtf_synthesizer: asked to end while no step was under way: there was nothing to save; "
-        "the same command goes on"
+        "mtf_synthesizer: asked to end outside of a training step: nothing had to be saved; "
+        "run the same command again to resume"
     ]
     assert "what T5 has saved" in of_t5
 
@@ -64,7 +64,7 @@ from mtf_synthesizer.runtime import signals
 def killed():
     os.kill(os.getpid(), signal.SIGTERM)
 
-with signals.ends_the_process("said"):
+with signals.ends_the_process("asked"):
     with signals.noticed() as notice:
         {before_steps}
         notice.steps_begin()
@@ -91,7 +91,9 @@ def test_a_training_inside_a_command(here, status, out):
         [sys.executable, "-c", code], capture_output=True, text=True, env=buffered
     )
     assert (done.returncode, done.stdout) == (status, out)
-    assert done.stderr == ("mtf_synthesizer: said; the same command goes on\n" if status else "")
+    assert done.stderr == (
+        "mtf_synthesizer: asked; run the same command again to resume\n" if status else ""
+    )
 
 
 @pytest.mark.parametrize("here", PLACES)

@@ -257,7 +257,7 @@ PLACES = [
         Fault(
             f"a place under a file, for `{command.split()[0]}`",
             command,
-            ("can't be written:", "file is no folder"),
+            ("can't be written:", "file is not a folder"),
             written("file", "x"),
         )
         for command in (

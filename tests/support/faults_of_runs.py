@@ -58,12 +58,12 @@ FOLDERS = [
     ),
     evaluated(
         "an index of a checkpoint that is damaged",
-        "a checkpoint can't be read: its files are damaged or cut off. Choose an earlier one",
+        "a checkpoint can't be read: its files are damaged or truncated. Choose an earlier ",
         change=replaced("runs/m/model.ckpt-2.index", b"layer_000", b"layer_0\xff0"),
     ),
     evaluated(
         "values of a checkpoint that are cut off",
-        "a checkpoint can't be read: its files are damaged or cut off. Choose an earlier one",
+        "a checkpoint can't be read: its files are damaged or truncated. Choose an earlier ",
         change=cut("runs/m/model.ckpt-2.data-00001-of-*", 100),
     ),
     evaluated(
@@ -167,7 +167,7 @@ FOLDERS = [
     Fault(
         "an export in place of a folder",
         "export --model_dir runs/m --mode greedy --output data",
-        ("--output data is there and not empty: choose a new folder",),
+        ("--output data exists and is not empty: choose a new folder",),
     ),
     Fault(
         "lines to predict that are not there",
@@ -194,7 +194,7 @@ FOLDERS = [
     Fault(
         "predictions of a benchmark in place of a file",
         f"{PREDICT} --benchmark glue --output words.model",
-        ("words.model can't be written:", "words.model is no folder"),
+        ("words.model can't be written:", "words.model is not a folder"),
     ),
 ]
 

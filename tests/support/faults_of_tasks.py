@@ -99,12 +99,12 @@ TASKS = [
     ),
     evaluated(
         "examples that are cut off",
-        "a file of data can't be read: it is damaged or cut off. Make it again, with `data prepare",
+        "a data file can't be read: it is damaged or truncated. Create it again with `data prepare",
         change=cut(f"{READY}/*validation.tfrecord*", -3),
     ),
     evaluated(
         "examples that are damaged",
-        "a file of data can't be read: it is damaged or cut off.",
+        "a data file can't be read: it is damaged or truncated.",
         change=replaced(f"{READY}/*validation.tfrecord*", b"Line 1", b"Lime 1"),
     ),
     evaluated(

@@ -144,7 +144,7 @@ def throw(error):
 def test_the_folder_of_a_run_that_has_not_begun_is_left_alone(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}")
-    with pytest.raises(errors.UserError, match=r"--output .*/run is there and not empty"):
+    with pytest.raises(errors.UserError, match=r"--output .*/run exists and is not empty"):
         averaging.average(tmp_path, two(tmp_path), tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
 
@@ -171,7 +171,7 @@ def test_checkpoints_are_never_written_over(trained, averaged, capsys):
     for output in (trained, averaged):
         arguments = ["checkpoints", "average", "--model_dir", trained, "--steps", "2,3"]
         assert main.main([*map(str, arguments), "--output", str(output)]) == 2
-        assert "is there and not empty" in capsys.readouterr().err
+        assert "exists and is not empty" in capsys.readouterr().err
     assert all(np.array_equal(value, before[name]) for name, value in values(averaged, 4).items())
 
 

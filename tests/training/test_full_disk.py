@@ -70,7 +70,7 @@ def test_a_full_disk(small_disk):
     )
     said, left, trained, rows, then = json.loads(done.stdout.splitlines()[-1])
     assert said.startswith(f"the disk mounted at {small_disk} is full ({small_disk}/m/")
-    assert "No space left on device). What was complete before is unharmed: make room" in said
+    assert "No space left on device). Completed files are unharmed: free some" in said
     assert left == [[0, 3], "model.ckpt-3"]
     assert trained == 5
     assert rows == [1, 2, 3, 4, 5, 6, 7, 8]
