@@ -1,1 +1,1 @@
-"""gin files and bindings as users give them, and requests made of them."""
+"""Gin files and bindings as users give them, and requests built from them."""

@@ -1,7 +1,7 @@
-"""What a user can type: synthesizers, sizes and runs, where their gin files lie, and suggestions.
+"""Names that a user can type (synthesizers, sizes, runs) and the gin files behind them.
 
-A name is a gin file without its ending: synthesizer `rv` is `synthesizers/rv.gin`. Nothing here
-loads TensorFlow, so that a misspelt name is answered at once.
+A name is a gin file without its extension: synthesizer `rv` is `synthesizers/rv.gin`. This module
+loads no TensorFlow, so that a misspelt name fails at once.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths
 
-# Folder of gin files -> what one of its files is called towards the user.
+# Folder of gin files -> word for one of its files in messages.
 KINDS = {
     "synthesizers": "synthesizer",
     "baselines": "baseline",
@@ -23,16 +23,16 @@ KINDS = {
     "experiments": "experiment",
     "meshes": "mesh",
 }
-# What stands in the same place of a command line: --synthesizer takes a baseline, too.
+# Folders whose names the same flag accepts: --synthesizer takes a baseline, too.
 _BESIDE = {"synthesizers": ("baselines",)}
 _INCLUDE = re.compile(r"""^include ['"](.+)['"]""", re.MULTILINE)
 
 
 def gin_folder() -> pathlib.Path:
-    """The folder of this package's gin files, in an installation or a checkout.
+    """Return the folder of this package's gin files, in an installation or a checkout.
 
     Raises:
-      UserError: if there is none.
+      UserError: the folder is missing.
     """
     package = pathlib.Path(__file__).resolve().parent.parent
     for folder in (package / "gin", package.parent / "gin"):
@@ -45,28 +45,28 @@ def gin_folder() -> pathlib.Path:
 
 
 def gin_digest() -> str:
-    """Changes when any of this package's gin files does."""
+    """Return a digest that changes with any of this package's gin files."""
     files = paths.matching_below(gin_folder(), "*.gin")
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def is_own(gin_file: str) -> bool:
-    """Whether a gin file is the user's, and not of this package, T5 or Mesh.
+    """Return whether a gin file belongs to the user, not to this package, T5 or Mesh.
 
     Raises:
-      UserError: if there is no such file.
+      UserError: the file is missing.
     """
     folders = find_gin_file(gin_file).absolute().parents
     return not {gin_folder(), mesh_defaults().parent, search_path()[0]}.intersection(folders)
 
 
 def own_digest(gin_file: str) -> str | None:
-    """The SHA-256 of a user's gin file; None for one of a package, which is known by its name.
+    """Return the SHA-256 of a user's gin file; None for a file of a package.
 
-    What stands in that may change with a release.
+    A package's file is identified by its name, because a release may change its content.
 
     Raises:
-      UserError: if there is no such file.
+      UserError: the file is missing.
     """
     if not is_own(gin_file):
         return None
@@ -74,9 +74,9 @@ def own_digest(gin_file: str) -> str | None:
 
 
 def search_path() -> list[paths.Path]:
-    """Where relative names of gin files are looked up, in this order, after the working directory.
+    """Return the folders searched for relative names, in order, after the working directory.
 
-    T5's folder comes first because its own entry point puts it there.
+    T5's folder comes first because T5's own entry point puts it first.
     """
     return [_package_folder("t5") / "models" / "gin", gin_folder(), *_further_folders]
 
@@ -86,7 +86,7 @@ _further_folders: list[paths.Path] = []
 
 @contextlib.contextmanager
 def searched(folders: Iterable[str]) -> Iterator[None]:
-    """Inside, gin files are looked up in further folders too, as with --gin_location_prefix."""
+    """Search further folders for gin files inside, as --gin_location_prefix does."""
     before = list(_further_folders)
     _further_folders.extend(paths.of(folder) for folder in folders)
     try:
@@ -96,12 +96,12 @@ def searched(folders: Iterable[str]) -> Iterator[None]:
 
 
 def mesh_defaults() -> pathlib.Path:
-    """Mesh's defaults.gin, which T5 parses before any other file."""
+    """Return the path of Mesh's defaults.gin, which T5 parses before any other file."""
     return _package_folder("mesh_tensorflow") / "transformer" / "gin" / "defaults.gin"
 
 
 def _package_folder(package: str) -> pathlib.Path:
-    spec = importlib.util.find_spec(package)  # finds a top-level package without running it
+    spec = importlib.util.find_spec(package)  # does not run a top-level package
     if spec is None or not spec.submodule_search_locations:
         raise errors.UserError(
             f"the package {package} is not installed: pip install mtf_synthesizer"
@@ -110,32 +110,32 @@ def _package_folder(package: str) -> pathlib.Path:
 
 
 def known(folder: str) -> list[str]:
-    """The names in one of the folders in `KINDS`, sorted."""
+    """Return the names in one of the folders in `KINDS`, sorted."""
     files = paths.matching(gin_folder() / folder, "*.gin")
     shared: set[str] = set()
-    if folder == "runs":  # there, what others include is a part and nothing to choose
+    if folder == "runs":  # a file that others include is a part, not a run to choose
         shared.update(name for file in files for name in _INCLUDE.findall(file.read_text("utf-8")))
     return [file.stem for file in files if f"{folder}/{file.name}" not in shared]
 
 
 def gin_file(folder: str, name: str) -> str:
-    """The relative path of a name's gin file, e.g. ("synthesizers", "rv") -> synthesizers/rv.gin.
+    """Return the relative path of a name's gin file.
 
-    A baseline is found under the synthesizers, too: ("synthesizers", "lightconv") ->
-    baselines/lightconv.gin.
+    ("synthesizers", "rv") gives synthesizers/rv.gin. Baselines count as synthesizers:
+    ("synthesizers", "lightconv") gives baselines/lightconv.gin.
 
     Raises:
-      UserError: for an unknown name, with a suggestion and the list of known ones.
+      UserError: the name is unknown; the message has a suggestion and the known names.
     """
-    found = choices(folder)
-    errors.check(KINDS[folder], name, found)
-    return f"{found[name]}/{name}.gin"
+    folders = choices(folder)
+    errors.check(KINDS[folder], name, folders)
+    return f"{folders[name]}/{name}.gin"
 
 
 def beside(what: str) -> list[str]:
-    """The folders whose names are to be shown of one, and what stands in the same place; or "all".
+    """Return the folders whose names are listed for `what`: a folder, or "all".
 
-    None for what is no folder.
+    The list is empty if `what` is not a folder in `KINDS`.
     """
     if what == "all":
         return list(KINDS)
@@ -143,15 +143,15 @@ def beside(what: str) -> list[str]:
 
 
 def choices(folder: str) -> dict[str, str]:
-    """All that may stand in the place of a name -> the folder where its file lies."""
+    """Map every name that a flag accepts -> the folder of its file."""
     return {stem: place for place in beside(folder) for stem in known(place)}
 
 
 def find_gin_file(name: str) -> paths.Path:
-    """Resolves a gin file as gin itself does: as given, else on the search path.
+    """Resolve a gin file as gin does: as given, else on the search path.
 
     Raises:
-      UserError: if there is no such file.
+      UserError: the file is missing.
     """
     candidates = [paths.of(name)]
     if not candidates[0].is_absolute():
@@ -159,12 +159,12 @@ def find_gin_file(name: str) -> paths.Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    every = [
+    known_files = [
         path.relative_to(folder).as_posix()
         for folder in search_path()
         for path in paths.matching_below(folder, "*.gin")
     ]
-    looked = ", ".join(str(folder) for folder in (paths.of("."), *search_path()))
+    places = ", ".join(str(folder) for folder in (paths.of("."), *search_path()))
     raise errors.UserError(
-        f"gin file {name!r} not found.{errors.suggestion(name, every)} Looked in: {looked}"
+        f"gin file {name!r} not found.{errors.suggestion(name, known_files)} Looked in: {places}"
     )

@@ -1,7 +1,7 @@
-"""Selectors of release 0.1, which carried the module of each configurable.
+"""Selectors of release 0.1, which contained the module of each configurable.
 
-Every configurable now registers under `mtf_synthesizer` alone, so that a file may move without
-breaking the configurations that are saved in model folders.
+Every configurable now registers under `mtf_synthesizer` alone. A file can then move without
+breaking the configurations saved in model folders.
 """
 
 _MODULES = {
@@ -31,20 +31,20 @@ _MODULES = {
 
 
 def _aliases() -> dict[str, str]:
-    """Every old spelling with a module, whole or shortened from the left -> selector today."""
-    found = {}
+    """Map every old selector, whole or shortened from the left -> current selector."""
+    aliases = {}
     for module, names in _MODULES.items():
         parts = ["mtf_synthesizer", *module.split(".")]
         for name in names:
             for start in range(len(parts)):
                 old = ".".join([*parts[start:], name])
-                found[old] = f"mtf_synthesizer.{name}"
-    return found
+                aliases[old] = f"mtf_synthesizer.{name}"
+    return aliases
 
 
 ALIASES = _aliases()
 
 
 def current(selector: str) -> str:
-    """The selector of today for one of release 0.1; any other selector as it is."""
+    """Return the current selector for a selector of release 0.1; return others unchanged."""
     return ALIASES.get(selector, selector)

@@ -1,4 +1,4 @@
-"""Which gin files and bindings a command stands for, checked without loading TensorFlow."""
+"""Requests of commands, and the gin files and bindings they stand for; no TensorFlow needed."""
 
 import dataclasses
 import importlib.util
@@ -16,7 +16,7 @@ from mtf_synthesizer.model_folder.checkpoints import Checkpoint, operative_confi
 from mtf_synthesizer.model_folder.vocabulary import BYTES, chosen
 
 TASK_MODULES = ("mtf_synthesizer.tasks",)
-# By their whole paths: a user's own file of the same name is another one.
+# Whole paths, because a user's own file may have the same name.
 FLOAT32_FILE = str(gin_folder() / "float32.gin")
 EXACT_FILE = str(gin_folder() / "exact_checkpoints.gin")
 _COMPUTED = ("slice_dtype", "activation_dtype")
@@ -24,14 +24,14 @@ _COMPUTED = ("slice_dtype", "activation_dtype")
 
 @dataclasses.dataclass(frozen=True)
 class Configuration:
-    """Gin files and bindings in the order they are parsed: later ones win.
+    """Gin files and bindings in parsing order: later ones win.
 
     Attributes:
-      files: as `--gin_file`.
-      params: as `--gin_param`.
-      modules: imported first, for the tasks and configurables they define.
+      files: gin files, as `--gin_file`.
+      params: bindings, as `--gin_param`.
+      modules: modules to import first, for the tasks and configurables they define.
       vocabulary: as `--vocabulary`; None for the default.
-      tfds_data_dir: as `--tfds_data_dir`; None for that of tensorflow_datasets.
+      tfds_data_dir: as `--tfds_data_dir`; None for the default of tensorflow_datasets.
       task_cache_dirs: as `--additional_task_cache_dirs`.
     """
 
@@ -45,9 +45,9 @@ class Configuration:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a training run is asked for; the meaning of the fields is that of training.train.train.
+    """A user's request for a training run; training.train.train documents the fields.
 
-    An init_checkpoint may also be a `Checkpoint` whose step is another than that of its path.
+    init_checkpoint may also be a `Checkpoint` whose step differs from the step in its path.
     """
 
     task: str | None = None
@@ -68,26 +68,26 @@ class Request:
 
 
 def for_training(request: Request) -> Configuration:
-    """The configuration of a training run.
+    """Return the configuration of a training run.
 
     Raises:
-      errors.UserError: as of `requested`, or tables or positions are shorter than the rows.
+      errors.UserError: see `requested`; or tables or positions are shorter than the rows.
     """
-    wanted = requested(request)
+    configuration = requested(request)
     keeps_model = request.init_checkpoint is not None and not (request.size or request.synthesizer)
-    lengths.check(wanted.files, wanted.params, keeps_model)
-    return wanted
+    lengths.check(configuration.files, configuration.params, keeps_model)
+    return configuration
 
 
 def requested(request: Request) -> Configuration:
-    """The configuration that is asked for; its model need not hold the rows of its run.
+    """Return the requested configuration; its model need not hold the rows of its run.
 
     Raises:
-      errors.UserError: an unknown name or file, a misspelt binding, a model or task that is not
-        said, no checkpoint to start from, or one whose configuration is not trusted.
+      errors.UserError: an unknown name or file, a misspelt binding, a missing model or task, a
+        missing checkpoint to start from, or one whose configuration is not trusted.
     """
     start = start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None
-    _check_said(request, start)
+    _check_complete(request, start)
     files = [*_training_files(request, start), EXACT_FILE, "local_cpu.gin"]
     files += _on_processor(request.gin_files)
     TrustedReader(request.modules).check(files, request.gin_params)
@@ -101,7 +101,7 @@ def requested(request: Request) -> Configuration:
         if isinstance(steps, int):
             params.append(f"utils.run.train_steps = {steps + (start.step if start else 0)}")
     caches = tuple(request.additional_task_cache_dirs)
-    if caches:  # without it is False: runs/plumbing.gin includes T5's dataset.gin
+    if caches:  # without caches False holds: runs/plumbing.gin includes T5's dataset.gin
         params.append("mesh_train_dataset_fn.use_cached = True")
     params += request.gin_params
     vocabulary = request.vocabulary
@@ -109,21 +109,21 @@ def requested(request: Request) -> Configuration:
         vocabulary = chosen(paths.of(start.path).parent)
     checked = _checked(files, params, request.modules, vocabulary, request.tfds_data_dir)
     for folder in caches:
-        _check_exists("--additional_task_cache_dirs", folder, "what `cache` has written to")
+        _check_exists("--additional_task_cache_dirs", folder, "a folder that `cache` has written")
     return dataclasses.replace(checked, task_cache_dirs=caches)
 
 
-def _check_said(request: Request, start: Checkpoint | None) -> None:
-    """A task, a model, and not two schedules."""
+def _check_complete(request: Request, start: Checkpoint | None) -> None:
+    """Check that the request has a task and a model, and not two schedules."""
     if request.experiment and request.run:
         raise errors.UserError(
-            f"--experiment {request.experiment} brings its schedule: leave out --run {request.run}"
+            f"--experiment {request.experiment} has a schedule: leave out --run {request.run}"
         )
     if not (request.task or request.experiment or request.gin_files):
-        raise errors.UserError("no task given: --task (see `mtf_synthesizer list tasks`)")
+        raise errors.UserError("--task is missing. `mtf_synthesizer list tasks` prints all tasks")
     if start and not request.experiment and bool(request.size) != bool(request.synthesizer):
         raise errors.UserError(
-            "only one of --synthesizer and --size given: give both, or neither for the model of "
+            "--synthesizer and --size belong together: give both, or neither to keep the model of "
             f"{request.init_checkpoint}"
         )
     sized = request.size or request.experiment
@@ -131,20 +131,20 @@ def _check_said(request: Request, start: Checkpoint | None) -> None:
         missing = "size" if request.synthesizer else "synthesizer"
         known = ", ".join(choices(f"{missing}s"))
         raise errors.UserError(
-            f"no {missing} given. Known: {known}. Only a run that starts from a checkpoint has its "
-            "model from there"
+            f"--{missing} is missing: choose one of {known}. Only a run with --init_checkpoint has "
+            "a model without it"
         )
 
 
 def _training_files(request: Request, start: Checkpoint | None) -> list[str]:
-    """The model's files, then the run's: an experiment settles what a synthesizer leaves open."""
+    """List the model's files, then the run's: an experiment completes a synthesizer."""
     if start and not (request.size or request.synthesizer):
         files = [str(operative_config(paths.of(start.path).parent))]
     else:
         files = [gin_file("synthesizers", request.synthesizer)] if request.synthesizer else []
     if request.experiment:
         files.append(gin_file("experiments", request.experiment))
-    if request.size:  # after an experiment, so that it wins over the size there
+    if request.size:  # after the experiment, so that --size overrides the experiment's size
         files.append(gin_file("sizes", request.size))
     if not request.experiment:
         files.append(gin_file("runs", request.run or "pretrain"))
@@ -159,13 +159,12 @@ def for_model(
     vocabulary: str | None = None,
     tfds_data_dir: str | None = None,
 ) -> Configuration:
-    """The configuration of a trained model, as its training run wrote it, and changes to it.
+    """Return the configuration of a trained model, as its training run wrote it, with changes.
 
-    The vocabulary is the one it was trained with, unless one is given.
+    Unless `vocabulary` is given, the model keeps the vocabulary of its training.
 
     Raises:
-      errors.UserError: the folder holds no such configuration, or one that is not trusted, or a
-        change is misspelt.
+      errors.UserError: the folder has no configuration, or an untrusted one, or a change is misspelt.
     """
     files = [str(operative_config(paths.of(model_dir))), FLOAT32_FILE, *_on_processor(gin_files)]
     TrustedReader(modules).check(files, gin_params)
@@ -175,9 +174,9 @@ def for_model(
 
 
 def _on_processor(gin_files: Sequence[str]) -> Iterator[str]:
-    """gin files, with float32 again after those that choose types for TPUs: T5's for decoding.
+    """Yield gin files, with float32 after each library file that chooses types for TPUs.
 
-    What users write themselves holds.
+    T5's files for decoding choose bfloat16. A user's own files keep their types.
     """
     for file in gin_files:
         yield file
@@ -190,15 +189,15 @@ def _on_processor(gin_files: Sequence[str]) -> Iterator[str]:
 def for_caching(
     modules: Sequence[str], vocabulary: str | None, tfds_data_dir: str | None
 ) -> Configuration:
-    """What a cache is made with; nothing of a model.
+    """Return the configuration of a token cache, which has no model.
 
     Raises:
-      errors.UserError: Apache Beam is not installed, or a file or folder is not there.
+      errors.UserError: Apache Beam is not installed, or a file or folder is missing.
     """
     if importlib.util.find_spec("apache_beam") is None:
         raise errors.UserError(
-            "caching needs Apache Beam, which is not installed. It wants an environment of its "
-            "own (docs/caching.md): pip install 'mtf_synthesizer[beam]', or in a checkout pip "
+            "caching needs Apache Beam, which is not installed. In an environment of its own "
+            "(docs/caching.md) run pip install 'mtf_synthesizer[beam]', or in a checkout pip "
             "install --no-deps -r requirements-beam.lock"
         )
     return _checked((), (), modules, vocabulary, tfds_data_dir)
@@ -218,12 +217,12 @@ def _checked(
     return Configuration(tuple(files), tuple(params), tuple(modules), vocabulary, tfds_data_dir)
 
 
-def _check_exists(flag: str, path: str | None, wanted: str, folder: bool = True) -> None:
-    """Raises a UserError unless what was given is there, and a folder where that is wanted."""
+def _check_exists(flag: str, path: str | None, expected: str, folder: bool = True) -> None:
+    """Raise a UserError unless `path` exists and is a folder, or a file if not `folder`."""
     if path is None or path == BYTES:
         return
     if not paths.of(path).exists():
-        raise errors.UserError(f"{flag} {path}: no such file or folder. Give {wanted}")
+        raise errors.UserError(f"{flag} {path}: no such file or folder. Give {expected}")
     if paths.of(path).is_dir() != folder:
-        found = "a file" if folder else "a folder"
-        raise errors.UserError(f"{flag} {path} is {found}. Give {wanted}")
+        kind = "a file" if folder else "a folder"
+        raise errors.UserError(f"{flag} {path} is {kind}. Give {expected}")

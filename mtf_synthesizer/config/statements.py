@@ -1,4 +1,4 @@
-"""The statements of gin files and bindings, read without running anything."""
+"""Statements of gin files and bindings, read without running any of them."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,13 +10,13 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.files import paths
 
-# The configuration that a run leaves in its folder.
+# The configuration file that a run writes into its folder.
 OPERATIVE = "operative_config.gin"
 
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """`@selector` or `@scope/selector` in a value."""
+    """A reference `@selector` or `@scope/selector` in a value."""
 
     selector: str
     scope: str = ""
@@ -24,7 +24,7 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True)
 class Macro:
-    """`%name` in a value."""
+    """A macro `%name` in a value."""
 
     name: str
 
@@ -34,8 +34,13 @@ class Statement:
     """One binding (`selector.parameter = value`), macro (`selector = value`) or import.
 
     Attributes:
-      origin: where it stands, as shown to the user.
-      trusted: whether it comes from T5, Mesh or a finished run, so that nothing is to be checked.
+      origin: file and line, or flag, as shown to the user.
+      trusted: whether T5, Mesh or a finished run wrote the statement, which is then not checked.
+      scope: gin scope of a binding, "" for none.
+      selector: name of a function, class, macro or module.
+      parameter: bound parameter, "" for a macro or import.
+      value: bound value, with `Reference` and `Macro` inside.
+      is_import: whether the statement imports a module.
     """
 
     origin: str
@@ -48,7 +53,7 @@ class Statement:
 
 
 class _Delegate(config_parser.ParserDelegate):
-    """Keeps references and macros as names instead of looking them up."""
+    """Parser delegate that keeps references and macros as names."""
 
     def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> Reference:
         scope, _, selector = scoped_configurable_name.rpartition("/")
@@ -59,45 +64,62 @@ class _Delegate(config_parser.ParserDelegate):
 
 
 def macro(name: str, files: Sequence[str], params: Sequence[str]) -> Any:
-    """The value that a macro has in the end; None if it is never set.
+    """Return the final value of a macro; None if the macro is never set.
 
     Raises:
-      errors.UserError: for a missing file or a syntax error.
+      errors.UserError: a file is missing, or a syntax error.
     """
-    found = statements(files, params)
-    values = [s.value for s in found if not s.parameter and s.selector == name]
+    parsed = statements(files, params)
+    values = [
+        statement.value
+        for statement in parsed
+        if not statement.parameter and statement.selector == name
+    ]
     return values[-1] if values else None
 
 
 def statements(files: Sequence[str], params: Sequence[str]) -> list[Statement]:
-    """All of a configuration, in the order they are parsed: later ones win.
+    """Return all statements of a configuration in parsing order: later ones win.
 
     Raises:
-      errors.UserError: for a missing file or a syntax error.
+      errors.UserError: a file is missing, or a syntax error.
     """
     return [
         *read_files(files),
-        *(s for p in params for s in read(p, f"--gin_param {p!r}", False)),
+        *(
+            statement
+            for param in params
+            for statement in read(param, f"--gin_param {param!r}", False)
+        ),
     ]
 
 
 def read_files(files: Iterable[str], including: tuple[paths.Path, ...] = ()) -> Iterator[Statement]:
+    """Yield the statements of gin files and of the files they include.
+
+    Args:
+      files: names of gin files.
+      including: the files around these, outermost first.
+
+    Raises:
+      errors.UserError: a file is missing, includes itself, or has a syntax error.
+    """
     libraries = [gin_files.mesh_defaults().parent, gin_files.search_path()[0]]
     for name in files:
         path = gin_files.find_gin_file(name)
         if path in including:
-            way = " > ".join(shown(each) for each in (*including, path))
-            raise errors.UserError(f"gin file {shown(path)} includes itself: {way}")
-        # What a run has written was parsed and checked by gin before.
+            chain = " > ".join(shown(file) for file in (*including, path))
+            raise errors.UserError(f"gin file {shown(path)} includes itself: {chain}")
+        # gin parsed and checked the configuration of a run when the run began.
         trusted = path.name == OPERATIVE or any(library in path.parents for library in libraries)
         yield from read(text_of(path), shown(path), trusted, (*including, path))
 
 
 def text_of(path: paths.Path) -> str:
-    """The text of a gin file.
+    """Return the text of a gin file.
 
     Raises:
-      errors.UserError: it is not UTF-8.
+      errors.UserError: the text is not UTF-8.
     """
     try:
         return path.read_text("utf-8")
@@ -106,7 +128,7 @@ def text_of(path: paths.Path) -> str:
 
 
 def shown(path: paths.Path) -> str:
-    """A path as the user would type it: relative to the folder it was found in."""
+    """Return a path as the user would type it: relative to its folder on the search path."""
     for folder in gin_files.search_path():
         if folder in path.parents:
             return path.relative_to(folder).as_posix()
@@ -116,7 +138,7 @@ def shown(path: paths.Path) -> str:
 def read(
     text: str, origin: str, trusted: bool, including: tuple[paths.Path, ...] = ()
 ) -> Iterator[Statement]:
-    """Parses gin text, following its includes."""
+    """Parse gin text and follow its includes."""
     for statement in parsed(text, origin):
         if isinstance(statement, config_parser.IncludeStatement):
             yield from read_files([statement.filename], including)
@@ -127,16 +149,16 @@ def read(
 
 
 def parsed(text: str, origin: str) -> list[Any]:
-    """The statements of gin text, as gin's own parser has them.
+    """Return the statements of gin text, as gin's own parser represents them.
 
     References and macros are `Reference` and `Macro`; nothing is looked up, included or imported.
 
     Raises:
-      errors.UserError: for a syntax error.
+      errors.UserError: the text has a syntax error.
     """
     try:
         return list(config_parser.ConfigParser(text, _Delegate()))
-    except Exception as error:  # of the parser or Python's tokenizer: whatever they run into
+    except Exception as error:  # the parser and Python's tokenizer raise many classes
         raise errors.UserError(f"{origin}: not valid gin syntax: {_one_line(error)}") from error
 
 
@@ -155,7 +177,7 @@ def _one_line(error: Exception) -> str:
 
 
 def values(value: Any) -> Iterator[Any]:
-    """The references, macros and literals inside a value."""
+    """Yield the references, macros and literals inside a value."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from values(key)

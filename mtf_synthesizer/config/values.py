@@ -1,4 +1,4 @@
-"""What the bindings of a configuration come to, as far as literals say it; no TensorFlow."""
+"""Final values of bindings as far as literals determine them; no TensorFlow needed."""
 
 from __future__ import annotations
 
@@ -12,95 +12,95 @@ from mtf_synthesizer.config.statements import Macro, Reference, Statement
 
 
 class BoundValues:
-    """Bindings and macros of a configuration, later ones winning, whatever their scope.
+    """Bindings and macros of a configuration; later ones win, in any scope.
 
     Args:
-      files, params: as on the command line; Mesh's defaults come before them.
+      files, params: as on the command line; Mesh's defaults come first.
     """
 
     def __init__(self, files: Sequence[str], params: Sequence[str]):
-        found = statements.statements([str(gin_files.mesh_defaults()), *files], params)
-        self._bound = [s for s in found if s.parameter]
-        self._macros = {s.selector: s.value for s in found if not s.parameter and not s.is_import}
+        parsed = statements.statements([str(gin_files.mesh_defaults()), *files], params)
+        self._bound = [s for s in parsed if s.parameter]
+        self._macros = {s.selector: s.value for s in parsed if not s.parameter and not s.is_import}
 
     def statement(self, function: str, parameter: str) -> Statement | None:
-        """The last one that binds a parameter of a function or class."""
-        found = [s for s in self._bound if s.parameter == parameter]
-        found = [s for s in found if last_part(s.selector) == function]
-        return found[-1] if found else None
+        """Return the last statement that binds a parameter of a function or class."""
+        matches = [s for s in self._bound if s.parameter == parameter]
+        matches = [s for s in matches if last_part(s.selector) == function]
+        return matches[-1] if matches else None
 
     def value(self, function: str, parameter: str) -> Any:
-        """Its value, where macros are replaced by what they stand for; None if there is none."""
+        """Return the bound value with macros replaced by their values; None if unbound."""
         statement = self.statement(function, parameter)
         return None if statement is None else self._resolved(statement.value)
 
     def within(self, scope: str) -> BoundValues:
-        """What holds in a gin scope: its own bindings win, those of other scopes are left out."""
-        inside = copy.copy(self)
-        found = [s for s in self._bound if s.scope in ("", scope)]
-        inside._bound = sorted(found, key=lambda s: s.scope == scope)
-        return inside
+        """Return the values in a gin scope: its bindings win, other scopes do not count."""
+        view = copy.copy(self)
+        visible = [s for s in self._bound if s.scope in ("", scope)]
+        view._bound = sorted(visible, key=lambda s: s.scope == scope)
+        return view
 
     def used(self, function: str) -> set[str]:
-        """Names of what the parameters of a function or class refer to, and what those do.
+        """Return the names that a function's parameters refer to, directly or indirectly.
 
-        Without what they refer to in another scope (`@long/Random()`), where other bindings hold.
+        References in another scope (`@long/Random()`) are left out: other bindings hold there.
         """
-        found: set[str] = set()
+        names: set[str] = set()
         waiting = [function]
         while waiting:
-            new = self._referred(waiting.pop()) - found
-            found |= new
+            new = self._referred(waiting.pop()) - names
+            names |= new
             waiting += new
-        return found
+        return names
 
     def _referred(self, function: str) -> set[str]:
         of_function = [s for s in self._bound if last_part(s.selector) == function]
         values = {s.parameter: s.value for s in of_function}.values()
-        each = (each for value in values for each in _flat(self._resolved(value)))
-        references = [part for part in each if isinstance(part, Reference)]
+        parts = (part for value in values for part in _flat(self._resolved(value)))
+        references = [part for part in parts if isinstance(part, Reference)]
         return {last_part(part.selector) for part in references if not part.scope}
 
     def layers(self) -> set[str]:
-        """Names of the layers that the stacks are made of."""
+        """Return the names of the layers in all layer stacks."""
         lists = {s.scope: s for s in self._bound if s.parameter == "layers"}
         return {
-            last_part(each.selector)
+            last_part(part.selector)
             for statement in lists.values()
-            for each in _flat(self._resolved(statement.value))
-            if isinstance(each, Reference)
+            for part in _flat(self._resolved(statement.value))
+            if isinstance(part, Reference)
         }
 
     def _resolved(self, value: Any, within: tuple[str, ...] = ()) -> Any:
-        """A value without macros; `within` are those that it stands in, outermost first.
+        """Replace the macros in a value; `within` lists the macros around it, outermost first.
 
         Raises:
-          errors.UserError: a macro stands for itself.
+          errors.UserError: a macro refers to itself.
         """
         if isinstance(value, Macro):
             macros = (*within, value.name)
             if value.name in within:
                 chain = " = ".join(f"%{macro}" for macro in macros)
                 raise errors.UserError(
-                    f"the macro %{value.name} stands for itself: {chain}. Bind one of them to a "
-                    "value"
+                    f"the macro %{value.name} refers to itself: {chain}. Bind one of these macros "
+                    "to a value"
                 )
             return self._resolved(self._macros.get(value.name), macros)
         if isinstance(value, list | tuple):
-            return type(value)(self._resolved(each, within) for each in value)
+            return type(value)(self._resolved(item, within) for item in value)
         if isinstance(value, dict):
-            return {key: self._resolved(each, within) for key, each in value.items()}
+            return {key: self._resolved(item, within) for key, item in value.items()}
         return value
 
 
 def last_part(selector: str) -> str:
-    """The name of a function or class without its modules."""
+    """Return the name of a function or class without its modules."""
     return selector.rpartition(".")[2]
 
 
 def _flat(value: Any) -> Iterator[Any]:
     if isinstance(value, list | tuple):
-        for each in value:
-            yield from _flat(each)
+        for item in value:
+            yield from _flat(item)
     else:
         yield value

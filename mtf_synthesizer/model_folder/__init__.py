@@ -1,1 +1,1 @@
-"""The contents of a model's folder: checkpoints, records, lock, scores."""
+"""Contents of a model folder: checkpoints, records, lock, scores."""

@@ -1,4 +1,4 @@
-"""What a folder with an average of checkpoints is, known without loading TensorFlow."""
+"""Folders that hold an average of checkpoints; no TensorFlow needed."""
 
 import os
 
@@ -8,14 +8,14 @@ from mtf_synthesizer.model_folder import vocabulary
 from mtf_synthesizer.model_folder.checkpoints import OPERATIVE_CONFIG
 
 RECORD = "average.json"
-# Of the model's folder: what it is and its vocabulary, not the run that trained it.
+# Files copied from the model's folder: its configuration and vocabulary, not its training run.
 COPIED = (OPERATIVE_CONFIG, vocabulary.RECORD, vocabulary.COPY)
 
 
 def check_trainable(model_dir: str | os.PathLike[str]) -> None:
-    """Raises a UserError for a folder in which no training can go on."""
+    """Raise a UserError for a folder with an average, which can't be trained further."""
     if (paths.of(model_dir) / RECORD).exists():
         raise errors.UserError(
-            f"{model_dir} holds an average of checkpoints, without what the optimizer needs to go "
-            f"on. Train in another --model_dir, from --init_checkpoint {model_dir}"
+            f"{model_dir} holds an average of checkpoints without optimizer state. Train in "
+            f"another --model_dir, with --init_checkpoint {model_dir}"
         )

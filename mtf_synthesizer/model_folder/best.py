@@ -1,4 +1,4 @@
-"""Which step of a model is the best, as its report of the validation split says."""
+"""The best step of a model, according to its report of the validation split."""
 
 import os
 from typing import Any
@@ -6,52 +6,52 @@ from typing import Any
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths, records
 
-SPLIT = "validation"  # never the split that scores are reported of
+SPLIT = "validation"  # never the split whose scores are reported
 
 
 def report_path(model_dir: str | os.PathLike[str], task: str, split: str) -> paths.Path:
-    """Where `evaluate` writes its result unless told otherwise."""
+    """Return the default path of a report of `evaluate`."""
     return paths.of(model_dir) / f"eval_{task}_{split}.json"
 
 
 def find(model_dir: str | os.PathLike[str], task: str | None) -> int:
-    """The best step of a task, or of a mixture by the average of its benchmark.
+    """Return the best step of a task, or of a mixture by the average of its benchmark.
 
     Raises:
-      errors.UserError: there is no report that says so, or it names several.
+      errors.UserError: no task is given, or its report names no best step, or several.
     """
     if task is None:
-        raise errors.UserError("best is the best step of a task: give --task, or a step")
+        raise errors.UserError("--checkpoints best needs a task: give --task, or a step")
     path = report_path(model_dir, task, SPLIT)
     entries = _entries(path)
-    chosen = [each for each in entries if each["task"] == task]
-    chosen = chosen or [each for each in entries if each["metric"] == "average"]
-    steps = sorted({each["step"] for each in chosen})
+    chosen = [entry for entry in entries if entry["task"] == task]
+    chosen = chosen or [entry for entry in entries if entry["metric"] == "average"]
+    steps = sorted({entry["step"] for entry in chosen})
     if not steps:
         raise errors.UserError(
-            f"{path} has no best step of {task}. `mtf_synthesizer evaluate --task {task} --split "
-            f"{SPLIT} --checkpoints all` finds it, where the folder has several checkpoints"
+            f"{path} names no best step of {task}. Run `mtf_synthesizer evaluate --task {task} "
+            f"--split {SPLIT} --checkpoints all` in a folder with several checkpoints"
         )
     if len(steps) > 1:
         raise errors.UserError(
-            f"{path} has several best steps, made with different settings: give one of "
+            f"{path} names several best steps, evaluated with different settings: choose one of "
             f"{', '.join(map(str, steps))}"
         )
     return steps[0]
 
 
 def _entries(path: paths.Path) -> list[dict[str, Any]]:
-    """What a report says of best steps; nothing where there is none."""
+    """Return the best steps in a report; empty if the report is missing."""
     if not path.exists():
         return []
     try:
         entries: list[dict[str, Any]] = records.parse(path.read_text("utf-8"))["best"]
-        found = [each for each in entries if {"task", "metric", "step"} <= set(each)]
-        if not all(type(each["step"]) is int for each in found):
-            raise ValueError("a step is no whole number")
-        return found
+        complete = [entry for entry in entries if {"task", "metric", "step"} <= set(entry)]
+        if not all(type(entry["step"]) is int for entry in complete):
+            raise ValueError("a step is not a whole number")
+        return complete
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise errors.UserError(
-            f"{path} is no report of an evaluation ({type(error).__name__}: {error}): remove it "
-            "and evaluate again"
+            f"{path} is not a report of an evaluation ({type(error).__name__}: {error}). Remove "
+            "the file and evaluate again"
         ) from error

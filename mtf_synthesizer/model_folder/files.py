@@ -1,4 +1,4 @@
-"""The files of a folder's checkpoints, of those too that were never finished."""
+"""Files of a folder's checkpoints, including unfinished checkpoints."""
 
 import dataclasses
 import os
@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from mtf_synthesizer.files import paths
 from mtf_synthesizer.model_folder.checkpoints import checkpoints
 
-# model.ckpt-5.index, .data-00000-of-00001 and what TensorFlow calls them while it writes; it
-# gathers the parts of several devices in the folder model.ckpt-5_temp.
+# model.ckpt-5.index, .data-00000-of-00001 and their temporary names. TensorFlow collects the parts
+# of several devices in the folder model.ckpt-5_temp.
 _FILE = re.compile(r"model\.ckpt-(\d+)[._]")
 
 
 @dataclasses.dataclass(frozen=True)
 class Saved:
-    """What a folder holds of a checkpoint.
+    """Files of one checkpoint in a folder.
 
     Attributes:
-      step: of the checkpoint.
-      files: its files, the index first, and folders.
-      complete: whether it can be loaded.
+      step: step of the checkpoint.
+      files: its files and folders, the index first.
+      complete: whether TensorFlow can load the checkpoint.
     """
 
     step: int
@@ -29,18 +29,18 @@ class Saved:
 
     @property
     def name(self) -> str:
-        """As TensorFlow's list has it."""
+        """Name as in TensorFlow's list."""
         return f"model.ckpt-{self.step}"
 
     @property
     def bytes(self) -> int:
-        """Of all its files."""
+        """Size of all files in bytes."""
         return sum(paths.size(file) for file in self.files if file.is_file())
 
 
 def saved(model_dir: str | os.PathLike[str]) -> list[Saved]:
-    """Everything that belongs to a checkpoint, earliest first."""
-    complete = {each.step for each in checkpoints(model_dir)}
+    """Return the files of every checkpoint, earliest first, unfinished checkpoints included."""
+    complete = {checkpoint.step for checkpoint in checkpoints(model_dir)}
     by_step: dict[int, list[paths.Path]] = {}
     for path in paths.matching(paths.of(model_dir), "model.ckpt-*"):
         match = _FILE.match(path.name)
@@ -53,13 +53,13 @@ def saved(model_dir: str | os.PathLike[str]) -> list[Saved]:
 
 
 def _index_first(files: Sequence[paths.Path]) -> list[paths.Path]:
-    # Without its index a checkpoint counts for nothing: removed first, it is never half there.
+    # A checkpoint without index does not count, so the index is removed first.
     return sorted(files, key=lambda file: (file.suffix != ".index", file.name))
 
 
-def remove(each: Saved) -> None:
-    """Removes the files of a checkpoint."""
-    for path in each.files:
+def remove(checkpoint: Saved) -> None:
+    """Remove the files of a checkpoint."""
+    for path in checkpoint.files:
         if path.is_dir():
             paths.remove_folder(path)
         else:

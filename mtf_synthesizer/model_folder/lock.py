@@ -1,4 +1,4 @@
-"""One run in a model folder at a time: two would overwrite each other's checkpoints."""
+"""Lock on a model folder: two runs would overwrite each other's checkpoints."""
 
 import contextlib
 import fcntl
@@ -14,13 +14,13 @@ LOCK = "run.lock"
 
 @contextlib.contextmanager
 def held(model_dir: str | os.PathLike[str]) -> Iterator[None]:
-    """Inside, the folder belongs to this run.
+    """Hold the lock of the folder inside.
 
-    The file stays, with the process that had it last, but the lock on it ends with the process,
-    however that ends: there are no stale ones. A remote folder has no locks, and so no guard.
+    The file remains and names the process that held the lock last. The lock itself ends with the
+    process, so a lock is never stale. Remote folders have no locks and are not protected.
 
     Raises:
-      errors.UserError: another run has it.
+      errors.UserError: another run holds the lock.
     """
     folder = paths.of(model_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def held(model_dir: str | os.PathLike[str]) -> Iterator[None]:
             file.seek(0)
             raise errors.UserError(
                 f"{model_dir} is in use: {file.read().strip() or 'another process'} trains there. "
-                "Wait for it or end it, or choose another --model_dir"
+                "Wait for that run or end it, or choose another --model_dir"
             ) from error
         except OSError:  # a file system without locks
             pass

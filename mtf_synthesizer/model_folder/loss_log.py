@@ -1,4 +1,4 @@
-"""The losses of a run, kept in its folder."""
+"""Losses of a run, stored in its folder."""
 
 import json
 import os
@@ -9,14 +9,14 @@ LOSS_FILE = "loss.jsonl"
 
 
 class LossLog:
-    """Mean losses of a run, kept in a file so that a resumed run has the whole curve.
+    """Mean losses of a run, stored in a file so that a resumed run has the whole curve.
 
-    Each line of the file is a JSON object with step, loss (mean since the line before), seconds
-    (of training since the line before) and steps_per_second.
+    Each line is a JSON object with step, loss (mean since the previous line), seconds (of training
+    since the previous line) and steps_per_second.
 
     Attributes:
-      path: of the file.
-      step: the last one that was trained, written or not.
+      path: path of the file.
+      step: the last trained step, logged or not.
     """
 
     def __init__(self, model_dir: str | os.PathLike[str]):
@@ -24,19 +24,24 @@ class LossLog:
         self.step = 0
 
     def read(self) -> list[dict[str, float]]:
-        """Every line, in the order of steps; half-written and damaged ones are left out."""
+        """Return every complete line in the order of steps; skip damaged lines."""
         if not self.path.exists():
             return []
         lines = self.path.read_bytes().decode("utf-8", errors="replace").splitlines()
         return [row for line in lines if (row := _row(line)) is not None]
 
     def rewind(self, step: int) -> None:
-        """Forgets what lies after a step: the run goes on from the checkpoint of that step."""
+        """Drop the lines after `step`, whose checkpoint the run resumes from."""
         self.step = step
         kept = [row for row in self.read() if row["step"] <= step]
         saving.write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
 
     def append(self, row: dict[str, float]) -> None:
+        """Append a line.
+
+        Args:
+          row: step, loss, seconds and steps_per_second.
+        """
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -46,5 +51,7 @@ def _row(line: str) -> dict[str, float] | None:
         row = records.parse(line)
     except ValueError:
         return None
-    whole = isinstance(row, dict) and {"step", "loss"} <= row.keys()
-    return row if whole and all(isinstance(value, int | float) for value in row.values()) else None
+    complete = isinstance(row, dict) and {"step", "loss"} <= row.keys()
+    return (
+        row if complete and all(isinstance(value, int | float) for value in row.values()) else None
+    )

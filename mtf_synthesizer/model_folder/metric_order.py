@@ -1,11 +1,11 @@
-"""Which of two values of a metric is the better one. Loads no TensorFlow."""
+"""Order of metric values, lower or higher is better; no TensorFlow needed."""
 
 from mtf_synthesizer import errors
 
 LOWER = ("loss", "log_perplexity", "perplexity", "word_perplexity", "bits_per_byte")
 HIGHER = (
     "accuracy",
-    "average",  # of GLUE or SuperGLUE
+    "average",  # mean over GLUE or SuperGLUE
     "bleu",
     "bleu_1",
     "bleu_2",
@@ -35,15 +35,14 @@ HIGHER = (
 
 
 def lower_is_better(metric: str) -> bool:
-    """Whether the smallest value of a metric is the best.
+    """Return whether the lowest value of a metric is the best.
 
     Raises:
-      errors.UserError: a metric that is not known; a wrong guess would choose the worst.
+      errors.UserError: the metric is unknown, and a wrong guess would choose the worst value.
     """
     if metric not in (*LOWER, *HIGHER):
         known = ", ".join(sorted({*LOWER, *HIGHER}))
         raise errors.UserError(
-            f"whether the lowest or the highest {metric} is the best is not known: say it with "
-            f"--better lower or --better higher. Known: {known}"
+            f"unknown metric {metric}: pass --better lower or --better higher. Known: {known}"
         )
     return metric in LOWER

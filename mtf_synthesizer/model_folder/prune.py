@@ -1,4 +1,4 @@
-"""Which checkpoints of a folder are kept, and the removal of the others."""
+"""Pruning of a model folder: the checkpoints to keep, and removal of the others."""
 
 import dataclasses
 import math
@@ -12,13 +12,13 @@ from mtf_synthesizer.model_folder.files import Saved
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """By what checkpoints are compared.
+    """Scores by which checkpoints are compared.
 
     Attributes:
-      metric: its name.
-      values: step -> value; steps that were not evaluated have none.
+      metric: name of the metric.
+      values: step -> value; a step that was not evaluated has no value.
       lower: whether the lowest value is the best.
-      keep: so many of the best are kept.
+      keep: number of best checkpoints to keep.
     """
 
     metric: str
@@ -27,7 +27,7 @@ class Ranking:
     keep: int
 
     def best(self) -> list[int]:
-        """The steps to keep, the best first; of equals the earliest, never what is no number."""
+        """Return the steps to keep, best first, the earliest first among equals, without NaN."""
         sign = 1 if self.lower else -1
         known = [step for step, value in self.values.items() if not math.isnan(value)]
         return sorted(known, key=lambda step: (sign * self.values[step], step))[: self.keep]
@@ -35,69 +35,74 @@ class Ranking:
 
 @dataclasses.dataclass(frozen=True)
 class PrunePlan:
-    """What is to become of a folder.
+    """Checkpoints of a folder to keep and to remove.
 
     Attributes:
-      kept: step -> why.
-      goes_on: the name of the checkpoint that training goes on from.
-      listed: the names of those that a training with `keep_checkpoint_max` may remove later: the
-        last ones, not the best.
-      removed: the others, and what is left of checkpoints that were never finished.
+      kept: step -> reason to keep it.
+      resume_from: name of the checkpoint that training resumes from.
+      listed: names that a training with `keep_checkpoint_max` may remove later: the last
+        checkpoints, not the best.
+      removed: the other checkpoints, and files of unfinished checkpoints.
     """
 
     kept: Mapping[int, str]
-    goes_on: str
+    resume_from: str
     listed: Sequence[str]
     removed: Sequence[Saved]
 
 
 def plan(model_dir: str | os.PathLike[str], keep_last: int, ranking: Ranking | None) -> PrunePlan:
-    """Decides; the newest complete checkpoint and the one that training goes on from always stay.
+    """Choose the checkpoints to keep.
 
-    A checkpoint that was not evaluated can't be ranked, so it stays as well.
+    The newest complete checkpoint and the checkpoint that training resumes from always stay. A
+    checkpoint without evaluation can't be ranked, so it stays as well.
 
     Raises:
       errors.UserError: the folder has no complete checkpoint.
     """
-    found = files.saved(model_dir)
-    complete = [each for each in found if each.complete]
+    checkpoints = files.saved(model_dir)
+    complete = [checkpoint for checkpoint in checkpoints if checkpoint.complete]
     if not complete:
         raise errors.UserError(f"no complete checkpoint in {model_dir}")
     last = complete[-keep_last:]
-    goes_on = state.current(model_dir)
+    resume_from = state.current(model_dir)
     kept = _reasons(complete, ranking)
-    kept |= {goes_on.step: "training goes on from it"}
-    kept |= {each.step: "one of the last" for each in last}
-    # A later one without all of its files may still be on its way from another machine.
-    removed = [each for each in found if each.step not in kept and each.step < complete[-1].step]
+    kept |= {resume_from.step: "training resumes from it"}
+    kept |= {checkpoint.step: "one of the last" for checkpoint in last}
+    # A later incomplete checkpoint may still be arriving from another machine.
+    removed = [
+        checkpoint
+        for checkpoint in checkpoints
+        if checkpoint.step not in kept and checkpoint.step < complete[-1].step
+    ]
     return PrunePlan(
         kept=dict(sorted(kept.items())),
-        goes_on=goes_on.name,
-        listed=[each.name for each in last],
+        resume_from=resume_from.name,
+        listed=[checkpoint.name for checkpoint in last],
         removed=removed,
     )
 
 
 def _reasons(complete: Sequence[Saved], ranking: Ranking | None) -> dict[int, str]:
-    """Why checkpoints stay that are not among the last."""
+    """Return the reasons to keep checkpoints that are not among the last."""
     if ranking is None:
         return {}
     reasons = {
-        each.step: f"not evaluated: no {ranking.metric}"
-        for each in complete
-        if each.step not in ranking.values
+        checkpoint.step: f"not evaluated: no {ranking.metric}"
+        for checkpoint in complete
+        if checkpoint.step not in ranking.values
     }
     for place, step in enumerate(ranking.best(), 1):
         reasons[step] = f"{ranking.metric} {ranking.values[step]:.4g}, number {place}"
     return reasons
 
 
-def carry_out(model_dir: str | os.PathLike[str], wanted: PrunePlan) -> None:
-    """Removes what is not kept; nobody may train in the folder meanwhile.
+def carry_out(model_dir: str | os.PathLike[str], decisions: PrunePlan) -> None:
+    """Remove the other checkpoints; no run may train in the folder meanwhile.
 
-    Whenever this is interrupted, the folder is one to go on from, and the same again removes what
-    is left: TensorFlow's list comes first, then of each checkpoint the index, then its values.
+    After an interruption the folder can be resumed from, and the same command finishes the work:
+    TensorFlow's list is written first, then each checkpoint loses its index, then its values.
     """
-    state.write(model_dir, wanted.goes_on, wanted.listed)
-    for each in wanted.removed:
-        files.remove(each)
+    state.write(model_dir, decisions.resume_from, decisions.listed)
+    for checkpoint in decisions.removed:
+        files.remove(checkpoint)

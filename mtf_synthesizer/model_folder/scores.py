@@ -1,4 +1,4 @@
-"""What is known of a folder's checkpoints, from the reports that `evaluate` has written there."""
+"""Scores of a folder's checkpoints, read from the reports of `evaluate`."""
 
 import dataclasses
 import json
@@ -10,24 +10,24 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths, records
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 
-# Of the true targets: how text is decoded does not matter.
+# Metrics of the true targets, which do not depend on decoding.
 _TEACHER_FORCED = ("loss", "token_accuracy", "sequence_accuracy")
 AVERAGE = "average"
 
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """A value of a checkpoint.
+    """A metric value of a checkpoint.
 
     Attributes:
-      step: of the checkpoint.
-      task: what it is of; a benchmark if it is an average.
-      evaluated: the task or mixture that the report is of.
-      split: of the task.
-      metric: its name.
-      value: the higher or the lower the better, as `metric_order` has it.
-      examples: the number of examples that --examples asked for; None for all.
-      settings: what else the value depends on, as JSON.
+      step: step of the checkpoint.
+      task: task of the value; the benchmark if the value is an average.
+      evaluated: task or mixture of the report.
+      split: split of the task.
+      metric: name of the metric.
+      value: value of the metric; `metric_order` knows whether lower or higher is better.
+      examples: number of examples that --examples asked for; None for all.
+      settings: further settings that the value depends on, as JSON.
     """
 
     step: int
@@ -40,13 +40,15 @@ class Score:
     settings: str
 
 
-def read(model_dir: str | os.PathLike[str], found: Sequence[Checkpoint]) -> list[Score]:
-    """Every score of these checkpoints; none of others that had the same step in the folder.
+def read(model_dir: str | os.PathLike[str], checkpoints: Sequence[Checkpoint]) -> list[Score]:
+    """Return every score of these checkpoints, recognised by their fingerprints.
+
+    Scores of other checkpoints that had the same step are left out.
 
     Raises:
       errors.UserError: a report can't be read.
     """
-    fingerprints = {each.step: each.fingerprint for each in found}
+    fingerprints = {checkpoint.step: checkpoint.fingerprint for checkpoint in checkpoints}
     scores: list[Score] = []
     for path in paths.matching(paths.of(model_dir), "eval_*.json"):
         try:
@@ -54,8 +56,8 @@ def read(model_dir: str | os.PathLike[str], found: Sequence[Checkpoint]) -> list
             scores += list(_of_report(report, fingerprints))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise errors.UserError(
-                f"{path} is no report of an evaluation ({type(error).__name__}: {error}): remove "
-                "it and evaluate again"
+                f"{path} is not a report of an evaluation ({type(error).__name__}: {error}). "
+                "Remove the file and evaluate again"
             ) from error
     return scores
 
@@ -87,46 +89,45 @@ def _values(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _settings(metric: str, row: Mapping[str, Any]) -> str:
-    """What two values must have in common to be compared, as JSON."""
-    found = {} if metric in _TEACHER_FORCED else {"decoding": row.get("decoding")}
+    """Return the settings that two comparable values have in common, as JSON."""
+    settings = {} if metric in _TEACHER_FORCED else {"decoding": row.get("decoding")}
     if metric == AVERAGE:
-        found["tasks"] = sorted(row["tasks"])
-    return json.dumps(found, sort_keys=True)
+        settings["tasks"] = sorted(row["tasks"])
+    return json.dumps(settings, sort_keys=True)
 
 
 def of_metric(
     scores: Iterable[Score], metric: str, task: str | None, split: str
 ) -> dict[int, float]:
-    """Step -> value of a metric.
+    """Map step -> value of a metric.
 
     Args:
-      scores: those of a folder.
-      metric: its name.
-      task: a task, or a benchmark or the mixture whose average is meant; may be None where only
-        one has the metric.
-      split: of the task.
+      scores: scores of a folder.
+      metric: name of the metric.
+      task: a task; for an average, its benchmark or mixture. None if only one task has the metric.
+      split: split of the task.
 
     Raises:
-      errors.UserError: no report has it, several tasks do, or the values can't be compared.
+      errors.UserError: no report has the metric, several tasks do, or the values can't be compared.
     """
-    of_split = [each for each in scores if each.split == split]
+    of_split = [score for score in scores if score.split == split]
     chosen = [
-        each
-        for each in of_split
-        if each.metric == metric and (task is None or task in _names(each))
+        score
+        for score in of_split
+        if score.metric == metric and (task is None or task in _names(score))
     ]
     if not chosen:
         raise _unknown(of_split, metric, task, split)
     _check_one(
-        [each.task for each in chosen],
-        f"several tasks have {metric} in their reports: give --task, one of",
+        [score.task for score in chosen],
+        f"several tasks have {metric} in their reports. Give --task, one of",
     )
     _check_one(
-        [f"{each.examples or 'all'} examples {each.settings}" for each in chosen],
-        f"the values of {metric} were made with different settings and can't be compared. Remove "
-        "the report and evaluate again; there are",
+        [f"{score.examples or 'all'} examples {score.settings}" for score in chosen],
+        f"the values of {metric} were evaluated with different settings and can't be compared. "
+        "Remove a report and evaluate again; settings:",
     )
-    return {each.step: each.value for each in chosen}
+    return {score.step: score.value for score in chosen}
 
 
 def _names(score: Score) -> tuple[str, ...]:
@@ -143,9 +144,9 @@ def _unknown(
     of_split: Sequence[Score], metric: str, task: str | None, split: str
 ) -> errors.UserError:
     of_task = "" if task is None else f" of {task}"
-    known = sorted({f"{each.metric} of {each.task}" for each in of_split})
+    known = sorted({f"{score.metric} of {score.task}" for score in of_split})
     return errors.UserError(
-        f"no report of the split {split} says {metric}{of_task} of a checkpoint that is there. "
-        f"`mtf_synthesizer evaluate --task {task or 'TASK'} --split {split} --checkpoints all` "
-        f"finds it. Known: {', '.join(known) or 'nothing'}"
+        f"no report of the split {split} has {metric}{of_task} for an existing checkpoint. Run "
+        f"`mtf_synthesizer evaluate --task {task or 'TASK'} --split {split} --checkpoints all`. "
+        f"Known: {', '.join(known) or 'nothing'}"
     )

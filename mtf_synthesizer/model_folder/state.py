@@ -1,7 +1,7 @@
-"""TensorFlow's file `checkpoint`, which says where training goes on. Loads no TensorFlow.
+"""TensorFlow's file `checkpoint`, which names the checkpoint to resume from; no TensorFlow needed.
 
-It names the checkpoint that training goes on from, and those that the Saver of this training may
-delete where `utils.run.keep_checkpoint_max` limits their number.
+The file also lists the checkpoints that the Saver of this training may delete if
+`utils.run.keep_checkpoint_max` limits their number.
 """
 
 import os
@@ -12,36 +12,37 @@ from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint, checkpoints, chosen_checkpoints
 
 STATE = "checkpoint"
-# Written by TensorFlow as text of a protocol buffer, with a whole path or only the name.
+# TensorFlow writes the text of a protocol buffer, with whole paths or only names.
 _CURRENT = re.compile(r'^model_checkpoint_path: "(?:.*/)?([^/"]+)"', re.MULTILINE)
 _LISTED = re.compile(r'^(?:all_)?model_checkpoint_paths?: "(.*/)?([^/"]+)"', re.MULTILINE)
 
 
 def named(model_dir: str | os.PathLike[str]) -> str | None:
-    """The name of the checkpoint that TensorFlow would go on from; None where no file says it."""
-    found = _CURRENT.search(_text(model_dir))
-    return found[1] if found else None
+    """Return the name of the checkpoint that TensorFlow would resume from; None if unnamed."""
+    match = _CURRENT.search(_text(model_dir))
+    return match[1] if match else None
 
 
 def current(model_dir: str | os.PathLike[str]) -> Checkpoint:
-    """The checkpoint that training goes on from: the one that the file names, if it is complete.
+    """Return the checkpoint that training resumes from: the named one, if complete.
 
-    A file that does not list the last checkpoint is older than that one: the process was killed
-    between writing the two, and the last it is. A file that lists it was set back by somebody.
+    A file that does not list the last checkpoint is older than that checkpoint, because the process
+    was killed between the two writes: the last checkpoint counts. A file that lists it and names
+    another was changed on purpose.
 
     Raises:
-      errors.UserError: there is none.
+      errors.UserError: the folder has no complete checkpoint.
     """
-    found = chosen_checkpoints(model_dir, "all")
-    last = found[-1]
+    complete = chosen_checkpoints(model_dir, "all")
+    last = complete[-1]
     if last.name not in _listed(model_dir):
         return last
     name = named(model_dir)
-    return next((each for each in found if each.name == name), last)
+    return next((checkpoint for checkpoint in complete if checkpoint.name == name), last)
 
 
 def _listed(model_dir: str | os.PathLike[str]) -> list[str]:
-    """The names that stand in the file."""
+    """Return the names listed in the file."""
     return [name for _, name in _LISTED.findall(_text(model_dir))]
 
 
@@ -50,35 +51,39 @@ def _text(model_dir: str | os.PathLike[str]) -> str:
     return path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
 
 
-def write(model_dir: str | os.PathLike[str], goes_on: str, listed: Iterable[str]) -> None:
-    """Replaces the file.
+def write(model_dir: str | os.PathLike[str], resume_from: str, listed: Iterable[str]) -> None:
+    """Replace the file.
 
     Args:
-      model_dir: the folder; the names are of files in it, so that it can be moved.
-      goes_on: the checkpoint to go on from.
-      listed: those that a Saver may delete, earliest first; `goes_on` is one of them in any case.
+      model_dir: the folder; the file names no folders, so that the folder can be moved.
+      resume_from: name of the checkpoint to resume from.
+      listed: names that a Saver may delete, earliest first; `resume_from` is always added.
     """
-    names = [name for name in listed if name != goes_on] + [goes_on]
-    lines = [f'model_checkpoint_path: "{goes_on}"']
+    names = [name for name in listed if name != resume_from] + [resume_from]
+    lines = [f'model_checkpoint_path: "{resume_from}"']
     lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
     saving.write_text(paths.of(model_dir) / STATE, "\n".join(lines) + "\n")
 
 
 def point_to_complete(model_dir: str | os.PathLike[str]) -> Checkpoint | None:
-    """Lets training go on from the `current` checkpoint, which is returned; None without any.
+    """Make training resume from the `current` checkpoint and return it; None without any.
 
-    TensorFlow trusts its file: if files of the checkpoint that it names have been removed because
-    they were damaged, it would fail instead of going on from the one before; without the file it
-    would begin anew; and in a copied folder it would go on from the original, and delete there what
-    is over `keep_checkpoint_max`.
+    TensorFlow trusts its file. If the named checkpoint was removed as damaged, TensorFlow would
+    fail instead of resuming from the previous checkpoint. Without the file it would start from
+    step 0. In a copied folder it would resume from the original, and delete checkpoints there
+    beyond `keep_checkpoint_max`.
     """
-    there = [each.name for each in checkpoints(model_dir)]
-    if not there:
+    names = [checkpoint.name for checkpoint in checkpoints(model_dir)]
+    if not names:
         return None
-    goes_on, listed = current(model_dir), _listed(model_dir)
-    if goes_on.name != named(model_dir) or _has_folders(model_dir):
-        write(model_dir, goes_on.name, [name for name in there if name in listed] or there)
-    return goes_on
+    resume_from, listed = current(model_dir), _listed(model_dir)
+    if resume_from.name != named(model_dir) or _has_folders(model_dir):
+        write(
+            model_dir,
+            resume_from.name,
+            [candidate for candidate in names if candidate in listed] or names,
+        )
+    return resume_from
 
 
 def _has_folders(model_dir: str | os.PathLike[str]) -> bool:
@@ -86,9 +91,10 @@ def _has_folders(model_dir: str | os.PathLike[str]) -> bool:
 
 
 def remove_unfinished(model_dir: str | os.PathLike[str]) -> None:
-    """Removes what TensorFlow had written of a checkpoint when it was killed or the disk was full.
+    """Remove the parts of a checkpoint that a kill or a full disk left unfinished.
 
-    Only for the process that trains there: another's would be one that it is about to finish.
+    Call this only in the process that trains in the folder: another process may be about to finish
+    its checkpoint.
     """
     for folder in paths.of(model_dir).glob("model.ckpt-*_temp"):
         paths.remove_folder(folder)

@@ -1,7 +1,7 @@
-"""What a model folder remembers of its vocabulary: ids mean nothing without it.
+"""Record of a model's vocabulary in its folder: ids mean nothing without the vocabulary.
 
-`vocabulary.json` says which vocabulary the model was trained with, `vocabulary.model` is a copy of
-it where it was chosen by --vocabulary, so that the folder can be used on another machine. Loads no
+`vocabulary.json` describes the vocabulary of the training. `vocabulary.model` is a copy of a
+vocabulary chosen by --vocabulary, so that the folder works on another machine. This module loads no
 TensorFlow.
 """
 
@@ -16,15 +16,15 @@ RECORD = "vocabulary.json"
 COPY = "vocabulary.model"
 BYTES = "bytes"
 FEATURES = ("inputs", "targets")
-# What must be equal; files and versions may differ.
+# Fields that must agree; files and versions may differ.
 _COMPARED = ("kind", "sha256", "size", "sentinels")
 
-# Of the inputs and of the targets, as `tasks.vocabularies.describe` describes a vocabulary.
+# Feature -> description of its vocabulary, as `upstream.vocabulary.describe` returns it.
 Described = Mapping[str, Mapping[str, Any]]
 
 
 def read(model_dir: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """The record of a model folder; None where there is none, as with a checkpoint of T5's.
+    """Return the record of a model folder; None if missing, as for a checkpoint of T5.
 
     Raises:
       errors.UserError: the record can't be read.
@@ -38,8 +38,8 @@ def read(model_dir: str | os.PathLike[str]) -> dict[str, Any] | None:
             raise ValueError("no kind or file")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise errors.UserError(
-            f"{path} is no record of a vocabulary ({type(error).__name__}: {error}); remove it if "
-            "you know that the model and the task have the same vocabulary"
+            f"{path} is not a record of a vocabulary ({type(error).__name__}: {error}). Remove the "
+            "file if you know that the model and the task have the same vocabulary"
         ) from error
     return record
 
@@ -49,7 +49,7 @@ def _is_described(vocabulary: Any) -> bool:
 
 
 def chosen(model_dir: str | os.PathLike[str]) -> str | None:
-    """The --vocabulary a model was trained with; None where its task has one of its own."""
+    """Return the --vocabulary of a model's training; None if the task chose the vocabulary."""
     record = read(model_dir)
     if record is None or record.get("chosen") not in FEATURES:
         return None
@@ -61,13 +61,13 @@ def chosen(model_dir: str | os.PathLike[str]) -> str | None:
 
 
 def shown(record: Mapping[str, Any]) -> str:
-    """The vocabulary of the targets in a few words."""
+    """Describe the vocabulary of the targets in a few words."""
     targets = record["targets"]
     return f"{targets['kind']} of {targets.get('size')} ids {targets.get('file', '')}".rstrip()
 
 
 def check(model_dir: str | os.PathLike[str], used: Described) -> None:
-    """Compares the vocabularies of a task with those of a model.
+    """Compare the vocabularies of a task with the vocabularies of a model.
 
     Raises:
       errors.UserError: they differ.
@@ -78,42 +78,43 @@ def check(model_dir: str | os.PathLike[str], used: Described) -> None:
 
 
 def compare(record: Mapping[str, Any], used: Described, made: str) -> None:
-    """Compares the vocabularies of a task with a record.
+    """Compare the vocabularies of a task with a record.
 
     Args:
-      record: of a model or a cache.
-      used: the vocabularies of the task.
-      made: what was made with those of the record.
+      record: record of a model or a cache.
+      used: vocabularies of the task.
+      made: the model or cache, for the message.
 
     Raises:
-      errors.UserError: they differ.
+      errors.UserError: the vocabularies differ.
     """
     for feature in FEATURES:
-        wanted, found = record[feature], used[feature]
+        expected, actual = record[feature], used[feature]
         for field in _COMPARED:
-            if wanted.get(field) != found.get(field):
+            if expected.get(field) != actual.get(field):
                 raise errors.UserError(
-                    f"the {feature} of the task have another vocabulary than {made} was made "
-                    f"with: {field} {found.get(field)} instead of {wanted.get(field)} "
-                    f"({wanted.get('file', wanted['kind'])}; see {RECORD} there). Choose a task "
-                    "with the same vocabulary, or give it with --vocabulary"
+                    f"the {feature} of the task have another vocabulary than {made}: {field} is "
+                    f"{actual.get(field)} instead of {expected.get(field)} "
+                    f"({expected.get('file', expected['kind'])}; see {RECORD} there). Choose a "
+                    "task with the same vocabulary, or pass that vocabulary with --vocabulary"
                 )
 
 
 def remember(
     model_dir: str | os.PathLike[str], used: Described, chosen_for: str | None, model: bytes | None
 ) -> None:
-    """Writes the record of a new model; one that is there is compared and left alone.
+    """Write the record of a new model; compare an existing record and leave it unchanged.
 
     Args:
       model_dir: the folder.
-      used: the vocabularies it is trained with.
-      chosen_for: the feature whose vocabulary --vocabulary decides; None if the task does.
-      model: the SentencePiece model to keep a copy of.
+      used: vocabularies of the training.
+      chosen_for: the feature whose vocabulary --vocabulary decides; None if the task decides.
+      model: the SentencePiece model to copy into the folder, or None.
 
     Raises:
       errors.UserError: the folder's model was trained with other vocabularies.
     """
+
     folder = paths.of(model_dir)
     if (folder / RECORD).exists() and any(folder.glob("model.ckpt-*.index")):
         check(model_dir, used)

@@ -125,14 +125,14 @@ MISTAKES = {
     "tables": (
         ["utils.run.layout_rules = 'key_position:model'"],
         "heads",
-        ["cut and looked up along key_position", "split heads instead"],
+        ["looked up along key_position", "Split heads instead"],
     ),
     "no mesh": (["utils.run.mesh_shape = 'batch'"], None, ["mesh_shape = 'batch'", "batch:4"]),
     "no number": (["utils.run.mesh_shape = 'batch:x'"], None, ["mesh_shape = 'batch:x'"]),
     "no device": (["data_devices = 0"], "data", ["mesh_shape = [('batch', 0), ('model', 1)]"]),
     "half a device": (["data_devices = 1.5"], "data", ["mesh_shape", "1.5"]),
     "no layout": (["utils.run.layout_rules = 'heads'"], None, ["layout_rules = 'heads'"]),
-    "twice": (["utils.run.mesh_shape = 'batch:2,batch:2'"], None, ["is there twice"]),
+    "twice": (["utils.run.mesh_shape = 'batch:2,batch:2'"], None, ["a name occurs twice"]),
     "devices of one's own": (
         ["utils.run.mesh_shape = 'batch:2'"],
         None,

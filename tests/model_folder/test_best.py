@@ -38,7 +38,7 @@ def test_nothing_says_which_is_the_best(model):
     with pytest.raises(errors.UserError, match=r"evaluate --task t --split validation --check"):
         checkpoints.chosen_checkpoints(model, "best", "t")
     write(model, "t", entry("u", 5), entry("v", 3))
-    with pytest.raises(errors.UserError, match="has no best step of t"):
+    with pytest.raises(errors.UserError, match="names no best step of t"):
         checkpoints.chosen_checkpoints(model, "best", "t")
     write(model, "t", entry("t", 5), entry("t", 3))
     with pytest.raises(errors.UserError, match=r"several best steps.*3, 5"):
@@ -56,7 +56,7 @@ def test_the_best_may_be_gone(model):
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"best": 3}', '{"best": [3]}'])
 def test_no_report(model, content):
     report_path(model, "t", "validation").write_text(content)
-    with pytest.raises(errors.UserError, match="no report of an evaluation"):
+    with pytest.raises(errors.UserError, match="not a report of an evaluation"):
         find(model, "t")
 
 

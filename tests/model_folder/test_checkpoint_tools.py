@@ -250,7 +250,7 @@ def test_one_of_several_tasks_or_the_average_of_a_mixture(model):
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"results": 3}', '{"results": [3]}'])
 def test_a_report_that_is_none(model, content):
     (model / "eval_x_validation.json").write_text(content)
-    with pytest.raises(errors.UserError, match="no report of an evaluation"):
+    with pytest.raises(errors.UserError, match="not a report of an evaluation"):
         scores.read(model, checkpoints.checkpoints(model))
 
 

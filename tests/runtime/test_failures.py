@@ -106,7 +106,7 @@ def test_the_command_line_says_it_and_no_more(monkeypatch, capsys):
     monkeypatch.setattr(listing, "run", broken)
     assert main.main(["list"]) == main.USER_ERROR
     (line,) = capsys.readouterr().err.splitlines()
-    assert "cut off" in line
+    assert "truncated" in line
     assert main.main(["list", "--verbose"]) == main.USER_ERROR
     assert "Traceback" in capsys.readouterr().err
 

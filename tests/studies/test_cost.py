@@ -135,7 +135,7 @@ def test_frozen_variables_are_told(capsys):
     [
         (["--table", "4", "--size", "base"], "leave out all others"),
         (["--synthesizer", "rw", "--size", "tiny"], "Did you mean"),
-        (["--synthesizer", "rv"], "no size given"),
+        (["--synthesizer", "rv"], "--size is missing"),
         (["--synthesizer", "rv", "--size", "tiny", "--gin_param", "d_modle = 3"], "d_model"),
     ],
 )

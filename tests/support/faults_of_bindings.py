@@ -42,8 +42,8 @@ BINDINGS = [
         f'{RV} --gin_file meshes/data.gin --gin_param "data_devices = %model_devices" '
         '--gin_param "model_devices = %data_devices"',
         (
-            "%data_devices stands for itself: %data_devices = %model_devices = %data_devices",
-            "Bind one of them to a value",
+            "%data_devices refers to itself: %data_devices = %model_devices = %data_devices",
+            "Bind one of these macros to a value",
         ),
     ),
     bound("a binding that is no gin", "d_model = = 3", "d_model = = 3", "not valid gin syntax"),
@@ -68,7 +68,7 @@ BINDINGS = [
     bound(
         "more dropout than all",
         "dropout_rate = 2.0",
-        "dropout_rate must be a number from 0 up to, but not, 1, not 2.0",
+        "dropout_rate must be a number in [0, 1), not 2.0",
     ),
     bound(
         "an infinite learning rate",
@@ -144,9 +144,9 @@ BINDINGS = [
         written("mine.gin", "d_model = 64\n".encode("utf-16")),
     ),
     Fault(
-        "a module that is no Python",
+        "a module that is not Python",
         f"{RV} --module_import mine --gin_param mine.a=3",
-        ("mine.py is no Python", "line 2"),
+        ("mine.py is not valid Python", "line 2"),
         written("mine.py", "import gin.config\ndef mine(a:\n"),
     ),
 ]

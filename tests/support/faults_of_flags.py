@@ -47,17 +47,17 @@ NAMES = [
         "compare --experiment imdb_small --rows v,lightcnov --output new",
         ("unknown synthesizer 'lightcnov'. Did you mean 'lightconv'", "Known:"),
     ),
-    Fault("no synthesizer", f"{TRAIN} --size tiny", ("no synthesizer given. Known:",)),
-    Fault("no size", f"{TRAIN} --synthesizer rv", ("no size given. Known:", "tiny")),
+    Fault("no synthesizer", f"{TRAIN} --size tiny", ("--synthesizer is missing: choose one of",)),
+    Fault("no size", f"{TRAIN} --synthesizer rv", ("--size is missing: choose one of", "tiny")),
     Fault(
         "no task",
         "train --model_dir new --size tiny --synthesizer rv",
-        ("no task given: --task", "mtf_synthesizer list tasks"),
+        ("--task is missing", "mtf_synthesizer list tasks"),
     ),
     Fault(
         "two schedules",
         "train --model_dir new --synthesizer r --experiment imdb_small --run pretrain",
-        ("--experiment imdb_small brings its schedule: leave out --run pretrain",),
+        ("--experiment imdb_small has a schedule: leave out --run pretrain",),
     ),
     Fault(
         "a kind of export that is misspelt",
@@ -251,7 +251,7 @@ PLACES = [
     Fault(
         "a cache that is not there",
         f"{RV} --additional_task_cache_dirs absent",
-        ("--additional_task_cache_dirs absent: no such file", "what `cache` has written to"),
+        ("--additional_task_cache_dirs absent: no such file", "a folder that `cache` has written"),
     ),
     *(
         Fault(

@@ -37,14 +37,14 @@ FOLDERS = [
     ),
     evaluated(
         "the best step without a report",
-        "has no best step of synthesizer_multi30k_ende_v001.",
+        "names no best step of synthesizer_multi30k_ende_v001.",
         "--split validation --checkpoints all",
         more="--checkpoints best",
         late=False,
     ),
     evaluated(
         "a report that is cut off",
-        f"runs/m/eval_{TASK}_validation.json is no report of an evaluation",
+        f"runs/m/eval_{TASK}_validation.json is not a report of an evaluation",
         more="--checkpoints best",
         change=written(f"runs/m/eval_{TASK}_validation.json", '{"best": [{"task"'),
         late=False,
@@ -99,14 +99,14 @@ FOLDERS = [
     ),
     evaluated(
         "a record of a vocabulary that is cut off",
-        "runs/m/vocabulary.json is no record of a vocabulary",
-        "remove it if",
+        "runs/m/vocabulary.json is not a record of a vocabulary",
+        "Remove the file if",
         change=cut("runs/m/vocabulary.json", 50),
         late=False,
     ),
     evaluated(
         "another vocabulary than the model's",
-        "have another vocabulary than the model in runs/m was made with: kind sentencepiece",
+        "have another vocabulary than the model in runs/m: kind is sentencepiece",
         more="--vocabulary words.model",
     ),
     evaluated(

@@ -223,7 +223,7 @@ def test_a_model_of_a_task_with_its_own_vocabulary_is_not_asked_for_t5s(tmp_path
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"inputs": {}, "targets": {}}'])
 def test_a_broken_record(tmp_path, content):
     (tmp_path / RECORD).write_text(content)
-    with pytest.raises(errors.UserError, match="no record of a vocabulary"):
+    with pytest.raises(errors.UserError, match="not a record of a vocabulary"):
         read(tmp_path)
 
 

@@ -1,8 +1,7 @@
-"""What gin can configure in Mesh, T5 and this package, read from their source without running it.
+"""Gin configurables of Mesh, T5 and this package, read from source without importing it.
 
-Importing those packages loads TensorFlow and takes many seconds; parsing the files that mention
-`gin.configurable` takes a fraction of one, which is what lets a misspelt binding end a command at
-once.
+Importing these packages loads TensorFlow, which takes many seconds. Parsing the files that mention
+`gin.configurable` takes a fraction of a second, so that a misspelt binding ends a command at once.
 """
 
 import ast
@@ -18,18 +17,18 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.config import old_selectors
 from mtf_synthesizer.files import paths
 
-# The packages whose configurables a T5 configuration can name. Only these subtrees are read.
+# Packages whose configurables a T5 configuration can name; no others are read.
 SCANNED = ("mesh_tensorflow", "t5.data", "t5.models", "mtf_synthesizer")
 _DECORATORS = {"configurable", "register"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Configurable:
-    """A function or class that gin can bind parameters of.
+    """A function or class whose parameters gin can bind.
 
     Attributes:
       selector: module and name, e.g. mesh_tensorflow.optimize.AdafactorOptimizer.
-      parameters: the names gin accepts; None where it accepts any (`**kwargs`, unreadable bases).
+      parameters: accepted names; None if any is accepted (`**kwargs`, unreadable bases).
     """
 
     selector: str
@@ -40,7 +39,7 @@ class Configurable:
         return self.selector.rpartition(".")[2]
 
     def matches(self, selector: str) -> bool:
-        """Whether a selector in a gin file, which may leave leading modules out, means this."""
+        """Return whether a selector, perhaps without leading modules, means this configurable."""
         selector = old_selectors.current(selector)
         return self.selector == selector or self.selector.endswith("." + selector)
 
@@ -68,10 +67,10 @@ def _is_scanned(module: str) -> bool:
 
 
 def scan(modules: Iterable[str]) -> list[Configurable]:
-    """The configurables of the given modules and packages; those not found are left out.
+    """Return the configurables of the given modules and packages; skip missing ones.
 
     Raises:
-      errors.UserError: a file of theirs is no Python.
+      errors.UserError: a file is not valid Python.
     """
     sources = [source for module in modules for source in _sources(module)]
     trees = [(name, _tree(path)) for name, path in sources]
@@ -90,11 +89,11 @@ def _tree(path: pathlib.Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), str(path))
     except (SyntaxError, ValueError) as error:
-        raise errors.UserError(f"{path} is no Python: {error}") from error
+        raise errors.UserError(f"{path} is not valid Python: {error}") from error
 
 
 def _definitions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.ClassDef]:
-    """Functions, classes and methods: Mesh has methods that gin configures, as decode."""
+    """Yield functions, classes and methods: gin configures methods of Mesh too, as decode."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node
@@ -103,18 +102,18 @@ def _definitions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.ClassDef]:
 
 
 def source_of(module: str) -> pathlib.Path | None:
-    """The file or folder a module comes from, found without importing any part of it."""
+    """Return the file or folder of a module, without importing any part of it."""
     top, *rest = module.split(".")
     try:
-        # A user's own are looked for in the working directory, too.
-        here = importlib.machinery.PathFinder.find_spec(top, [os.getcwd()])
-        spec = importlib.util.find_spec(top) or here
-    except ValueError:  # no name that a module can have
+        # A user's own modules may lie in the working directory.
+        in_working_directory = importlib.machinery.PathFinder.find_spec(top, [os.getcwd()])
+        spec = importlib.util.find_spec(top) or in_working_directory
+    except ValueError:  # not a valid module name
         return None
     if spec is None:
         return None
     if not rest:
-        # A module may also be built into Python, frozen, or compiled.
+        # A module may also be built in, frozen or compiled.
         places = spec.submodule_search_locations or [spec.origin or ""]
         return next((path for path in map(pathlib.Path, places) if _is_source(path)), None)
     for place in spec.submodule_search_locations or []:
@@ -131,7 +130,7 @@ def _is_source(path: pathlib.Path) -> bool:
 
 
 def _sources(module: str) -> Iterator[tuple[str, pathlib.Path]]:
-    """(module name, file) of every file in a module or package that uses gin."""
+    """Yield (module name, file) for every file in a module or package that uses gin."""
     place = source_of(module)
     if place is None:
         return
@@ -143,7 +142,7 @@ def _sources(module: str) -> Iterator[tuple[str, pathlib.Path]]:
 
 
 def _selectors(module: str, node: ast.FunctionDef | ast.ClassDef) -> Iterator[str]:
-    """The names under which a definition is registered with gin: none, or one for a decorator."""
+    """Yield the names under which a definition is registered with gin, one per decorator."""
     for decorator in node.decorator_list:
         call = decorator if isinstance(decorator, ast.Call) else None
         target = call.func if call else decorator
@@ -154,20 +153,20 @@ def _selectors(module: str, node: ast.FunctionDef | ast.ClassDef) -> Iterator[st
             and target.value.id == "gin"
         ):
             continue
-        given = {
+        arguments = {
             keyword.arg: keyword.value.value
             for keyword in (call.keywords if call else [])
             if isinstance(keyword.value, ast.Constant)
         }
         if call and call.args and isinstance(call.args[0], ast.Constant):
-            given["name"] = call.args[0].value
-        yield f"{given.get('module', module)!s}.{given.get('name', node.name)!s}"
+            arguments["name"] = call.args[0].value
+        yield f"{arguments.get('module', module)!s}.{arguments.get('name', node.name)!s}"
 
 
 def _parameters(
     node: ast.FunctionDef | ast.ClassDef, classes: dict[str, ast.ClassDef]
 ) -> frozenset[str] | None:
-    """Parameter names of a function, or of the constructor a class has or inherits."""
+    """Return parameter names of a function, or of a class's own or inherited constructor."""
     if isinstance(node, ast.FunctionDef):
         arguments = node.args
         if arguments.kwarg:

@@ -1,6 +1,6 @@
-"""Whether tables and absolute positions hold the rows of a run: said before TensorFlow is loaded.
+"""Check of tables and absolute positions against the rows of a run, before TensorFlow is loaded.
 
-What no literal says is left to the layers, which say it when the graph is built.
+Lengths that no literal gives are left to the layers, which check them when they build the graph.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.config.statements import Macro, Reference
 from mtf_synthesizer.config.values import BoundValues, last_part
 
-# Type of a model -> gin scope of each of its stacks -> the feature that lies along its rows.
+# Model type -> gin scope of each stack -> the feature along its rows.
 _STACKS: Mapping[str, Mapping[str, str]] = {
     "bitransformer": {"encoder": "inputs", "decoder": "targets"},
     "aligned": {"": "inputs"},
@@ -25,7 +25,7 @@ _POSITIONS = "Unitransformer"
 
 @dataclasses.dataclass(frozen=True)
 class _Short:
-    """What is there for fewer tokens than rows have."""
+    """A table or position embedding for fewer tokens than the rows have."""
 
     owner: str
     size: int
@@ -35,20 +35,20 @@ class _Short:
 
 
 def check(files: Sequence[str], params: Sequence[str], keeps_model: bool = False) -> None:
-    """Checks the lengths of a configuration given as on the command line.
+    """Check the lengths of a configuration given as on the command line.
 
     Args:
       files, params: as on the command line.
-      keeps_model: whether the model is that of a checkpoint, whose tables have their lengths.
+      keeps_model: whether a checkpoint defines the model and the lengths of its tables.
 
     Raises:
       errors.UserError: tables or absolute positions are shorter than the rows of a batch.
     """
     bound = BoundValues(files, params)
-    found = list(_short(bound))
-    if not found:
+    short = list(_short(bound))
+    if not short:
         return
-    worst = max(found, key=lambda each: each.length)
+    worst = max(short, key=lambda candidate: candidate.length)
     tiled = f", or {worst.owner}.beyond_max_length = @Tile()" if worst.owner in _TILED else ""
     raise errors.UserError(
         f"{worst.owner}.max_length is {worst.size}, but the {worst.feature} have {worst.length} "
@@ -58,17 +58,17 @@ def check(files: Sequence[str], params: Sequence[str], keeps_model: bool = False
 
 
 def _longer(short: _Short, keeps_model: bool) -> str:
-    """How there is more: tables of a checkpoint don't grow by a binding."""
+    """Return how to lengthen a table: no binding lengthens the tables of a checkpoint."""
     if keeps_model:
         return (
-            f"`mtf_synthesizer warm-start --max_length {short.length}` makes a model for as many "
-            "of the one to start from"
+            f"lengthen the checkpoint's tables with `mtf_synthesizer warm-start --max_length "
+            f"{short.length}`"
         )
     return f"bind {short.bound_by} = {short.length} or more"
 
 
 def _short(bound: BoundValues) -> Iterator[_Short]:
-    """All that is too short, of every stack."""
+    """Yield everything that is too short, for every stack."""
     lengths = bound.value("run", "sequence_length")
     stacks = _STACKS.get(bound.value("run", "model_type") or "bitransformer", {})
     for scope, feature in stacks.items():
@@ -81,7 +81,7 @@ def _short(bound: BoundValues) -> Iterator[_Short]:
 
 
 def _bound_by(stack: BoundValues, owner: str) -> str:
-    """What a user binds to change a max_length: a macro, or the parameter in its scope."""
+    """Return what a user binds to change a max_length: a macro, or the scoped parameter."""
     statement = stack.statement(owner, "max_length")
     assert statement is not None
     if isinstance(statement.value, Macro):
@@ -90,7 +90,7 @@ def _bound_by(stack: BoundValues, owner: str) -> str:
 
 
 def _owners(stack: BoundValues) -> Iterator[str]:
-    """What a stack has that refuses rows longer than its max_length."""
+    """Yield the parts of a stack that refuse rows longer than their max_length."""
     if _has_positions(stack) and not _may_pack(stack):
         yield _POSITIONS
     for table in sorted(stack.used("make_layer_stack").intersection(_TABLES)):
@@ -100,13 +100,13 @@ def _owners(stack: BoundValues) -> Iterator[str]:
 
 
 def _has_positions(stack: BoundValues) -> bool:
-    """Whether positions are added to the embeddings, as Mesh does unless told otherwise."""
+    """Return whether embeddings include positions, Mesh's default."""
     learned = stack.value(_POSITIONS, "positional_embedding")
     return learned is not False or stack.value(_POSITIONS, "sinusoid_positional_embedding") is True
 
 
 def _may_pack(stack: BoundValues) -> bool:
-    """Whether rows may hold several sequences, each of which may be short enough."""
+    """Return whether rows may hold several sequences, each short enough for the table."""
     source = stack.value("run", "train_dataset_fn")
     if not isinstance(source, Reference) or not _is(source, "mesh_train_dataset_fn"):
         return True

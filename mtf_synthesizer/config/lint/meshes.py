@@ -1,8 +1,8 @@
-"""Whether a mesh of devices fits a configuration: said before TensorFlow is loaded.
+"""Check of a device mesh against a configuration, before TensorFlow is loaded.
 
-The bindings are T5's: `utils.run.mesh_shape` is the mesh, `utils.run.layout_rules` says which
-dimensions of tensors are split over its axes, `utils.run.mesh_devices` names its devices. A mesh
-that is no literal (T5's follows from the topology of a TPU) is left to Mesh.
+The bindings are T5's: `utils.run.mesh_shape` is the mesh, `utils.run.layout_rules` splits tensor
+dimensions over its axes, and `utils.run.mesh_devices` names its devices. Mesh itself checks a mesh
+that is not a literal, such as T5's mesh for a TPU topology.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.config.statements import Reference, Statement
 from mtf_synthesizer.config.values import BoundValues
 
-SHAPE, RULES, DEVICES = (f"utils.run.{n}" for n in ("mesh_shape", "layout_rules", "mesh_devices"))
+SHAPE, RULES, DEVICES = (
+    f"utils.run.{name}" for name in ("mesh_shape", "layout_rules", "mesh_devices")
+)
 _EXAMPLES = {int: "batch:4,model:2", str: "batch:batch,heads:model"}
 
-# Names of dimensions that T5's, Mesh's and our layers have.
+# Names of tensor dimensions in T5's, Mesh's and this package's layers.
 _DIMENSIONS = (
     *("ensemble", "outer_batch", "batch", "beam", "length", "memory_length", "d_model", "d_ff"),
     *("heads", "query_heads", "d_kv", "vocab", "experts"),
 )
-# Along these tables are cut and looked up, for rows that are shorter, packed, or being decoded.
+# Tables are sliced and looked up along these dimensions for short, packed or decoded rows.
 _OF_TABLES = ("query_position", "key_position")
-# Parameters of the model and of layers that say the size of a dimension.
+# Parameters of the model and of layers that set the size of a dimension.
 _OF_MODEL = {
     ("run", "batch_size"): "batch",
     ("Unitransformer", "d_model"): "d_model",
@@ -42,15 +44,15 @@ Rules = Mapping[str, str]
 
 
 def check(files: Sequence[str], params: Sequence[str]) -> None:
-    """Checks the mesh of a configuration given as on the command line.
+    """Check the mesh of a configuration given as on the command line.
 
     Raises:
-      errors.UserError: a mesh or layout that is no such thing, an axis or dimension that there is
-        not, sizes that can't be divided, or fewer devices than the mesh has.
+      errors.UserError: a malformed mesh or layout, an unknown axis or dimension, an indivisible
+        size, or fewer devices than the mesh has.
     """
     bound = BoundValues(files, params)
     shape, layout = bound.value("run", "mesh_shape"), bound.value("run", "layout_rules")
-    if any(given is None or isinstance(given, Reference) for given in (shape, layout)):
+    if any(value is None or isinstance(value, Reference) for value in (shape, layout)):
         return
     axes, rules = pairs(SHAPE, shape, int), pairs(RULES, layout, str)
     _check_rules(bound.statement("run", "layout_rules"), rules, axes)
@@ -60,51 +62,54 @@ def check(files: Sequence[str], params: Sequence[str]) -> None:
         check_size(binding, dimension, size, axes, rules)
 
 
-def is_choice(given: str) -> bool:
-    """Whether a `--gin_file` or `--gin_param` says nothing but which devices there are."""
-    return _CHOICE.fullmatch(given) is not None
+def is_choice(option: str) -> bool:
+    """Return whether a `--gin_file` or `--gin_param` only chooses the devices."""
+    return _CHOICE.fullmatch(option) is not None
 
 
 def check_size(binding: str, dimension: str, size: int, axes: Axes, rules: Rules) -> None:
-    """Raises a UserError unless a mesh divides a dimension into equal parts.
+    """Raise a UserError unless a mesh divides a dimension into equal parts.
 
     Args:
-      binding: what says the size.
-      dimension: of tensors.
-      size: of the dimension.
-      axes: of the mesh: name -> number of devices.
-      rules: dimension -> axis that it is split over.
+      binding: the binding that sets the size.
+      dimension: name of the tensor dimension.
+      size: size of the dimension.
+      axes: axes of the mesh: name -> number of devices.
+      rules: layout: dimension -> axis that splits it.
+
+    Raises:
+      errors.UserError: the number of devices does not divide the size.
     """
     axis = rules.get(dimension, "")
     parts = axes.get(axis, 1)
     if size % parts:
         raise errors.UserError(
             f"{binding} = {size} can't be divided into {parts} equal parts: {RULES} splits "
-            f"{dimension} over {axis!r}, which has {parts} devices in {SHAPE}. Choose so many "
-            f"devices that {size} can be divided by them, or another size"
+            f"{dimension} over {axis!r}, which has {parts} devices in {SHAPE}. Choose a number of "
+            "devices that divides the size, or another size"
         )
 
 
 def pairs(binding: str, value: Any, kind: type) -> dict[str, Any]:
-    """Reads a mesh or a layout as Mesh does: a text like "batch:4,model:2", or a list of pairs.
+    """Parse a mesh or layout as Mesh does: "batch:4,model:2", or a list of pairs.
 
     Args:
-      binding: where it stands.
-      value: of the binding.
-      kind: of the second of each pair: `int` for a mesh, `str` for a layout.
+      binding: name of the binding, for the message.
+      value: value of the binding.
+      kind: type of the second item of each pair: `int` for a mesh, `str` for a layout.
 
     Raises:
-      errors.UserError: it is no such thing.
+      errors.UserError: the value is not a mesh or layout, or a name occurs twice.
     """
     parts = value
     if isinstance(value, str):
         parts = [_pair(part, kind) for part in re.split(r"[,.;\s]+", value) if part]
-    if not isinstance(parts, list | tuple) or not all(_is_pair(each, kind) for each in parts):
+    if not isinstance(parts, list | tuple) or not all(_is_pair(part, kind) for part in parts):
         raise errors.UserError(f"{binding} = {value!r}: write it like {_EXAMPLES[kind]!r}")
-    found = dict(parts)
-    if len(found) < len(parts):
-        raise errors.UserError(f"{binding} = {value!r}: one name is there twice")
-    return found
+    mapping = dict(parts)
+    if len(mapping) < len(parts):
+        raise errors.UserError(f"{binding} = {value!r}: a name occurs twice")
+    return mapping
 
 
 def _pair(text: str, kind: type) -> tuple[str, str | int]:
@@ -120,14 +125,14 @@ def _is_pair(value: Any, kind: type) -> bool:
 
 
 def _check_rules(statement: Statement | None, rules: Rules, axes: Axes) -> None:
-    """Those of Mesh and of finished runs name axes that few meshes have, which does nothing."""
+    """Check a user's layout; Mesh's own rules may name axes that a mesh lacks, without effect."""
     if statement is None or statement.trusted:
         return
     for dimension, axis in rules.items():
         if dimension in _OF_TABLES:
             raise errors.UserError(
-                f"{RULES} ({statement.origin}): a table is cut and looked up along {dimension}, "
-                "which can't be split: split heads instead"
+                f"{RULES} ({statement.origin}): tables are looked up along {dimension}, which "
+                "can't be split. Split heads instead"
             )
         near = difflib.get_close_matches(dimension, _DIMENSIONS, n=1, cutoff=0.8)
         if near and dimension not in _DIMENSIONS:
@@ -153,18 +158,18 @@ def _check_axes(axes: Axes, rules: Rules) -> None:
 
 
 def _check_devices(devices: Any, axes: Axes) -> None:
-    wanted = math.prod(axes.values())
-    if isinstance(devices, list | tuple) and 0 < len(devices) < wanted:
+    required = math.prod(axes.values())
+    if isinstance(devices, list | tuple) and 0 < len(devices) < required:
         shape = ",".join(f"{name}:{size}" for name, size in axes.items())
         raise errors.UserError(
-            f"{SHAPE} is {shape}, {wanted} devices, but {DEVICES} names {len(devices)}: "
+            f"{SHAPE} is {shape}, {required} devices, but {DEVICES} names {len(devices)}: "
             f"{', '.join(map(str, devices))}. Name them all, or give a file of meshes/, which "
             "takes the visible ones (docs/meshes.md)"
         )
 
 
 def _sizes(bound: BoundValues) -> Iterator[tuple[str, str, int]]:
-    """Binding, dimension and size, where a literal says the size of a dimension."""
+    """Yield (binding, dimension, size) where a literal sets the size of a dimension."""
     parameters = dict(_OF_MODEL)
     for layer in sorted(bound.layers()):
         parameters |= {(layer, name): dimension for name, dimension in _OF_LAYERS.items()}

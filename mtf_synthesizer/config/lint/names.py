@@ -1,7 +1,7 @@
-"""Finds mistakes in gin files and bindings before TensorFlow is loaded.
+"""Search for mistakes in gin files and bindings before TensorFlow is loaded.
 
-gin itself reports an unknown configurable or parameter only after the modules that define them are
-imported, and a misspelt macro (`d_modle = 64`) not at all. This reads the same files with gin's
+gin reports an unknown configurable or parameter only after it has imported the modules that define
+them, and a misspelt macro (`d_modle = 64`) not at all. This module reads the same files with gin's
 own parser, which is plain Python, and compares the names with `configurables`.
 """
 
@@ -21,7 +21,7 @@ from mtf_synthesizer.config.statements import (
     values,
 )
 
-# What T5's entry point skips because files of the first T5 releases still bind it.
+# Skipped as by T5's entry point, because files of the first T5 releases still bind them.
 DEPRECATED = frozenset(
     {
         "configurable_vocabulary",
@@ -41,17 +41,17 @@ def check(
     modules: Iterable[str] = (),
     allowed_unknown: Iterable[str] = (),
 ) -> None:
-    """Checks a configuration given as on the command line.
+    """Check a configuration given as on the command line.
 
     Args:
       files: gin files, as `--gin_file`.
       params: bindings, as `--gin_param`.
       modules: modules that are imported besides those the files import.
-      allowed_unknown: further names not to complain about.
+      allowed_unknown: further names to accept.
 
     Raises:
-      errors.UserError: for a missing file, a syntax error, an unknown configurable or parameter,
-        a macro that is used and never set, or one set by a parameter and never used.
+      errors.UserError: a missing file, a syntax error, an unknown configurable or parameter, a
+        macro that is used but never set, or a macro set by a parameter but never used.
     """
     statements = list(read_files([str(gin_files.mesh_defaults()), *files]))
     bindings = [s for param in params for s in read(param, f"--gin_param {param!r}", False)]
@@ -59,7 +59,7 @@ def check(
     statements += bindings
     _check_scopes(statements)
     imported = [s.selector for s in statements if s.is_import] + list(modules)
-    # Where a module may define anything, what is unknown is left to gin.
+    # An unreadable module may define anything, so gin checks unknown names instead.
     known, complete = configurables.known(imported)
     skipped = DEPRECATED | set(allowed_unknown)
     for statement in statements:
@@ -69,54 +69,83 @@ def check(
 
 
 def _check_macros(in_files: list[Statement], in_params: list[Statement]) -> None:
-    """Macros must be set where they are used, and known if they are set on the command line."""
-    every = in_files + in_params
-    is_macro = {s.selector for s in every if not s.parameter and not s.is_import}
-    used = {value.name: s for s in every for value in values(s.value) if isinstance(value, Macro)}
-    # One that a file sets is no misspelling: not every row of an experiment has a use for it.
-    known = used.keys() | {s.selector for s in in_files if not s.parameter and not s.is_import}
-    for s in in_params:
-        if not s.parameter and not s.is_import and s.selector not in known:
+    """Check that used macros are set, and that macros set on the command line are known."""
+    all_statements = in_files + in_params
+    is_macro = {
+        statement.selector
+        for statement in all_statements
+        if not statement.parameter and not statement.is_import
+    }
+    used = {
+        value.name: statement
+        for statement in all_statements
+        for value in values(statement.value)
+        if isinstance(value, Macro)
+    }
+    # A macro that a file sets is not a misspelling: some rows of an experiment do not use it.
+    known = used.keys() | {
+        statement.selector
+        for statement in in_files
+        if not statement.parameter and not statement.is_import
+    }
+    for statement in in_params:
+        is_macro_statement = not statement.parameter and not statement.is_import
+        if is_macro_statement and statement.selector not in known:
             raise errors.UserError(
-                f"{s.origin}: no gin file uses a macro {s.selector!r}."
-                f"{errors.suggestion(s.selector, known)} A parameter of a function or class is "
-                "bound as name.parameter = value"
+                f"{statement.origin}: no gin file uses a macro {statement.selector!r}."
+                f"{errors.suggestion(statement.selector, known)} Bind a parameter of a function "
+                "or class as name.parameter = value"
             )
-    for name, s in used.items():
-        if name not in is_macro and not s.trusted and "." not in name:
+    for name, statement in used.items():
+        if name not in is_macro and not statement.trusted and "." not in name:
             raise errors.UserError(
-                f"{s.origin}: the macro %{name} is never set.{errors.suggestion(name, is_macro)}"
+                f"{statement.origin}: the macro %{name} is never set."
+                f"{errors.suggestion(name, is_macro)}"
             )
 
 
 def _check_scopes(statements: list[Statement]) -> None:
-    """A change to a finished run has no effect where the run binds the parameter in every scope.
+    """Check that a change to a finished run is not overridden by a scoped binding of the run.
 
-    Its configuration has encoder/Random.initial_scale and decoder/Random.initial_scale, over
-    which Random.initial_scale does not win.
+    A run's configuration binds encoder/Random.initial_scale and decoder/Random.initial_scale,
+    which win over an unscoped Random.initial_scale.
     """
-    of_run = [s for s in statements if s.trusted and OPERATIVE in s.origin and s.parameter]
-    bound = {(s.scope, s.selector.rpartition(".")[2], s.parameter) for s in of_run}
-    for s in statements:
-        if s.trusted or s.scope or not s.parameter or _is_of_package(s.origin):
+    of_run = [
+        statement
+        for statement in statements
+        if statement.trusted and OPERATIVE in statement.origin and statement.parameter
+    ]
+    bound = {
+        (statement.scope, statement.selector.rpartition(".")[2], statement.parameter)
+        for statement in of_run
+    }
+    for statement in statements:
+        if (
+            statement.trusted
+            or statement.scope
+            or not statement.parameter
+            or _is_of_package(statement.origin)
+        ):
             continue
-        name = s.selector.rpartition(".")[2]
-        scopes = sorted(scope for scope, *rest in bound if scope and rest == [name, s.parameter])
-        if scopes and ("", name, s.parameter) not in bound:
-            wanted = " and ".join(f"{scope}/{name}.{s.parameter}" for scope in scopes)
+        name = statement.selector.rpartition(".")[2]
+        scopes = sorted(
+            scope for scope, *rest in bound if scope and rest == [name, statement.parameter]
+        )
+        if scopes and ("", name, statement.parameter) not in bound:
+            bindings = " and ".join(f"{scope}/{name}.{statement.parameter}" for scope in scopes)
             raise errors.UserError(
-                f"{s.origin}: {name}.{s.parameter} has no effect, because the run that it changes "
-                f"binds it in scopes: bind {wanted} instead"
+                f"{statement.origin}: {name}.{statement.parameter} has no effect, because the "
+                f"trained run binds it in scopes. Bind {bindings} instead"
             )
 
 
 def _is_of_package(origin: str) -> bool:
-    """Whether a statement stands in a file of this package: it does not mean to change a run."""
+    """Return whether a statement is in a file of this package, which never changes a run."""
     return (gin_files.gin_folder() / origin.partition(":")[0]).is_file()
 
 
 def _check_value(statement: Statement) -> None:
-    """A literal must be of the right kind; a user's own functions may want others."""
+    """Check the kind of a literal; a user's own functions may take other values."""
     if any(isinstance(value, Reference | Macro) for value in values(statement.value)):
         return
     if not statement.parameter:
@@ -131,7 +160,7 @@ def _check_names(
     skipped: set[str] | frozenset[str],
     complete: bool,
 ) -> None:
-    """The configurable, its parameter and the references in the value must exist."""
+    """Check that the configurable, its parameter and the references in the value exist."""
     selectors = [v.selector for v in values(statement.value) if isinstance(v, Reference)]
     if statement.parameter:
         selectors.append(statement.selector)
@@ -142,8 +171,8 @@ def _check_names(
         if complete and not any(c.matches(selector) for c in known):
             raise errors.UserError(
                 f"{statement.origin}: unknown configurable {selector!r}."
-                f"{errors.suggestion(name, {c.name for c in known})} One of your own: "
-                "--module_import the module that defines it"
+                f"{errors.suggestion(name, {c.name for c in known})} For your own configurable "
+                "give --module_import with the module that defines it"
             )
     if not statement.parameter:
         return

@@ -1,7 +1,7 @@
-"""What values bindings of well-known names may have: said at once, not by a layer or a hanging run.
+"""Allowed values of well-known bindings, checked before a layer fails or a run hangs.
 
-A name means the same as a macro (`num_layers = 4`) and as a parameter of T5's, Mesh's and our own
-functions (`SyntheticAttention.num_heads = 4`).
+A name means the same as a macro (`num_layers = 4`) and as a parameter of a function of T5, Mesh or
+this package (`SyntheticAttention.num_heads = 4`).
 """
 
 import dataclasses
@@ -14,9 +14,9 @@ from mtf_synthesizer import errors
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What is wanted of a value, in words and as a test."""
+    """A kind of value: its description and its test."""
 
-    wanted: str
+    allowed: str
     fits: Callable[[Any], bool]
 
 
@@ -29,7 +29,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_batch(value: Any) -> bool:
-    """As Mesh's compute_batch_size takes it."""
+    """Accept the values that Mesh's compute_batch_size accepts."""
     if isinstance(value, list | tuple) and len(value) == 2:
         return isinstance(value[0], str) and _is_count(value[1])
     return _is_count(value)
@@ -40,15 +40,13 @@ def _is_number(value: Any) -> bool:
 
 
 _COUNT = Kind("a whole number above 0", _is_count)
-_COUNT_OR_NONE = Kind(f"{_COUNT.wanted}, or None", lambda v: v is None or _is_count(v))
+_COUNT_OR_NONE = Kind(f"{_COUNT.allowed}, or None", lambda v: v is None or _is_count(v))
 _NOT_NEGATIVE = Kind("a whole number, 0 or more", lambda v: _is_whole(v) and v >= 0)
 _NOT_NEGATIVE_OR_NONE = Kind(
-    f"{_NOT_NEGATIVE.wanted}, or None", lambda v: v is None or _NOT_NEGATIVE.fits(v)
+    f"{_NOT_NEGATIVE.allowed}, or None", lambda v: v is None or _NOT_NEGATIVE.fits(v)
 )
-_BATCH = Kind(f'{_COUNT.wanted}, or a pair like ("tokens_per_batch", 65536)', _is_batch)
-_RATE = Kind(
-    "a number from 0 up to, but not, 1", lambda v: v is None or (_is_number(v) and 0 <= v < 1)
-)
+_BATCH = Kind(f'{_COUNT.allowed}, or a pair like ("tokens_per_batch", 65536)', _is_batch)
+_RATE = Kind("a number in [0, 1)", lambda v: v is None or (_is_number(v) and 0 <= v < 1))
 _LEARNING_RATE = Kind(
     "a finite number, 0 or more", lambda v: v is None or (_is_number(v) and v >= 0)
 )
@@ -81,13 +79,16 @@ KINDS = {
 
 
 def check(origin: str, name: str, value: Any) -> None:
-    """Raises a UserError unless a macro or parameter may have a value.
+    """Raise a UserError unless a macro or parameter may have a value.
 
     Args:
-      origin: where the binding stands.
-      name: of the macro or parameter; any name that is not well-known may have any value.
+      origin: place of the binding, for the message.
+      name: the macro or parameter; an unlisted name may have any value.
       value: a literal.
+
+    Raises:
+      errors.UserError: the value is not allowed.
     """
     kind = KINDS.get(name)
     if kind is not None and not kind.fits(value):
-        raise errors.UserError(f"{origin}: {name} must be {kind.wanted}, not {value!r}")
+        raise errors.UserError(f"{origin}: {name} must be {kind.allowed}, not {value!r}")
