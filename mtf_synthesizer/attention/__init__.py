@@ -1,6 +1,6 @@
-"""The layer softmax(S(X)) G(X) and every choice of S of the paper's Table 1.
+"""The layer softmax(S(X)) G(X) and every choice of S in the paper's Table 1.
 
-Importing this package registers the layer and the functions with gin.
+Importing this package registers the layer and the synthesizing functions with gin.
 """
 
 import mtf_synthesizer.runtime.compat

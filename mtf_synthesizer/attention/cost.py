@@ -1,8 +1,8 @@
-"""What a part of a model costs, and the sizes that it depends on; needs no TensorFlow.
+"""Cost of a model part and the sizes it depends on; no TensorFlow needed.
 
-A product of matrices counts 2 FLOPs for each combination of its distinct dimensions, a
-multiplication and an addition; in training once more for each operand that has a gradient.
-Element-wise work and look-ups in tables are not counted.
+A product of matrices counts 2 FLOPs, a multiplication and an addition, for each combination of its
+distinct dimensions. Training adds the same count for each operand with a gradient. Element-wise
+work and table look-ups are not counted.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ class Sizes:
     """Sizes of a self-attention layer and of its batch.
 
     Attributes:
-      batch: rows of the batch.
-      length: tokens of a row.
+      batch: rows per batch.
+      length: tokens per row.
       d_model: width of the model.
       d_kv: width of a head.
-      heads: heads of the queries.
-      memory_heads: heads of keys and values.
-      packed: whether rows may hold several sequences, so that tables are looked up for each row.
+      heads: number of query heads.
+      memory_heads: number of key and value heads.
+      packed: whether rows may hold several sequences, so that each row looks tables up.
     """
 
     batch: int
@@ -39,12 +39,12 @@ class Cost:
     """Parameters and FLOPs; costs can be added.
 
     Attributes:
-      parameters: stored numbers, trained or not.
-      trainable_parameters: those that an optimizer may change.
-      forward_flops: of one batch.
-      training_flops: of one batch forward and backward, without the optimizer.
-      dot_products: how often the layer's queries and keys are multiplied.
-      takes_query: whether the layer's queries are used for something else.
+      parameters: number of stored values, trained or not.
+      trainable_parameters: number of values that an optimizer may change.
+      forward_flops: FLOPs of one batch.
+      training_flops: FLOPs of one batch forward and backward, without the optimizer.
+      dot_products: number of products of queries and keys.
+      takes_query: whether the function uses the layer's queries for another purpose.
       depends_on_example: whether the result differs between the rows of a batch.
     """
 
@@ -69,12 +69,12 @@ class Cost:
 
     @property
     def is_trained(self) -> bool:
-        """Whether a gradient reaches anything of it."""
+        """Whether the part has anything that a gradient reaches."""
         return bool(self.trainable_parameters or self.dot_products or self.takes_query)
 
 
 class NoFormula(Exception):
-    """A layer or function says nothing of its cost; it can be counted from the graph."""
+    """A layer or function without a cost formula; its cost can be counted from the graph."""
 
     def __init__(self, part: object):
         named = part if isinstance(part, type) else type(part)
@@ -82,31 +82,31 @@ class NoFormula(Exception):
 
 
 def weights(*sizes: int, trainable: bool = True) -> Cost:
-    """The cost of a variable of these dimensions."""
+    """Return the cost of a variable with these dimensions."""
     count = math.prod(sizes)
     return Cost(parameters=count, trainable_parameters=count if trainable else 0)
 
 
 def product(*sizes: int, gradients: int = 2) -> Cost:
-    """The cost of a product of matrices with these distinct dimensions.
+    """Return the cost of a product of matrices with these distinct dimensions.
 
     Args:
       *sizes: sizes of the dimensions.
-      gradients: how many of its operands have a gradient.
+      gradients: number of operands with a gradient.
     """
     flops = 2 * math.prod(sizes)
     return Cost(forward_flops=flops, training_flops=flops * (1 + gradients))
 
 
 def projection(rows: int, width: int, *others: int) -> Cost:
-    """The cost of a matrix [width, *others] and of its product with `rows` vectors."""
+    """Return the cost of a matrix [width, *others] and of its product with `rows` vectors."""
     return weights(width, *others) + product(rows, width, *others)
 
 
 def queries_and_keys(function: Cost, sizes: Sizes, shared_kv: bool = False) -> Cost:
-    """The projections q and k that a synthesizing function of this cost makes the layer have.
+    """Return the cost of the projections q and k that a function of this cost needs.
 
-    Each further dot product has projections of its own. A shared k and v is paid with the values.
+    Each dot product after the first has its own projections. The values pay for a shared k and v.
     """
     rows = sizes.batch * sizes.length
     total = Cost()

@@ -1,4 +1,4 @@
-"""What a synthesizing function is, and what it sees of the layer that asks it for logits."""
+"""The interface of a synthesizing function, and its view of the layer that asks for logits."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from mtf_synthesizer.attention.projections import Projections
 class SynthesizingFunction(abc.ABC):
     """S of softmax(S(X)) G(X): a way to synthesize attention logits (paper, Section 3).
 
-    Constructors only keep numbers; variables are made in `logits`, in the layer's variable scope
-    under `scope`, the class name in lower case with underscores. A second function of the same
-    class in one layer gets the scope with `_1` behind it.
+    A constructor only stores numbers. `logits` makes the variables, in the layer's variable scope
+    under `scope`, which is the class name in snake case. A second function of the same class in
+    one layer gets the scope with the suffix `_1`.
     """
 
     scope: str
 
     @abc.abstractmethod
     def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
-        """Attention logits before any mask.
+        """Return the attention logits before any mask.
 
         Args:
           context: Mesh's context of the stack.
@@ -45,22 +45,22 @@ class SynthesizingFunction(abc.ABC):
           view: heads, dimensions and positions.
 
         Returns:
-          A tensor with `view.heads`, `view.memory_length` and (outside decoding) `view.length`,
-          and with the batch dimensions exactly if the logits depend on the example: a layer
+          A tensor with `view.heads`, `view.memory_length` and (outside decoding) `view.length`.
+          The logits have the batch dimensions if and only if they depend on the example. A layer
           whose logits have no batch dimension never builds an attention matrix per example.
         """
 
     def cost(self, sizes: Sizes) -> Cost:
-        """Parameters of one layer and FLOPs of `logits`, without the layer's own q and k.
+        """Return parameters of one layer and FLOPs of `logits`, without the layer's own q and k.
 
         Raises:
-          NoFormula: the class does not say; its cost can still be counted from the graph.
+          NoFormula: the class has no formula; the cost can still be counted from the graph.
         """
         raise NoFormula(self)
 
 
 class View:
-    """What a layer shows to its synthesizing function, for one call.
+    """A synthesizing function's view of its layer, for one call.
 
     Attributes:
       context: Mesh's context.
@@ -70,7 +70,7 @@ class View:
       memory_length: key length M of this batch.
       queries: positions of the queries within their sequences.
       keys: positions of the keys within their sequences.
-      sequences: int32 [batch, length], which tokens belong together, where rows may be packed.
+      sequences: int32 [batch, length], the sequence of each token; None unless rows may be packed.
     """
 
     def __init__(
@@ -97,33 +97,33 @@ class View:
 
     @property
     def decoding(self) -> bool:
-        """Whether x is the one position that an incremental decoding step adds."""
+        """Whether x is the single position of an incremental decoding step."""
         return self.context.mode == "incremental"
 
     @property
     def shape(self) -> mtf.Shape:
-        """The order of logits that is fastest: [heads, batch, length, memory_length]."""
+        """The fastest order of logits: [heads, batch, length, memory_length]."""
         length = [] if self.decoding else [self.length]
         return mtf.Shape([*self.heads, *self.context.batch_dims, *length, self.memory_length])
 
     def in_order(self, logits: mtf.Tensor) -> mtf.Tensor:
-        """Logits, or a part of them, with their dimensions in the order of `shape`."""
+        """Return logits, or a part of them, with dimensions in the order of `shape`."""
         return mtf.transpose(logits, self._part([logits]))
 
     def plus(self, x: mtf.Tensor, y: mtf.Tensor) -> mtf.Tensor:
-        """The sum of two parts of logits, with their dimensions in the order of `shape`."""
+        """Return the sum of two parts of logits, with dimensions in the order of `shape`."""
         return mtf.add(x, y, output_shape=self._part([x, y]))
 
     def product(self, x: mtf.Tensor, y: mtf.Tensor) -> mtf.Tensor:
-        """The product of x and y, summed over all dimensions that logits do not have."""
+        """Return the product of x and y, summed over all dimensions that logits do not have."""
         return mtf.einsum([x, y], self._part([x, y]))
 
     def _part(self, tensors: list[mtf.Tensor]) -> mtf.Shape:
-        there = {d for tensor in tensors for d in tensor.shape.dims}
-        return mtf.Shape([d for d in self.shape.dims if d in there])
+        present = {d for tensor in tensors for d in tensor.shape.dims}
+        return mtf.Shape([d for d in self.shape.dims if d in present])
 
     def of_packed_rows(self, table: mtf.Tensor) -> mtf.Tensor:
-        """Looks a table over pairs of positions up for each pair of tokens of packed rows.
+        """Look up a table over position pairs for each pair of tokens in packed rows.
 
         Args:
           table: [heads, query_position, key_position], both as long as the rows.
@@ -139,22 +139,24 @@ class View:
                 sequences, queries.positions, self.length, self.memory_length
             )
 
-        found = cached(self.context, ("pairs", sequences), pairs)
-        return packed_pairs.take_pairs(table, found)
+        pair_indices = cached(self.context, ("pairs", sequences), pairs)
+        return packed_pairs.take_pairs(table, pair_indices)
 
     def query(self) -> mtf.Tensor:
-        """W_Q x, [batch, heads, length, d_kv] in some order; made when first asked for."""
+        """Return W_Q x, [batch, heads, length, d_kv] in some order; computed on first use."""
         if self._query is None:
             with self._layer_scope():
                 self._query = self._projections.compute_q(self._x)
         return self._query
 
     def query_and_key(self) -> tuple[mtf.Tensor, mtf.Tensor]:
-        """Projections for a dot product: the layer's q and k, or own ones for a second product.
+        """Return the projections for a dot product.
+
+        The first dot product uses the layer's q and k. A second product has its own projections.
 
         Returns:
           W_Q x [batch, heads, length, d_kv] and W_K x [batch, heads, memory_length, d_kv], each
-          in some order; the keys are those of all positions so far.
+          in some order. While decoding, the keys cover all positions so far.
         """
         first = "dot_product" not in self._scopes
         with self.variable_scope("dot_product"):
@@ -164,7 +166,7 @@ class View:
             return self.query(), self._key()
 
     def value(self) -> mtf.Tensor:
-        """G(X) = W_V x, [batch, heads, memory_length, d_kv] in some order."""
+        """Return G(X) = W_V x, [batch, heads, memory_length, d_kv] in some order."""
         if self._projections.shared_kv:
             return self._key_and_value()
         return self.remembered(self._projections.compute_v(self.memory(self._x)))
@@ -182,17 +184,17 @@ class View:
         return self._shared
 
     def _layer_scope(self) -> contextlib.AbstractContextManager:
-        # Whoever asks first may have opened a scope of its own: q, k and v are the layer's.
+        # The caller may have opened a scope of its own, but q, k and v belong to the layer.
         return tf.variable_scope(self._scope, auxiliary_name_scope=False)
 
     def memory(self, x: mtf.Tensor) -> mtf.Tensor:
-        """x with `length` renamed to `memory_length` (as it is while decoding)."""
+        """Return x with `length` renamed to `memory_length`; unchanged while decoding."""
         if self.decoding:
             return x
         return mtf.replace_dimensions(x, self.length, self.memory_length)
 
     def remembered(self, x: mtf.Tensor) -> mtf.Tensor:
-        """Keys or values of all positions so far: x outside decoding, else x put into the cache."""
+        """Return keys or values of all positions so far: x, or the cache with x while decoding."""
         context = self.context
         if self.decoding:
             (old,) = context.get_states(1)
@@ -206,7 +208,7 @@ class View:
 
     @contextlib.contextmanager
     def variable_scope(self, name: str) -> Iterator[None]:
-        """Opens the variable scope `name`, `name_1` for its second use in this layer, and so on."""
+        """Open the variable scope `name`, `name_1` for its second use in this layer, and so on."""
         used = self._scopes.get(name, 0)
         self._scopes[name] = used + 1
         with tf.variable_scope(f"{name}_{used}" if used else name):
@@ -215,7 +217,7 @@ class View:
     def positions_for(
         self, positions: Positions, max_length: int, policy: LengthPolicy, owner: str
     ) -> Positions:
-        """Positions as indices of a table of size `max_length`, by the owner's length policy."""
+        """Return positions as indices of a table of size `max_length`, by the length policy."""
         longest = max(self.length.size, self.memory_length.size)
         if longest <= max_length:
             return positions
@@ -223,7 +225,7 @@ class View:
 
     def _positions(self, sequences: mtf.Tensor | None) -> tuple[Positions, Positions]:
         if self.decoding:
-            # Rows that are full go on counting while others in the batch are still decoding.
+            # Full rows still count up while other rows in the batch are decoded.
             position = mtf.minimum(self.context.position, self.length.size - 1)
             return Looked(position, self.length.size), Range(self.memory_length)
         if sequences is None:
@@ -238,11 +240,12 @@ class View:
 
 
 def cached(context: transformer.Context, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-    """`make()`, shared by all layers of a stack through `context.cache`.
+    """Return `make()`, shared by all layers of a stack through `context.cache`.
 
-    Tensors made inside a recomputed layer (`LayerStack.recompute_grads`) can't be used outside
-    of it; these are made again.
+    A tensor made inside a recomputed layer (`LayerStack.recompute_grads`) can't be used outside of
+    that layer, so such tensors are made again.
     """
+
     key = ("mtf_synthesizer", *key)
     if key not in context.cache or not all(t.usable for t in _tensors(context.cache[key])):
         context.cache[key] = make()

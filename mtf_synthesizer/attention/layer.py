@@ -27,18 +27,18 @@ from mtf_synthesizer.mesh.late_sums import cast
 class SyntheticAttention(transformer_layers.SelfAttention):
     """Y = softmax(S(X)) G(X) with any synthesizing function S (paper, Equations 3 and 4).
 
-    Takes the place of T5's `SelfAttention` in `Unitransformer` and `Bitransformer`, encoder and
-    decoder. Variables v and o (and q, k where the dot product takes part) have the names, shapes
-    and initializers of `SelfAttention`, directly under the layer's scope.
+    Replaces T5's `SelfAttention` in `Unitransformer` and `Bitransformer`, encoder and decoder.
+    The variables v and o (and q, k if a dot product takes part) have the names, shapes and
+    initializers of `SelfAttention`, directly under the layer's scope.
 
     Args:
-      synthesizer: S; the dot product unless given.
+      synthesizer: S; the dot product by default.
       num_heads: number of heads h.
       num_memory_heads: heads of keys and values: 0 for as many as queries, 1 for multi-query.
       key_value_size: d_kv, the width of one head.
-      shared_kv: one projection for keys and values, called kv; of use with the dot product.
-      dropout_rate: share of attention weights dropped in training; as in T5 one mask for each
-        example, head and key, shared by all queries.
+      shared_kv: whether keys and values share one projection, kv; useful with the dot product.
+      dropout_rate: share of attention weights dropped in training. As in T5, one mask for each
+        example, head and key is shared by all queries.
       extra_logit: a constant logit that takes its share of the softmax and attends to nothing.
       relative_attention_type: None, "bias", "bias_shared" or "contextual", as in T5.
       relative_attention_num_buckets: number of buckets of relative positions.
@@ -46,8 +46,8 @@ class SyntheticAttention(transformer_layers.SelfAttention):
       fold_scaling_into_initializer: if False, queries are scaled by 1/sqrt(d_kv) instead.
 
     Raises:
-      ValueError: a parameter is out of range, or (when called) the model needs what the layer
-        does not offer.
+      ValueError: a parameter is out of range, or (when called) the model needs a feature that the
+        layer does not support.
     """
 
     def __init__(
@@ -87,8 +87,8 @@ class SyntheticAttention(transformer_layers.SelfAttention):
             )
         if not 0 <= self.dropout_rate < 1:
             raise ValueError(
-                f"SyntheticAttention.dropout_rate is {self.dropout_rate}; it must be at least 0 "
-                "and below 1"
+                f"SyntheticAttention.dropout_rate is {self.dropout_rate}; it must be a number in "
+                "[0, 1)"
             )
         known = (None, *relative_bias.KINDS)
         if self.relative_attention_type not in known:
@@ -100,7 +100,7 @@ class SyntheticAttention(transformer_layers.SelfAttention):
     def call(
         self, context: transformer.Context, x: mtf.Tensor, losses: list[mtf.Tensor] | None = None
     ) -> mtf.Tensor:
-        """The layer's output.
+        """Return the layer's output.
 
         Args:
           context: Mesh's context.
@@ -109,10 +109,13 @@ class SyntheticAttention(transformer_layers.SelfAttention):
 
         Returns:
           A tensor of x's shape.
+
+        Raises:
+          ValueError: the model is an ensemble, or the logits lack a dimension.
         """
         if context.model.ensemble_dims:
             raise ValueError(
-                "SyntheticAttention does not offer ensembles: leave Unitransformer.ensemble unset"
+                "SyntheticAttention does not support ensembles: leave Unitransformer.ensemble unset"
             )
         projections = self.make_params(context)
         memory_length = self.memory_length(context)
@@ -124,7 +127,7 @@ class SyntheticAttention(transformer_layers.SelfAttention):
         return projections.compute_output(outputs, output_shape=x.shape)
 
     def make_params(self, context: transformer.Context) -> Projections:
-        """The projections, whose variables are made once they are used."""
+        """Return the projections, whose variables are made on first use."""
         heads, memory_heads = head_dims(self.num_heads, self.num_memory_heads)
         width = context.model.model_dim
         return Projections(
@@ -149,10 +152,10 @@ class SyntheticAttention(transformer_layers.SelfAttention):
             needed.append(view.length)
         missing = [d for d in needed if d not in logits.shape.dims]
         if missing:
-            # Mesh would broadcast silently: every query (or head) would get the same logits.
+            # Mesh would broadcast silently, and every query (or head) would get the same logits.
             raise ValueError(
                 f"{type(self.synthesizer).__name__}.logits returned {logits.shape}, without "
-                f"{missing}; logits need {needed} and may have the batch dimensions"
+                f"{missing}. Logits need {needed} and may have the batch dimensions"
             )
         return cast(logits, tf.float32)
 
@@ -167,9 +170,9 @@ class SyntheticAttention(transformer_layers.SelfAttention):
     def _dropped_out(
         self, context: transformer.Context, view: View, values: mtf.Tensor
     ) -> mtf.Tensor:
-        # One mask for all queries, so it can act on the values instead of the larger weights.
+        # All queries share one mask, so it can act on the values instead of the larger weights.
         dims = [*context.batch_dims, *view.heads, view.memory_length]
-        # In the order of the values, so that Mesh multiplies and does not contract.
+        # In the order of the values, so that Mesh multiplies instead of contracting.
         ordered = [d for d in values.shape.dims if d in dims]
         noise = mtf.Shape([*ordered, *(d for d in dims if d not in ordered)])
         return mtf.dropout(values, context.train, rate=self.dropout_rate, noise_shape=noise)
@@ -190,7 +193,7 @@ class SyntheticAttention(transformer_layers.SelfAttention):
             weights, outputs = softmax.global_path(logits, values, present, view)
         else:
             weights, outputs = softmax.general_path(logits, values, present, view, self.extra_logit)
-            present = None  # it is in the weights
+            present = None  # the weights already include the padding mask
         for recorded in _recordings:
             recorded.append(Recorded(tf.get_variable_scope().name, weights(), present))
         return outputs
@@ -202,10 +205,10 @@ class Recorded:
 
     Attributes:
       layer: the layer's variable scope.
-      weights: softmax(S(X)), float32 [(batch,) heads, length, memory_length] in some order;
-        without batch where all examples have the same (padding is then not masked).
-      present: bool [batch, memory_length], the keys that the layer takes of weights without batch,
-        which then add to 1 among themselves; None where it takes all.
+      weights: softmax(S(X)), float32 [(batch,) heads, length, memory_length] in some order.
+        Weights shared by all examples have no batch dimension and do not mask padding.
+      present: bool [batch, memory_length], which keys are real tokens: renormalise weights without
+        batch over them. None: nothing to mask.
     """
 
     layer: str
@@ -218,10 +221,11 @@ _recordings: list[list[Recorded]] = []
 
 @contextlib.contextmanager
 def recording() -> Iterator[list[Recorded]]:
-    """Yields a list that every `SyntheticAttention` called meanwhile adds its weights to.
+    """Yield a list to which every `SyntheticAttention` called inside adds its weights.
 
-    For evaluation graphs: the weights are tensors that a training step has no use for.
+    Use this in evaluation graphs, because a training step has no use for the extra tensors.
     """
+
     recorded: list[Recorded] = []
     _recordings.append(recorded)
     try:

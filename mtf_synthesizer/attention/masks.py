@@ -1,8 +1,8 @@
-"""Which keys a query may see.
+"""Masks: which keys a query may attend to.
 
-Masks are kept in three kinds, because the layer's cost depends on it: those of positions alone
-(causal: no batch dimension), those of the example (packed rows, prefix-LM, sub-sequences), and
-padding, the only one of the example's that rows with one sequence each need.
+Masks come in three kinds, because the layer's cost depends on them. Masks of positions alone
+(causal) have no batch dimension. Masks of the example cover packed rows, prefix-LM and
+sub-sequences. Padding is the only mask of the example that rows with one sequence each need.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from mtf_synthesizer.attention.interface import cached
 
 
 def sequences(context: transformer.Context) -> mtf.Tensor | None:
-    """Ids of the sequences that may be packed in each row, or None.
+    """Return the ids of the sequences that may be packed in each row, or None.
 
     Returns:
-      An int32 tensor [batch, length], 0 for padding; None where every row is known to hold at
-      most one sequence: while decoding, without ids, or with ids proved to be a padding mask.
+      An int32 tensor [batch, length], 0 for padding. None if every row provably holds at most one
+      sequence: while decoding, without ids, or with ids that are only a padding mask.
     """
     ids = _ids(context)
     return None if ids is None or is_padding_mask(ids) else ids
 
 
 def padding(context: transformer.Context, memory_length: mtf.Dimension) -> mtf.Tensor | None:
-    """Which keys of rows that hold one sequence are no padding.
+    """Return which keys are real tokens, for rows that hold one sequence.
 
     Returns:
-      A bool tensor [batch, memory_length], or None where nothing is known to be padding.
+      A bool tensor [batch, memory_length], or None if no padding is known.
     """
     ids = _ids(context)
     if ids is None or not is_padding_mask(ids):
@@ -45,11 +45,11 @@ def padding(context: transformer.Context, memory_length: mtf.Dimension) -> mtf.T
 
 
 def is_padding_mask(ids: mtf.Tensor) -> bool:
-    """Whether the graph proves that ids only tell tokens from padding.
+    """Return whether the graph proves that ids only tell tokens from padding.
 
-    Mesh's `Bitransformer` makes the ids of rows that are not packed as min(tokens, 1); ids of
-    packed rows are imported. Where they come from is the only proof: `position_is_default` is
-    True for packed rows too, in every model without positional embeddings.
+    Mesh's `Bitransformer` computes the ids of unpacked rows as min(tokens, 1). Ids of packed rows
+    are imported. The operation is the only proof: `position_is_default` is also True for packed
+    rows, in every model without positional embeddings.
     """
     operation = ids.operation
     if not isinstance(operation, mtf.ops.MinMaxOperation):
@@ -59,10 +59,10 @@ def is_padding_mask(ids: mtf.Tensor) -> bool:
 
 
 def causal(context: transformer.Context, memory_length: mtf.Dimension) -> mtf.Tensor | None:
-    """Which keys are not in the future (or in the prefix of a prefix-LM).
+    """Return which keys are not in the future, or are in the prefix of a prefix-LM.
 
     Returns:
-      A bool tensor [(batch,) length, memory_length], or None where all are visible.
+      A bool tensor [(batch,) length, memory_length], or None if all keys are visible.
     """
     if context.read_priority is None:
         return None
@@ -75,10 +75,10 @@ def causal(context: transformer.Context, memory_length: mtf.Dimension) -> mtf.Te
 
 
 def same_sequence(context: transformer.Context, memory_length: mtf.Dimension) -> mtf.Tensor | None:
-    """Which keys are of the query's own sequence.
+    """Return which keys belong to the query's own sequence.
 
     Returns:
-      A bool tensor [batch, length, memory_length], or None where rows hold one sequence each.
+      A bool tensor [batch, length, memory_length], or None if each row holds one sequence.
     """
     ids = sequences(context)
     if ids is None:
@@ -91,12 +91,12 @@ def same_sequence(context: transformer.Context, memory_length: mtf.Dimension) ->
 
 
 def position_biases(context: transformer.Context, memory_length: mtf.Dimension) -> list[mtf.Tensor]:
-    """The causal (or prefix-LM) mask, [(batch,) length, memory_length], as a bias."""
+    """Return the causal (or prefix-LM) mask, [(batch,) length, memory_length], as a bias."""
     return _as_biases(context, causal(context, memory_length))
 
 
 def sequence_biases(context: transformer.Context, memory_length: mtf.Dimension) -> list[mtf.Tensor]:
-    """A bias [batch, length, memory_length] that keeps packed sequences apart."""
+    """Return a bias [batch, length, memory_length] that separates packed sequences."""
     return _as_biases(context, same_sequence(context, memory_length))
 
 
@@ -107,7 +107,7 @@ def _as_biases(context: transformer.Context, visible: mtf.Tensor | None) -> list
 
 
 def _ids(context: transformer.Context) -> mtf.Tensor | None:
-    # Sub-sequences lie within sequences: several targets of one input, each sees only itself.
+    # Sub-sequences lie within sequences: each of several targets of one input sees only itself.
     for ids in (context.subsequence_id, context.sequence_id):
         if isinstance(ids, mtf.Tensor):
             return ids if context.length_dim in ids.shape.dims else None
@@ -123,5 +123,5 @@ def _constant(x: mtf.Tensor) -> int | None:
 
 
 def as_bias(visible: mtf.Tensor) -> mtf.Tensor:
-    """0 where visible, a large negative number elsewhere."""
+    """Return 0 where visible and a large negative number elsewhere, float32."""
     return visibility_mask_to_attention_bias(visible, tf.float32)

@@ -1,9 +1,10 @@
-"""Tables of pairs of positions, looked up for packed rows.
+"""Look-ups in tables of position pairs for packed rows.
 
-A table T[h, p, q] says what a token at position p of a sequence gets from one at position q. In a
-packed row the tokens i and j of one sequence need T[h, p_i, p_j]. What stands for pairs of
-different sequences is masked by the layer, so it may be anything finite, and has no gradient.
-That makes the backward pass fast: within a sequence no two tokens have the same position, so the
+A table T[h, p, q] holds the logit of a token at position p of a sequence for a token at position q.
+The tokens i and j of one sequence in a packed row need T[h, p_i, p_j]. The layer masks pairs of
+different sequences, so their values may be anything finite and have no gradient.
+
+The backward pass is fast for this reason. Within a sequence no two tokens share a position, so the
 sum over all look-ups is a gather by the inverse of the positions, and a sum over rows.
 """
 
@@ -20,14 +21,14 @@ from mtf_synthesizer.mesh.lookup import check_whole, sum_over_lookups
 
 
 class Pairs(NamedTuple):
-    """Which entry of a table every pair of tokens needs, and the other way round.
+    """Table entry of every pair of tokens, and the inverse map.
 
     Attributes:
       positions: int32 [batch, length], p_i.
       index: int32 [batch, length, memory_length], p_i * memory_length.size + p_j.
-      inverse: int32 [batch, length, key_position], the offset j of the token at a position of
-        the sequence of token i.
-      known: bool of the same shape, False where that sequence has no such token.
+      inverse: int32 [batch, length, key_position], the offset j of the token at a position of the
+        sequence of token i.
+      known: bool of the same shape, False if that sequence has no such token.
     """
 
     positions: mtf.Tensor
@@ -42,12 +43,12 @@ def of_sequences(
     length: mtf.Dimension,
     memory_length: mtf.Dimension,
 ) -> Pairs:
-    """The pairs of packed rows.
+    """Return the pairs of packed rows.
 
     Args:
       sequence_id: int32 [batch, length].
       positions: int32 [batch, length], of tokens within their sequences.
-      length, memory_length: dimensions of queries and keys, of one size.
+      length, memory_length: dimensions of queries and keys, of equal size.
     """
     batch = [d for d in sequence_id.shape.dims if d != length]
     sequence_id, positions = (
@@ -63,11 +64,11 @@ def of_sequences(
 
 
 def take_pairs(table: mtf.Tensor, pairs: Pairs) -> mtf.Tensor:
-    """T[..., p_i, p_j].
+    """Return T[..., p_i, p_j].
 
     Args:
-      table: [..., query_position, key_position]; the layout can't split these two.
-      pairs: of the batch.
+      table: [..., query_position, key_position]; the layout must not split these two.
+      pairs: pairs of the batch.
 
     Returns:
       [..., batch, length, memory_length].
@@ -90,7 +91,7 @@ class _TakePairs(mtf.Operation):
         def gather(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
             heads = table.shape.as_list()[:-2]
             entries = tf.reshape(table, [_size(heads), -1])
-            # All heads of an entry lie side by side: a look-up is a copy of one short row.
+            # The heads of an entry lie side by side, so that a look-up copies one short row.
             taken = tf.gather(tf.transpose(entries), tf.reshape(index, [-1]))
             return tf.reshape(tf.transpose(taken), heads + index.shape.as_list())
 
@@ -119,11 +120,11 @@ class _TakePairsGradient(mtf.Operation):
             heads, keys = dy.shape.as_list()[: -positions.shape.ndims - 1], dy.shape.as_list()[-1]
             columns = inverse.shape.as_list()[-1]
             entries = tf.transpose(tf.reshape(dy, [_size(heads), -1]))
-            # From offsets to positions of keys, row by row, then rows of the same position added.
+            # First from offsets to key positions, row by row, then add rows of equal position.
             inverse = tf.reshape(inverse, [-1, columns])
             starts = keys * tf.range(inverse.shape[0], dtype=inverse.dtype)
             taken = tf.gather(entries, inverse + starts[:, tf.newaxis])
-            # Many small terms: summed in float32 whatever the activations are.
+            # Sums of many small terms lose digits in bfloat16, so they are computed in float32.
             known = tf.cast(tf.reshape(known, [-1, columns, 1]), tf.float32)
             taken = tf.cast(taken, tf.float32) * known
             total = tf.math.unsorted_segment_sum(taken, tf.reshape(positions, [-1]), rows)
@@ -137,7 +138,7 @@ class _TakePairsGradient(mtf.Operation):
 
 
 class _Inverse(mtf.Operation):
-    """Offsets of keys by their sequence and position, and which of them exist."""
+    """Offsets of keys by sequence and position, and which of them exist."""
 
     def __init__(
         self,
@@ -170,13 +171,13 @@ class _Inverse(mtf.Operation):
                 tf.reshape(x, [-1, x.shape.as_list()[-1]]) for x in (query_id, key_id, positions)
             )
             rows, keys = key_id.shape.as_list()
-            # A sequence is known by the offset of its first token here.
+            # The offset of its first token identifies a sequence here.
             same = tf.equal(key_id[:, :, tf.newaxis], key_id[:, tf.newaxis, :])
             first = tf.argmax(same, axis=-1, output_type=tf.int32)
             row = tf.tile(tf.range(rows)[:, tf.newaxis], [1, keys])
-            place = tf.stack([row, first, positions], axis=-1)
+            indices = tf.stack([row, first, positions], axis=-1)
             offsets = tf.tile(1 + tf.range(keys)[tf.newaxis], [rows, 1])
-            table = tf.scatter_nd(place, offsets, [rows, keys, columns])
+            table = tf.scatter_nd(indices, offsets, [rows, keys, columns])
             same = tf.equal(query_id[:, :, tf.newaxis], key_id[:, tf.newaxis, :])
             own = tf.argmax(same, axis=-1, output_type=tf.int32)
             found = tf.gather(table, own, batch_dims=1)

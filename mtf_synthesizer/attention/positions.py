@@ -1,9 +1,9 @@
-"""Positions of tokens within their own sequences, and tables indexed by them.
+"""Positions of tokens within their own sequences, and tables indexed by these positions.
 
-A table of a synthesizing function is always indexed by p, the position of a token within its own
-sequence, never by its offset in a row: a sequence then gets the same attention alone, packed
-with others, and while decoding. Two classes know how to look a table up by p: a row that holds
-one sequence takes a slice, packed rows and single decoded positions gather.
+A synthesizing function indexes its table by p, the position of a token within its own sequence,
+never by the offset in a row. A sequence then gets the same attention alone, packed with others, and
+while decoding. Two classes look a table up by p: rows with one sequence take a slice; packed rows
+and single decoded positions gather.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from mtf_synthesizer.mesh.lookup import take
 
 
 class Positions(abc.ABC):
-    """Positions p of some tokens, each in [0, limit)."""
+    """Positions p of a set of tokens, each in [0, limit)."""
 
     limit: int
 
     @abc.abstractmethod
     def rows(self, table: mtf.Tensor, dim: mtf.Dimension) -> mtf.Tensor:
-        """`table` with the dimension `dim` looked up at p.
+        """Return `table` with the dimension `dim` looked up at p.
 
         Args:
           table: a tensor with dimension `dim`, `dim.size` at least `limit`.
-          dim: the dimension that stands for positions.
+          dim: the dimension of positions.
 
         Returns:
           `table` with `dim` replaced by the dimensions of the positions, in any order.
@@ -38,15 +38,15 @@ class Positions(abc.ABC):
 
     @abc.abstractmethod
     def modulo(self, period: int) -> Positions:
-        """The positions p mod period."""
+        """Return the positions p mod period."""
 
 
 class Range(Positions):
     """0, 1, ..., period - 1, 0, 1, ... along a dimension: rows that hold one sequence each.
 
     Args:
-      dim: the dimension that the tokens lie along.
-      period: where to start again from 0; unless given, never.
+      dim: the dimension along which the tokens lie.
+      period: the number of positions before they start again from 0; None for never.
     """
 
     def __init__(self, dim: mtf.Dimension, period: int | None = None):
@@ -58,19 +58,19 @@ class Range(Positions):
         table = _first(table, dim, self.limit)
         if copies > 1:
             table = mtf.concat([table] * copies, dim.name)
-        whole = mtf.Dimension(dim.name, copies * self.limit)
-        return mtf.rename_dimension(_first(table, whole, self.dim.size), dim.name, self.dim.name)
+        tiled = mtf.Dimension(dim.name, copies * self.limit)
+        return mtf.rename_dimension(_first(table, tiled, self.dim.size), dim.name, self.dim.name)
 
     def modulo(self, period: int) -> Positions:
         return self if period >= self.limit else Range(self.dim, period)
 
 
 class Looked(Positions):
-    """Positions that a tensor holds: packed rows, or the one position being decoded.
+    """Positions in a tensor: packed rows, or the single position being decoded.
 
     Args:
       positions: an int32 tensor, [batch, length] or [batch] or [].
-      limit: all positions are below it.
+      limit: a bound above all positions.
     """
 
     def __init__(self, positions: mtf.Tensor, limit: int):
@@ -78,7 +78,7 @@ class Looked(Positions):
         self.limit = limit
 
     def rows(self, table: mtf.Tensor, dim: mtf.Dimension) -> mtf.Tensor:
-        # Rows that can't occur would be copied in vain, and their gradients too.
+        # Rows beyond the limit can't occur; copying them and their gradients would be wasted.
         return take(
             _first(table, dim, self.limit), self.positions, mtf.Dimension(dim.name, self.limit)
         )
@@ -90,11 +90,11 @@ class Looked(Positions):
 
 
 def within_sequences(sequence_id: mtf.Tensor, length: mtf.Dimension) -> mtf.Tensor:
-    """Recovers positions within sequences: p_i = number of j < i with s_j = s_i.
+    """Compute positions within sequences: p_i = number of j < i with s_j = s_i.
 
     Args:
       sequence_id: an int32 tensor [..., length].
-      length: its dimension along which the tokens lie.
+      length: the dimension along which the tokens lie.
 
     Returns:
       An int32 tensor of the same shape.
@@ -113,21 +113,21 @@ def _first(x: mtf.Tensor, dim: mtf.Dimension, size: int) -> mtf.Tensor:
 
 
 class LengthPolicy(abc.ABC):
-    """What a table does with sequences longer than it is."""
+    """Treatment of sequences longer than a table."""
 
     @abc.abstractmethod
     def indices(self, positions: Positions, length: int, max_length: int, owner: str) -> Positions:
-        """Rows of a table of size `max_length` for positions of a batch of size `length`."""
+        """Return rows of a table of size `max_length` for a batch with this length."""
 
 
 @gin.configurable(module="mtf_synthesizer")
 class Refuse(LengthPolicy):
-    """Lengths beyond the table are an error when the graph is built."""
+    """Raise a ValueError, when the graph is built, for lengths beyond the table."""
 
     def indices(self, positions: Positions, length: int, max_length: int, owner: str) -> Positions:
         raise ValueError(
-            f"{tf.get_variable_scope().name}: length {length} is beyond {owner}.max_length = "
-            f"{max_length}; raise the macro max_length (binding {owner}.max_length), shorten the "
+            f"{tf.get_variable_scope().name}: length {length} exceeds {owner}.max_length = "
+            f"{max_length}. Raise the macro max_length (binding {owner}.max_length), shorten the "
             f"batch (macros inputs_length and targets_length), or bind "
             f"{owner}.beyond_max_length = @Tile()"
         )
@@ -135,7 +135,7 @@ class Refuse(LengthPolicy):
 
 @gin.configurable(module="mtf_synthesizer")
 class Tile(LengthPolicy):
-    """The table of size b is tiled to the length: row p mod b (paper, end of Section 3.1)."""
+    """Tile a table of size b to the length: row p mod b (paper, end of Section 3.1)."""
 
     def indices(self, positions: Positions, length: int, max_length: int, owner: str) -> Positions:
         return positions.modulo(max_length)

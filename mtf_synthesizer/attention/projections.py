@@ -1,7 +1,7 @@
-"""The projections of an attention layer, made only when they are asked for.
+"""Projections of an attention layer, with variables made on first use.
 
-Names, shapes and initializers are those of T5's layers, so that checkpoints fit: q, k, v and o
-directly under the layer's scope (kv for a shared k and v).
+Names, shapes and initializers equal those of T5's layers, so that checkpoints fit: q, k, v and o
+directly under the layer's scope, or kv for a shared k and v.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from mesh_tensorflow.transformer import attention, transformer
 
 
 class Projections(attention.AttentionParams):
-    """Mesh's attention parameters, but q, k and v exist only once they are used.
+    """Mesh's attention parameters, except that q, k and v exist only once they are used.
 
-    The public class can't make v without k: a layer without dot product would carry a W_K that
-    nothing reads.
+    Mesh's own class can't make v without k. A layer without dot product would then have an unused
+    W_K.
     """
 
     @classmethod
     def of_layer(
         cls, context: transformer.Context, heads: list[mtf.Dimension], width: mtf.Dimension
     ) -> Self:
-        """Those of a layer with as many memory heads as heads, all of the same width."""
+        """Return the projections of a layer with as many memory heads as heads, of one width."""
         model_dim = context.model.model_dim
         return cls(
             context.mesh,
@@ -41,7 +41,7 @@ class Projections(attention.AttentionParams):
         )
 
     def init_weights(self) -> None:
-        """Makes no variable yet: `compute_q` and its kind do."""
+        """Make no variable yet; `compute_q` and the other methods make them."""
 
     @property
     def wq(self) -> mtf.Tensor:
@@ -80,21 +80,21 @@ class Projections(attention.AttentionParams):
 def head_dims(
     num_heads: int, num_memory_heads: int
 ) -> tuple[list[mtf.Dimension], list[mtf.Dimension]]:
-    """The dimensions of query heads and of memory heads, as Mesh's `attention_params` has them.
+    """Return the dimensions of query heads and of memory heads, as Mesh's `attention_params` does.
 
     Returns:
       For queries: [] with one head, [heads], or [heads, query_heads] with several memory heads.
       For memory: [] with one (memory) head, else [heads].
 
     Raises:
-      ValueError: the number of memory heads does not divide the number of heads.
+      ValueError: num_heads is below 1, or num_memory_heads does not divide it.
     """
     if num_heads < 1:
         raise ValueError(f"SyntheticAttention.num_heads is {num_heads}; it must be at least 1")
     if num_memory_heads and num_heads % num_memory_heads:
         raise ValueError(
             f"SyntheticAttention.num_memory_heads is {num_memory_heads}, which does not divide "
-            f"SyntheticAttention.num_heads = {num_heads}; choose a divisor, or 0 for as many"
+            f"SyntheticAttention.num_heads = {num_heads}. Choose a divisor, or 0 for num_heads"
         )
     if num_heads == 1:
         return [], []

@@ -1,7 +1,7 @@
-"""T5's relative position biases: what the distance of two tokens adds to their logit.
+"""T5's relative position biases: logits that depend on the distance of two tokens.
 
-`KINDS` has one function for each value of T5's `relative_attention_type`; each returns a float32
-bias [(batch,) heads, (length,) memory_length] in some order. Variables have T5's names.
+`KINDS` has one function for each value of T5's `relative_attention_type`. Each function returns a
+float32 bias [(batch,) heads, (length,) memory_length] in some order. Variables have T5's names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mtf_synthesizer.mesh.lookup import take
 
 
 def per_layer(view: View, buckets: mtf.Dimension) -> mtf.Tensor:
-    """A learned bias for each head and bucket of distances.
+    """Return a learned bias for each head and bucket of distances.
 
     Variables: relative_attention_bias [heads, buckets].
     """
@@ -27,9 +27,9 @@ def per_layer(view: View, buckets: mtf.Dimension) -> mtf.Tensor:
 
 
 def shared_by_stack(view: View, buckets: mtf.Dimension) -> mtf.Tensor:
-    """The same, but all layers of a stack use the variable of the first, as in T5's models."""
+    """Return a bias as `per_layer` does, with one variable for all layers of a stack, as in T5."""
     cache = view.context.cache
-    # The key of Mesh's own layers: ours and theirs share the variable in one stack.
+    # The cache key of Mesh's own layers, so that both kinds share the variable in one stack.
     key = ("self_attention_bias", None, None, tuple(view.heads))
     if key not in cache:
         cache[key] = _variable(view, buckets)
@@ -41,9 +41,9 @@ def shared_by_stack(view: View, buckets: mtf.Dimension) -> mtf.Tensor:
 
 
 def contextual(view: View, buckets: mtf.Dimension) -> mtf.Tensor:
-    """A bias for each bucket that is a linear function of the query.
+    """Return a bias for each bucket that is a linear function of the query.
 
-    Variables: relative_attention_ak [heads, d_kv, buckets] and those of the query.
+    Variables: relative_attention_ak [heads, d_kv, buckets] and the query's variable q.
     """
     values = mtf.layers.dense(
         view.query(),
@@ -83,7 +83,7 @@ def _of_buckets(values: mtf.Tensor, view: View, buckets: mtf.Dimension) -> mtf.T
 
 
 def _bucket_of_each_pair(view: View, buckets: mtf.Dimension) -> mtf.Tensor:
-    # Offsets in the row serve: within a sequence their differences are those of the positions.
+    # Offsets in the row suffice: within a sequence their differences equal those of positions.
     context = view.context
     query = context.position
     if not view.decoding:

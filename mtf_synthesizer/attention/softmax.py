@@ -1,7 +1,7 @@
-"""softmax(S) V, in two ways that give the same.
+"""softmax(S) V, computed in two ways with equal results.
 
-`general_path`: logits that differ between examples. `global_path`: logits that do not; no
-attention matrix exists for an example, all examples share one matrix product per head.
+`general_path` takes logits that differ between examples. `global_path` takes logits shared by all
+examples: no attention matrix per example exists, and all examples share one product per head.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from mtf_synthesizer.attention.interface import View
 from mtf_synthesizer.mesh.attended import attended
 from mtf_synthesizer.mesh.late_sums import cast, product
 
-# What a row of padding is divided by where nothing of its real keys is left: its inverse times a
-# gradient of up to 300 is still finite.
+# Divisor of a padding row whose real keys sum to 0: its inverse times a gradient of up to 300 is
+# still finite.
 _LEAST_SUM = 1e-36
 
-# The weights, made when asked for: recordings want them, training does not.
+# The weights, computed on demand: recordings need them, training does not.
 Weights = Callable[[], mtf.Tensor]
 
 
@@ -34,10 +34,10 @@ def general_path(
     view: View,
     extra_logit: float | None,
 ) -> tuple[Weights, mtf.Tensor]:
-    """The general path: softmax(S[b, h, i, j]) V.
+    """Compute softmax(S[b, h, i, j]) V.
 
     Args:
-      logits: float32 [batch, heads, length, memory_length] in some order, masked but for padding.
+      logits: float32 [batch, heads, length, memory_length] in some order, masked except padding.
       values: [batch, memory_heads, memory_length, d_kv] in some order.
       present: bool [batch, memory_length], False for padding, or None.
       view: the layer's view.
@@ -61,13 +61,13 @@ def general_path(
 def global_path(
     logits: mtf.Tensor, values: mtf.Tensor, present: mtf.Tensor | None, view: View
 ) -> tuple[Weights, mtf.Tensor]:
-    """The global path, for logits S[h, i, j] that are the same for all examples.
+    """Compute softmax(S[h, i, j]) V for logits that all examples share.
 
     With E = exp(S - max_j S) and present keys u_j in {0, 1} this is
     Y_i = sum_j E_ij u_j v_j / sum_j E_ij u_j: two matrix products per head, [length, memory_length]
     by [memory_length, batch * d_kv] and by [memory_length, batch], instead of a softmax per
-    example. In every row of a token it equals `general_path` up to rounding, values and gradients.
-    Where padded keys leave a token less than `faint_rows.FAINT` of E for its real keys, that step
+    example. In every row of a token, values and gradients equal `general_path` up to rounding. If
+    padded keys leave a token less than `faint_rows.FAINT` of E for its real keys, that step
     computes a softmax for each example, one after another. Rows of padding are finite. Rows
     without any key return 0.
 
@@ -78,7 +78,7 @@ def global_path(
       view: the layer's view.
 
     Returns:
-      The weights without regard to padding, and the outputs [batch, length, heads, d_kv].
+      The weights, which ignore padding, and the outputs [batch, length, heads, d_kv].
     """
     shape = _output_shape(view)
 
@@ -87,15 +87,15 @@ def global_path(
 
     if present is None:
         return weights, mtf.einsum([mtf.cast(weights(), values.dtype), values], shape)
-    # All examples side by side as the columns of one matrix per head: written out, because an
-    # einsum would transpose again in each of the two products of the backward pass.
+    # All examples form the columns of one matrix per head. The products are written out, because
+    # an einsum would transpose again in both products of the backward pass.
     batch, length, memory = view.context.batch_dims, view.length, view.memory_length
     own_heads = [d for d in view.heads if d in values.shape.dims]
     kept = _in_order(values, [*own_heads, memory, *batch, view.kv])
     kept = _Kept(kept, present).outputs[0]
     tokens = mtf.replace_dimensions(present, memory, length)
     present = _in_order(mtf.cast(present, tf.float32), [*batch, memory])
-    # Softmaxes of examples sum over these two: under names that no layout splits.
+    # Softmaxes of examples sum over these two dimensions, so no layout may split their names.
     keys, width = mtf.Dimension("key", memory.size), mtf.Dimension("value", view.kv.size)
     outputs = _mixed(
         mtf.replace_dimensions(_in_order(logits, [*view.heads, length, memory]), memory, keys),
@@ -115,7 +115,7 @@ def _mixed(
     tokens: mtf.Tensor,
     columns: mtf.Shape,
 ) -> mtf.Tensor:
-    """Y, float32 [*columns, value].
+    """Compute Y, float32 [*columns, value].
 
     Args:
       logits: [heads, length, key].
@@ -137,10 +137,10 @@ def _mixed(
 
 
 class _Mixed(mtf.Operation):
-    """The outputs Y, with their gradients to the logits S and to the values.
+    """Outputs Y, with their gradients to the logits S and to the values.
 
-    Neither forms norm squared: the square of a norm of 1e-20 is 0 in float32, and a gradient
-    through a reciprocal infinite.
+    Neither gradient forms norm squared: the square of a norm of 1e-20 is 0 in float32, so a
+    gradient through a reciprocal is infinite.
     """
 
     def __init__(self, *inputs: mtf.Tensor):
@@ -170,9 +170,9 @@ class _Mixed(mtf.Operation):
 
 
 class _Kept(mtf.Operation):
-    """x where present, else 0, in both directions.
+    """x where present, else 0, forward and backward.
 
-    A product with 0 and 1 would not do: gradients of keys that no query may see can overflow.
+    A product with 0 and 1 would not do: gradients of keys that no query attends to can overflow.
     """
 
     def __init__(self, x: mtf.Tensor, present: mtf.Tensor):
@@ -203,7 +203,7 @@ class _Kept(mtf.Operation):
 def _softmax(
     logits: mtf.Tensor, memory: mtf.Dimension, extra_logit: float | None = None
 ) -> mtf.Tensor:
-    """Mesh's softmax, which rounds its result by what all logits have in common: without that."""
+    """Return Mesh's softmax of logits minus their maximum, which Mesh's rounding depends on."""
     highest = mtf.stop_gradient(mtf.reduce_max(logits, reduced_dim=memory))
     if extra_logit is None:
         return mtf.softmax(logits - highest, memory)

@@ -1,8 +1,8 @@
-"""The synthesizing functions of the paper, in the order of its Table 1.
+"""The paper's synthesizing functions, in the order of its Table 1.
 
-Every function returns logits S[batch, heads, length, memory_length], or fewer dimensions where
-it does not depend on one of them. In the formulas h is a head, i a query and j a key, p their
-positions within their sequences, x the layer's input, N = max_length.
+Every function returns logits S[batch, heads, length, memory_length], without the dimensions that
+the function does not depend on. In the formulas h is a head, i a query, j a key, p their positions
+within their sequences, x the layer's input, and N = max_length.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mtf_synthesizer.mesh.late_sums import cast, times
 class DotProduct(SynthesizingFunction):
     """V: S[h, i, j] = q_i . k_j with q = W_Q x and k = W_K x, the standard attention.
 
-    There is no division by sqrt(d_kv): as in T5 it is folded into the initializer of W_Q.
+    As in T5, the initializer of W_Q contains the division by sqrt(d_kv).
 
     Variables: q [d_model, heads * d_kv] and k, under the layer's own scope as in T5.
     """
@@ -52,9 +52,9 @@ class Random(SynthesizingFunction):
     Variables: random/table [heads, query_position, key_position], N x N for each head.
 
     Args:
-      max_length: N, the length that the table is learned for.
-      initial_scale: standard deviation of the table at the start.
-      beyond_max_length: what to do with longer batches.
+      max_length: N, the length of the table.
+      initial_scale: standard deviation of the initial table.
+      beyond_max_length: treatment of longer batches; `Refuse` by default.
     """
 
     scope = "random"
@@ -81,14 +81,14 @@ class Random(SynthesizingFunction):
 
 @gin.configurable(module="mtf_synthesizer")
 class FixedRandom(SynthesizingFunction):
-    """Fix: as Random, but the table stays as it was drawn: it is saved, not trained.
+    """Fix: Random with a table that keeps its initial values: saved, but not trained.
 
     Variables: fixed_random/table [heads, query_position, key_position], not trainable.
 
     Args:
-      max_length: N, the length that the table is drawn for.
+      max_length: N, the length of the table.
       initial_scale: standard deviation of the table.
-      beyond_max_length: what to do with longer batches.
+      beyond_max_length: treatment of longer batches; `Refuse` by default.
     """
 
     scope = "fixed_random"
@@ -121,10 +121,10 @@ class FactorizedRandom(SynthesizingFunction):
     factorized_random/r2 [heads, key_position, rank].
 
     Args:
-      max_length: N, the length that the factors are learned for.
+      max_length: N, the length of the factors.
       rank: k; 8 in the paper, 32 in its comparison with Linformer.
-      initial_scale: standard deviation of the product R1 R2^T at the start.
-      beyond_max_length: what to do with longer batches.
+      initial_scale: standard deviation of the initial product R1 R2^T.
+      beyond_max_length: treatment of longer batches; `Refuse` by default.
     """
 
     scope = "factorized_random"
@@ -161,20 +161,20 @@ class FactorizedRandom(SynthesizingFunction):
 
 
 class HiddenProjection(abc.ABC):
-    """The first projection of a dense function, W1."""
+    """First projection of a dense function, W1."""
 
     @abc.abstractmethod
     def project(self, x: mtf.Tensor, view: View) -> mtf.Tensor:
-        """W1 x, [batch, heads, length, d_kv] in some order."""
+        """Return W1 x, [batch, heads, length, d_kv] in some order."""
 
     def cost(self, sizes: Sizes) -> Cost:
-        """Parameters and FLOPs; raises NoFormula where a class does not say."""
+        """Return parameters and FLOPs; raise NoFormula if the class has no formula."""
         raise NoFormula(self)
 
 
 @gin.configurable(module="mtf_synthesizer")
 class OwnProjection(HiddenProjection):
-    """A W1 that only this function uses.
+    """A W1 for this function alone.
 
     Variables: w1 [d_model, heads, d_kv].
     """
@@ -190,7 +190,7 @@ class OwnProjection(HiddenProjection):
 
 @gin.configurable(module="mtf_synthesizer")
 class QueryProjection(HiddenProjection):
-    """W_Q of the dot product as W1, shared with it: the D+V of the paper's Table 4."""
+    """W_Q of the dot product as a shared W1: the D+V of the paper's Table 4."""
 
     def project(self, x: mtf.Tensor, view: View) -> mtf.Tensor:
         return view.query()
@@ -203,14 +203,14 @@ class QueryProjection(HiddenProjection):
 class Dense(SynthesizingFunction):
     """D: S[h, i, j] = (W2_h relu(W1_h x_i))[p_j] (Equation 2).
 
-    Variables: dense/w1 [d_model, heads, d_kv] unless `hidden` shares one, and
+    Variables: dense/w1 [d_model, heads, d_kv] unless `hidden` shares another W1, and
     dense/w2 [heads, d_kv, key_position], or [d_kv, key_position] with `shared_heads`.
 
     Args:
-      max_length: N, the length that W2 is learned for.
-      hidden: where W1 x comes from: `OwnProjection` (default) or `QueryProjection`.
+      max_length: N, the length of W2.
+      hidden: source of W1 x: `OwnProjection` (default) or `QueryProjection`.
       shared_heads: whether all heads share one W2, as in the paper's Table 4.
-      beyond_max_length: what to do with longer batches.
+      beyond_max_length: treatment of longer batches; `Refuse` by default.
     """
 
     scope = "dense"
@@ -233,7 +233,7 @@ class Dense(SynthesizingFunction):
             heads = [] if self.shared_heads else view.heads
             w2 = _weight(view, "w2", [*heads, view.kv, keys], view.kv.size**-0.5)
             hidden = mtf.relu(self.hidden.project(x, view))
-        # W2 is looked up and not its product with the hidden layer, as large as the logits.
+        # Looking up W2 is cheaper than looking up its product, which is as large as the logits.
         return view.product(hidden, _positions(view, view.keys, self).rows(w2, keys))
 
     def cost(self, sizes: Sizes) -> Cost:
@@ -246,17 +246,20 @@ class Dense(SynthesizingFunction):
 class FactorizedDense(SynthesizingFunction):
     """FD: S[h, i, j] = A_i[p_j mod a] B_i[p_j div a], a b = N (Equations 5 and 6).
 
-    A and B are two linear maps of one hidden relu(W1_h x_i). A is tiled and B repeated, so that
-    a row has N distinct values.
+    A and B are two linear maps of one hidden relu(W1_h x_i). A is tiled and B repeated, so that a
+    row has N distinct values.
 
     Variables: factorized_dense/w1 [d_model, heads, d_kv], factorized_dense/wa [heads, d_kv, a],
     factorized_dense/wb [heads, d_kv, b].
 
     Args:
-      max_length: N, the length that the maps are learned for.
-      a: the size of A, a divisor of N; unless set the largest one not above sqrt(N).
-      hidden: where W1 x comes from: `OwnProjection` (default) or `QueryProjection`.
-      beyond_max_length: what to do with longer batches.
+      max_length: N, the length of the maps.
+      a: size of A, a divisor of N; by default the largest divisor not above sqrt(N).
+      hidden: source of W1 x: `OwnProjection` (default) or `QueryProjection`.
+      beyond_max_length: treatment of longer batches; `Refuse` by default.
+
+    Raises:
+      ValueError: a parameter is not positive, or `a` does not divide max_length.
     """
 
     scope = "factorized_dense"
@@ -273,7 +276,7 @@ class FactorizedDense(SynthesizingFunction):
         if max_length % self.a:
             raise ValueError(
                 f"FactorizedDense.a is {self.a}, which does not divide "
-                f"FactorizedDense.max_length = {max_length}; choose a divisor or leave it unset"
+                f"FactorizedDense.max_length = {max_length}. Choose a divisor or leave it unset"
             )
         self.hidden = hidden or OwnProjection()
         self.beyond_max_length = beyond_max_length or Refuse()
@@ -307,7 +310,7 @@ class FactorizedDense(SynthesizingFunction):
 
 
 def largest_divisor(number: int) -> int:
-    """The largest divisor not above the square root: 16 for 512."""
+    """Return the largest divisor not above the square root: 16 for 512."""
     return max(d for d in range(1, math.isqrt(number) + 1) if number % d == 0)
 
 
@@ -318,7 +321,7 @@ def _positive(binding: str, value: int) -> int:
 
 
 def _table_dims(max_length: int) -> tuple[mtf.Dimension, mtf.Dimension]:
-    # Not called length: a layout that splits length must not split tables.
+    # Not named length, because a layout that splits length must not split tables.
     return mtf.Dimension("query_position", max_length), mtf.Dimension("key_position", max_length)
 
 
@@ -353,12 +356,12 @@ def _positions(view: View, positions: Positions, function: _Tabular) -> Position
 
 
 def _pairs(table: mtf.Tensor, view: View, function: _Tabular) -> mtf.Tensor:
-    """table[h, p_i, p_j]."""
+    """Return table[h, p_i, p_j]."""
     queries, keys = _table_dims(function.max_length)
     if view.sequences is None:
         rows = _positions(view, view.queries, function).rows(table, queries)
         return _positions(view, view.keys, function).rows(rows, keys)
-    # First as long as the rows of the batch, cut or tiled; then no two tokens share an entry.
+    # First fit the table to the rows' length, so that no two tokens share an entry.
     for dim, length in ((queries, view.length), (keys, view.memory_length)):
         whole = Range(mtf.Dimension(dim.name, length.size))
         table = _positions(view, whole, function).rows(table, dim)
@@ -369,12 +372,15 @@ def _pairs(table: mtf.Tensor, view: View, function: _Tabular) -> mtf.Tensor:
 class Mixture(SynthesizingFunction):
     """S = sum_n alpha[h, n] S_n, alpha = softmax over n of a learned a[h, n] (paper, "Mixture").
 
-    One set of weights for each head and layer, uniform at the start.
+    Each head and layer has its own weights, which start uniform.
 
-    Variables: mixture/alpha [heads, terms], the a of the formula, 1 at the start.
+    Variables: mixture/alpha [heads, terms], the a of the formula, initially 1.
 
     Args:
       functions: the functions S_n, of any number and kind, mixtures included.
+
+    Raises:
+      ValueError: `functions` is empty or holds anything but synthesizing functions.
     """
 
     scope = "mixture"
@@ -385,7 +391,7 @@ class Mixture(SynthesizingFunction):
     def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
         terms = mtf.Dimension("terms", len(self.functions))
         with view.variable_scope(self.scope):
-            # Not zeros: Adafactor's steps are proportional to the size of a variable.
+            # Adafactor's steps are proportional to a variable's size, so zeros would not move.
             alpha = mtf.get_variable(
                 context.mesh,
                 "alpha",
@@ -411,6 +417,9 @@ class Sum(SynthesizingFunction):
 
     Args:
       functions: the functions S_n, of any number and kind.
+
+    Raises:
+      ValueError: `functions` is empty or holds anything but synthesizing functions.
     """
 
     scope = "sum"
@@ -430,20 +439,21 @@ def _checked(
 ) -> tuple[SynthesizingFunction, ...]:
     if not isinstance(functions, (list, tuple)) or not functions:
         raise ValueError(
-            f"{binding} is {functions!r}; it must be a list of at least one synthesizing "
+            f"{binding} is {functions!r}. It must be a list of at least one synthesizing "
             "function, for example [@Random(), @DotProduct()]"
         )
     for function in functions:
         if not isinstance(function, SynthesizingFunction):
             raise ValueError(
-                f"{binding} holds {function!r}, which is no synthesizing function; in gin write "
-                "@Random() with parentheses, so that an instance is made"
+                f"{binding} holds {function!r}, which is not a synthesizing function. In gin write "
+                "@Random() with parentheses to make an instance"
             )
     return tuple(functions)
 
 
 def _added(terms: Sequence[mtf.Tensor]) -> mtf.Tensor:
-    # Terms that do not depend on the batch are added first, while they are small.
+    # Terms without batch dimension are added first, while the sum is small.
+
     terms = sorted(terms, key=lambda term: term.shape.size)
     total = terms[0]
     for term in terms[1:]:

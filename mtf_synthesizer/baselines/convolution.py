@@ -1,8 +1,8 @@
 """Convolution along a sequence with kernels that the channels of a head share, for Mesh.
 
-`convolve` never builds a matrix [length, length]: a kernel that all positions share is
-TensorFlow's depthwise convolution, kernels of each position are banded matrices, one for each
-block of positions. Gradients are summed over every mesh axis that splits what is summed.
+`convolve` never builds a matrix [length, length]. A kernel shared by all positions is TensorFlow's
+depthwise convolution. A kernel per position becomes banded matrices, one for each block of
+positions. Gradients are summed over every mesh axis that splits a summed dimension.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import mtf_synthesizer.runtime.compat
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 
-_BLOCK = 32  # positions of one banded matrix; 16 and 64 are slower on a CPU
+_BLOCK = 32  # positions per banded matrix; 16 and 64 are slower on a CPU
 
 
 class Window(NamedTuple):
-    """What a convolution goes along.
+    """Dimensions and place of a convolution's window.
 
     Attributes:
-      length: the dimension to convolve along; it can't be split over devices.
+      length: the dimension to convolve along; the layout must not split it.
       heads: the dimensions of heads, or [].
       channels: the dimension of x whose members share a kernel.
-      width: the kernel's own dimension; it can't be split over devices.
-      before: how many positions before its own the window of an output begins.
+      width: the kernel's own dimension; the layout must not split it.
+      before: number of positions in the window before the output's own position.
     """
 
     length: mtf.Dimension
@@ -37,14 +37,14 @@ class Window(NamedTuple):
 
 
 def convolve(x: mtf.Tensor, kernel: mtf.Tensor, window: Window) -> mtf.Tensor:
-    """y[b, i, h, c] = sum_o kernel[b, i, h, o] x[b, i + o - before, h, c].
+    """Compute y[b, i, h, c] = sum_o kernel[b, i, h, o] x[b, i + o - before, h, c].
 
     Positions outside of x count as zeros.
 
     Args:
       x: [batch, length, heads, channels] in some order.
       kernel: [heads, width], or [batch, length, heads, width] in some order.
-      window: names these dimensions, and says where windows begin.
+      window: these dimensions, and the place of the window.
 
     Returns:
       A tensor of x's shape.
@@ -75,7 +75,7 @@ class _Convolution(mtf.Operation):
         )
 
     def on_slices(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """The result on one device, all three with their dimensions in Mesh's order."""
+        """Return the result on one device; dimensions of all three are in Mesh's order."""
         ordered = tf.transpose(x, self._x_order)
         sizes = ordered.shape.as_list()
         batch, (length, *heads, channels) = sizes[: self._batch], sizes[self._batch :]
@@ -99,8 +99,8 @@ class _Convolution(mtf.Operation):
         for dim in self.whole:
             if mesh_impl.tensor_dimension_to_mesh_axis(dim) is not None:
                 raise ValueError(
-                    f"the layout splits {dim}, along which a convolution goes; take {dim.name} "
-                    "out of the layout rules (utils.run.layout_rules)"
+                    f"the layout splits {dim}, along which a convolution runs. Remove {dim.name} "
+                    "from the layout rules (utils.run.layout_rules)"
                 )
         x, kernel = (lowering.tensors[t] for t in self.inputs)
         y = mesh_impl.slicewise(self.on_slices, x, kernel)
@@ -108,7 +108,7 @@ class _Convolution(mtf.Operation):
 
 
 class _ConvolutionGradient(mtf.Operation):
-    """The gradients of `convolve` to x and to the kernel."""
+    """Gradients of `convolve` to x and to the kernel."""
 
     def __init__(self, forward: _Convolution, grad: mtf.Tensor):
         x, kernel = forward.inputs
@@ -129,7 +129,7 @@ class _ConvolutionGradient(mtf.Operation):
         x, kernel, _ = self.inputs
 
         def gradients(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            # Copies, because the kernel may be made of x: that way is not this operation's.
+            # Copies, because the kernel may depend on x, and Mesh adds that gradient itself.
             x, kernel = tf.identity(x), tf.identity(kernel)
             y = self._forward.on_slices(x, kernel)
             return tuple(tf.gradients(y, [x, kernel], dy))
@@ -154,7 +154,7 @@ class _ConvolutionGradient(mtf.Operation):
 
 
 def _shared_kernel(x: tf.Tensor, kernel: tf.Tensor, before: int) -> tf.Tensor:
-    """x [rows, length, heads, channels] with one kernel [heads, width] for all positions."""
+    """Convolve x [rows, length, heads, channels] with one kernel [heads, width]."""
     rows, length, heads, channels = x.shape.as_list()
     width = kernel.shape.as_list()[-1]
     filters = tf.repeat(tf.transpose(kernel), channels, axis=1)  # [width, heads * channels]
@@ -167,10 +167,10 @@ def _shared_kernel(x: tf.Tensor, kernel: tf.Tensor, before: int) -> tf.Tensor:
 
 
 def _own_kernels(x: tf.Tensor, kernel: tf.Tensor, before: int) -> tf.Tensor:
-    """x [rows, length, heads, channels] with kernels [rows, length, heads, width].
+    """Convolve x [rows, length, heads, channels] with kernels [rows, length, heads, width].
 
-    A block of T positions is a product with a matrix [T, T + width - 1] that holds the kernels
-    of its positions along the diagonal.
+    A block of T positions is multiplied by a matrix [T, T + width - 1], which holds the kernels of
+    these positions along the diagonal.
     """
     rows, length, heads, channels = x.shape.as_list()
     width = kernel.shape.as_list()[-1]
@@ -188,9 +188,9 @@ def _own_kernels(x: tf.Tensor, kernel: tf.Tensor, before: int) -> tf.Tensor:
 
 
 def _banded(kernel: tf.Tensor) -> tf.Tensor:
-    """[..., T, width] -> [..., T, T + width - 1]: row t moved t places to the right."""
+    """Shift row t of [..., T, width] by t places to the right: [..., T, T + width - 1]."""
     *outer, block, width = kernel.shape.as_list()
     none = [[0, 0]] * (len(outer) + 1)
-    # In rows of T + width read as rows one shorter, each begins a place later than the one before.
+    # Rows of T + width, read as rows shorter by one, each begin one place later than the last.
     flat = tf.reshape(tf.pad(kernel, [*none, [0, block]]), [*outer, block * (block + width)])
     return tf.reshape(flat[..., :-block], [*outer, block, block + width - 1])

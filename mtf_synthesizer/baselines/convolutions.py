@@ -1,4 +1,4 @@
-"""Lightweight and dynamic convolutions in the place of self-attention (Wu et al. 2019).
+"""Lightweight and dynamic convolutions instead of self-attention (Wu et al. 2019).
 
 https://arxiv.org/abs/1901.10430, the baselines LightConv and DyConv of the paper's Tables 4 to 6.
 """
@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer.attention import masks
-from mtf_synthesizer.attention.checks import at_least
+from mtf_synthesizer.attention.checks import check_at_least
 from mtf_synthesizer.attention.interface import cached
 from mtf_synthesizer.attention.projections import Projections
 from mtf_synthesizer.baselines.convolution import Window, convolve
@@ -26,24 +26,24 @@ from mtf_synthesizer.mesh.lookup import take
 class Convolution(BaselineLayer):
     """Y_i = W_O sum_o softmax(kernel)[h, o] G_{i + o - before}, with G = (W_V X) sigmoid(W_G X).
 
-    A kernel of `kernel_width` weights, normalised by a softmax over them, is shared by the
-    channels of a head (the paper's Equation 4). Its window is centred in an encoder (of an even
-    width the larger half lies behind) and in a decoder ends at the position itself. Positions
-    before and after the sequence count as zeros; the weights are not normalised again there.
-    No window reaches into another sequence of a packed row.
+    The channels of a head share a kernel of `kernel_width` weights, normalised by a softmax
+    (Equation 4 of Wu et al.). In an encoder the window is centred; of an even width the larger half
+    lies behind. In a decoder the window ends at the position itself. Positions before and after the
+    sequence count as zeros, and the weights are not normalised again there. No window reaches into
+    another sequence of a packed row.
 
-    Variables: v, gate and o as T5's attention has its v and o, and `kernel`; no biases, like all
+    Variables: v, gate and o like v and o of T5's attention, and `kernel`; no biases, as in all
     projections of T5. While decoding, the last `kernel_width - 1` gated values are cached.
 
     Args:
-      num_heads: number of kernels of a layer (of a position) H.
-      key_value_size: channels that share a kernel; H times as many is the paper's d.
+      num_heads: number of kernels per layer or position, H.
+      key_value_size: channels that share a kernel; H times key_value_size is the paper's d.
       kernel_width: positions that a kernel covers, k; Table 4 has 9.
       dropout_rate: share of a kernel's normalised weights dropped in training (DropConnect).
 
     Raises:
-      ValueError: a parameter is out of range, or (when called) the model needs what the layer
-        does not offer.
+      ValueError: a parameter is out of range, or (when called) the model needs a feature that the
+        layer does not support.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class Convolution(BaselineLayer):
     ):
         super().__init__(num_heads, key_value_size, dropout_rate)
         binding = f"{type(self).__name__}.kernel_width"
-        at_least(2, binding, kernel_width, why=", as 1 mixes no positions")
+        check_at_least(2, binding, kernel_width, reason=", as 1 mixes no positions")
         self.width = mtf.Dimension("kernel_width", kernel_width)
 
     @abc.abstractmethod
     def logits(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
-        """Kernels before the softmax.
+        """Return the kernels before the softmax.
 
         Args:
           context: Mesh's context.
@@ -71,19 +71,19 @@ class Convolution(BaselineLayer):
         """
 
     def check(self, context: transformer.Context) -> None:
-        """Refuses ensembles and prefix language models."""
+        """Raise a ValueError for ensembles and prefix language models."""
         super().check(context)
         if context.model.input_full_attention:
             raise ValueError(
-                f"{type(self).__name__} has one window for all positions and can't be centred in "
-                "the inputs of a prefix language model alone: leave "
+                f"{type(self).__name__} has one window for all positions, which can't be centred "
+                "in the inputs of a prefix language model alone. Leave "
                 "Unitransformer.input_full_attention False"
             )
 
     def mixed(
         self, context: transformer.Context, x: mtf.Tensor, projections: Projections
     ) -> mtf.Tensor:
-        """The gated values, convolved."""
+        """Return the convolved gated values."""
         gate = _Gate.of_layer(context, self.heads, self.kv).compute_v(x)
         gated = projections.compute_v(x) * mtf.sigmoid(gate)
         kernel = self._kernel(context, gated)
@@ -117,14 +117,16 @@ class Convolution(BaselineLayer):
     def _visible(
         self, context: transformer.Context, sequences: mtf.Tensor, before: int
     ) -> mtf.Tensor:
-        """Which positions of each window lie in its own sequence: bool [batch, length, width]."""
+        """Return which window positions lie in the own sequence: bool [batch, length, width]."""
 
         def visible() -> mtf.Tensor:
             shifted = [
                 mtf.shift(sequences, before - o, context.length_dim, wrap=False)
                 for o in range(self.width.size)
             ]
-            return mtf.stack([mtf.equal(s, sequences) for s in shifted], self.width.name, -1)
+            return mtf.stack(
+                [mtf.equal(shifted_ids, sequences) for shifted_ids in shifted], self.width.name, -1
+            )
 
         return cached(context, ("window", sequences, self.width.size, before), visible)
 
@@ -133,7 +135,7 @@ class Convolution(BaselineLayer):
         return mtf.Dimension("window", self.width.size - 1)
 
     def _last(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
-        """What decoding begins with: the positions before the first one it will decode."""
+        """Return the state before decoding: the positions before the first decoded position."""
         length = context.length_dim
         padded = mtf.pad(gated, [self._earlier.size, 0], length.name)
         start = mtf.range(context.mesh, self._earlier, tf.int32) + context.initial_position
@@ -141,7 +143,7 @@ class Convolution(BaselineLayer):
         return mtf.transpose(last, self._state_shape(context))
 
     def _window(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
-        """The positions of a decoding step's window, [batch, width, heads, channels]."""
+        """Return the positions in a decoding step's window, [batch, width, heads, channels]."""
         (earlier,) = context.get_states(1)
         here = mtf.Dimension(self._earlier.name, 1)
         now = mtf.transpose(gated, self._state_shape(context) - self._earlier)
@@ -156,33 +158,33 @@ class Convolution(BaselineLayer):
 
 @gin.configurable(module="mtf_synthesizer")
 class LightConv(Convolution):
-    """Lightweight convolution: one learned kernel for all positions (the paper's Section 3).
+    """Lightweight convolution: one learned kernel for all positions (Wu et al., Section 3).
 
-    Variable `kernel` [heads, kernel_width], drawn as the authors' code draws it.
+    Variable `kernel` [heads, kernel_width], initialized as in the authors' code.
     """
 
     def logits(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
-        """Learned numbers."""
+        """Return the learned kernel."""
         dims = [*self.heads, self.width]
         limit = (6 / (self.width.size + mtf.Shape(dims).size)) ** 0.5
-        drawn = tf.random_uniform_initializer(-limit, limit)
-        return self.variable(context, "kernel", dims, drawn)
+        initializer = tf.random_uniform_initializer(-limit, limit)
+        return self.variable(context, "kernel", dims, initializer)
 
 
 @gin.configurable(module="mtf_synthesizer")
 class DynamicConv(Convolution):
-    """Dynamic convolution: each position predicts its own kernel (the paper's Section 4).
+    """Dynamic convolution: each position predicts its own kernel (Wu et al., Section 4).
 
-    f(G_i) = W G_i, a linear function of the gated value of the position alone. Variable `kernel`
-    [heads, channels, kernel_heads, kernel_width]: every channel has a say in every head's kernel.
+    f(G_i) = W G_i, a linear function of the gated value of that position alone. Variable `kernel`
+    [heads, channels, kernel_heads, kernel_width]: every channel contributes to every head's kernel.
     """
 
     def logits(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
-        """W G_i."""
+        """Return W G_i."""
         inputs = [*self.heads, self.kv]
         outputs = [mtf.Dimension(f"kernel_{d.name}", d.size) for d in self.heads]
-        drawn = tf.random_normal_initializer(stddev=mtf.Shape(inputs).size ** -0.5)
-        weight = self.variable(context, "kernel", [*inputs, *outputs, self.width], drawn)
+        initializer = tf.random_normal_initializer(stddev=mtf.Shape(inputs).size ** -0.5)
+        weight = self.variable(context, "kernel", [*inputs, *outputs, self.width], initializer)
         logits = mtf.einsum([gated, weight], reduced_dims=inputs)
         for own, heads in zip(outputs, self.heads, strict=True):
             logits = mtf.rename_dimension(logits, own.name, heads.name)
@@ -190,7 +192,7 @@ class DynamicConv(Convolution):
 
 
 class _Gate(Projections):
-    """A projection like that of the values, called gate."""
+    """A projection like the values' projection, named gate."""
 
     @property
     def wv(self) -> mtf.Tensor:

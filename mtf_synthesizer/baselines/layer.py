@@ -1,4 +1,4 @@
-"""What the layers that Synthesizers are compared with have in common."""
+"""Base class of the layers that Synthesizers are compared with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtf_synthesizer.attention.projections import Projections, head_dims
 
 
 class BaselineLayer(transformer.TransformerLayer, abc.ABC):
-    """Y = W_O mixed(X), a layer in the place of T5's `SelfAttention`.
+    """Y = W_O mixed(X), a layer that replaces T5's `SelfAttention`.
 
     Args:
       num_heads: number of heads h.
@@ -23,15 +23,15 @@ class BaselineLayer(transformer.TransformerLayer, abc.ABC):
       dropout_rate: share of weights dropped in training.
 
     Raises:
-      ValueError: a parameter is out of range, or (when called) the model needs what the layer
-        does not offer.
+      ValueError: a parameter is out of range, or (when called) the model needs a feature that the
+        layer does not support.
     """
 
     def __init__(self, num_heads: int, key_value_size: int, dropout_rate: float):
         name = type(self).__name__
-        checks.at_least(1, f"{name}.num_heads", num_heads)
-        checks.at_least(1, f"{name}.key_value_size", key_value_size)
-        checks.share(f"{name}.dropout_rate", dropout_rate)
+        checks.check_at_least(1, f"{name}.num_heads", num_heads)
+        checks.check_at_least(1, f"{name}.key_value_size", key_value_size)
+        checks.check_rate(f"{name}.dropout_rate", dropout_rate)
         self.heads, _ = head_dims(num_heads, 0)
         self.kv = mtf.Dimension("d_kv", key_value_size)
         self.dropout_rate = dropout_rate
@@ -40,7 +40,7 @@ class BaselineLayer(transformer.TransformerLayer, abc.ABC):
     def mixed(
         self, context: transformer.Context, x: mtf.Tensor, projections: Projections
     ) -> mtf.Tensor:
-        """The outputs of all heads.
+        """Return the outputs of all heads.
 
         Args:
           context: Mesh's context.
@@ -52,13 +52,13 @@ class BaselineLayer(transformer.TransformerLayer, abc.ABC):
         """
 
     def check(self, context: transformer.Context) -> None:
-        """Refuses models that the layer can't be a part of."""
-        checks.no_ensembles(type(self).__name__, context)
+        """Raise a ValueError for models that the layer can't be part of."""
+        checks.refuse_ensembles(type(self).__name__, context)
 
     def call(
         self, context: transformer.Context, x: mtf.Tensor, losses: list[mtf.Tensor] | None = None
     ) -> mtf.Tensor:
-        """The layer's output, of x's shape; `losses` are unused, as in `SelfAttention`."""
+        """Return the layer's output, of x's shape; `losses` are unused, as in `SelfAttention`."""
         self.check(context)
         projections = Projections.of_layer(context, self.heads, self.kv)
         outputs = self.mixed(context, x, projections)
@@ -71,7 +71,7 @@ class BaselineLayer(transformer.TransformerLayer, abc.ABC):
         dims: list[mtf.Dimension],
         initializer: tf.keras.initializers.Initializer,
     ) -> mtf.Tensor:
-        """A trainable variable in the current scope."""
+        """Return a trainable variable in the current scope."""
         return mtf.get_variable(
             context.mesh,
             name,

@@ -1,4 +1,4 @@
-"""The fixed patterns of Raganato et al. 2020 (https://arxiv.org/abs/2002.10260), for encoders."""
+"""Fixed patterns of Raganato et al. 2020 (https://arxiv.org/abs/2002.10260), for encoders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mtf_synthesizer.attention.interface import SynthesizingFunction, View
 from mtf_synthesizer.attention.projections import Projections
 
 _FAR = float("inf")
-# Logits of keys outside a pattern. The position itself is what remains where a pattern has no key.
+# Logits of keys outside a pattern. A pattern without any key leaves the position itself.
 _ITSELF, _OTHERS = -1e6, -1e9
 
 
@@ -26,8 +26,8 @@ class Pattern(NamedTuple):
     """Keys of one head and their weights.
 
     Attributes:
-      first: the offset of the first key from the query.
-      last: the offset of the last one.
+      first: offset of the first key from the query.
+      last: offset of the last key from the query.
       towards_end: whether weights grow as (j + 1)^3 towards the end of the sequence, else as
         (n - j)^3 towards its start, where j counts from 0 and n is the sequence's length.
     """
@@ -37,7 +37,7 @@ class Pattern(NamedTuple):
     towards_end: bool
 
 
-# In the paper's order.
+# In the order of Raganato et al.
 PATTERNS = {
     "the current token": Pattern(0, 0, True),
     "the previous token": Pattern(-1, -1, True),
@@ -51,14 +51,14 @@ PATTERNS = {
 
 @gin.configurable(module="mtf_synthesizer")
 class FixedPatterns(SynthesizingFunction):
-    """Seven heads with weights that are written down, and a last one with a dot product.
+    """Seven heads with constant weights, and a last head with a dot product.
 
-    Head h of the seven gives a key j weight in proportion to its pattern's (j + 1)^3 or (n - j)^3,
-    S[h, i, j] being the logarithm, and others none. A query without any key (the first token has no
-    previous one) sees itself: a softmax can't be empty. j and n are of the token's own sequence:
-    packed rows and padding change nothing.
+    Each of the seven heads weights a key j in proportion to (j + 1)^3 or (n - j)^3 of its pattern,
+    so that S[h, i, j] is the logarithm, and gives other keys no weight. A query without any key,
+    as the first token for "the previous token", attends to itself: a softmax can't be empty. j and
+    n refer to the token's own sequence, so packed rows and padding change nothing.
 
-    Give the layer no relative position bias, which would be added to the fixed heads.
+    Give the layer no relative position bias, because the bias would be added to the fixed heads.
 
     Variables: fixed_patterns/q and fixed_patterns/k [d_model, d_kv], of the last head.
     """
@@ -66,12 +66,12 @@ class FixedPatterns(SynthesizingFunction):
     scope = "fixed_patterns"
 
     def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
-        """[batch, heads, length, memory_length] in some order.
+        """Return logits [batch, heads, length, memory_length] in some order.
 
         Raises:
-          ValueError: in a decoder, or with another number of heads than 8.
+          ValueError: the stack is a decoder, or the number of heads is not 8.
         """
-        checks.no_decoder("FixedPatterns", context, "its patterns look ahead")
+        checks.refuse_decoder("FixedPatterns", context, "its patterns look ahead")
         heads = _heads(view)
         learned = _constant(context, [False] * len(PATTERNS) + [True], heads)
         return mtf.where(learned, self._dot_product(context, x, view), _fixed(context, view, heads))
@@ -85,26 +85,26 @@ class FixedPatterns(SynthesizingFunction):
         )
 
     def cost(self, sizes: Sizes) -> Cost:
-        """The last head's."""
+        """Return the cost of the last head."""
         own = projection(sizes.batch * sizes.length, sizes.d_model, sizes.d_kv)
         pairs = product(sizes.batch, sizes.length, sizes.length, sizes.d_kv)
         return own + own + pairs + Cost(depends_on_example=True)
 
 
 def _heads(view: View) -> mtf.Dimension:
-    number = len(PATTERNS) + 1
-    if [dim.size for dim in view.heads] != [number]:
+    required = len(PATTERNS) + 1
+    if [dim.size for dim in view.heads] != [required]:
         raise ValueError(
-            f"FixedPatterns has {number} heads, the layer {mtf.Shape(view.heads).size}: bind "
-            f"SyntheticAttention.num_heads = {number} and no num_memory_heads"
+            f"FixedPatterns needs {required} heads, the layer has {mtf.Shape(view.heads).size}. "
+            f"Bind SyntheticAttention.num_heads = {required} and leave num_memory_heads unset"
         )
     return view.heads[0]
 
 
 def _fixed(context: transformer.Context, view: View, heads: mtf.Dimension) -> mtf.Tensor:
-    """Logits of the fixed patterns, [(batch,) heads, length, memory_length]; of the last head 0."""
-    nothing = Pattern(-_FAR, _FAR, True)
-    first, last, towards_end = zip(*PATTERNS.values(), nothing, strict=True)
+    """Return logits of the fixed patterns, [(batch,) heads, length, memory_length]; last head 0."""
+    unused = Pattern(-_FAR, _FAR, True)
+    first, last, towards_end = zip(*PATTERNS.values(), unused, strict=True)
     query, key = _places(view)
     offset = key - query
     reached = mtf.logical_and(
@@ -118,14 +118,14 @@ def _fixed(context: transformer.Context, view: View, heads: mtf.Dimension) -> mt
 
 
 def _places(view: View) -> tuple[mtf.Tensor, mtf.Tensor]:
-    """p_i [(batch,) length] and p_j [(batch,) memory_length] as float32."""
+    """Return p_i [(batch,) length] and p_j [(batch,) memory_length] as float32."""
     places = mtf.Dimension("place", view.length.size)
     numbers = mtf.range(view.context.mesh, places, tf.float32)
     return view.queries.rows(numbers, places), view.keys.rows(numbers, places)
 
 
 def _lengths(context: transformer.Context, view: View) -> mtf.Tensor:
-    """How long the sequence of each key is, float32: [batch, memory_length], [batch] or []."""
+    """Return the length of each key's sequence, float32: [batch, memory_length], [batch] or []."""
     same = masks.same_sequence(context, view.memory_length)
     if same is not None:
         return mtf.reduce_sum(mtf.cast(same, tf.float32), reduced_dim=view.length)

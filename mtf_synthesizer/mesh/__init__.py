@@ -1,1 +1,1 @@
-"""Operations that Mesh-TensorFlow lacks or does slowly."""
+"""Operations that Mesh-TensorFlow lacks or computes slowly."""

@@ -1,4 +1,4 @@
-"""Reports the norm of the whole gradient and, if asked to, limits it."""
+"""Norm of the whole gradient as a summary, and an optional limit on it."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,13 +11,13 @@ import tensorflow.compat.v1 as tf
 
 @gin.configurable(module="mtf_synthesizer")
 class ClippedOptimizer(mtf.optimize.Optimizer):
-    """Another optimizer, given gradients g · min(1, max_norm / |g|) instead of g.
+    """An inner optimizer that gets the gradients g · min(1, max_norm / |g|) instead of g.
 
-    |g| is the norm over all variables together. Adafactor's own limit acts on the update of one
-    variable after its scaling, and does not notice when one batch's whole gradient is an outlier.
+    |g| is the norm over all variables together. Adafactor's own limit acts on the scaled update of
+    one variable. It does not notice an outlier of the whole gradient.
 
-    The norm before clipping goes to the collection of `mtf.scalar_summary` as `gradient_norm`;
-    where max_norm is None and no summary is written it is never computed.
+    The norm before clipping goes to `mtf.scalar_summary` as `gradient_norm`. Without max_norm and
+    summaries the norm is never computed.
     """
 
     def __init__(
@@ -26,15 +26,15 @@ class ClippedOptimizer(mtf.optimize.Optimizer):
         optimizer: Callable[..., mtf.optimize.Optimizer] = mtf.optimize.AdafactorOptimizer,
         max_norm: float | None = None,
     ):
-        """Makes the inner optimizer.
+        """Build the inner optimizer.
 
         Args:
-          learning_rate: passed on to the optimizer.
-          optimizer: its class.
-          max_norm: the largest norm let through, or None for no limit.
+          learning_rate: learning rate of the inner optimizer.
+          optimizer: class of the inner optimizer.
+          max_norm: largest norm that is not scaled down, or None for no limit.
 
         Raises:
-          ValueError: if max_norm is not positive.
+          ValueError: max_norm is not positive.
         """
         if max_norm is not None and max_norm <= 0:
             raise ValueError(
@@ -46,7 +46,7 @@ class ClippedOptimizer(mtf.optimize.Optimizer):
     def apply_grads(
         self, grads: Sequence[mtf.Tensor | None], variables: Sequence[mtf.Variable]
     ) -> list[mtf.Operation]:
-        """Applies the scaled gradients; None stands for a variable that the loss does not use."""
+        """Apply the scaled gradients; None stands for a variable that the loss does not use."""
         used = [grad for grad in grads if grad is not None]
         if not used:
             return self._optimizer.apply_grads(grads, variables)

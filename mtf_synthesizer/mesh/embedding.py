@@ -1,7 +1,7 @@
-"""Token embeddings that are looked up.
+"""Token embeddings by look-up.
 
-Mesh multiplies the whole embedding by one-hot rows, which suits a TPU. On a processor, with T5's
-32,128 words, that product costs more than all layers of a small model together.
+Mesh multiplies the whole embedding by one-hot rows, which suits a TPU. On a CPU, with T5's 32,128
+tokens, that product costs more than all layers of a small model together.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from mtf_synthesizer.mesh.products import Float32Product
 
 @gin.configurable(module="mtf_synthesizer")
 class GatheredEmbedding(transformer.VocabEmbedding):
-    """Mesh's `VocabEmbedding`, with the same variable and values, by a gather.
+    """Mesh's `VocabEmbedding`, with the same variable and values, computed by a gather.
 
-    In gin: `get_vocab_embedding_cls.cls = @GatheredEmbedding`. Not for layouts that split the
+    In gin: `get_vocab_embedding_cls.cls = @GatheredEmbedding`. The layout must not split the
     vocabulary over several devices.
     """
 
     def ids_to_embedding(self, ids: mtf.Tensor, context: Any) -> mtf.Tensor:
-        """The embeddings [..., d_model] of ids [...]."""
+        """Return the embeddings [..., d_model] of int32 ids [...]."""
         del context
-        found = take(self._embedding_weights, ids, self._vocab_dim)
+        embeddings = take(self._embedding_weights, ids, self._vocab_dim)
         if self._scale_variable_like_classifier_weights:
-            found *= self._output_dim.size**0.5
-        return found
+            embeddings *= self._output_dim.size**0.5
+        return embeddings
 
     def hidden_to_logits(self, hidden: mtf.Tensor, context: Any) -> mtf.Tensor:
-        """The logits [..., vocab] of hidden states [..., d_model].
+        """Return the logits [..., vocab] of hidden states [..., d_model].
 
-        In float32 whatever the precision of other products: the loss is the difference of large
-        logits.
+        The product is float32 at any precision of other products, because the loss is a difference
+        of large logits.
         """
         del context
         if not self._scale_variable_like_classifier_weights:

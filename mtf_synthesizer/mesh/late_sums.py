@@ -1,9 +1,9 @@
-"""Operations whose gradients wait for their sum over devices.
+"""Operations whose gradients delay their sum over devices.
 
-Where the batch is split, the gradient of a table is the sum of what each device adds to it. Mesh
-delays such a sum while terms are only added, so that they are added up on the device first, over
-the layers that share a tensor and over the parts of a batch that follow one another. The gradients
-of its `cast` and products do not wait, although none needs the sum; those of these do.
+If the batch is split, the gradient of a table is the sum of the gradients on each device. Mesh
+delays such a sum while terms are only added. The terms of layers that share a tensor and of
+successive microbatches are then added on the device first. The gradients of Mesh's `cast` and
+products force the sum early, although neither needs it. The gradients below do not.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import tensorflow.compat.v1 as tf
 
 
 def cast(x: mtf.Tensor, dtype: tf.DType) -> mtf.Tensor:
-    """`mtf.cast`."""
+    """Return `mtf.cast(x, dtype)`."""
     return x if x.dtype == dtype else _Cast(x, dtype).outputs[0]
 
 
 def times(x: mtf.Tensor, factor: mtf.Tensor) -> mtf.Tensor:
-    """`x * factor`."""
+    """Return `x * factor`."""
     if set(factor.shape.dims) - set(x.shape.dims):
         return x * factor
     return _Times([x, factor], x.shape).outputs[0]
@@ -57,13 +57,13 @@ class _Times(mtf.EinsumOperation):
 
 
 class _Product(mtf.EinsumOperation):
-    """x times a factor, before x is added up: devices that add to one sum have the same factor."""
+    """x times a factor before x is summed: all devices of one sum have the same factor."""
 
     def lower(self, lowering: mtf.Lowering) -> None:
         mesh_impl, output = lowering.mesh_impl(self), self.outputs[0]
-        x, factor = (lowering.tensors[each] for each in self.inputs)
+        x, factor = (lowering.tensors[operand] for operand in self.inputs)
         multiply, also_reduced = mtf.ops._einsum_helper(
-            [each.shape for each in self.inputs], output.shape, mesh_impl
+            [operand.shape for operand in self.inputs], output.shape, mesh_impl
         )
         if also_reduced or not isinstance(x, mtf.ops.LazyAllreduceSum):
             super().lower(lowering)

@@ -1,9 +1,9 @@
-"""A real gather for Mesh-TensorFlow, whose gradient is right on several devices.
+"""A true gather for Mesh-TensorFlow, with a correct gradient on several devices.
 
-`mtf.gather` is a product with a one-hot matrix: its cost grows with the size of the table.
-`mtf.slicewise` around `tf.gather` is fast but its gradient is not summed over the devices that
-share the table. `take` is neither: the gather of TensorFlow forward, and backward a dense sum,
-all-reduced over every mesh axis that splits the indices but not the table.
+`mtf.gather` multiplies by a one-hot matrix, so its cost grows with the size of the table.
+`mtf.slicewise` around `tf.gather` is fast, but its gradient is not summed over the devices that
+share the table. `take` gathers forward. Backward it computes a dense sum, all-reduced over every
+mesh axis that splits the indices but not the table.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import tensorflow.compat.v1 as tf
 
 
 def take(x: mtf.Tensor, indices: mtf.Tensor, dim: mtf.Dimension) -> mtf.Tensor:
-    """Looks up `x` along `dim`.
+    """Look up `x` along `dim`.
 
-    Dimensions that `x` and `indices` share (the batch, say) are looked up side by side:
+    Dimensions that `x` and `indices` share, such as the batch, are looked up side by side:
     `out[b, ..., j] = x[b, ..., indices[b, j]]`.
 
     Args:
       x: a tensor with dimension `dim`.
       indices: an int32 tensor with values in [0, dim.size).
-      dim: the dimension of `x` to look up along; it can't be split over devices.
+      dim: the dimension of `x` to look up along; the layout must not split it.
 
     Returns:
-      A tensor with the shared dimensions, then the other ones of `indices`, then those of `x`.
+      A tensor with the shared dimensions, then the other dimensions of `indices`, then of `x`.
 
     Raises:
-      ValueError: `dim` is no dimension of `x`, or (when lowered) the layout splits it.
+      ValueError: `x` has no dimension `dim`, or (when lowered) the layout splits `dim`.
     """
     if dim not in x.shape.dims:
         raise ValueError(f"can't look up along {dim}: the table has the dimensions {x.shape}")
@@ -75,7 +75,7 @@ class _Take(mtf.Operation):
 
 
 class _TakeGradient(mtf.Operation):
-    """The gradient of `take` to its table: a dense sum over all look-ups of a row."""
+    """Gradient of `take` to its table: a dense sum over all look-ups of a row."""
 
     def __init__(self, forward: _Take, grad: mtf.Tensor):
         x, indices = forward.inputs
@@ -106,7 +106,7 @@ class _TakeGradient(mtf.Operation):
             rows = mtf.Shape([mtf.Dimension(f"_{i}", n) for i, n in enumerate(group_shape)]).size
             offset = tf.reshape(tf.range(rows, dtype=index.dtype) * size, [rows, 1])
             segments = tf.reshape(tf.reshape(index, [rows, -1]) + offset, [-1])
-            # Many small terms: summed in float32 whatever the activations are.
+            # Sums of many small terms lose digits in bfloat16, so they are computed in float32.
             summands = tf.cast(tf.reshape(dy, [segments.shape[0], *rest_shape]), tf.float32)
             total = tf.math.unsorted_segment_sum(summands, segments, rows * size)
             total = tf.cast(tf.reshape(total, [*group_shape, size, *rest_shape]), dy.dtype)
@@ -118,28 +118,28 @@ class _TakeGradient(mtf.Operation):
 
 
 def check_whole(mesh_impl: Any, dim: mtf.Dimension) -> None:
-    """Raises a ValueError if the layout splits a dimension along which a table is looked up."""
+    """Raise a ValueError if the layout splits a dimension along which a table is looked up."""
     axis = mesh_impl.tensor_dimension_to_mesh_axis(dim)
     if axis is not None and mesh_impl.shape[axis].size > 1:
         raise ValueError(
-            f"the layout splits {dim}, along which a table is looked up; "
-            f"take {dim.name} out of the layout rules (utils.run.layout_rules)"
+            f"the layout splits {dim}, along which a table is looked up. Remove {dim.name} from "
+            "the layout rules (utils.run.layout_rules)"
         )
 
 
 def sum_over_lookups(
     lowering: mtf.Lowering, gradient: mtf.Operation, dx: Any, looked_up: mtf.Shape
 ) -> Any:
-    """All-reduces the gradient of a table over the mesh axes that split the look-ups.
+    """All-reduce the gradient of a table over the mesh axes that split the look-ups.
 
     Args:
-      lowering: the lowering.
-      gradient: the operation whose only output is the table's gradient.
-      dx: that gradient on each device.
+      lowering: Mesh's lowering.
+      gradient: the operation whose only output is the gradient of the table.
+      dx: the gradient on each device.
       looked_up: dimensions of the look-ups that the table does not have.
 
     Returns:
-      A laid out tensor, perhaps summed only when it is needed.
+      A laid-out tensor, whose sum may be delayed until it is needed.
     """
     mesh_impl = lowering.mesh_impl(gradient)
     axes = [a for a in mesh_impl.tensor_layout(looked_up).tensor_axis_to_mesh_axis if a is not None]

@@ -1,8 +1,8 @@
-"""The cross entropy of tokens in few passes over the logits.
+"""Cross entropy of tokens in few passes over the logits.
 
-Mesh builds it of products with one-hot rows: about twenty passes over [batch, length, vocab] there
-and back. On a processor that is half of a small model's step. Here TensorFlow's own cross entropy
-runs once and keeps what the gradient needs.
+Mesh computes it from products with one-hot rows, about twenty passes over [batch, length, vocab]
+forward and backward. On a CPU these take half of a small model's step. Here TensorFlow's own cross
+entropy runs once and keeps what the gradient needs.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ def token_cross_entropy(
     targets: mtf.Tensor,
     output_vocab_dim: mtf.Dimension,
 ) -> mtf.Tensor:
-    """The loss that `Unitransformer` has of its own, z-loss and label smoothing included.
+    """Compute the loss that `Unitransformer` computes, with z-loss and label smoothing.
 
     In gin: `transformer.Unitransformer.loss_fn = @token_cross_entropy`.
 
     Args:
-      model: whose `label_smoothing`, `z_loss` and `loss_on_targets_only` are followed.
-      context: of the model's call.
+      model: model with `label_smoothing`, `z_loss` and `loss_on_targets_only`.
+      context: context of the model's call.
       logits: [batch, length, vocab].
-      targets: int32 [batch, length]; 0 is padding and counts nothing.
+      targets: int32 [batch, length]; 0 is padding and does not count.
       output_vocab_dim: the dimension `vocab`.
 
     Returns:
-      The loss, without dimensions: the sum over tokens by the model's loss denominator.
+      A scalar: the sum over tokens, divided by the model's loss denominator.
     """
-    crossed = _CrossEntropy(logits, mtf.maximum(targets, 0), output_vocab_dim)
-    loss, log_z, _ = crossed.outputs
+    operation = _CrossEntropy(logits, mtf.maximum(targets, 0), output_vocab_dim)
+    loss, log_z, _ = operation.outputs
     if model.label_smoothing:
         evenly = log_z - mtf.reduce_mean(mtf.cast(logits, tf.float32), reduced_dim=output_vocab_dim)
         loss = (1 - model.label_smoothing) * loss + model.label_smoothing * evenly
@@ -57,7 +57,7 @@ def token_cross_entropy(
 
 
 class _CrossEntropy(mtf.Operation):
-    """-log softmax(x)[t], log sum exp(x), and softmax(x) - onehot(t), all float32."""
+    """Operation with -log softmax(x)[t], log sum exp(x) and softmax(x) - onehot(t), float32."""
 
     def __init__(self, logits: mtf.Tensor, targets: mtf.Tensor, vocab: mtf.Dimension):
         tokens = targets.shape
@@ -72,7 +72,7 @@ class _CrossEntropy(mtf.Operation):
         difference = self.outputs[2]
         if to_log_z is None:
             grad = to_loss * difference
-        else:  # the gradient of log z is the softmax: the difference, and 1 at the target
+        else:  # the gradient of log z is the softmax: the difference, plus 1 at the target
             grad = _AddAtTargets((to_loss + to_log_z) * difference, targets, to_log_z).outputs[0]
         return [mtf.cast(grad, logits.dtype), None]
 
@@ -81,11 +81,11 @@ class _CrossEntropy(mtf.Operation):
         logits, targets = (lowering.tensors[x] for x in self.inputs)
         axis = mesh_impl.tensor_dimension_to_mesh_axis(self.inputs[0].shape.dims[-1])
         if axis is None:
-            found = mesh_impl.slicewise(_crossed, logits, targets)
+            tensors = mesh_impl.slicewise(_crossed, logits, targets)
         else:
-            found = _crossed_on_several(mesh_impl, axis, logits, targets)
-        for output, tensor in zip(self.outputs, found, strict=True):
-            lowering.set_tensor_lowering(output, tensor)
+            tensors = _crossed_on_several(mesh_impl, axis, logits, targets)
+        for output, result in zip(self.outputs, tensors, strict=True):
+            lowering.set_tensor_lowering(output, result)
 
 
 def _crossed(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -116,13 +116,13 @@ def _crossed_on_several(mesh_impl: Any, axis: int, logits: Any, targets: Any) ->
 
 
 def _hot(slice_: tf.Tensor, targets: tf.Tensor, device: tf.Tensor) -> tf.Tensor:
-    """One at the target, in the slice of a device that has it; else nothing."""
+    """Return 1 at the target in the vocabulary slice of its device, else 0."""
     words = slice_.shape[-1]
     return tf.one_hot(targets - device * words, words, dtype=tf.float32)
 
 
 class _AddAtTargets(mtf.Operation):
-    """x [batch, length, vocab] with y [batch, length] added at the targets."""
+    """Operation that adds y [batch, length] to x [batch, length, vocab] at the targets."""
 
     def __init__(self, x: mtf.Tensor, targets: mtf.Tensor, y: mtf.Tensor):
         super().__init__([x, targets, y], name="add_at_targets")
@@ -130,16 +130,16 @@ class _AddAtTargets(mtf.Operation):
 
     def lower(self, lowering: mtf.Lowering) -> None:
         mesh_impl = lowering.mesh_impl(self)
-        x, targets, y = (lowering.tensors[each] for each in self.inputs)
+        x, targets, y = (lowering.tensors[operand] for operand in self.inputs)
         axis = mesh_impl.tensor_dimension_to_mesh_axis(self.inputs[0].shape.dims[-1])
         if axis is None:
-            added = mesh_impl.slicewise(_added, x, targets, y)
+            total = mesh_impl.slicewise(_added, x, targets, y)
         else:
             device = mesh_impl.laid_out_pcoord(axis)
-            added = mesh_impl.slicewise(
+            total = mesh_impl.slicewise(
                 lambda x, t, y, d: x + y[..., None] * _hot(x, t, d), x, targets, y, device
             )
-        lowering.set_tensor_lowering(self.outputs[0], added)
+        lowering.set_tensor_lowering(self.outputs[0], total)
 
 
 def _added(x: tf.Tensor, targets: tf.Tensor, y: tf.Tensor) -> tf.Tensor:

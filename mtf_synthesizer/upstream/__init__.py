@@ -1,1 +1,1 @@
-"""The only place that changes globals of T5, Mesh, SeqIO, gin and TensorFlow Datasets."""
+"""The only room that changes globals of T5, Mesh, SeqIO, gin and TensorFlow Datasets."""

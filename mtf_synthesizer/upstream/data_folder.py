@@ -1,4 +1,4 @@
-"""Where tasks read their data: the folder of --tfds_data_dir, or that of tensorflow_datasets."""
+"""The folder of prepared data: --tfds_data_dir, or the default of tensorflow_datasets."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,10 @@ _OFFICIAL = ("train", "validation", "test")
 
 
 def read_from(folder: str | None) -> None:
-    """Lets all tasks read prepared data from a folder; None is the usual place.
+    """Make all tasks read prepared data from a folder; None restores the default.
 
-    Of a folder nothing is looked up on a server: seqio tries that first, which takes time without
-    a network and, with one, fails for data sets that are there ("Cannot have both `try_gcs=True`
-    and `data_dir`").
+    With a folder, seqio must not look on a server first. Without a network that takes time. With a
+    network it fails for existing data sets ("Cannot have both `try_gcs=True` and `data_dir`").
     """
     newer_data_sets.make_readable()
     if folder is not None:
@@ -34,7 +33,7 @@ def read_from(folder: str | None) -> None:
 
 
 def check(task: str, split: str) -> None:
-    """Raises a UserError unless a task or mixture has a split and the folder has its data sets."""
+    """Raise a UserError unless a task or mixture has the split and the folder its data sets."""
     known = splits(task)
     try:
         errors.check(f"split of {task}", split, known)
@@ -42,59 +41,63 @@ def check(task: str, split: str) -> None:
         if not _loaders(task) or split not in _OFFICIAL:
             raise
         raise errors.UserError(
-            f"{error} If the official files have it, `mtf_synthesizer data prepare --overwrite` "
-            "adds it to data that was prepared without"
+            f"{error} If the official files contain this split, run `mtf_synthesizer data prepare "
+            "--overwrite` to add it"
         ) from error
 
 
 def splits(task: str) -> list[str]:
-    """The splits of a task or mixture.
+    """Return the splits of a task or mixture.
 
-    Without a folder data is not looked for: tensorflow_datasets downloads what it lacks.
+    Without a folder no data is checked, because tensorflow_datasets downloads missing data.
 
     Raises:
       errors.UserError: the folder lacks a data set.
     """
     tasks = seqio.get_subtasks(seqio.get_mixture_or_task(task))
     loaders = _loaders(task)
-    lacking = sorted(
-        {each.name for each in loaders if each.data_dir and not _is_there(each.data_dir, each.name)}
+    missing = sorted(
+        {
+            loader.name
+            for loader in loaders
+            if loader.data_dir and not _exists(loader.data_dir, loader.name)
+        }
     )
-    if lacking:
+    if missing:
         raise errors.UserError(
-            f"{task} needs data that is not in --tfds_data_dir {loaders[0].data_dir}: "
-            f"{', '.join(lacking)}. Add it with `mtf_synthesizer data prepare`"
+            f"{task} needs data that is missing in --tfds_data_dir {loaders[0].data_dir}: "
+            f"{', '.join(missing)}. Add the data with `mtf_synthesizer data prepare`"
         )
-    return sorted({name for each in tasks for name in _splits(each)})
+    return sorted({split for subtask in tasks for split in _splits(subtask)})
 
 
 def _loaders(task: str) -> list[seqio.utils.LazyTfdsLoader]:
-    """What reads prepared data for a task or mixture."""
-    sources = [each.source for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))]
-    return [each.tfds_dataset for each in sources if isinstance(each, seqio.TfdsDataSource)]
+    """Return the readers of prepared data of a task or mixture."""
+    sources = [subtask.source for subtask in seqio.get_subtasks(seqio.get_mixture_or_task(task))]
+    return [source.tfds_dataset for source in sources if isinstance(source, seqio.TfdsDataSource)]
 
 
 def _splits(task: seqio.Task) -> Sequence[str]:
     try:
         return task.splits
-    except Exception as error:  # of tensorflow_datasets, which has many
+    except Exception as error:  # tensorflow_datasets raises many classes
         raise errors.UserError(_unreadable(task.name, error)) from error
 
 
 def _unreadable(task: str, error: Exception) -> str:
-    """What is said of data that is damaged, or that can't be downloaded."""
-    said = " ".join(str(error).split())[:200]
-    folders = [each.data_dir for each in _loaders(task) if each.data_dir]
+    """Describe data that is damaged or can't be downloaded."""
+    reason = " ".join(str(error).split())[:200]
+    folders = [loader.data_dir for loader in _loaders(task) if loader.data_dir]
     if folders:
         return (
-            f"{task}: nothing can be read of its data in {folders[0]} ({type(error).__name__}: "
-            f"{said}). Make it again with `data prepare --overwrite`"
+            f"{task}: its data in {folders[0]} can't be read ({type(error).__name__}: {reason}). "
+            "Prepare it again with `data prepare --overwrite`"
         )
     return (
-        f"{task}: nothing is known of its data ({said}). Give the folder where `data prepare` has "
-        "put it: --tfds_data_dir"
+        f"{task}: its data can't be read ({reason}). Give the folder that `data prepare` has "
+        "written: --tfds_data_dir"
     )
 
 
-def _is_there(folder: str, tfds_name: str) -> bool:
+def _exists(folder: str, tfds_name: str) -> bool:
     return (paths.of(folder) / tfds_name.replace(":", "/") / "dataset_info.json").exists()

@@ -1,6 +1,6 @@
-"""The devices of a mesh: the graphics cards that are visible, else virtual ones of the processor.
+"""Devices of a mesh: the visible GPUs, else virtual devices on the CPU.
 
-`gin/mesh_devices.gin` imports this, so that T5's own script finds it, too.
+`gin/mesh_devices.gin` imports this module, so that T5's own script finds the function, too.
 """
 
 import copy
@@ -22,26 +22,26 @@ _processors = 1
 
 @gin.configurable(module="mtf_synthesizer")
 def visible_devices() -> list[str]:
-    """Names of as many devices as `utils.run.mesh_shape` has, for `utils.run.mesh_devices`.
+    """Return as many device names as `utils.run.mesh_shape` has, for `utils.run.mesh_devices`.
 
-    Where no card is visible these are virtual devices of the processor, which share its cores: a
-    mesh is tried out with them, not made faster. TPUs are not asked for: Mesh ignores the names.
+    Without a visible GPU these are virtual devices that share the cores of the CPU: they test a
+    mesh without making it faster. TPUs need no names, and Mesh ignores these on TPUs.
 
     Raises:
-      UserError: fewer cards are visible than the mesh has devices.
+      UserError: the mesh has more devices than visible GPUs.
     """
     global _processors
     shape = mtf.convert_to_shape(_bound("mesh_shape"))
-    cards = len(tf.config.experimental.list_physical_devices("GPU"))
-    if cards:
-        _check_cards(shape, cards)
+    gpus = len(tf.config.experimental.list_physical_devices("GPU"))
+    if gpus:
+        _check_gpus(shape, gpus)
         return [f"gpu:{number}" for number in range(shape.size)]
     _processors = max(_processors, shape.size)
     return [f"cpu:{number}" for number in range(shape.size)]
 
 
 def check_batch(rows: int) -> None:
-    """Raises a UserError if a batch can't be divided among the devices of the configured mesh."""
+    """Raise a UserError if the configured mesh can't divide a batch among its devices."""
     shape, layout = _bound("mesh_shape"), _bound("layout_rules")
     if isinstance(shape, str | list) and isinstance(layout, str | list):
         axes = meshes.pairs(meshes.SHAPE, shape, int)
@@ -50,26 +50,26 @@ def check_batch(rows: int) -> None:
 
 
 def _bound(parameter: str) -> Any:
-    """What Mesh's `run` is called with."""
-    return copy.deepcopy(gin.query_parameter(f"run.{parameter}"))  # gin resolves what is copied
+    """Return a parameter that Mesh's `run` is called with."""
+    return copy.deepcopy(gin.query_parameter(f"run.{parameter}"))  # copying resolves references
 
 
-def _check_cards(shape: mtf.Shape, cards: int) -> None:
-    if shape.size > cards:
-        wanted = ",".join(f"{dim.name}:{dim.size}" for dim in shape.dims)
+def _check_gpus(shape: mtf.Shape, gpus: int) -> None:
+    if shape.size > gpus:
+        shape_text = ",".join(f"{dim.name}:{dim.size}" for dim in shape.dims)
         raise UserError(
-            f"{meshes.SHAPE} is {wanted}, {shape.size} devices, but {cards} graphics cards are "
-            f"visible: choose data_devices and model_devices with a product of at most {cards}, "
-            "or hide the cards (CUDA_VISIBLE_DEVICES='') for virtual devices of the processor"
+            f"{meshes.SHAPE} is {shape_text}, {shape.size} devices, but {gpus} GPUs are visible. "
+            f"Choose data_devices and model_devices with a product of at most {gpus}, or hide the "
+            "GPUs (CUDA_VISIBLE_DEVICES='') for virtual devices on the CPU"
         )
 
 
 def _session_config() -> tf.ConfigProto:
-    """What Estimators open their sessions with, where Mesh leaves that to them."""
+    """Return the session configuration of Estimators that Mesh gives none."""
     config = _default_session_config()
     config.device_count["CPU"] = _processors
     return config
 
 
-# Mesh makes its Estimators without a configuration of sessions and has no parameter for one.
+# Mesh makes its Estimators without a session configuration and has no parameter for it.
 run_config.get_default_session_config = _session_config

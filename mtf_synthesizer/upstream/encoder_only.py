@@ -1,8 +1,8 @@
-"""Models with an encoder only: Mesh's model type "aligned", one target for each input token.
+"""Encoder-only models: Mesh's model type "aligned", with one target for each input token.
 
-Mesh hands such a model no mask of the padding, and can't decode with it. Both are put in through
-gin (gin/encoder_only.gin): a first sublayer that marks padding as the encoder of an
-encoder-decoder does, and functions that read predictions off the output.
+Mesh gives such a model no mask of the padding and no decoding. gin/encoder_only.gin adds both: a
+first sublayer that marks padding as in the encoder of an encoder-decoder, and functions that read
+predictions off the output.
 """
 
 from typing import Any
@@ -20,12 +20,12 @@ BLANK = 3  # of the synthetic tasks: the first id behind padding, EOS and unknow
 
 @gin.configurable(module="mtf_synthesizer")
 def sublayer_mark_padding(x: mtf.Tensor, layer_stack: Any, context: Any) -> mtf.Tensor:
-    """Tells the layers after it which positions of an unpacked row are padding.
+    """Tell the following layers which positions of an unpacked row are padding.
 
     Args:
-      x: the embedded inputs [batch, length, d_model], returned as they are.
-      layer_stack: not used.
-      context: its `sequence_id` becomes min(inputs, 1) where there is none.
+      x: the embedded inputs [batch, length, d_model], returned unchanged.
+      layer_stack: unused.
+      context: its `sequence_id` becomes min(inputs, 1) if it is None.
     """
     if context.sequence_id is None:
         context.sequence_id = mtf.minimum(context.inputs, 1)
@@ -36,7 +36,7 @@ def sublayer_mark_padding(x: mtf.Tensor, layer_stack: Any, context: Any) -> mtf.
 def predict_aligned(
     model: Any, features: dict[str, mtf.Tensor], variable_dtype: mtf.VariableDType
 ) -> mtf.Tensor:
-    """The likeliest token at each position; 0 where the inputs are padding.
+    """Return the most likely token at each position; 0 where the inputs are padding.
 
     Returns:
       An int32 tensor [batch, length].
@@ -49,7 +49,7 @@ def predict_aligned(
 def predict_class(
     model: Any, features: dict[str, mtf.Tensor], variable_dtype: mtf.VariableDType
 ) -> mtf.Tensor:
-    """The likeliest token at the first position, which stands for the whole text, then EOS.
+    """Return the most likely token at the first position, which stands for the text, then EOS.
 
     Returns:
       An int32 tensor [batch, length]: the token of the class, 1, 1, ...

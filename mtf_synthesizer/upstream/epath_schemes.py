@@ -1,7 +1,7 @@
-"""Lets tensorflow_datasets read from every file system that TensorFlow knows.
+"""Access of tensorflow_datasets to every file system that TensorFlow knows.
 
-It finds its files by etils' epath, which does so for gs:// and s3:// by TensorFlow's own layer and
-refuses other schemes.
+tensorflow_datasets uses etils' epath, which reads gs:// and s3:// through TensorFlow and refuses
+other schemes.
 """
 
 from etils.epath import backend, gpath, register
@@ -11,10 +11,10 @@ from mtf_synthesizer.files import paths
 
 
 def make_known(folder: str) -> None:
-    """Adds the scheme of a folder to those of epath, unless it has it or there is none.
+    """Add the scheme of a folder to epath, unless epath knows it or the folder is local.
 
     Raises:
-      errors.UserError: the installed release of etils keeps its schemes elsewhere.
+      errors.UserError: the installed release of etils stores its schemes elsewhere.
     """
     scheme = folder.partition("://")[0]
     prefix = f"{scheme}://"

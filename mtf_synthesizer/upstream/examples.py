@@ -1,4 +1,4 @@
-"""Examples of a task as arrays, and decoded text as records that keep each example's identity."""
+"""Examples of a task as arrays that keep the order and fields of each example."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -19,12 +19,12 @@ from mtf_synthesizer.upstream.tasks import check_task, check_vocabulary, trains_
 
 @dataclasses.dataclass(frozen=True)
 class ExampleSet:
-    """The examples of one split of one task, in order.
+    """Examples of one split of one task, in order.
 
     Attributes:
       task: the seqio task.
-      rows: every example with all its fields, tokenized features as int arrays of any length.
-      lengths: for each feature the length that holds all its rows.
+      rows: every example with all its fields; tokenized features are int arrays of any length.
+      lengths: feature -> length that holds all its rows.
     """
 
     task: seqio.Task
@@ -32,7 +32,7 @@ class ExampleSet:
     lengths: dict[str, int]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """int32 [examples, length] of each feature, padded with 0."""
+        """Return int32 [examples, length] for each feature, padded with 0."""
         return {
             feature: np.stack([_fitted(row[feature], length) for row in self.rows])
             for feature, length in self.lengths.items()
@@ -40,7 +40,7 @@ class ExampleSet:
 
 
 def _fitted(ids: np.ndarray, length: int) -> np.ndarray:
-    """Trims or pads a row; a trimmed one still ends with EOS, as in T5's own evaluation."""
+    """Trim or pad a row; a trimmed row still ends with EOS, as in T5's own evaluation."""
     row = np.zeros(length, np.int32)
     row[: min(len(ids), length)] = ids[:length]
     if len(ids) > length:
@@ -55,17 +55,17 @@ def load(
     limit: int | None,
     use_cached: bool = False,
 ) -> ExampleSet:
-    """Reads a split, always in the same order and with the same noise.
+    """Read a split, always in the same order and with the same noise.
 
     Args:
       task: the seqio task.
-      split: one of its splits.
-      sequence_length: the longest length of each feature.
-      limit: read only so many examples.
-      use_cached: whether they are read from the task's cache.
+      split: a split of the task.
+      sequence_length: maximal length of each feature.
+      limit: maximal number of examples, or None.
+      use_cached: whether to read from the task's cache.
 
     Raises:
-      errors.UserError: it has no examples.
+      errors.UserError: the split has no examples.
     """
     with tf.Graph().as_default():
         dataset = task.get_dataset(
@@ -78,14 +78,14 @@ def load(
     }
     if not rows:
         raise errors.UserError(
-            f"the split {split!r} of task {task.name} has no examples: prepare its data again, or "
+            f"the split {split!r} of task {task.name} has no examples. Prepare its data again, or "
             "choose another split"
         )
     return ExampleSet(task, rows, lengths)
 
 
 def padded(arrays: Mapping[str, np.ndarray], batch_size: int) -> dict[str, np.ndarray]:
-    """Adds rows of padding up to a whole number of batches."""
+    """Add rows of padding up to a whole number of batches."""
     return {
         name: np.pad(array, [(0, -len(array) % batch_size), (0, 0)])
         for name, array in arrays.items()
@@ -95,13 +95,13 @@ def padded(arrays: Mapping[str, np.ndarray], batch_size: int) -> dict[str, np.nd
 def input_fn(
     arrays: Mapping[str, np.ndarray], batch_size: int
 ) -> Callable[[Mapping[str, Any]], tf.data.Dataset]:
-    """An Estimator input function over whole batches."""
+    """Return an Estimator input function over whole batches."""
 
     def batches() -> Iterator[dict[str, np.ndarray]]:
         for start in range(0, len(next(iter(arrays.values()))), batch_size):
             yield {name: array[start : start + batch_size] for name, array in arrays.items()}
 
-    # Not from_tensor_slices: as constants of the graph, QQP's test set takes 8 GB of memory.
+    # from_tensor_slices would make constants of the graph: 8 GB of memory for QQP's test set.
     def dataset(params: Mapping[str, Any]) -> tf.data.Dataset:
         del params
         signature = {
@@ -114,20 +114,31 @@ def input_fn(
 
 
 def example_sets(task: str, split: str, model: Model, limit: int | None) -> list[ExampleSet]:
+    """Read a split of every task in a task or mixture that has this split.
+
+    Args:
+      task: name of the task or mixture.
+      split: name of the split.
+      model: the model, for its vocabulary and lengths.
+      limit: maximal number of examples per task, or None.
+
+    Raises:
+      errors.UserError: an unknown task or split, missing data, or another vocabulary.
+    """
     check_task(task)
     data_folder.check(task, split)
     check_vocabulary(task, model.estimator.model_dir)
     return [
-        load(each, split, model.sequence_length, limit)
-        for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))
-        if split in each.splits
+        load(subtask, split, model.sequence_length, limit)
+        for subtask in seqio.get_subtasks(seqio.get_mixture_or_task(task))
+        if split in subtask.splits
     ]
 
 
 def probe_features(task: str, model: Model) -> dict[str, np.ndarray]:
-    """A few examples to look at the attention with, of the validation split where there is one."""
-    first = seqio.get_subtasks(seqio.get_mixture_or_task(task))[0]
-    cached = trains_from_caches() and first.supports_caching
-    splits = caches.splits(first) if cached else first.splits
+    """Return four examples to record attention on, from the validation split if it exists."""
+    subtask = seqio.get_subtasks(seqio.get_mixture_or_task(task))[0]
+    cached = trains_from_caches() and subtask.supports_caching
+    splits = caches.splits(subtask) if cached else subtask.splits
     split = "validation" if "validation" in splits else "train"
-    return load(first, split, model.sequence_length, 4, cached).arrays()
+    return load(subtask, split, model.sequence_length, 4, cached).arrays()

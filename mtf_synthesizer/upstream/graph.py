@@ -1,6 +1,6 @@
-"""A model built for evaluation, outside T5's and Mesh's training and evaluation loops.
+"""Models built for evaluation, outside T5's and Mesh's training and evaluation loops.
 
-Everything here needs the gin configuration of the model.
+All functions need the gin configuration of the model.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Model: TypeAlias = "transformer.Unitransformer | transformer.Bitransformer"
 
 
 def build(model_type: str, vocabulary: Any) -> Model:
-    """The model, without any variable yet.
+    """Build the model, without any variable yet.
 
     Args:
-      model_type: as for Mesh's `run`.
-      vocabulary: likewise.
+      model_type: type of the model, as for Mesh's `run`.
+      vocabulary: vocabularies of the model, as for Mesh's `run`.
     """
     return utils.build_model(
         model_type=model_type,
@@ -42,16 +42,16 @@ def build(model_type: str, vocabulary: Any) -> Model:
 def call(
     model: Model, mesh: mtf.Mesh, features: Mapping[str, np.ndarray], model_type: str
 ) -> dict[str, mtf.Tensor]:
-    """Calls the model in evaluation mode on constant features.
+    """Call the model in evaluation mode on constant features.
 
     Args:
-      model: what `build` made.
-      mesh: where its variables are made.
-      features: int32 [batch, length] for each of inputs and targets.
+      model: a model from `build`.
+      mesh: the mesh of its variables.
+      features: feature -> int32 [batch, length].
       model_type: as for `build`.
 
     Returns:
-      The features as the model has them: of a "delimited_lm" inputs and targets are one text.
+      The features that the model sees: for "delimited_lm" inputs and targets form one text.
     """
     tensors = {}
     for name, array in features.items():
@@ -80,22 +80,22 @@ def _targets_alone(tensors: Tensors) -> tuple[Tensors, mtf.Tensor]:
 
 
 def _both_as_one_text(tensors: Tensors) -> tuple[Tensors, mtf.Tensor]:
-    return _targets_alone(utils._dynamic_text2self(tensors))  # the only place that has it
+    return _targets_alone(utils._dynamic_text2self(tensors))  # Mesh has no public function for it
 
 
-# Mesh's types of models with one stack that reads what it writes.
+# Model types of Mesh with a single autoregressive stack.
 _READERS = {"lm": _targets_alone, "delimited_lm": _both_as_one_text}
 
 
 def stacks(model: Model) -> Iterable[transformer.Unitransformer]:
-    """Encoder and decoder, or the only stack; `name` is the variable scope of each."""
+    """Return encoder and decoder, or the only stack; `name` is the variable scope of each."""
     if isinstance(model, transformer.Bitransformer):
         return (model.encoder, model.decoder)
     return (model,)
 
 
 def in_order(weights: mtf.Tensor) -> mtf.Tensor:
-    """[(batch,) heads, length, memory_length], with a heads dimension of 1 where there is none."""
+    """Reorder to [(batch,) heads, length, memory_length], with heads 1 if there was none."""
     dims = {dim.name: dim for dim in weights.shape.dims}
     last = [dims.pop("length"), dims.pop("memory_length")]
     first = [dims.pop("batch")] if "batch" in dims else []
@@ -105,10 +105,10 @@ def in_order(weights: mtf.Tensor) -> mtf.Tensor:
 
 
 def model_type() -> str:
-    """The configured type of model, as Mesh calls it.
+    """Return the configured model type, as Mesh names it.
 
     Raises:
-      errors.UserError: a kind of model whose rows have no known length.
+      errors.UserError: a model type whose rows have an unknown length.
     """
     kind: str = bound("run.model_type", "bitransformer")
     errors.check("model type", kind, LENGTHS)
@@ -121,7 +121,7 @@ def model(
     layout_rules: mtf.LayoutRules | str = "",
     mesh_shape: mtf.Shape | str = "",
 ) -> Model:
-    """The configured model; some layers ask it for layout and mesh."""
+    """Build the configured model; some layers need layout and mesh."""
     return utils.build_model(
         model_type=kind,
         input_vocab_size=vocabulary_size,
@@ -132,11 +132,11 @@ def model(
 
 
 def is_packed() -> bool:
-    """Whether rows are configured to hold several sequences."""
+    """Return whether the configuration packs several sequences into a row."""
     return bool(bound("mesh_train_dataset_fn.pack", True))
 
 
-# Model type -> the length of a row in each stack.
+# Model type -> length of a row in each stack.
 LENGTHS: dict[str, Callable[[dict[str, int]], tuple[int, ...]]] = {
     "bitransformer": lambda lengths: (lengths["inputs"], lengths["targets"]),
     "lm": lambda lengths: (lengths["targets"],),
@@ -146,8 +146,8 @@ LENGTHS: dict[str, Callable[[dict[str, int]], tuple[int, ...]]] = {
 
 
 def bound(parameter: str, default: Any) -> Any:
-    """The value of a binding, its macros resolved."""
+    """Return the value of a binding with its macros resolved, or `default`."""
     try:
-        return copy.deepcopy(gin.query_parameter(parameter))  # gin resolves what is copied
+        return copy.deepcopy(gin.query_parameter(parameter))  # copying resolves references
     except ValueError:
         return default

@@ -1,4 +1,4 @@
-"""The parts that Mesh's `run` builds from a configuration."""
+"""Parts that Mesh's `run` builds from a configuration."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """What Mesh's `run` makes of a configuration; the meaning of the fields is that of `run`."""
+    """Arguments that Mesh's `run` builds for training; `run` documents the fields."""
 
     estimator: Any
     vocabulary: Any

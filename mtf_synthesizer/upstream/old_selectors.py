@@ -1,4 +1,4 @@
-"""Selectors of release 0.1 in gin's registry, beside those of today."""
+"""Selectors of release 0.1 in gin's registry, beside the current selectors."""
 
 import mtf_synthesizer.runtime.compat
 
@@ -15,10 +15,10 @@ from mtf_synthesizer.config.old_selectors import ALIASES
 
 
 def register() -> None:
-    """Lets gin resolve the selectors of release 0.1.
+    """Make gin resolve the selectors of release 0.1.
 
-    An alias is known by its whole spelling only: entered into the tree of selectors as well, it
-    would make the short name of every configurable ambiguous.
+    gin resolves an alias by its whole spelling only. In the tree of selectors, the alias would make
+    the short name of every configurable ambiguous.
     """
     registry = config._REGISTRY
     for old, selector in ALIASES.items():

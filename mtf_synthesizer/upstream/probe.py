@@ -1,4 +1,4 @@
-"""Record the attention weights of a model while its graph is built."""
+"""Attention weights of a model, recorded while its graph is built."""
 
 import contextlib
 import os
@@ -30,35 +30,35 @@ def record_attention(
     tfds_data_dir: str | None = None,
     verbose: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Attention weights of every `SyntheticAttention` layer on the first examples of a split.
+    """Return attention weights of every `SyntheticAttention` layer on the first examples.
 
     Returns:
-      Layer scope -> float32 [batch, heads, length, memory_length]; without batch where the
-      weights are the same for all examples.
+      Layer scope -> float32 [batch, heads, length, memory_length]; without batch if all examples
+      share the weights.
 
     Raises:
-      errors.UserError: a name, split or checkpoint is wrong.
+      errors.UserError: an unknown name, split or checkpoint.
     """
-    wanted = request.for_model(model_dir, (), (), modules, vocabulary, tfds_data_dir)
+    configuration = request.for_model(model_dir, (), (), modules, vocabulary, tfds_data_dir)
     chosen = chosen_checkpoints(model_dir, checkpoint)[-1]
-    with session.configured(wanted, verbose):
+    with session.configured(configuration, verbose):
         trained = session.build(model_dir)
-        each = example_sets(task, split, trained, examples)[0]
-        probe = Probe(each.arrays(), model_type=trained.model_type, vocabulary=trained.vocabulary)
+        sample = example_sets(task, split, trained, examples)[0]
+        probe = Probe(sample.arrays(), model_type=trained.model_type, vocabulary=trained.vocabulary)
         weights = probe.weights(chosen.path)
         probe.close()
     return weights
 
 
 class Probe:
-    """An evaluation graph that gives the attention weights of a checkpoint on some examples.
+    """An evaluation graph that computes a checkpoint's attention weights on some examples.
 
-    Needs the gin configuration of the model while it is made, not afterwards.
+    The constructor needs the gin configuration of the model; the methods do not.
 
     Args:
       features: int32 [batch, length] for each of inputs and targets.
       model_type: as for Mesh's `run`.
-      vocabulary: likewise.
+      vocabulary: as for Mesh's `run`.
     """
 
     def __init__(self, features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any):
@@ -68,9 +68,11 @@ class Probe:
             mesh = mtf.Mesh(mtf.Graph(), "probe")
             model = graph.build(model_type, vocabulary)
             tensors = graph.call(model, mesh, features, model_type)
-            recorded = [r for r in recorded if r.weights.usable]  # not with recompute_grads
-            entropies = {r.layer: entropy(r, tensors) for r in recorded}
-            weights = {r.layer: mtf.anonymize(in_order(r.weights)) for r in recorded}
+            recorded = [
+                record for record in recorded if record.weights.usable
+            ]  # not with recompute_grads
+            entropies = {record.layer: entropy(record, tensors) for record in recorded}
+            weights = {record.layer: mtf.anonymize(in_order(record.weights)) for record in recorded}
             implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
             lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
             self._entropies = {k: lowering.export_to_tf_tensor(v) for k, v in entropies.items()}
@@ -80,19 +82,19 @@ class Probe:
         self._session = tf.Session(graph=self._graph)
 
     def entropies(self, checkpoint: str) -> dict[str, np.ndarray]:
-        """Mean entropy of the attention in nats: layer scope -> [heads].
+        """Return the mean entropy of the attention in nats: layer scope -> [heads].
 
-        Where all examples have one map (R, Fix, FR and their mixtures) it is that of the map:
-        over all keys, without regard to padding. Elsewhere padding is left out.
+        If all examples share one map (R, Fix, FR and their mixtures), it is the entropy of the map
+        over all keys, padding included. Otherwise padding is left out.
         """
         return self._evaluated(self._entropies, checkpoint)
 
     def weights(self, checkpoint: str) -> dict[str, np.ndarray]:
-        """Layer scope -> [(batch,) heads, length, memory_length]."""
+        """Return layer scope -> [(batch,) heads, length, memory_length]."""
         return self._evaluated(self._weights, checkpoint)
 
     def close(self) -> None:
-        """Frees the memory of its session."""
+        """Close the session and free its memory."""
         self._session.close()
 
     def _evaluated(self, tensors: dict[str, tf.Tensor], checkpoint: str) -> dict[str, np.ndarray]:
@@ -102,7 +104,7 @@ class Probe:
 
 
 def entropy(recorded: Recorded, features: Mapping[str, mtf.Tensor]) -> mtf.Tensor:
-    """-Σ w log w over keys, mean over examples and queries that are not padding: [heads]."""
+    """Return -Σ w log w over keys, mean over examples and queries that are not padding: [heads]."""
     weights = in_order(recorded.weights)
     *others, _, memory_length = weights.shape.dims
     heads = mtf.Shape([dim for dim in others if dim.name == "heads"])

@@ -1,9 +1,9 @@
-"""A run that goes on from a checkpoint computes what it would have computed without the stop.
+"""Repeatable training: a resumed run computes exactly what an uninterrupted run computes.
 
-Two things stand against it in Mesh's graph of a training step. Its dropout draws from stateful
-operations, which begin anew with every session, and seeds them by Python's hashes of strings, which
-every process has others of. And variables change while the same step still reads them. (The order
-of the examples is left to `skip_seen_data` of Mesh's `train_model`.)
+Two properties of Mesh's training graph prevent this. Dropout draws from stateful operations, which
+restart with every session and are seeded by Python's hashes of strings, which differ between
+processes. And variables change while the same step still reads them. The order of the examples is
+left to `skip_seen_data` of Mesh's `train_model`.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 
 _Placement = mtf.placement_mesh_impl.PlacementMeshImpl
-# Function that Mesh draws with -> the one that draws the same distribution from a given seed.
+# Function that Mesh draws with -> stateless function for the same distribution.
 _STATELESS: dict[Callable[..., tf.Tensor], Callable[..., tf.Tensor]] = {
     tf.random.uniform: tf.random.stateless_uniform,
     tf.random.normal: tf.random.stateless_normal,
@@ -27,10 +27,10 @@ _STATELESS: dict[Callable[..., tf.Tensor], Callable[..., tf.Tensor]] = {
 
 @contextlib.contextmanager
 def random_by_step() -> Iterator[None]:
-    """Inside, graphs of training draw numbers that follow from seed, operation and step alone.
+    """Make training graphs inside draw numbers that depend on seed, operation and step alone.
 
-    The operation counts by its place in the graph. In loops of the graph (the microbatches of
-    `serialize_num_microbatches`), whose turns all have one step, Mesh's own operations stay.
+    An operation is identified by its place in the graph. Loops of the graph (the microbatches of
+    `serialize_num_microbatches`) keep Mesh's own operations, because all turns have the same step.
     """
     stateful = _Placement.random
     number = itertools.count()
@@ -45,13 +45,13 @@ def random_by_step() -> Iterator[None]:
         operation = f"{tf.get_default_graph().seed},{next(number)}"
 
         def drawn(device: int) -> tf.Tensor:
-            # Devices that hold the same part of a tensor have to agree about it.
+            # Devices that hold the same part of a tensor must draw the same numbers.
             seed = _seed(operation, placement.slice_begin(shape, device), step)
             return _STATELESS[tf_fn](slice_shape, seed=seed, **kwargs)
 
         return placement.slicewise(drawn, placement.laid_out_pnum())
 
-    # Mesh makes the placement itself and has no argument for another one.
+    # Mesh creates the placement itself and takes no other placement as an argument.
     _Placement.random = random
     try:
         yield
@@ -69,26 +69,26 @@ def _seed(operation: str, begin: Sequence[int], step: tf.Variable) -> tf.Tensor:
 
 
 def update_last(train_op: tf.Operation) -> None:
-    """Lets a training operation change variables when all that is computed of them has been.
+    """Make a training operation change variables only after all reads of them.
 
-    Mesh lets both run side by side, and what an operation reads of a variable is no copy: the
-    gradient of a layer may find the weights of the one above changed already, and the learning
-    rate the next step. Of a hundred runs with the same seed hardly two have the same losses.
+    Mesh lets reads and updates run side by side, and a read of a variable is not a copy. The
+    gradient of a layer may see updated weights of the layer above, and the learning rate the next
+    step. Without this, hardly two of a hundred runs with the same seed have the same losses.
     """
-    updates = [each for each in _members(train_op) if each.type in _UPDATES]
-    with tf.control_dependencies([value for each in updates for value in each.inputs[1:]]):
+    updates = [update for update in _members(train_op) if update.type in _UPDATES]
+    with tf.control_dependencies([operand for update in updates for operand in update.inputs[1:]]):
         computed = tf.no_op()
-    for each in updates:
-        each._add_control_input(computed)
+    for update in updates:
+        update._add_control_input(computed)
 
 
 _UPDATES = ("Assign", "AssignAdd", "AssignSub")
 
 
 def _members(group: tf.Operation) -> Iterator[tf.Operation]:
-    """What an operation of `tf.group` waits for, in groups or not."""
-    for each in group.control_inputs:
-        if each.type == "NoOp":
-            yield from _members(each)
+    """Yield the operations that a `tf.group` waits for, nested groups included."""
+    for member in group.control_inputs:
+        if member.type == "NoOp":
+            yield from _members(member)
         else:
-            yield each
+            yield member

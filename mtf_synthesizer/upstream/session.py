@@ -1,7 +1,7 @@
 """T5's and Mesh's own functions under one gin configuration at a time.
 
-The only module that touches the globals of gin and seqio. Nothing is left of a configuration
-afterwards, so that models of different kinds can be trained in one process.
+Only this module touches the globals of gin and seqio. A configuration leaves nothing behind, so
+that one process can train models of different kinds.
 """
 
 import contextlib
@@ -31,8 +31,8 @@ from mtf_synthesizer.upstream.vocabulary import choose
 
 
 @contextlib.contextmanager
-def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
-    """A fresh gin configuration inside, none outside."""
+def configured(configuration: Configuration, verbose: bool) -> Iterator[None]:
+    """Set up a fresh gin configuration inside, and clear it afterwards."""
     loading.set_log_levels(verbose)
     tf.disable_v2_behavior()
     fast.install()
@@ -43,28 +43,28 @@ def configured(wanted: Configuration, verbose: bool) -> Iterator[None]:
             gin.add_config_file_search_path(str(folder))
             _search_path.append(str(folder))
     try:
-        with with_tasks(wanted):
-            _parse(wanted, verbose)
+        with with_tasks(configuration):
+            _parse(configuration, verbose)
             yield
-    except RuntimeError as error:  # gin's
+    except RuntimeError as error:  # raised by gin
         if "Required bindings for" not in str(error):
             raise
-        own = ", ".join(file for file in wanted.files if gin_files.is_own(file))
+        own_files = ", ".join(file for file in configuration.files if gin_files.is_own(file))
         raise errors.UserError(
-            f"the configuration is not complete: {str(error).splitlines()[0]}. Is one of "
-            f"{own or 'its files'} cut off, or a --gin_file missing?"
+            f"the configuration is incomplete: {str(error).splitlines()[0]}. Is one of "
+            f"{own_files or 'its files'} truncated, or a --gin_file missing?"
         ) from error
     finally:
         gin.clear_config()
 
 
-def _parse(wanted: Configuration, verbose: bool) -> None:
+def _parse(configuration: Configuration, verbose: bool) -> None:
     try:
         reader = TrustedReader(wanted.modules)
         with loading.without_messages(not verbose), gin_reader.checked(reader):
             gin.parse_config_files_and_bindings(
-                [str(gin_files.mesh_defaults()), FLOAT32_FILE, *wanted.files],
-                wanted.params,
+                [str(gin_files.mesh_defaults()), FLOAT32_FILE, *configuration.files],
+                configuration.params,
                 finalize_config=False,
                 skip_unknown=_DEPRECATED,
             )
@@ -75,18 +75,18 @@ def _parse(wanted: Configuration, verbose: bool) -> None:
 
 
 def _bind_vocabulary() -> None:
-    """As T5's entry point, which binds an object that the configuration of a run can't hold."""
+    """Bind T5's vocabulary function, as T5's entry point does; no run's file can hold it."""
     if "vocabulary" not in gin.get_bindings("run", resolve_references=False):
         gin.parse_config("run.vocabulary = @t5.models.mesh_transformer.get_vocabulary()")
 
 
 @contextlib.contextmanager
-def with_tasks(wanted: Configuration) -> Iterator[None]:
-    """Inside, tasks have the vocabulary and read the data of a configuration."""
-    choose(wanted.vocabulary)
-    import_modules(wanted.modules)
-    data_folder.read_from(wanted.tfds_data_dir)
-    caches.read_from(wanted.task_cache_dirs)
+def with_tasks(configuration: Configuration) -> Iterator[None]:
+    """Give tasks the vocabulary and the data folders of a configuration inside."""
+    choose(configuration.vocabulary)
+    import_modules(configuration.modules)
+    data_folder.read_from(configuration.tfds_data_dir)
+    caches.read_from(configuration.task_cache_dirs)
     try:
         yield
     finally:
@@ -100,10 +100,10 @@ _DEPRECATED = (*t5.models.mesh_transformer.DEPRECATED_GIN_REFERENCES, *names.DEP
 
 
 def import_modules(modules: Sequence[str]) -> None:
-    """Imports modules a user named, looking in the working directory too.
+    """Import modules that a user named, searching the working directory too.
 
     Raises:
-      errors.UserError: one is not there, or fails while it is imported.
+      errors.UserError: a module is missing, or fails while it is imported.
     """
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -116,22 +116,22 @@ def import_modules(modules: Sequence[str]) -> None:
             raise errors.UserError(_failed_import(module, error)) from error
         except errors.UserError:
             raise
-        except Exception as error:  # whatever the user's own module does
+        except Exception as error:  # the user's own module may raise anything
             raise errors.UserError(_failed_import(module, error)) from error
 
 
 def _failed_import(module: str, error: Exception) -> str:
-    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return f"--module_import {module} fails: {said} (--verbose shows where)"
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"--module_import {module} fails: {reason} (--verbose shows where)"
 
 
 def build(model_dir: str | os.PathLike[str], **overrides: Any) -> Model:
-    """Lets Mesh's `run` resolve the configuration, and takes what it would train with.
+    """Make Mesh's `run` resolve the configuration, and return what it would train with.
 
     Raises:
       errors.UserError: an unknown task, or a batch that the mesh can't divide.
     """
-    check_task(configured_task())  # its vocabulary is looked up there
+    check_task(configured_task())  # the task determines the vocabulary
     if "batch_size" in overrides:
         devices.check_batch(overrides["batch_size"])
     built: list[Model] = []

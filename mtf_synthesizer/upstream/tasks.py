@@ -1,4 +1,4 @@
-"""Tasks and mixtures as SeqIO knows them, checked against a configuration."""
+"""SeqIO tasks and mixtures, checked against a configuration."""
 
 import importlib
 import os
@@ -20,20 +20,20 @@ from mtf_synthesizer.upstream.vocabulary import (
     model_bytes,
 )
 
-# T5's own tasks and ours that are made of them: slow to import.
+# T5's own tasks and the mixtures built from them, which are slow to import.
 T5_TASKS = "mtf_synthesizer.tasks.t5_mixtures"
 
 
 def known_tasks() -> list[str]:
-    """Names of every registered task and mixture."""
+    """Return the names of every registered task and mixture."""
     return sorted({*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()})
 
 
 def configured_task() -> str:
-    """The task of a configuration: T5's macro, else what the training data is bound to.
+    """Return the task of a configuration: T5's macro, else the binding of the training data.
 
     Raises:
-      errors.UserError: it has none.
+      errors.UserError: the configuration has no task.
     """
     try:
         return str(gin.query_parameter("%MIXTURE_NAME"))
@@ -41,44 +41,44 @@ def configured_task() -> str:
         bound = gin.get_bindings("mesh_train_dataset_fn").get("mixture_or_task_name")
         if bound is None:
             raise errors.UserError(
-                "the configuration names no task: bind MIXTURE_NAME = '...'. Of a trained model: "
-                "is its operative_config.gin empty or cut off?"
+                "the configuration names no task: bind MIXTURE_NAME = '...'. For a trained model: "
+                "is its operative_config.gin empty or truncated?"
             ) from error
         return str(bound)
 
 
 def check_task(task: str) -> None:
-    """Raises a UserError with a suggestion unless the task is registered."""
+    """Raise a UserError with a suggestion unless the task is registered."""
     if task not in known_tasks():
         importlib.import_module(T5_TASKS)
     errors.check("task", task, known_tasks())
 
 
 def check_features(task: str, model: Model) -> None:
-    """Raises a UserError if a model of this kind can't be trained on the task."""
+    """Raise a UserError if a model of this type can't be trained on the task."""
     features = seqio.get_mixture_or_task(task).output_features
-    tasks = {each.name for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))}
+    tasks = {subtask.name for subtask in seqio.get_subtasks(seqio.get_mixture_or_task(task))}
     is_encoder = model.model_type == "aligned"
     if (model.model_type == "lm") == ("inputs" in features):
         advice = {
             "lm": "choose a size without _lm, or --gin_param=\"run.model_type = 'delimited_lm'\"",
         }.get(model.model_type, "choose a size ending in _lm")
-        what = f"the features {', '.join(features)}"
+        requirement = f"the features {', '.join(features)}"
     elif not is_encoder and tasks & ALIGNED:
-        what, advice = "one target for each input token", "choose a size ending in _encoder"
+        requirement, advice = "one target for each input token", "choose a size ending in _encoder"
     elif is_encoder and any(feature.add_eos for feature in features.values()):
-        what = "inputs and targets that end with EOS each"
+        requirement = "inputs and targets that end with EOS each"
         advice = "choose a size without _encoder, or a task with one target for each input token"
     else:
         return
     raise errors.UserError(
-        f"the task {task} has {what}, which a model of type {model.model_type!r} can't be trained "
-        f"on: {advice}"
+        f"the task {task} has {requirement}, which a model of type {model.model_type!r} can't be "
+        f"trained on: {advice}"
     )
 
 
 def check_data(task: str) -> None:
-    """Raises a UserError unless what a task is trained from is there, its data or its caches."""
+    """Raise a UserError unless the training data of a task, or its cache, exists."""
     if trains_from_caches():
         caches.check(task, _described(task))
     else:
@@ -86,23 +86,23 @@ def check_data(task: str) -> None:
 
 
 def trains_from_caches() -> bool:
+    """Return whether the configuration trains from caches."""
     return bool(gin.get_bindings("mesh_train_dataset_fn").get("use_cached"))
 
 
 def check_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:
-    """Raises a UserError if the task's vocabularies are not those of the model's folder."""
+    """Raise a UserError if the task's vocabularies differ from those of the model's folder."""
     record = read(model_dir)
     if record is not None and _needs_t5s(task) and not _may_be_t5s(record):
         raise errors.UserError(
-            f"{task} has T5's vocabulary unless --vocabulary says otherwise, but the model in "
-            f"{model_dir} was made with that of its own task: {shown(record)}. "
-            "Choose a task with that vocabulary"
+            f"{task} has T5's vocabulary by default, but the model in {model_dir} was trained with "
+            f"its own task's vocabulary: {shown(record)}. Choose a task with that vocabulary"
         )
     check(model_dir, _described(task))
 
 
 def _needs_t5s(task: str) -> bool:
-    """Whether a task would have T5's public vocabulary, which may be out of reach."""
+    """Return whether a task needs T5's public vocabulary, which may be out of reach."""
     is_chosen = (isinstance(v, ChosenVocabulary) for v in _vocabularies(task).values())
     return choice() == T5_MODEL and any(is_chosen)
 
@@ -113,7 +113,7 @@ def _may_be_t5s(record: Mapping[str, Any]) -> bool:
 
 
 def remember_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:
-    """Writes what `check_vocabulary` compares with into the model's folder."""
+    """Write the record that `check_vocabulary` compares with into the model's folder."""
     chosen = [
         (feature, vocabulary)
         for feature, vocabulary in _vocabularies(task).items()
@@ -126,7 +126,7 @@ def remember_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:
 
 
 def remember_cache(task: str, cache: str) -> None:
-    """Writes what `check_data` compares with into the folder of a task's cache."""
+    """Write the record that `check_data` compares with into the folder of a task's cache."""
     caches.remember(cache, _described(task))
 
 
@@ -136,8 +136,8 @@ def _vocabularies(task: str) -> dict[str, seqio.Vocabulary]:
 
 
 def _described(task: str) -> dict[str, dict[str, Any]]:
-    return {name: describe(each) for name, each in _vocabularies(task).items()}
+    return {name: describe(vocabulary) for name, vocabulary in _vocabularies(task).items()}
 
 
-# Tasks with one target for each input token, which only an encoder without a decoder can learn.
+# Tasks with one target for each input token, which only an encoder-only model can learn.
 ALIGNED: set[str] = set()

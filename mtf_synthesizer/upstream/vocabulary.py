@@ -1,8 +1,8 @@
-"""The vocabulary of every task that has none of its own: T5's, or the one that was chosen.
+"""The default vocabulary of tasks: T5's, or the vocabulary that the user chose.
 
-T5's tasks ask for their vocabulary while they are imported. They get `DEFAULT`, which looks the
-choice up when it is used, so that T5's tasks too can be trained without a network, with bytes or
-with any SentencePiece model.
+T5's tasks ask for their vocabulary while they are imported. They get `DEFAULT`, which looks up the
+choice on use. T5's tasks can then also be trained without a network, with bytes or with any
+SentencePiece model.
 """
 
 import functools
@@ -22,37 +22,37 @@ BYTES = "bytes"
 CHOICE_VARIABLE = "MTF_SYNTHESIZER_VOCABULARY"
 T5_MODEL = t5.data.DEFAULT_SPM_PATH
 SENTINELS = t5.data.DEFAULT_EXTRA_IDS
-BYTE_SENTINELS = 125  # as ByT5: 384 ids, a multiple of 128
+BYTE_SENTINELS = 125  # as in ByT5: 384 ids, a multiple of 128
 
 _chosen: list[str] = []
 
 
 def choose(vocabulary: str | None) -> None:
-    """Chooses the vocabulary of all tasks without one of their own.
+    """Choose the vocabulary of all tasks without their own vocabulary.
 
     Args:
-      vocabulary: path of a SentencePiece model, "bytes", or None for $MTF_SYNTHESIZER_VOCABULARY
-        and, without that, T5's public model.
+      vocabulary: path of a SentencePiece model, or "bytes". None for $MTF_SYNTHESIZER_VOCABULARY
+        or, if that is unset, T5's public model.
 
     Raises:
-      errors.UserError: the file can't be read, or it is not a model that T5 can use.
+      errors.UserError: the file can't be read, or T5 can't use its model.
     """
-    if vocabulary is not None:  # otherwise it is looked at when it is needed
+    if vocabulary is not None:  # None is resolved on first use
         load(vocabulary)
-    _chosen[:] = [] if vocabulary is None else [vocabulary]  # at once: threads look at it
+    _chosen[:] = [] if vocabulary is None else [vocabulary]  # one assignment: other threads read it
 
 
 def choice() -> str:
-    """What is chosen: "bytes" or the path of a SentencePiece model."""
+    """Return the choice: "bytes" or the path of a SentencePiece model."""
     return _chosen[0] if _chosen else os.environ.get(CHOICE_VARIABLE) or T5_MODEL
 
 
 @functools.cache
 def load(vocabulary: str) -> seqio.Vocabulary:
-    """The vocabulary that `choose` describes.
+    """Return the vocabulary that a name of `choose` stands for.
 
     Raises:
-      errors.UserError: the file can't be read, or it is not a model that T5 can use.
+      errors.UserError: the file can't be read, or T5 can't use its model.
     """
     if vocabulary == BYTES:
         return seqio.ByteVocabulary(BYTE_SENTINELS)
@@ -60,7 +60,7 @@ def load(vocabulary: str) -> seqio.Vocabulary:
     try:
         ids = (result.tokenizer.pad_id(), result.eos_id, result.unk_id)
         sentinels = _sentinels(result.tokenizer)
-    except Exception as error:  # of TensorFlow's file systems, protobuf or SentencePiece
+    except Exception as error:  # TensorFlow's file systems, protobuf or SentencePiece
         raise errors.UserError(_unreadable(vocabulary, error)) from error
     if ids != (0, 1, 2):
         raise errors.UserError(
@@ -69,18 +69,18 @@ def load(vocabulary: str) -> seqio.Vocabulary:
         )
     if not sentinels:
         return seqio.SentencePieceVocabulary(vocabulary, SENTINELS)
-    last = range(result.vocab_size - 1, result.vocab_size - 1 - len(sentinels), -1)
-    if sentinels != [*last]:
+    expected = range(result.vocab_size - 1, result.vocab_size - 1 - len(sentinels), -1)
+    if sentinels != [*expected]:
         raise errors.UserError(
-            f"--vocabulary {vocabulary}: it holds sentinels, but <extra_id_0> has the id "
-            f"{sentinels[0]}. T5 needs them as the last ids in descending order, <extra_id_0> as "
-            f"{last[0]}: give a model without sentinels, which get ids of their own"
+            f"--vocabulary {vocabulary}: its sentinel <extra_id_0> has the id {sentinels[0]}, but "
+            "T5 needs sentinels as the last ids in descending order, <extra_id_0> as "
+            f"{expected[0]}. Give a model without sentinels, to which they are added"
         )
     return _WithSentinels(vocabulary, len(sentinels))
 
 
 class _WithSentinels(seqio.SentencePieceVocabulary):
-    """A model that holds its sentinels: seqio would fail to add them again."""
+    """A model with sentinels of its own, to which seqio would fail to add them again."""
 
     def __init__(self, sentencepiece_model_file: str, sentinels: int):
         super().__init__(sentencepiece_model_file, extra_ids=0)
@@ -88,12 +88,12 @@ class _WithSentinels(seqio.SentencePieceVocabulary):
 
     @property
     def extra_ids(self) -> int:
-        """How many of the last ids are sentinels."""
+        """Number of sentinels, which have the last ids."""
         return self._sentinels
 
 
 def _sentinels(tokenizer: Any) -> list[int]:
-    """Ids of the sentinels that a model holds, <extra_id_0> first, as mT5's does."""
+    """Return the ids of a model's own sentinels, <extra_id_0> first, as mT5's model has them."""
     ids = (tokenizer.piece_to_id(f"\u2581<extra_id_{n}>") for n in itertools.count())
     return [*itertools.takewhile(lambda sentinel: sentinel != tokenizer.unk_id(), ids)]
 
@@ -103,16 +103,16 @@ def _unreadable(vocabulary: str, error: Exception) -> str:
     if vocabulary == T5_MODEL:
         return (
             f"T5's vocabulary {T5_MODEL} can't be read ({reason}). Without a network give a copy "
-            "of it with --vocabulary FILE, or --vocabulary bytes"
+            "with --vocabulary FILE, or --vocabulary bytes"
         )
     return (
-        f"--vocabulary {vocabulary}: no SentencePiece model can be read there ({reason}). Give "
-        f"the path of a .model file, or {BYTES!r}"
+        f"--vocabulary {vocabulary}: not a readable SentencePiece model ({reason}). Give the path "
+        f"of a .model file, or {BYTES!r}"
     )
 
 
 class ChosenVocabulary(seqio.Vocabulary):
-    """Does what the chosen vocabulary does."""
+    """A vocabulary that delegates to the chosen vocabulary."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class ChosenVocabulary(seqio.Vocabulary):
     def decode_tf(self, ids: tf.Tensor) -> tf.Tensor:
         return self.chosen.decode_tf(ids)
 
-    # seqio's base class wants these; `encode` and the others above never come to them.
+    # seqio's base class requires these methods, which the overridden methods never call.
     _encode = encode
     _decode = decode
     _encode_tf = encode_tf
@@ -166,27 +166,27 @@ class ChosenVocabulary(seqio.Vocabulary):
         return hash(ChosenVocabulary)
 
     def __reduce__(self) -> tuple[Callable[[str], seqio.Vocabulary], tuple[str]]:
-        """Another process, where nothing was chosen, gets what is chosen here."""
+        """Pickle the choice itself, because another process has chosen nothing."""
         return load, (choice(),)
 
 
 DEFAULT = ChosenVocabulary()
-t5.data.get_default_vocabulary = lambda: DEFAULT  # T5's tasks call it when they are imported
+t5.data.get_default_vocabulary = lambda: DEFAULT  # T5's tasks call this function on import
 
 
-def output_features(*names_: str) -> dict[str, seqio.Feature]:
-    """Features with the default vocabulary, each ending with EOS; inputs and targets unless given.
+def output_features(*names: str) -> dict[str, seqio.Feature]:
+    """Return features with the default vocabulary, ending with EOS; inputs and targets by default.
 
-    Inputs are not required, so that T5's objectives without inputs can share them.
+    Inputs are not required, so that T5's objectives without inputs can use the same features.
     """
     return {
         name: seqio.Feature(vocabulary=DEFAULT, add_eos=True, required=name != "inputs")
-        for name in names_ or ("inputs", "targets")
+        for name in names or ("inputs", "targets")
     }
 
 
 def model_bytes(vocabulary: seqio.Vocabulary) -> bytes:
-    """The file of a SentencePiece vocabulary."""
+    """Return the content of a SentencePiece vocabulary's file."""
     if isinstance(vocabulary, ChosenVocabulary):
         vocabulary = vocabulary.chosen
     with tf.io.gfile.GFile(vocabulary.sentencepiece_model_file, "rb") as file:
@@ -194,23 +194,24 @@ def model_bytes(vocabulary: seqio.Vocabulary) -> bytes:
 
 
 def describe(vocabulary: seqio.Vocabulary) -> dict[str, Any]:
-    """What a checkpoint remembers of its vocabulary.
+    """Return a description of a vocabulary for the records of models and caches.
 
     Returns:
-      kind ("sentencepiece", "bytes" or a class name), size (with sentinels), sentinels, and for
-      SentencePiece file and sha256.
+      kind ("sentencepiece", "bytes" or a class name), size (with sentinels) and sentinels; for
+      SentencePiece also file and sha256.
     """
+
     if isinstance(vocabulary, ChosenVocabulary):
         vocabulary = vocabulary.chosen
-    found: dict[str, Any] = {"size": vocabulary.vocab_size, "sentinels": vocabulary.extra_ids}
+    common: dict[str, Any] = {"size": vocabulary.vocab_size, "sentinels": vocabulary.extra_ids}
     if isinstance(vocabulary, seqio.SentencePieceVocabulary):
         content = model_bytes(vocabulary)
         file = vocabulary.sentencepiece_model_file
         digest = hashlib.sha256(content).hexdigest()
-        return {"kind": "sentencepiece", "file": file, "sha256": digest, **found}
+        return {"kind": "sentencepiece", "file": file, "sha256": digest, **common}
     if isinstance(vocabulary, seqio.ByteVocabulary):
-        return {"kind": BYTES, **found}
-    return {"kind": type(vocabulary).__name__, **found}
+        return {"kind": BYTES, **common}
+    return {"kind": type(vocabulary).__name__, **common}
 
 
 EOS = 1

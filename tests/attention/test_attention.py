@@ -44,7 +44,7 @@ def test_shortest_and_longest(name, length):
 
 @pytest.mark.parametrize("name", sorted(VARIANTS.keys() - {"v"}))
 def test_longer_than_the_tables_is_refused(name):
-    with pytest.raises(ValueError, match=rf"length {N + 1} is beyond \w+.max_length = {N}.*Tile"):
+    with pytest.raises(ValueError, match=rf"length {N + 1} exceeds \w+.max_length = {N}.*Tile"):
         call_layer(layer(VARIANTS[name]()), inputs(N + 1))
 
 

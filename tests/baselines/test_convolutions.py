@@ -82,7 +82,7 @@ def test_dropped_weights_are_scaled_up_and_only_in_training(name):
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_a_layout_that_splits_the_length_is_refused(name):
-    with pytest.raises(ValueError, match="take length out of the layout rules"):
+    with pytest.raises(ValueError, match="Remove length from the layout rules"):
         call_layer(layer(name), X[:, :8], mesh_shape="all:2", layout="length:all")
 
 

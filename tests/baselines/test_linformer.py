@@ -21,7 +21,7 @@ def test_linformer_is_that_of_the_paper(name, heads):
 def test_linformer_refuses_decoders_and_long_rows():
     with pytest.raises(ValueError, match="Linformer is for encoders"):
         call_layer(layer("linformer"), X, autoregressive=True)
-    with pytest.raises(ValueError, match=r"length 11 is beyond Linformer\.max_length = 7"):
+    with pytest.raises(ValueError, match=r"length 11 exceeds Linformer\.max_length = 7"):
         call_layer(layer("linformer", max_length=7), X)
 
 

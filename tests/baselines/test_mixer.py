@@ -72,7 +72,7 @@ def test_prefix_language_model_decodes_what_the_full_pass_says():
 
 
 def test_longer_rows_are_refused_or_tiled():
-    with pytest.raises(ValueError, match=r"length 11 is beyond TokenMixing\.max_length = 7"):
+    with pytest.raises(ValueError, match=r"length 11 exceeds TokenMixing\.max_length = 7"):
         call_layer(layer("mixer", max_length=7), X)
     tiled = layer("mixer", max_length=4, beyond_max_length=Tile())
     result = call_layer(tiled, X)
@@ -117,5 +117,5 @@ def test_ensembles_are_refused():
         ids = constant(mesh, TOKENS, ["batch", "length"])
         return {"y": model.call_simple(ids, None, False)[0]}
 
-    with pytest.raises(ValueError, match=r"TokenMixing does not offer ensembles.*ensemble unset"):
+    with pytest.raises(ValueError, match=r"TokenMixing does not support ensembles.*ensemble unset"):
         run(build)

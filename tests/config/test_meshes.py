@@ -75,7 +75,7 @@ def test_more_than_the_visible_cards(monkeypatch):
         assert mesh_devices.visible_devices() == ["gpu:0", "gpu:1"]
     with (
         configured(wanted("model_devices = 4", mesh="model"), verbose=False),
-        pytest.raises(errors.UserError, match=r"model:4, 4 devices, but 2 graphics cards"),
+        pytest.raises(errors.UserError, match=r"model:4, 4 devices, but 2 GPUs"),
     ):
         mesh_devices.visible_devices()
 

@@ -157,7 +157,9 @@ def test_no_finished_cache(caches, tmp_path):
 
 def test_a_task_without_a_placeholder(caches, tmp_path):
     runner_tasks.register()
-    with pytest.raises(errors.UserError, match=r"can't be cached: no seqio\.CacheDatasetPlac"):
+    with pytest.raises(
+        errors.UserError, match=r"can't be cached: its preprocessors lack seqio\.CacheDatasetPlac"
+    ):
         train(tmp_path / "m", runner_tasks.PAIRS, caches=[caches])
 
 

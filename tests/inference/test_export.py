@@ -197,7 +197,7 @@ def test_the_model_of_the_checkpoint_or_none(models, tmp_path, capsys):
     given += ["--output", str(tmp_path / "out")]
     for words in (["export", "--mode", "score"], ["predict", "--input", str(tmp_path / "in")]):
         assert main.main([*words, *given]) == 2
-        assert "ckpt-120 is of another model: the variable" in capsys.readouterr().err
+        assert "ckpt-120 belongs to another model: the variable" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

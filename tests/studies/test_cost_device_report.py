@@ -97,7 +97,7 @@ def test_a_table_of_the_paper_has_no_mesh(monkeypatch):
         ("model:3", "heads:model", [], "heads:model splits 64 entries into 3 parts"),
         ("all:2", "batch:all;d_model:all", [], "batch and d_model, which can't both be split"),
         ("all:2", "batch:all;length:all", [], "may not map to the same Mesh Dimension"),
-        ("all:2", "vocab:all", ["--gin_file", "local_cpu.gin"], "take vocab out of the layout"),
+        ("all:2", "vocab:all", ["--gin_file", "local_cpu.gin"], "Remove vocab from the layout"),
         ("model:3", None, [], "utils.run.layout_rules ensemble:ensemble"),
     ],
     ids=["rows", "heads", "same axis", "length", "gathered words", "default"],

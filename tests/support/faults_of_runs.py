@@ -81,14 +81,14 @@ FOLDERS = [
     ),
     evaluated(
         "a configuration that is cut off",
-        "the configuration is not complete",
-        "Is one of runs/m/operative_config.gin cut off",
+        "the configuration is incomplete",
+        "Is one of runs/m/operative_config.gin truncated",
         change=cut("runs/m/operative_config.gin", 1000),
     ),
     evaluated(
         "a configuration that is empty",
         "the configuration names no task",
-        "is its operative_config.gin empty or cut off?",
+        "is its operative_config.gin empty or truncated?",
         change=written("runs/m/operative_config.gin", ""),
     ),
     evaluated(
@@ -141,8 +141,8 @@ FOLDERS = [
     trained(
         "a start from another model",
         "--synthesizer v --init_checkpoint runs/m",
-        "--init_checkpoint runs/m/model.ckpt-2 is of another model: the variable",
-        "Give the --synthesizer, --size and lengths that it was trained with",
+        "--init_checkpoint runs/m/model.ckpt-2 belongs to another model: the variable",
+        "Give the --synthesizer, --size and lengths of its training",
     ),
     Fault(
         "a comparison to start from without one of the seeds",

@@ -25,19 +25,19 @@ TASKS = [
     evaluated(
         "a split that was not prepared",
         f"unknown split of {TASK} 'test'.",
-        "`mtf_synthesizer data prepare --overwrite` adds it",
+        "run `mtf_synthesizer data prepare --overwrite` to add it",
         more="--split test",
     ),
     trained(
         "a task without its data",
         "--synthesizer r --task synthesizer_multi30k_enfr_v001",
-        "needs data that is not in --tfds_data_dir data: multi30k/fr-en:1.0.0.",
+        "needs data that is missing in --tfds_data_dir data: multi30k/fr-en:1.0.0.",
         "data prepare",
     ),
     trained(
         "a mixture without its data",
         "--synthesizer r --task glue_v002_proportional",
-        "glue_v002_proportional needs data that is not in --tfds_data_dir data: glue/",
+        "glue_v002_proportional needs data that is missing in --tfds_data_dir data: glue/",
         "data prepare",
     ),
     trained(
@@ -114,13 +114,13 @@ TASKS = [
     ),
     evaluated(
         "a description of data that is cut off",
-        f"{TASK}: nothing can be read of its data in data",
+        f"{TASK}: its data in data can't be read",
         "data prepare --overwrite",
         change=cut(f"{READY}/dataset_info.json", 50),
     ),
     evaluated(
         "features of data that are cut off",
-        f"{TASK}: nothing can be read of its data in data",
+        f"{TASK}: its data in data can't be read",
         "data prepare --overwrite",
         change=cut(f"{READY}/features.json", 50),
     ),
@@ -128,7 +128,7 @@ TASKS = [
         trained(
             title,
             "--synthesizer r --vocabulary cut.model",
-            "--vocabulary cut.model: no SentencePiece model can be read there",
+            "--vocabulary cut.model: not a readable SentencePiece model",
             "Give the path of a .model file, or 'bytes'",
             change=change,
         )
@@ -154,14 +154,14 @@ MODELS = [
     counted(
         "functions without parentheses",
         '--synthesizer rv --gin_param "Mixture.functions = [@Random]"',
-        "which is no synthesizing function; in gin write @Random() with parentheses",
+        "which is not a synthesizing function. In gin write @Random() with parentheses",
     ),
     counted(
         "heads that share keys and do not divide",
         '--synthesizer rv --gin_param "num_heads = 4" '
         '--gin_param "SyntheticAttention.num_memory_heads = 3"',
         "SyntheticAttention.num_memory_heads is 3, which does not divide",
-        "num_heads = 4; choose a divisor",
+        "num_heads = 4. Choose a divisor",
     ),
     counted(
         "factors that do not divide",

@@ -100,8 +100,8 @@ def test_another_model_is_neither_evaluated_nor_decoded_with(pretrained, tmp_pat
     config = tmp_path / "m" / "operative_config.gin"
     config.write_text(config.read_text().replace("max_length = 17", "max_length = 19"))
     shapes = r"table is \[2, 17, 17\] there and \[2, 19, 19\] in this model"
-    with pytest.raises(errors.UserError, match=rf"ckpt-2 is of another model: .*{shapes}"):
+    with pytest.raises(errors.UserError, match=rf"ckpt-2 belongs to another model: .*{shapes}"):
         evaluate.evaluate(tmp_path / "m", PAIRS, modules=MODULES, decode=False)
-    with pytest.raises(errors.UserError, match=rf"ckpt-2 is of another model: .*{shapes}"):
+    with pytest.raises(errors.UserError, match=rf"ckpt-2 belongs to another model: .*{shapes}"):
         predict.predict(tmp_path / "m", PAIRS, modules=MODULES, output=tmp_path / "x.jsonl")
     assert not (tmp_path / "x.jsonl").exists()

@@ -175,7 +175,7 @@ def test_classes_are_predicted(trained, tmp_path):
     [
         ("synthesizer_imdb_v001", "tiny", "choose a size ending in _encoder"),
         ("synthesizer_imdb_v001", "tiny_lm", "choose a size without _lm"),
-        ("synthesizer_c4_mlm_v001", "tiny_encoder", "nothing is known of its data"),
+        ("synthesizer_c4_mlm_v001", "tiny_encoder", "its data can't be read"),
         (runner_tasks.PAIRS, "tiny_encoder", "choose a size without _encoder"),
     ],
 )

@@ -131,7 +131,7 @@ def test_t5_tasks_have_the_chosen_vocabulary(models):
 def test_no_model(tmp_path, content):
     path = tmp_path / "x.model"
     path.write_bytes(content)
-    with pytest.raises(errors.UserError, match="no SentencePiece model can be read"):
+    with pytest.raises(errors.UserError, match="not a readable SentencePiece model"):
         choose(str(path))
 
 
@@ -213,7 +213,9 @@ def test_a_model_of_a_task_with_its_own_vocabulary_is_not_asked_for_t5s(tmp_path
     """At once: T5's is not looked for, which takes a minute without a network."""
     own = {"kind": "bytes", "size": 259, "sentinels": 0}
     remember(tmp_path, {"inputs": own, "targets": own}, None, None)
-    with pytest.raises(errors.UserError, match=r"that of its own task: bytes of 259 ids\. Choose"):
+    with pytest.raises(
+        errors.UserError, match=r"its own task's vocabulary: bytes of 259 ids\. Choose"
+    ):
         tasks.check_vocabulary(TASK, tmp_path)
     choose(models[0])
     with pytest.raises(errors.UserError, match="kind sentencepiece instead of bytes"):
