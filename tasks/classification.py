@@ -1,15 +1,14 @@
-"""AG News and IMDB of the paper's Table 7, for classifiers that are an encoder only.
+"""AG News and IMDB of the paper's Table 7, for encoder-only classifiers.
 
 For models of Mesh's type "aligned", trained without packing:
 
     inputs   [class token] + tokens of the text, cut to the length of the inputs; no EOS
     targets  [class] + zeros, as long as the inputs
 
-Mesh counts loss where targets are above 0, so the model answers at the first position, and can do
-nothing else there than read the whole text. The class token is <extra_id_0>, the first sentinel of
-the inputs' vocabulary. Targets have a vocabulary of their own, bytes, in which the classes are the
-digits from 1: with that of the inputs the model would compute thousands of useless logits at every
-position.
+Mesh counts loss where targets are above 0, so the model answers at the first position and must
+attend to the whole text there. The class token is <extra_id_0>, the first sentinel of the inputs'
+vocabulary. Targets have a byte vocabulary, in which the classes are the digits from 1. The inputs'
+vocabulary would cost thousands of useless logits at every position.
 
 `synthesizer_*_text_v001` are the same data as text to text, for encoder-decoder models.
 `synthesizer_imdb_bytes_v001` is the Text task of the Long Range Arena.
@@ -32,13 +31,16 @@ CLASSES = seqio.ByteVocabulary()
 
 
 def class_token(vocabulary: seqio.Vocabulary) -> int:
-    """The id of <extra_id_0>, which stands before every text.
+    """Return the id of <extra_id_0>, which precedes every text.
 
     Raises:
       ValueError: the vocabulary has no sentinels.
     """
     if not vocabulary.extra_ids:
-        raise ValueError("the vocabulary has no sentinels, but <extra_id_0> is the class token")
+        raise ValueError(
+            "the vocabulary has no sentinels, but <extra_id_0> is the class token. Choose a "
+            "--vocabulary with sentinels"
+        )
     return vocabulary.vocab_size - 1
 
 
@@ -47,11 +49,12 @@ def aligned_classes(
     output_features: Mapping[str, seqio.Feature],
     sequence_length: Mapping[str, int],
 ) -> tf.data.Dataset:
-    """Class token before the inputs, and targets of the same length: see the module's docstring.
+    """Put the class token before the inputs, and make targets of the same length.
 
     Args:
       dataset: tokenized `inputs`, and `label`, the number of the class from 0.
-      output_features, sequence_length: of the task.
+      output_features: features of the task.
+      sequence_length: feature -> length of a row.
     """
     vocabulary = output_features["inputs"].vocabulary
     [first_class] = CLASSES.encode("1")
@@ -70,12 +73,12 @@ def aligned_classes(
 
 
 def class_label(output: str, labels: Sequence[str], **unused: Any) -> str:
-    """The label that a model's output means; the empty text if it is none.
+    """Return the label that a model's output stands for; the empty text if none.
 
     Args:
       output: decoded text that begins with the digit of a class, or a label itself.
       labels: names of the classes, at most nine.
-      unused: what else seqio passes to a postprocessor.
+      unused: further arguments that seqio passes to a postprocessor.
     """
     if output in labels:
         return output
@@ -91,11 +94,11 @@ class Labelled:
     """A data set of texts with one label each.
 
     Attributes:
-      name: in the names of the tasks.
+      name: part of the task names.
       tfds_name: data set, with configuration and version.
       labels: names of the classes, in the order of their numbers.
-      text: of an example.
-      question: what stands before the text where a model is asked in words.
+      text: function from an example to its text.
+      question: prefix of the text in the text-to-text task.
     """
 
     name: str
@@ -105,7 +108,7 @@ class Labelled:
     question: str
 
     def for_encoder(self, x: Example) -> Example:
-        """Text, the label's number, and its name for the metrics."""
+        """Return the text, the label's number, and its name for the metrics."""
         return {
             "inputs": self.text(x),
             "label": x["label"],
@@ -113,7 +116,7 @@ class Labelled:
         }
 
     def text_to_text(self, x: Example) -> Example:
-        """Question and text in, the label's name out."""
+        """Return question and text as inputs, and the label's name as target."""
         return {
             "inputs": tf.strings.join([self.question, self.text(x)], separator=" "),
             "targets": self._label(x),
@@ -140,11 +143,11 @@ DATASETS = (
         "ag news topic:",
     ),
 )
-SPLITS = ("train", "test")  # IMDB has one without labels too
+SPLITS = ("train", "test")  # without IMDB's unlabelled split
 
 
 def _add_for_encoder(name: str, labelled: Labelled, vocabulary: seqio.Vocabulary) -> None:
-    """Registers a data set for encoders whose inputs have the given vocabulary."""
+    """Register a data set for encoders whose inputs have the given vocabulary."""
     tasks.ALIGNED.add(name)
     seqio.TaskRegistry.add(
         name,
@@ -164,12 +167,12 @@ def _add_for_encoder(name: str, labelled: Labelled, vocabulary: seqio.Vocabulary
     )
 
 
-for _each in DATASETS:
-    _add_for_encoder(f"synthesizer_{_each.name}_v001", _each, DEFAULT)
+for _labelled in DATASETS:
+    _add_for_encoder(f"synthesizer_{_labelled.name}_v001", _labelled, DEFAULT)
     recipes.add_text_to_text(
-        f"synthesizer_{_each.name}_text_v001",
-        _each.tfds_name,
-        [seqio.map_over_dataset(_each.text_to_text)],
+        f"synthesizer_{_labelled.name}_text_v001",
+        _labelled.tfds_name,
+        [seqio.map_over_dataset(_labelled.text_to_text)],
         [metrics.accuracy],
         SPLITS,
     )

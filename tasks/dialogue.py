@@ -1,7 +1,7 @@
-"""PersonaChat of the paper's Table 3: what was said and the persona in, the reply out.
+"""PersonaChat of the paper's Table 3: history and persona in, reply out.
 
-`synthesizer_personachat_small_v001` is on a part of the validation set, where no training file is
-at hand: its figures are not comparable with published ones.
+`synthesizer_personachat_small_v001` is part of the validation set, for use without the training
+file: its figures are not comparable with published figures.
 """
 
 import functools
@@ -16,14 +16,14 @@ from mtf_synthesizer.upstream import vocabulary
 
 @seqio.map_over_dataset
 def persona_chat(x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """One exchange as text to text.
+    """Convert one exchange to text to text.
 
     {"history": "hello !\\nhi .\\nhow are you ?", "persona": "i read .\\ni swim .",
      "reply": "fine .", "dialogue": 7, "turn": 2} becomes
     {"inputs": "history: hello ! | hi . | how are you ? persona: i read . i swim .",
      "targets": "fine .", "idx": [7, 2]}
 
-    The latest utterance and the persona come last, since what is too long is cut at the front.
+    The latest utterance and the persona come last, because long inputs are cut at the front.
     """
     history = tf.strings.regex_replace(x["history"], "\n", " | ")
     persona = tf.strings.regex_replace(x["persona"], "\n", " ")

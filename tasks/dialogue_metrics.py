@@ -1,7 +1,7 @@
 """BLEU-1 to 4, ROUGE-L, METEOR and CIDEr of dialogue, as nlg-eval computes them, in per cent.
 
-nlg-eval runs the scorers of pycocoevalcap on text split at blanks; so do these. A target is a
-text, or a list of texts where an example has several references.
+Like nlg-eval, these run the scorers of pycocoevalcap on text split at blanks. A target is a text,
+or a list of texts if an example has several references.
 """
 
 import importlib
@@ -17,7 +17,7 @@ _INSTALL = "pip install 'mtf_synthesizer[dialogue]'"
 
 
 def caption_bleu(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
-    """BLEU with n-grams up to 1, 2, 3 and 4, without smoothing."""
+    """Compute BLEU with n-grams up to 1, 2, 3 and 4, without smoothing."""
     if lacking := without_reference(targets):
         return leave_out(f"BLEU-1 to 4 are left out: {lacking}")
     if (scorer := _scorer("bleu", "Bleu")) is None:
@@ -27,7 +27,7 @@ def caption_bleu(targets: Sequence[Target], predictions: Sequence[str]) -> dict[
 
 
 def caption_rouge_l(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
-    """ROUGE-L that weights recall 1.44 times: the mean over examples."""
+    """Compute ROUGE-L with a recall weight of 1.44: the mean over examples."""
     if lacking := without_reference(targets):
         return leave_out(f"ROUGE-L is left out: {lacking}")
     if (scorer := _scorer("rouge", "Rouge")) is None:
@@ -37,7 +37,7 @@ def caption_rouge_l(targets: Sequence[Target], predictions: Sequence[str]) -> di
 
 
 def cider(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
-    """CIDEr-D. Up to 1000, since it counts ten for a perfect text, and 100 times that here."""
+    """Compute CIDEr-D, up to 1000: a perfect text counts 10, here times 100."""
     if lacking := without_reference(targets):
         return leave_out(f"CIDEr is left out: {lacking}")
     if (scorer := _scorer("cider", "Cider")) is None:
@@ -47,19 +47,19 @@ def cider(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, fl
 
 
 def meteor(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
-    """METEOR 1.5 of English text; a Java program."""
+    """Compute METEOR 1.5 of English text with its Java program."""
     if lacking := without_reference(targets):
         return leave_out(f"METEOR is left out: {lacking}")
     if (scorer := _scorer("meteor", "Meteor")) is None:
         return leave_out(f"METEOR needs the package pycocoevalcap: {_INSTALL}")
     if shutil.which("java") is None:
         return leave_out(
-            "METEOR needs a Java runtime, and there is no java on the PATH: install one (Debian: "
+            "METEOR needs a Java runtime, but no java is on the PATH. Install one (Debian: "
             "apt install default-jre-headless) and evaluate again"
         )
     try:
         return {"meteor": 100 * _meteor(scorer(), *_numbered(targets, predictions))}
-    except (OSError, ValueError) as error:  # it ended, or answered with no number
+    except (OSError, ValueError) as error:  # the program ended, or printed no number
         return leave_out(f"METEOR's Java program failed ({type(error).__name__}: {error})")
 
 
@@ -67,7 +67,7 @@ def _meteor(scorer: Any, targets: Numbered, predictions: Numbered) -> float:
     try:
         return float(scorer.compute_score(targets, predictions)[0])
     finally:
-        if scorer.lock.locked():  # after an error; it would wait for the lock when deleted
+        if scorer.lock.locked():  # after an error; the deleted scorer would wait for the lock
             scorer.lock.release()
 
 
@@ -75,7 +75,7 @@ DIALOGUE = (caption_bleu, caption_rouge_l, meteor, cider)
 
 
 def _scorer(module: str, name: str) -> Any | None:
-    """A class of pycocoevalcap; None where it is not installed."""
+    """Return a class of pycocoevalcap; None if the package is not installed."""
     try:
         return getattr(importlib.import_module(f"pycocoevalcap.{module}.{module}"), name)
     except ImportError:
@@ -83,7 +83,7 @@ def _scorer(module: str, name: str) -> Any | None:
 
 
 def _numbered(targets: Sequence[Target], predictions: Sequence[str]) -> tuple[Numbered, Numbered]:
-    """What the scorers take: number of the example -> references, and -> the prediction."""
+    """Return the scorers' arguments: number of the example -> references, and -> prediction."""
     return (
         {i: [_plain(text) for text in references(target)] for i, target in enumerate(targets)},
         {i: [_plain(text)] for i, text in enumerate(predictions)},
@@ -91,5 +91,5 @@ def _numbered(targets: Sequence[Target], predictions: Sequence[str]) -> tuple[Nu
 
 
 def _plain(text: str) -> str:
-    """One line, one blank between words; "|||" separates fields in what METEOR reads."""
+    """Join words by single blanks, without "|||", which separates METEOR's input fields."""
     return " ".join(text.replace("|||", " ").split())

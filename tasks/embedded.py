@@ -1,4 +1,4 @@
-"""The embedded benchmark: tasks on real text that needs no download beyond Python packages.
+"""The embedded benchmark: tasks on real text that need no download beyond Python packages.
 
     task            inputs                                         targets
     testament       testament: <verse>                             old | new
@@ -6,7 +6,7 @@
     modern_english  modern: <verse in older English>               <the verse in World English>
 
 Every chapter belongs to one split, in all tasks and in pretraining. Training examples take each
-verse in all translations; held-out examples take it once, so that they count as independent.
+verse in all translations. Held-out examples take it once, so that they count as independent.
 """
 
 import functools
@@ -20,25 +20,25 @@ import tensorflow as tf
 from mtf_synthesizer.tasks import metrics, text_metrics, verses_vocabulary
 from mtf_synthesizer.tasks.verses import SPLITS, TRANSLATIONS, Verse, fixed_order, splits
 
-# Longer verses are left to pretraining: short rows are what makes a CPU run fast.
+# Longer verses are used in pretraining only, because short rows make a CPU run fast.
 MAXIMUM_WORDS = 16
-# Young's Literal is left out: its wording is so far from the others that telling its verses apart
-# takes a larger model.
+# Young's Literal is left out, because its wording differs so much from the others that telling its
+# verses apart takes a larger model.
 SAME_VERSE_PAIRS = (("kjv", "asv"), ("kjv", "web"), ("asv", "web"))
-# Copying Young's Literal scores a BLEU of 28, King James 47, American Standard 61: the near ones
-# teach to copy and to modernize words, the far one also to reorder. The far one tests.
+# Copying Young's Literal scores a BLEU of 28, King James 47, American Standard 61. The near
+# translations teach copying and modern words, the far translation also reordering, and it tests.
 MODERNIZED = {"train": ("asv", "kjv", "ylt"), "validation": ("ylt",), "test": ("ylt",)}
 
 
 class Example(NamedTuple):
-    """Text in, text out."""
+    """An example of text to text."""
 
     inputs: str
     targets: str
 
 
 def short_verses(split: str) -> list[Verse]:
-    """The verses of a split with at most `MAXIMUM_WORDS` words in every translation."""
+    """Return the verses of a split with at most `MAXIMUM_WORDS` words in every translation."""
     return [
         verse
         for verse in splits()[split]
@@ -47,14 +47,14 @@ def short_verses(split: str) -> list[Verse]:
 
 
 def choices(split: str, verse: Verse, all_choices: Sequence, task: str) -> Sequence:
-    """All of `all_choices` in training, one of them (always the same) for a held-out verse."""
+    """Return `all_choices` in training, and a fixed one of them for a held-out verse."""
     if split == "train":
         return all_choices
     return [all_choices[fixed_order(task, verse.identity) % len(all_choices)]]
 
 
 def testament(split: str) -> list[Example]:
-    """Old or New Testament? As many of the one as of the other."""
+    """Return examples of "Old or New Testament?", equally many of each."""
     items: dict[str, list[tuple[Verse, str]]] = {"old": [], "new": []}
     for verse in short_verses(split):
         label = "new" if verse.in_new_testament else "old"
@@ -69,7 +69,7 @@ def testament(split: str) -> list[Example]:
 
 
 def same_verse(split: str) -> list[Example]:
-    """Do two verses from different translations say the same? Negatives share the chapter."""
+    """Return pairs from different translations of equal or different verses of one chapter."""
     verses = short_verses(split)
     others = {
         verse.identity: _others(verse, chapter)
@@ -101,7 +101,7 @@ def _chapters(verses: Sequence[Verse]) -> Iterator[list[Verse]]:
 
 
 def _others(verse: Verse, chapter: Sequence[Verse]) -> list[Verse]:
-    """The verses of a chapter that differ from `verse` in every translation."""
+    """Return the verses of a chapter that differ from `verse` in every translation."""
     return [
         other
         for other in chapter
@@ -110,7 +110,7 @@ def _others(verse: Verse, chapter: Sequence[Verse]) -> list[Verse]:
 
 
 def modern_english(split: str) -> list[Example]:
-    """An older translation (held-out: Young's Literal) into World English."""
+    """Return pairs of an older translation (held-out: Young's Literal) and World English."""
     return [
         Example(f"modern: {verse.texts[name]}", verse.texts["web"])
         for verse, name in _shuffled(
@@ -125,7 +125,7 @@ def _shuffled(items: Sequence[tuple[Verse, object]], task: str) -> list:
 
 
 def data_source(examples: Callable[[str], Sequence[Example]]) -> seqio.FunctionDataSource:
-    """A seqio source of `examples(split)`, each with its number in the split as `idx`."""
+    """Return a seqio source of `examples(split)`, each with its number in the split as `idx`."""
     examples_of = functools.cache(examples)
 
     def dataset(split: str, shuffle_files: bool, seed: int | None = None) -> tf.data.Dataset:
@@ -137,7 +137,7 @@ def data_source(examples: Callable[[str], Sequence[Example]]) -> seqio.FunctionD
                 "idx": list(range(len(members))),
             }
         )
-        # In memory, so the whole split can be shuffled, not only a window of it.
+        # The examples are in memory, so the whole split is shuffled, not a window of it.
         return result.shuffle(len(members), seed=seed) if shuffle_files else result
 
     return seqio.FunctionDataSource(dataset, splits=SPLITS)
@@ -160,7 +160,7 @@ for _name, (_examples, _metric) in TASKS.items():
 
 VERSES = "synthesizer_verses_v001"
 
-# Telling two testaments apart is learned from the fewest examples, translation from the most.
+# Testaments are learned from the fewest examples, translation from the most.
 RATES = {
     "synthesizer_testament_v001": 1.0,
     "synthesizer_same_verse_v001": 3.0,

@@ -1,15 +1,15 @@
 """Language models: LM1B of the paper's Table 2; WikiText-2 and tiny Shakespeare for laptops.
 
 For decoder-only models (sizes ending in _lm): tasks with `targets` and no `inputs`. Rows of LM1B
-are sentences, to be packed; rows of the others are parts of running text, filled to the last
-token, in which every token of a split occurs once.
+are sentences, to be packed. Rows of the other tasks are full parts of running text, in which every
+token of a split occurs once.
 
-A row's `words` is the number of words that end in it, ends of sentences and lines among them, so
-that over a split
+A row's `words` is the number of words that end in it, plus the ends of sentences and lines. Over a
+split
 
     word perplexity = exp(loss * tokens / words)
 
-compares vocabularies, and compares with word-level models, which predict the ends too.
+is comparable between vocabularies, and with word-level models, which predict the ends too.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,24 +24,24 @@ from mtf_synthesizer.upstream import vocabulary
 
 @seqio.map_over_dataset
 def with_word_count(x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Text as `targets`, and `words`: its words and one for its end."""
+    """Move the text to `targets`, and count `words`: its words and one for its end."""
     return {"targets": x["text"], "words": tf.size(tf.strings.split(x["text"])) + 1}
 
 
 def lines(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Every line of every text as a text of its own."""
+    """Split every text into its lines."""
 
-    def of(x: dict[str, tf.Tensor]) -> tf.data.Dataset:
+    def split_text(x: dict[str, tf.Tensor]) -> tf.data.Dataset:
         parts = tf.strings.split(x["text"], "\n")
         return tf.data.Dataset.from_tensor_slices({"text": parts})
 
-    return dataset.flat_map(of)
+    return dataset.flat_map(split_text)
 
 
 def end_with_eos(
     dataset: tf.data.Dataset, output_features: dict[str, seqio.Feature]
 ) -> tf.data.Dataset:
-    """Appends EOS to the tokens; `words` becomes an array beside them, all at the EOS."""
+    """Append EOS to the tokens; `words` becomes an array beside them with all words at the EOS."""
     eos = output_features["targets"].vocabulary.eos_id
 
     @seqio.map_over_dataset
@@ -56,7 +56,7 @@ def end_with_eos(
 
 
 def split_long(dataset: tf.data.Dataset, sequence_length: dict[str, int]) -> tf.data.Dataset:
-    """A sentence that is too long goes on in a further row, so that nothing is lost."""
+    """Continue a sentence that is too long in a further row, so that nothing is lost."""
     length = sequence_length["targets"]
     return preprocessors.split_tokens(
         dataset, max_tokens_per_segment=length, additional_feature_keys=["words"]
@@ -64,22 +64,22 @@ def split_long(dataset: tf.data.Dataset, sequence_length: dict[str, int]) -> tf.
 
 
 def running_rows(dataset: tf.data.Dataset, sequence_length: dict[str, int]) -> tf.data.Dataset:
-    """All texts one after another, cut into rows; the last one may be shorter.
+    """Concatenate all texts and cut them into rows; the last row may be shorter.
 
-    In training, where the texts repeat without end, rows are cut at other places in each epoch.
-    T5's concatenate_and_split_to_fixed_length, but `words` stays beside the tokens.
+    In training, where the texts repeat without end, each epoch is cut at other places. T5's
+    concatenate_and_split_to_fixed_length would lose `words`.
     """
     return dataset.unbatch().batch(sequence_length["targets"])
 
 
 @seqio.map_over_dataset
 def sum_words(x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """`words` as one number for the row."""
+    """Sum `words` to one number for the row."""
     return x | {"words": tf.reduce_sum(x["words"])}
 
 
 def _add_words(name: str, tfds_name: str, texts: Sequence[Callable], rows: Callable) -> None:
-    """Registers a task of the words of `texts`, cut into rows by `rows`."""
+    """Register a task on `texts`, cut into rows by `rows`."""
     seqio.TaskRegistry.add(
         name,
         source=seqio.TfdsDataSource(tfds_name=tfds_name),
@@ -100,8 +100,9 @@ def _add_words(name: str, tfds_name: str, texts: Sequence[Callable], rows: Calla
 _add_words("synthesizer_lm1b_v001", "lm1b:1.1.0", [], split_long)
 _add_words("synthesizer_wikitext2_v001", "wikitext/wikitext-2-v1:1.0.0", [lines], running_rows)
 
-# Characters are bytes here, so the loss is that of character-level models. A vocabulary of words
-# would lose the ends of lines.
+# Characters are bytes here, so the loss is comparable with character-level models. A vocabulary of
+# words would lose the ends of lines.
+
 seqio.TaskRegistry.add(
     "synthesizer_tiny_shakespeare_v001",
     source=seqio.TfdsDataSource(tfds_name="tiny_shakespeare:1.0.0"),

@@ -1,10 +1,9 @@
 """Token-level masked language modelling on C4, for models of Mesh's type "aligned".
 
-The paper's Table 4 measures it beside T5's span corruption (c4_v220_span_corruption). As BERT's:
-15 % of the tokens are to be predicted, each chosen by itself. Of these 80 % become the first
-sentinel, 10 % a random token, and 10 % stay. `targets` hold the token itself where it is to be
-predicted and 0 elsewhere, where Mesh counts no loss. Rows are filled to the last token: train
-without packing.
+The paper's Table 4 measures it beside T5's span corruption (c4_v220_span_corruption). As in BERT,
+15 % of the tokens are chosen independently for prediction. Of these 80 % become the first sentinel,
+10 % a random token, and 10 % stay. `targets` holds each chosen token at its place and 0 elsewhere,
+where Mesh counts no loss. All rows are full: train without packing.
 """
 
 import functools
@@ -25,7 +24,7 @@ RANDOM = 0.1
 def noisy_inputs(
     tokens: tf.Tensor, noise_mask: tf.Tensor, vocabulary: seqio.Vocabulary, seeds: Sequence
 ) -> tf.Tensor:
-    """The tokens with most of the chosen ones replaced."""
+    """Replace most of the chosen tokens."""
     own_seed = tf.random.experimental.stateless_fold_in(seeds[0], 1)  # T5's function uses both
     kept = tf.random.stateless_uniform(tf.shape(tokens), seed=own_seed) < KEPT
     return preprocessors.noise_token_to_random_token_or_sentinel(
@@ -36,13 +35,13 @@ def noisy_inputs(
 def chosen_targets(
     tokens: tf.Tensor, noise_mask: tf.Tensor, vocabulary: seqio.Vocabulary, seeds: Sequence
 ) -> tf.Tensor:
-    """The chosen tokens at their places, 0 elsewhere."""
+    """Return the chosen tokens at their places, 0 elsewhere."""
     del vocabulary, seeds
     return tf.where(noise_mask, tokens, 0)
 
 
 def split_to_inputs(dataset: tf.data.Dataset, sequence_length: dict[str, int]) -> tf.data.Dataset:
-    """Running text in rows of the inputs' length."""
+    """Split running text into rows of the inputs' length."""
     return preprocessors.split_tokens(dataset, max_tokens_per_segment=sequence_length["inputs"])
 
 

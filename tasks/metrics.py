@@ -1,6 +1,6 @@
-"""Metrics of labels and numbers, in the form seqio asks for: (targets, predictions) -> values.
+"""Metrics of labels and numbers in seqio's form: (targets, predictions) -> values.
 
-All values are in per cent. docs/metrics.md says which convention each follows.
+All values are in per cent. docs/metrics.md names the convention of each metric.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,11 +15,11 @@ from mtf_synthesizer.tasks import text_metrics
 
 Metric = Callable[[Sequence[Any], Sequence[Any]], Mapping[str, float]]
 
-SIMILARITY_RANGE = (0.0, 5.0)  # of STS-B's scores
+SIMILARITY_RANGE = (0.0, 5.0)  # scores of STS-B
 
 
 def accuracy(targets: Sequence[Any], predictions: Sequence[Any]) -> dict[str, float]:
-    """Per cent of predictions that equal their target."""
+    """Compute the per cent of predictions that equal their target."""
     hits = sum(
         target == prediction for target, prediction in zip(targets, predictions, strict=True)
     )
@@ -27,12 +27,12 @@ def accuracy(targets: Sequence[Any], predictions: Sequence[Any]) -> dict[str, fl
 
 
 def similarity_pearson(targets: Sequence[float], predictions: Sequence[float]) -> dict[str, float]:
-    """Pearson's correlation of STS-B, predictions clipped to 0..5; 0 where one side is constant."""
+    """Compute Pearson's correlation of STS-B, predictions clipped to 0..5; 0 if constant."""
     return {"pearson_corrcoef": _correlation(stats.pearsonr, targets, predictions)}
 
 
 def similarity_spearman(targets: Sequence[float], predictions: Sequence[float]) -> dict[str, float]:
-    """Spearman's rank correlation, else as `similarity_pearson`."""
+    """Compute Spearman's rank correlation, otherwise as `similarity_pearson`."""
     return {"spearman_corrcoef": _correlation(stats.spearmanr, targets, predictions)}
 
 
@@ -40,14 +40,14 @@ def _correlation(
     function: Callable[..., Any], targets: Sequence[float], predictions: Sequence[float]
 ) -> float:
     x, y = np.asarray(targets, np.float64), in_similarity_range(predictions)
-    # A correlation with a constant is 0/0. A model that answers always the same knows nothing.
+    # A correlation with a constant is 0/0. A model with constant answers has learned nothing.
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return 0.0
     return 100 * float(function(x, y)[0])
 
 
 def in_similarity_range(values: Sequence[float]) -> np.ndarray:
-    """Numbers as STS-B wants them: clipped to 0..5, and 0 for what is no number."""
+    """Convert numbers to STS-B scores: clipped to 0..5, and 0 for NaN."""
     return np.clip(np.nan_to_num(np.asarray(values, np.float64), nan=0.0), *SIMILARITY_RANGE)
 
 
@@ -72,7 +72,7 @@ REPLACED: Mapping[Metric, Metric] = {
     t5_metrics.bleu: text_metrics.international_bleu,
     t5_metrics.rouge: text_metrics.rouge,
 }
-# T5 uses these for other ranges too, in tasks of others.
+# Other tasks use these metrics of T5 for other ranges.
 REPLACED_IN: Mapping[str, Mapping[Metric, Metric]] = {
     "glue_stsb_v002": {
         t5_metrics.pearson_corrcoef: similarity_pearson,
@@ -82,6 +82,6 @@ REPLACED_IN: Mapping[str, Mapping[Metric, Metric]] = {
 
 
 def of(task: seqio.Task) -> list[Metric]:
-    """The metrics of decoded text; empty if a task has none, or only some of scores."""
+    """Return the metrics of decoded text; empty if a task has none, or only metrics of scores."""
     replaced = {**REPLACED, **REPLACED_IN.get(task.name, {})}
     return [replaced.get(metric, metric) for metric in task.predict_metric_fns]

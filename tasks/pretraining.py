@@ -13,12 +13,14 @@ SPANS = "synthesizer_verse_spans_v001"
 
 
 def documents(split: str) -> list[str]:
-    """The chapters of a split in each translation, one text each, books mixed.
+    """Return the chapters of a split in each translation, one text each, in mixed order.
 
-    So that the first rows, which are all that a quick evaluation reads, are of all books.
+    A quick evaluation reads only the first rows, which therefore come from all books.
     """
     verses = splits()[split]
-    chapters = [list(group) for _, group in itertools.groupby(verses, key=lambda v: v.chapter)]
+    chapters = [
+        list(group) for _, group in itertools.groupby(verses, key=lambda verse: verse.chapter)
+    ]
     texts = [
         (fixed_order("document", chapter[0].chapter, name), chapter, name)
         for chapter in chapters
@@ -31,7 +33,7 @@ def documents(split: str) -> list[str]:
 
 
 def dataset(split: str, shuffle_files: bool, seed: int | None = None) -> tf.data.Dataset:
-    """The documents as `targets`, where span corruption looks for them."""
+    """Return the documents as `targets`, where span corruption expects them."""
     texts = documents(split)
     result = tf.data.Dataset.from_tensor_slices({"targets": texts})
     return result.shuffle(len(texts), seed=seed) if shuffle_files else result

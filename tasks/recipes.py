@@ -1,4 +1,4 @@
-"""What the tasks on published data have in common: source, steps and registration."""
+"""Common parts of the tasks on published data: source, steps and registration."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ from mtf_synthesizer.upstream import vocabulary
 
 Step = Callable[..., tf.data.Dataset]
 
-# Text in, text out, as all of T5's own tasks end.
+# Last steps of a text-to-text task, as in all of T5's own tasks.
 TOKENIZED = (
     seqio.preprocessors.tokenize,
     seqio.CacheDatasetPlaceholder(),
@@ -27,14 +27,14 @@ def add_text_to_text(
     metrics: Sequence[Metric],
     splits: Sequence[str] | None = None,
 ) -> seqio.Task:
-    """Registers a task whose first steps make text `inputs` and `targets`.
+    """Register a task whose first steps produce text `inputs` and `targets`.
 
     Args:
-      name: of the task.
+      name: name of the task.
       tfds_name: data set, with configuration and version.
-      steps: what is done before tokenizing.
-      metrics: of (targets, predictions), both text.
-      splits: of the data set; all unless given.
+      steps: preprocessors before tokenizing.
+      metrics: functions of (targets, predictions), both text.
+      splits: splits of the data set; None for all.
     """
     return seqio.TaskRegistry.add(
         name,
@@ -46,11 +46,11 @@ def add_text_to_text(
 
 
 def without_eos(*names: str) -> dict[str, seqio.Feature]:
-    """Features with the default vocabulary whose rows T5 doesn't end with EOS when it fits them."""
+    """Return features with the default vocabulary, to which T5 adds no EOS."""
     features = vocabulary.output_features(*names)
     return {name: dataclasses.replace(feature, add_eos=False) for name, feature in features.items()}
 
 
 def text_as_targets() -> Step:
-    """Renames `text` to `targets`, as objectives without inputs want it."""
+    """Return a step that renames `text` to `targets`, for objectives without inputs."""
     return functools.partial(seqio.preprocessors.rekey, key_map={"targets": "text"})

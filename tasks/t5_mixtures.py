@@ -1,12 +1,12 @@
-"""Fine-tuning mixtures made of T5's own tasks, as the paper's Tables 5 and 6 need them.
+"""Fine-tuning mixtures of T5's own tasks, for the paper's Tables 5 and 6.
 
-Not imported with the other tasks, because T5's registry takes seconds: the command line does so
-when it meets a task it doesn't know. The stock `t5_mesh_transformer` wants
+This module is not imported with the other tasks, because T5's registry takes seconds. The command
+line imports it when it meets an unknown task. The stock `t5_mesh_transformer` needs
 --module_import=mtf_synthesizer.tasks.t5_mixtures.
 
-`synthesizer_en_mix_v001` is T5's `en_mix`, GLUE, SuperGLUE (with WSC and DPR as T5 casts them),
-SQuAD and C4, with T5's rates: as many as there are examples, and a million for C4. C4 comes as
-T5's final objective, which `en_mix` leaves to be bound in gin. The others lack SQuAD, C4 or both.
+`synthesizer_en_mix_v001` is T5's `en_mix`: GLUE, SuperGLUE (with WSC and DPR as T5 casts them),
+SQuAD and C4, with T5's rates: the number of examples, and a million for C4. C4 has T5's final
+objective, which `en_mix` leaves to gin. The other mixtures lack SQuAD, C4 or both.
 """
 
 import seqio
@@ -28,7 +28,7 @@ for _suffix, _without in _LEFT_OUT.items():
         [(name, rate) for name, rate in _RATES.items() if name not in _without],
     )
 
-# Four tasks that are small enough to learn on a laptop, in proportion to their examples.
+# Four tasks small enough for a laptop, in proportion to their examples.
 GLUE_SMALL = ("glue_cola_v002", "glue_sst2_v002", "glue_mrpc_v002", "glue_rte_v002")
 seqio.MixtureRegistry.add(
     "synthesizer_glue_small_v001",

@@ -1,6 +1,6 @@
 """BLEU and ROUGE of decoded text: (targets, predictions) -> values in per cent.
 
-A target is a text, or a list of texts where an example has several references.
+A target is a text, or a list of texts if an example has several references.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ _HYPHEN = re.compile(r"(\S)-(\S)")
 
 
 def unchanged(text: str) -> str:
-    """The text itself."""
+    """Return the text itself."""
     return text
 
 
@@ -34,11 +34,11 @@ class Bleu:
     """Corpus BLEU by sacreBLEU.
 
     Attributes:
-      key: its name among the values.
+      key: name of the value.
       tokenize: sacreBLEU's tokenizer.
       smooth: sacreBLEU's smoothing of n-grams without a match.
-      prepare: what is done to references and predictions before.
-      preparation: a name of `prepare` for the signature, empty for `unchanged`.
+      prepare: function applied to references and predictions first.
+      preparation: name of `prepare` for the signature, empty for `unchanged`.
     """
 
     key: str = "bleu"
@@ -56,29 +56,29 @@ class Bleu:
         return {self.key: self._scorer().corpus_score(hypotheses, streams).score}
 
     def signature(self) -> str:
-        """sacreBLEU's signature, which two scores must share to be comparable."""
+        """Return sacreBLEU's signature; scores with different signatures are not comparable."""
         scorer = self._scorer()
-        scorer.corpus_score(["one"], [["one"]])  # only then it knows the number of references
+        scorer.corpus_score(["one"], [["one"]])  # sets the number of references
         return "|".join(part for part in (self.preparation, str(scorer.get_signature())) if part)
 
     def _scorer(self) -> "sacrebleu.BLEU":
-        # Forced: it would warn that text looks tokenized, which here it is on purpose.
+        # `force` silences the warning about tokenized text, which is intended here.
         return sacrebleu.BLEU(tokenize=self.tokenize, smooth_method=self.smooth, force=True)
 
 
 def references(target: Target) -> list[str]:
-    """The references of an example."""
+    """Return the references of an example."""
     return [target] if isinstance(target, str) else list(target)
 
 
 def without_reference(targets: Sequence[Target]) -> str:
-    """Say how many examples have nothing to be compared with; empty if all have a reference."""
+    """Report how many examples have no reference; empty if all have one."""
     count = sum(not references(target) for target in targets)
     return f"{count} of {len(targets)} examples have no reference" if count else ""
 
 
 def moses_tokens(text: str, language: str) -> str:
-    """The text as Moses' tokenizer.perl of that language splits it, tokens between blanks."""
+    """Split a text as Moses' tokenizer.perl of that language does, with blanks between tokens."""
     return _moses(language).tokenize(text, return_str=True)
 
 
@@ -90,25 +90,25 @@ def _moses(language: str) -> Any:
 
 
 def split_compounds(text: str) -> str:
-    """ "rich-text" as "rich ##AT##-##AT## text"."""
+    """Split "rich-text" into "rich ##AT##-##AT## text"."""
     return _HYPHEN.sub(r"\1 ##AT##-##AT## \2", text)
 
 
 def german_tokens(text: str) -> str:
-    """German tokens with compounds split, as En-De papers from GNMT on were scored."""
+    """Tokenize German and split compounds, as En-De papers since GNMT were scored."""
     return split_compounds(moses_tokens(text, "de"))
 
 
 def french_tokens(text: str) -> str:
-    """French tokens."""
+    """Tokenize French."""
     return moses_tokens(text, "fr")
 
 
-# sacreBLEU with its defaults, which is what papers call so.
+# sacreBLEU with its defaults, which papers call sacreBLEU.
 bleu = Bleu()
 # With the tokenizer of mteval-v14 --international-tokenization; T5's and tensor2tensor's own BLEU.
 international_bleu = Bleu(tokenize="intl")
-# multi-bleu.perl on the output of Moses' tokenizer: the BLEU of Vaswani et al. and their time.
+# multi-bleu.perl on the output of Moses' tokenizer: the BLEU of Vaswani et al. 2017 and others.
 german_tokenized_bleu = Bleu(
     "tokenized_bleu", "none", "none", german_tokens, "moses-de+split-compounds"
 )
@@ -116,11 +116,11 @@ french_tokenized_bleu = Bleu("tokenized_bleu", "none", "none", french_tokens, "m
 
 
 def rouge(targets: Sequence[str], predictions: Sequence[str]) -> dict[str, float]:
-    """Mean F-measure of ROUGE-1, ROUGE-2, ROUGE-L, and ROUGE-L over sentences (rougeLsum).
+    """Compute the mean F-measure of ROUGE-1, -2, -L, and ROUGE-L over sentences (rougeLsum).
 
-    As T5's, without stemming, but a plain mean: T5 takes the median of 1000 random resamplings.
-    Its tokenizer knows a to z and 0 to 9 only; where it drops letters of the targets, a note says
-    so, and where it drops all of them there is no value.
+    As in T5 without stemming, but a plain mean: T5 takes the median of 1000 random resamplings.
+    rouge_score's tokenizer knows a to z and 0 to 9 only. If it drops letters of the targets, a note
+    reports their share. If it drops all letters, ROUGE has no value.
     """
     dropped = _dropped(targets)
     if dropped == 1:
@@ -132,15 +132,17 @@ def rouge(targets: Sequence[str], predictions: Sequence[str]) -> dict[str, float
         scorer.score(one_sentence_a_line(target), one_sentence_a_line(prediction))
         for target, prediction in zip(targets, predictions, strict=True)
     ]
-    return {name: 100 * float(np.mean([s[name].fmeasure for s in scores])) for name in ROUGE}
+    return {
+        name: 100 * float(np.mean([score[name].fmeasure for score in scores])) for name in ROUGE
+    }
 
 
 def _dropped(texts: Sequence[str]) -> float:
-    """The share of letters and digits that ROUGE's tokenizer throws away."""
+    """Return the share of letters and digits that ROUGE's tokenizer drops."""
     letters = [letter for text in texts for letter in text.lower() if letter.isalnum()]
     return sum(not letter.isascii() for letter in letters) / max(1, len(letters))
 
 
 def one_sentence_a_line(summary: str) -> str:
-    """Splits a summary after every " . ", since most vocabularies know no line ends."""
+    """Split a summary after every " . ", because most vocabularies have no line ends."""
     return summary.replace(" . ", " .\n")

@@ -1,6 +1,6 @@
 """WMT'14 of the paper's Table 2, and Multi30k for laptops: out of English, with T5's prefix.
 
-T5 has tasks on the same data whose BLEU is that of another tokenizer: wmt14_ende_v003.
+T5's tasks on the same data, such as wmt14_ende_v003, compute BLEU with another tokenizer.
 """
 
 import functools

@@ -1,7 +1,7 @@
-"""Where examples come from: public-domain English translations of the Bible, aligned by verse.
+"""Source of the examples: public-domain English translations of the Bible, aligned by verse.
 
-The texts are those of the `pythonbible-*` packages (see NOTICE for origin and licences). Their
-verse tables are read directly: asking `pythonbible` for the verses one by one takes minutes.
+The texts come from the `pythonbible-*` packages; NOTICE names their origin and licences. Their
+verse tables are read directly, because asking `pythonbible` for single verses takes minutes.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ TRANSLATIONS: Mapping[str, str] = {
 SPLITS = ("train", "validation", "test")
 
 # Mean overlap with King James on 3,000 verses: American Standard 0.81, World English 0.65, Young's
-# Literal 0.53; of neighbouring verses 0.13. Packages whose verses have drifted lie at 0.13 to 0.18.
+# Literal 0.53, neighbouring verses 0.13. Packages with misaligned verses have 0.13 to 0.18.
 MINIMUM_OVERLAP = 0.4
 OVERLAP_SAMPLE = 3000
 
@@ -36,8 +36,8 @@ class Verse:
     """One verse in every translation.
 
     Attributes:
-        identity: book * 1,000,000 + chapter * 1,000 + verse, as `pythonbible` numbers them.
-        texts: its text for each key of `TRANSLATIONS`.
+        identity: book * 1,000,000 + chapter * 1,000 + verse, as in `pythonbible`.
+        texts: key of `TRANSLATIONS` -> text of the verse.
     """
 
     identity: int
@@ -45,7 +45,7 @@ class Verse:
 
     @property
     def chapter(self) -> int:
-        """Book and chapter as one number: what splits and hard negatives go by."""
+        """Book and chapter as one number, by which splits and hard negatives are chosen."""
         return self.identity // 1000
 
     @property
@@ -54,61 +54,61 @@ class Verse:
 
 
 def fixed_order(*key: object) -> int:
-    """A pseudo-random number that depends on `key` alone, on every machine and in every run."""
+    """Return a pseudo-random number that depends on `key` alone, on every machine and run."""
     return int.from_bytes(hashlib.md5(repr(key).encode()).digest()[:8], "big")
 
 
 def words(text: str) -> list[str]:
-    """The words of `text` in lower case, without punctuation."""
+    """Return the words of `text` in lower case, without punctuation."""
     return re.findall(r"[a-zæïü']+", text.lower())
 
 
 def overlap(left: str, right: str) -> float:
-    """Words that two texts share, as a part of the words that either has: 0 to 1."""
+    """Return the share of common words among the words of either text, in [0, 1]."""
     a, b = set(words(left)), set(words(right))
     return len(a & b) / max(1, len(a | b))
 
 
 def check_alignment(reference: Texts, other: Texts, name: str) -> float:
-    """Checks that `other` says in each verse what `reference` says; returns the mean overlap.
+    """Check that both translations have the same verses; return the mean word overlap.
 
     Raises:
-        ValueError: the mean word overlap over a sample of verses lies below `MINIMUM_OVERLAP`,
-            which means that verse numbers stand for other verses than they should.
+        ValueError: the mean word overlap over a sample of verses is below `MINIMUM_OVERLAP`, so
+            the verse numbers do not match.
     """
     shared = sorted(reference.keys() & other.keys(), key=fixed_order)[:OVERLAP_SAMPLE]
     mean = sum(overlap(reference[i], other[i]) for i in shared) / max(1, len(shared))
     if mean < MINIMUM_OVERLAP:
         raise ValueError(
-            f"translation {name!r} is not aligned with the King James Version: over "
-            f"{len(shared)} verses the mean word overlap is {mean:.2f}, at least "
-            f"{MINIMUM_OVERLAP} is expected (aligned translations have 0.5 to 0.9, neighbouring "
-            f"verses 0.13). Install another release of pythonbible-{name}, or leave it out."
+            f"translation {name!r} is not aligned with the King James Version: the mean word "
+            f"overlap over {len(shared)} verses is {mean:.2f}, but aligned translations have at "
+            f"least {MINIMUM_OVERLAP}. Install another release of pythonbible-{name}, or leave "
+            "the translation out."
         )
     return mean
 
 
 def clean(text: str) -> str:
-    """One line; without the brackets around supplied words, and with one kind of apostrophe."""
+    """Return one line without the brackets of supplied words, with one kind of apostrophe."""
     plain = re.sub(r"[\[\]]", "", text).replace("’", "'").replace("`", "'")
     return " ".join(plain.split())
 
 
 def read_translation(name: str) -> dict[int, str]:
-    """The cleaned text of every verse of one translation, by verse number; empty ones left out.
+    """Return verse number -> cleaned text for one translation, without empty verses.
 
     Raises:
-        ValueError: `name` is none of `TRANSLATIONS`.
+        ValueError: `name` is not in `TRANSLATIONS`.
         ImportError: its package is not installed.
     """
     if name not in TRANSLATIONS:
-        raise ValueError(f"unknown translation {name!r}; known are {', '.join(TRANSLATIONS)}")
+        raise ValueError(f"unknown translation {name!r}. Known: {', '.join(TRANSLATIONS)}")
     try:
         module = importlib.import_module(f"pythonbible_{name}.plain_text_readers_bible")
     except ImportError as error:
         raise ImportError(
-            f"the text of the {TRANSLATIONS[name]} comes with the package pythonbible-{name}, "
-            f"which can't be imported ({error}); install it with: pip install pythonbible-{name}"
+            f"the text of the {TRANSLATIONS[name]} needs the package pythonbible-{name}, which "
+            f"can't be imported ({error}). Install it with: pip install pythonbible-{name}"
         ) from error
     bible = module.bible
     texts = {
@@ -119,7 +119,7 @@ def read_translation(name: str) -> dict[int, str]:
 
 
 def align(translations: Mapping[str, Texts]) -> list[Verse]:
-    """Joins translations by verse number, in the order of the book.
+    """Join translations by verse number, in the order of the book.
 
     Verses that a translation lacks are left out.
 
@@ -136,7 +136,7 @@ def align(translations: Mapping[str, Texts]) -> list[Verse]:
 
 
 def split_of_chapter(chapter: int) -> str:
-    """The split that all verses of a chapter belong to, in every task and in pretraining."""
+    """Return the split of a chapter, which all tasks and pretraining share."""
     percent = fixed_order("split", chapter) % 100
     if percent < TEST_PERCENT:
         return "test"
@@ -146,10 +146,10 @@ def split_of_chapter(chapter: int) -> str:
 
 
 def split_verses(verses: Iterable[Verse]) -> dict[str, list[Verse]]:
-    """Splits by chapter, and drops what would leak all the same.
+    """Split by chapter, and drop held-out verses that would leak.
 
     Some sentences occur in several chapters ("And the LORD spake unto Moses, saying,"). A
-    held-out verse goes if the same words stand, in any translation, in a split before its own.
+    held-out verse is dropped if an earlier split has the same words in any translation.
     """
     members: dict[str, list[Verse]] = {split: [] for split in SPLITS}
     for verse in verses:
@@ -157,7 +157,7 @@ def split_verses(verses: Iterable[Verse]) -> dict[str, list[Verse]]:
     seen: set[str] = set()
     result = {}
     for split in SPLITS:
-        result[split] = [v for v in members[split] if seen.isdisjoint(_wordings(v))]
+        result[split] = [verse for verse in members[split] if seen.isdisjoint(_wordings(verse))]
         seen.update(wording for verse in members[split] for wording in _wordings(verse))
     return result
 
@@ -168,7 +168,7 @@ def _wordings(verse: Verse) -> Sequence[str]:
 
 @functools.cache
 def splits() -> Mapping[str, Sequence[Verse]]:
-    """All verses by split; reads the packages when first asked (about 3 s).
+    """Return all verses by split; the first call reads the packages, in about 3 s.
 
     Raises:
         ValueError: a translation is not aligned.

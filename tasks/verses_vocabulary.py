@@ -13,12 +13,12 @@ from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.tasks import verses
 
 CACHE_VARIABLE = "MTF_SYNTHESIZER_CACHE"
-PIECES = 1948  # with the 100 sentinels 2,048: a multiple of 128, so Mesh adds no unused rows
+PIECES = 1948  # 2,048 with the 100 sentinels, a multiple of 128, so that Mesh adds no rows
 SENTINELS = 100
 
 
 def cache_directory() -> paths.Path:
-    """Where trained vocabularies are kept: $MTF_SYNTHESIZER_CACHE, else the user's cache."""
+    """Return the folder of trained vocabularies: $MTF_SYNTHESIZER_CACHE or the user's cache."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return paths.of(chosen)
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
@@ -26,22 +26,22 @@ def cache_directory() -> paths.Path:
 
 
 class TrainedVocabulary(seqio.SentencePieceVocabulary):
-    """A SentencePiece vocabulary that is trained when first used, and kept in a file.
+    """A SentencePiece vocabulary that is trained on first use and stored in a file.
 
-    The file's name holds a digest of the training text and the size, so another text or size
-    never meets an old model.
+    The file name contains a digest of training text and size, so that a change of either trains a
+    new model.
     """
 
     def __init__(
         self, name: str, sentences: Callable[[], Iterable[str]], pieces: int, extra_ids: int
     ):
-        """Keeps the parameters; reads and trains nothing.
+        """Store the parameters; read and train nothing.
 
         Args:
             name: first part of the file's name.
-            sentences: gives the training text, one sentence each.
+            sentences: function that returns the training sentences.
             pieces: size of the vocabulary without sentinels.
-            extra_ids: sentinels at the end of the vocabulary, for span corruption.
+            extra_ids: number of sentinels at the end of the vocabulary, for span corruption.
         """
         super().__init__(sentencepiece_model_file="", extra_ids=extra_ids)
         self._name = name
@@ -59,7 +59,7 @@ class TrainedVocabulary(seqio.SentencePieceVocabulary):
         return self._sentencepiece_model_file
 
     def model_file(self) -> paths.Path:
-        """The model's file in the cache directory; trains it if it is not there."""
+        """Return the model's file in the cache directory; train the model if it is missing."""
         sentences = list(self._sentences())
         digest = hashlib.md5("\n".join([str(self._pieces), *sentences]).encode()).hexdigest()[:12]
         path = cache_directory() / f"{self._name}-{self._pieces}-{digest}.model"
@@ -69,7 +69,8 @@ class TrainedVocabulary(seqio.SentencePieceVocabulary):
 
 
 def training_sentences() -> Iterator[str]:
-    """Every training verse, in one of the translations each: a quarter of the training text."""
+    """Yield every training verse in one translation: a quarter of the training text."""
+
     names = tuple(verses.TRANSLATIONS)
     for verse in verses.splits()["train"]:
         yield verse.texts[names[verses.fixed_order("vocabulary", verse.identity) % len(names)]]
