@@ -1,5 +1,5 @@
-"""Data sets as people have them on disk: official files, checked and made ready for training.
+"""Data sets as people have them on disk: official files, checked and prepared for training.
 
-Reading needs neither TensorFlow nor a network; only `prepared`, which writes what
+Reading needs neither TensorFlow nor a network. Only `prepared`, which writes the files that
 tensorflow_datasets reads, loads TensorFlow.
 """

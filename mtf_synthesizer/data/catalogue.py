@@ -1,11 +1,11 @@
-"""The benchmarks whose official files are known."""
+"""Benchmarks with known official files."""
 
 import importlib
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.data.spec import Dataset
 
-# Benchmark -> module of this package, and what in it: data sets or one data set.
+# Benchmark -> module of this package, and the name of its data set or data sets.
 _PLACES = {
     "glue": ("glue", "DATASETS"),
     "superglue": ("super_glue", "DATASETS"),
@@ -27,10 +27,10 @@ BENCHMARKS = tuple(_PLACES)
 
 
 def datasets(benchmark: str) -> tuple[Dataset, ...]:
-    """The data sets of a benchmark.
+    """Return the data sets of a benchmark.
 
     Raises:
-      errors.UserError: for an unknown benchmark, with a suggestion and the list of known ones.
+      errors.UserError: the benchmark is unknown; the message has a suggestion and all names.
     """
     benchmark = _ALIASES.get(benchmark, benchmark)
     errors.check("benchmark", benchmark, BENCHMARKS)

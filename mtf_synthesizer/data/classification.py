@@ -1,6 +1,6 @@
 """Classification: IMDB reviews from their folders, AG News from CSV.
 
-Splits of one name are alternatives: with and without the folder that the archive unpacks to.
+Splits of one name are alternatives: with and without the archive's top folder.
 """
 
 import re
@@ -11,10 +11,10 @@ from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
 from mtf_synthesizer.files.paths import Path
 
 TOPICS = ("World", "Sports", "Business", "Sci/Tech")
-_CLASS_NAMES = ("class index", "class", "label")  # of the first column, in lower case
+_CLASS_NAMES = ("class index", "class", "label")  # names of the first column, in lower case
 _REVIEW = re.compile(r"(\d+)_(\d+)\.txt(\.gz)?")
 _UNLABELLED = -1
-# Ratings of the reviews in a folder, and the label as tensorflow_datasets has it.
+# Folder -> ratings of its reviews, and its label in tensorflow_datasets.
 _SENTIMENTS = {
     "neg": (range(1, 5), "neg"),
     "pos": (range(7, 11), "pos"),
@@ -23,13 +23,13 @@ _SENTIMENTS = {
 
 
 def reviews(paths: Sequence[Path]) -> Iterator[Row]:
-    """Reviews by their number, so that those of the two folders alternate.
+    """Yield reviews in the order of their numbers, so that the two folders alternate.
 
     Args:
       paths: .../{neg,pos,unsup}/NUMBER_RATING.txt
 
     Raises:
-      DataError: a file is called otherwise, or its rating doesn't belong into its folder.
+      DataError: a file has another kind of name, or its rating does not belong in its folder.
     """
     for _, path in sorted((_number(path), path) for path in paths):
         _, label = _SENTIMENTS[path.parent.name.lower()]
@@ -41,14 +41,14 @@ def _number(path: Path) -> int:
     ratings, _ = _SENTIMENTS[path.parent.name.lower()]
     if not name or int(name[2]) not in ratings:
         raise DataError(
-            f"{path}: files of this folder are called NUMBER_RATING.txt with a rating from "
+            f"{path}: files in this folder are named NUMBER_RATING.txt, with a rating from "
             f"{ratings[0]} to {ratings[-1]}. Unpack aclImdb_v1.tar.gz again"
         )
     return int(name[1])
 
 
 def news(paths: Sequence[Path]) -> Iterator[Row]:
-    """Rows of class (1 to 4), title and description, below a header or without one.
+    """Yield rows of class (1 to 4), title and description, with or without a header.
 
     Raises:
       DataError: a row has another number of fields, or another class.
@@ -59,8 +59,8 @@ def news(paths: Sequence[Path]) -> Iterator[Row]:
                 continue
             if len(fields) != 3 or fields[0] not in ("1", "2", "3", "4"):
                 raise DataError(
-                    f"{path}: line {number}: class (1 to 4), title and description were expected, "
-                    f"not {len(fields)} fields: {', '.join(fields)[:80]!r}"
+                    f"{path}: line {number}: expected class (1 to 4), title and description, not "
+                    f"{len(fields)} fields: {', '.join(fields)[:80]!r}"
                 )
             label, title, description = fields
             yield {
@@ -71,7 +71,7 @@ def news(paths: Sequence[Path]) -> Iterator[Row]:
 
 
 def _is_header(fields: Sequence[str]) -> bool:
-    """Whether the fields are the names of the columns, as in copies of the official files."""
+    """Return whether the fields are column names, as in copies of the official files."""
     first, *rest = (field.strip().lower() for field in fields)
     return first in _CLASS_NAMES and rest == ["title", "description"]
 

@@ -1,4 +1,4 @@
-"""Numbers in texts that anybody may have written."""
+"""Numbers in texts from any source."""
 
 import re
 from typing import TypeVar
@@ -9,8 +9,8 @@ _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,4})?", re.IGNORECASE |
 
 
 def parse(text: str, otherwise: _Other) -> float | _Other:
-    """The number that a text is, blanks around it aside; `otherwise` if it is none.
+    """Return the number in a text, which may have blanks around it; else `otherwise`.
 
-    Python's own `float` also takes 1_0 for 10, digits of other scripts, infinities and NaN.
+    Python's own `float` also accepts 1_0 for 10, digits of other scripts, infinities and NaN.
     """
     return float(text) if _DECIMAL.fullmatch(text.strip()) else otherwise

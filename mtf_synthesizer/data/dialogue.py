@@ -3,7 +3,7 @@
     1 your persona: i have two dogs.
     2 hi , how are you ?<TAB>fine , walking my dogs .
 
-Each exchange is an example: what was said so far, and the reply.
+Each exchange is an example: the history so far, and the reply.
 """
 
 import functools
@@ -17,32 +17,32 @@ from mtf_synthesizer.files.paths import Path
 _PERSONA = "your persona: "
 _NUMBERED = re.compile(r"(\d{1,9}) (.*)")
 
-Exchange = tuple[str, str]  # what the other said, the reply
+Exchange = tuple[str, str]  # utterance of the other speaker, reply
 
 
 def exchanges(paths: Sequence[Path]) -> Iterator[Row]:
-    r"""An example for each reply, with the number of its dialogue and its turn, both from 1.
+    r"""Yield an example for each reply, with dialogue number and turn, both from 1.
 
-    `persona` and `history` (what both said in turns, the other first and last) are lines joined
-    by \n.
+    `persona` and `history` are lines joined by \n. In `history` the speakers alternate; the other
+    speaker is first and last.
     """
     dialogues = (dialogue for path in paths for dialogue in _dialogues(path))
     for number, (persona, turns) in enumerate(dialogues, start=1):
-        said: list[str] = []
+        history: list[str] = []
         for turn, (utterance, reply) in enumerate(turns, start=1):
-            said.append(utterance)
+            history.append(utterance)
             yield {
                 "persona": "\n".join(persona),
-                "history": "\n".join(said),
+                "history": "\n".join(history),
                 "reply": reply,
                 "dialogue": number,
                 "turn": turn,
             }
-            said.append(reply)
+            history.append(reply)
 
 
 def _dialogues(path: Path) -> Iterator[tuple[list[str], list[Exchange]]]:
-    """Persona lines and exchanges of each dialogue: a line with number 1 starts a new one."""
+    """Yield persona lines and exchanges of each dialogue: line number 1 starts a new one."""
     persona: list[str] = []
     turns: list[Exchange] = []
     expected = 1
@@ -54,8 +54,8 @@ def _dialogues(path: Path) -> Iterator[tuple[list[str], list[Exchange]]]:
             persona, turns, expected = [], [], 1
         if index != expected:
             raise DataError(
-                f"{place}: numbered {index} where {expected} or a new dialogue's 1 was expected: "
-                "lines are missing. Get the file again"
+                f"{place}: has number {index}, but {expected} or a new dialogue's 1 is expected: "
+                "lines are missing. Download the file again"
             )
         expected += 1
         if text.startswith(_PERSONA):
@@ -69,22 +69,22 @@ def _dialogues(path: Path) -> Iterator[tuple[list[str], list[Exchange]]]:
 def _numbered(line: str, place: str) -> tuple[int, str]:
     parts = _NUMBERED.fullmatch(line)
     if not parts:
-        raise DataError(f"{place}: a line starts with its number and a blank, not {line[:60]!r}")
+        raise DataError(f"{place}: must begin with its number and a blank, not {line[:60]!r}")
     return int(parts[1]), parts[2]
 
 
 def _exchange(text: str, place: str) -> Exchange:
-    columns = text.split("\t")  # more than two: candidate replies, not used
+    columns = text.split("\t")  # further columns are candidate replies, which are unused
     if len(columns) < 2:
         raise DataError(
-            f"{place}: neither 'your persona: ...' nor what was said, a tab and the reply: "
-            f"{text[:60]!r}. The file is {{train,valid}}_self_original[_no_cands].txt of ConvAI2"
+            f"{place}: expected 'your persona: ...' or an utterance, a tab and the reply, not "
+            f"{text[:60]!r}. Use {{train,valid}}_self_original[_no_cands].txt of ConvAI2"
         )
     return columns[0], columns[1]
 
 
 def tenths(paths: Sequence[Path], kept: Sequence[int]) -> Iterator[Row]:
-    """The exchanges of the dialogues whose number ends in one of the digits `kept`."""
+    """Yield the exchanges of dialogues whose number ends in one of the digits `kept`."""
     return (row for row in exchanges(paths) if row["dialogue"] % 10 in kept)
 
 
@@ -100,8 +100,8 @@ PERSONACHAT = Dataset(
     ),
     _FEATURES,
 )
-# For where there is no training file: the 1,000 dialogues of the validation file, split by the
-# last digit of their number. Its figures are not comparable with any that were published.
+# For use without the training file: the 1,000 dialogues of the validation file, split by the last
+# digit of their number. Its figures are not comparable with published figures.
 PERSONACHAT_SMALL = Dataset(
     "synthesizer_personachat_small:1.0.0",
     tuple(

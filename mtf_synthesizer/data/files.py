@@ -1,4 +1,4 @@
-"""Opens official text files, plain or compressed, and finds them in a folder."""
+"""Official text files: plain or compressed, found by name in a folder."""
 
 import contextlib
 import gzip
@@ -15,32 +15,32 @@ _COMPRESSED = ".gz"
 
 
 def find(folder: Path, name: str) -> list[Path]:
-    """The files that `name` stands for below `folder`, sorted; empty if there are none.
+    """Return the files below `folder` with a name, sorted; empty if none exist.
 
     Args:
-      folder: where to look.
-      name: a relative path; `*` matches within one part. The case of letters does not matter, and
-        a file with `.gz` added counts if the plain one is not there.
+      folder: folder to search.
+      name: a relative path; `*` matches within one part. Case does not matter, and a file with
+        `.gz` added counts if the plain file is missing.
 
     Raises:
-      DataError: several files have a name that is no pattern.
+      DataError: several files have a name that is not a pattern.
     """
-    found = [folder]
+    matches = [folder]
     for part in name.split("/"):
-        found = [
+        matches = [
             child
-            for parent in found
+            for parent in matches
             if parent.is_dir()
             for child in paths.matching(parent, "*")
             if _matches(child.name, part)
         ]
-    plain = {path for path in found if path.suffix.lower() != _COMPRESSED}
-    found = [path for path in found if path in plain or path.with_suffix("") not in plain]
-    if len(found) > 1 and "*" not in name:
+    plain = {path for path in matches if path.suffix.lower() != _COMPRESSED}
+    matches = [path for path in matches if path in plain or path.with_suffix("") not in plain]
+    if len(matches) > 1 and "*" not in name:
         raise DataError(
-            f"{' and '.join(map(str, found))} are both {name}: leave only one of them in {folder}"
+            f"{' and '.join(map(str, matches))} are both {name}: leave only one of them in {folder}"
         )
-    return found
+    return matches
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -50,21 +50,21 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def lines(path: Path) -> Iterator[str]:
-    r"""The lines of a UTF-8 text file without their ends (\n or \r\n), decompressed if `.gz`.
+    r"""Yield the lines of a UTF-8 text without their ends (\n or \r\n), decompressed if `.gz`.
 
     Raises:
       DataError: the file can't be read, is not UTF-8 or begins like UTF-16, or its compressed data
-        is broken or cut off.
+        is damaged or truncated.
     """
     number = 0
     try:
         with _open(path) as file:
-            for line in file:  # only \n ends one: text may hold \x85, \u2028 or a lone \r
+            for line in file:  # only \n ends a line: text may contain \x85, \u2028 or a lone \r
                 number += 1
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
                 if number == 1 and "\0" in text:
                     raise DataError(
-                        f"{path}: line 1: it holds NUL, so it is UTF-16 or not a text. Convert the "
+                        f"{path}: line 1: contains NUL, so it is UTF-16 or not a text. Convert the "
                         "file to UTF-8, for example with iconv"
                     )
                 yield text.removesuffix("\n").removesuffix("\r")
@@ -75,7 +75,7 @@ def lines(path: Path) -> Iterator[str]:
         ) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
-            f"{path}: after line {number}: compressed data is broken or cut off ({error}). "
+            f"{path}: after line {number}: compressed data is damaged or truncated ({error}). "
             "Download the file again"
         ) from error
     except OSError as error:
@@ -93,34 +93,34 @@ def _open(path: Path) -> Iterator[Iterable[bytes]]:
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number and object of every line that is not blank.
+    """Yield line number and object of every line that is not blank.
 
     Raises:
-      DataError: a line is not a JSON object, which also tells a file that was cut off.
+      DataError: a line is not a JSON object, for example in a truncated file.
     """
     for number, line in enumerate(lines(path), start=1):
         if not line.strip():
             continue
         value = parsed(line, f"{path}: line {number}")
         if not isinstance(value, dict):
-            raise DataError(f"{path}: line {number}: a JSON object was expected, not {line[:60]!r}")
+            raise DataError(f"{path}: line {number}: expected a JSON object, not {line[:60]!r}")
         yield number, value
 
 
 def parsed(text: str, place: str) -> Any:
-    """The value of a JSON text.
+    """Return the value of a JSON text.
 
     Args:
-      text: of a line, or of a whole file.
-      place: where it stands, for the message.
+      text: a line or a whole file.
+      place: file and line, for the message.
 
     Raises:
-      DataError: it is no JSON.
+      DataError: the text is not JSON.
     """
     try:
         return records.parse(text)
     except ValueError as error:
         raise DataError(
             f"{place}: not JSON ({error}): {text[:60]!r}. If the file ends there, the download "
-            "was cut off: get it again"
+            "was truncated: download the file again"
         ) from error

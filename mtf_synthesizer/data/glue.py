@@ -1,4 +1,4 @@
-"""GLUE: the official tab-separated files, with the rows that tensorflow_datasets makes of them.
+"""GLUE: official tab-separated files, converted to the rows of tensorflow_datasets.
 
 Splits of one name are alternatives: other names of the same files.
 """
@@ -11,19 +11,19 @@ from mtf_synthesizer.data.records import Record, table_records
 from mtf_synthesizer.data.spec import Dataset, Row, Split
 from mtf_synthesizer.files.paths import Path
 
-NO_LABEL = -1  # what tensorflow_datasets writes for test rows
+NO_LABEL = -1  # label of test rows in tensorflow_datasets
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """How the lines of a task's files become rows.
+    """Columns of a task's files.
 
     Attributes:
       texts: feature -> column.
       label: column of the label.
-      read_label: the label in a column of a record.
-      header: the columns of training files that have no header.
-      skip_broken: whether lines with too few columns are left out, as in the published counts.
+      read_label: function that reads the label from a column of a record.
+      header: columns of training files without a header.
+      skip_broken: whether lines with too few columns are skipped, as in the published counts.
     """
 
     texts: Mapping[str, str]
@@ -33,24 +33,24 @@ class Table:
     skip_broken: bool = False
 
     def labelled(self, paths: Sequence[Path]) -> Iterator[Row]:
-        """Rows of a training or development file."""
+        """Yield rows of a training or development file."""
         needed = (*self.texts.values(), self.label)
         records = table_records(paths[0], needed, self.header)
-        if not self.skip_broken:  # for such files are known to have odd lines
+        if not self.skip_broken:  # files with broken lines have other irregular lines, too
             records = _regular(records, self.label)
         for number, record in enumerate(records):
             if not (self.skip_broken and self._broken(record)):
                 yield self.row(record, number)
 
     def unlabelled(self, paths: Sequence[Path]) -> Iterator[Row]:
-        """Rows of a test file."""
+        """Yield rows of a test file."""
         needed = tuple(self.texts.values())
         for number, record in enumerate(table_records(paths[0], needed)):
             _check_index(record, number)
             yield {**self._texts(record), "label": NO_LABEL, "idx": number}
 
     def row(self, record: Record, number: int) -> Row:
-        """A labelled row; `idx` is its place in the file."""
+        """Return a labelled row; `idx` is its place in the file."""
         return {
             **self._texts(record),
             "label": self.read_label(record, self.label),
@@ -66,18 +66,18 @@ class Table:
 
 
 def _regular(records: Iterator[Record], label: str) -> Iterator[Record]:
-    """The records of a labelled file.
+    """Yield the records of a labelled file.
 
     Raises:
-      DataError: an index is repeated, or a line has more columns than the header although its
-        label is the last: a tab inside a text has moved them.
+      DataError: an index is repeated, or a line has more columns than the header although the
+        label is the last column, because a tab inside a text moved it.
     """
     seen: set[str] = set()
     for record in records:
         index = record.fields.get("index")
         if index is not None:
             if index in seen:
-                raise record.fault(f"index {index!r} was there before. Use the official file")
+                raise record.fault(f"index {index!r} occurs twice. Use the official file")
             seen.add(index)
         if record.spare and label == [*record.fields][-1]:
             raise record.fault(
@@ -88,23 +88,23 @@ def _regular(records: Iterator[Record], label: str) -> Iterator[Record]:
 
 
 def _check_index(record: Record, number: int) -> None:
-    """Results are handed in by the place of a test row, so none may be missing or moved."""
+    """Check a test row's place: results are submitted by place, so no row may be missing."""
     index = record.fields.get("index", str(number))
     if index != str(number):
         raise record.fault(
-            f"index {index!r} where {number} is expected: rows are missing or were moved, and "
-            "results for such a file could not be handed in. Use the official file"
+            f"index {index!r} where {number} is expected: rows are missing or moved, so results "
+            "could not be submitted. Use the official file"
         )
 
 
 def _numbered(*classes: str) -> Callable[[Record, str], str]:
-    """Reads labels that are written as numbers, 0 for the first class."""
+    """Return a reader of labels written as numbers, 0 for the first class."""
     labels = {str(number): name for number, name in enumerate(classes)}
     return lambda record, column: record.label(column, labels)
 
 
 def _named(*classes: str) -> Callable[[Record, str], str]:
-    """Reads labels that are written as texts."""
+    """Return a reader of labels written as texts."""
     labels = {name: name for name in classes}
     return lambda record, column: record.label(column, labels)
 
@@ -147,16 +147,16 @@ WNLI = Table(_SENTENCES, "label", _numbered("not_entailment", "entailment"))
 
 
 def _mrpc(paths: Sequence[Path], held_out: bool) -> Iterator[Row]:
-    """MRPC from the original training file: the pairs that dev_ids.tsv lists are held out."""
+    """Yield MRPC rows of the original training file; pairs in dev_ids.tsv are held out."""
     original, dev_ids = paths
-    listed = {
+    dev_pairs = {
         (record.text("1"), record.text("2"))
         for record in table_records(dev_ids, (), header=("1", "2"))
     }
     needed = (*MRPC.texts.values(), MRPC.label, "#1 ID", "#2 ID")
     for number, record in enumerate(table_records(original, needed)):
         pair = record.text("#1 ID"), record.text("#2 ID")
-        if (pair in listed) == held_out:
+        if (pair in dev_pairs) == held_out:
             yield MRPC.row(record, number)
 
 
@@ -169,7 +169,7 @@ def _splits(folder: str, table: Table, train: int, dev: int, test: int) -> tuple
 
 
 def _mrpc_splits() -> tuple[Split, ...]:
-    """The original files first: only they say what `idx` tensorflow_datasets gives a row."""
+    """Return MRPC's splits; only the original files determine tensorflow_datasets' `idx`."""
     train, validation, test = _splits("MRPC", MRPC, 3_668, 408, 1_725)
     original = ("MRPC/msr_paraphrase_train.txt", "MRPC/dev_ids.tsv")
     rest = functools.partial(_mrpc, held_out=False)
@@ -185,7 +185,7 @@ def _mrpc_splits() -> tuple[Split, ...]:
 
 
 def _qqp_splits() -> tuple[Split, ...]:
-    """Two releases are about: the first, and one with three broken rows fewer."""
+    """Return QQP's splits, for two releases: the first, and one with three fewer broken rows."""
     train, validation, test = _splits("QQP", QQP, 363_849, 40_430, 390_965)
     return dataclasses.replace(train, published=(363_849, 363_846)), validation, test
 
@@ -213,7 +213,7 @@ _AX = tuple(
     )
 )
 
-# Published counts: those of tensorflow_datasets, which are the paper's.
+# Published counts of tensorflow_datasets, which the paper uses.
 DATASETS = tuple(
     Dataset(f"glue/{name}:1.0.0", splits)
     for name, splits in {

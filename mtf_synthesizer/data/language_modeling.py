@@ -18,11 +18,11 @@ _C4_FIELDS = ("text", "timestamp", "url")
 
 
 def c4(paths: Sequence[Path], needed: Sequence[str] = _C4_FIELDS) -> Iterator[Row]:
-    """Documents of JSON lines.
+    """Yield documents of JSON lines.
 
     Args:
       paths: the files.
-      needed: fields that every document has; others of C4's may be missing.
+      needed: fields that every document must have; other fields of C4 may be missing.
 
     Raises:
       DataError: a line is not a JSON object, or a needed field is not a string.
@@ -32,10 +32,10 @@ def c4(paths: Sequence[Path], needed: Sequence[str] = _C4_FIELDS) -> Iterator[Ro
             missing = [name for name in needed if not isinstance(page.get(name), str)]
             if missing:
                 raise DataError(
-                    f"{path}: line {number}: no field {missing[0]!r} with a string; the fields are "
-                    f"{', '.join(page)}. C4's lines have {', '.join(_C4_FIELDS)}"
+                    f"{path}: line {number}: the field {missing[0]!r} is missing or not a string; "
+                    f"fields: {', '.join(page)}. C4's lines have {', '.join(_C4_FIELDS)}"
                 )
-            # The published JSON lines lack two fields that tensorflow_datasets has.
+            # The published JSON lines lack two fields of tensorflow_datasets.
             yield {
                 "text": page["text"],
                 "url": str(page.get("url") or ""),
@@ -46,24 +46,24 @@ def c4(paths: Sequence[Path], needed: Sequence[str] = _C4_FIELDS) -> Iterator[Ro
 
 
 def _own_pages(paths: Sequence[Path]) -> Iterator[Row]:
-    """Documents of the user's own files: texts, and what else of C4's a file's first line has."""
+    """Yield documents of the user's own files, with those C4 fields that a first line has."""
     for path in paths:
         _, first = next(files.json_lines(path), (0, {}))
         yield from c4([path], ["text", *(name for name in _C4_FIELDS[1:] if name in first)])
 
 
 def sentences(paths: Sequence[Path]) -> Iterator[Row]:
-    """A sentence a line, without the blanks around it."""
+    """Yield a sentence per line, without the blanks around it."""
     for path in paths:
         for line in files.lines(path):
             yield {"text": line.strip()}
 
 
 def articles(paths: Sequence[Path]) -> Iterator[Row]:
-    r"""Articles of WikiText, each with its title and its lines, joined by \n, as they are.
+    r"""Yield WikiText articles, each with its title and its unchanged lines, joined by \n.
 
-    An article starts with a title of the first level between two blank lines. Some formulas look
-    like titles, but stand between lines of text.
+    A new article begins with a title of the first level between two blank lines. Some formulas look
+    like titles, but are between lines of text.
     """
     for path in paths:
         yield from ({"text": "\n".join(article)} for article in _articles(files.lines(path)))
@@ -86,12 +86,12 @@ def _is_title(lines: Sequence[str]) -> bool:
 
 
 def shakespeare(paths: Sequence[Path], part: int) -> Iterator[Row]:
-    """The whole text of a part as one example: nine tenths (0), then twice half of the rest.
+    """Yield the text of a part as one example: the first 90 % (0), then 5 % (1) and 5 % (2).
 
-    None where the text is too short to have that part.
+    A text too short for this part yields nothing.
     """
     text = "".join(f"{line}\n" for path in paths for line in files.lines(path))
-    first = int(len(text) * 0.9)  # rounded as tensorflow_datasets does
+    first = int(len(text) * 0.9)  # rounded as in tensorflow_datasets
     cuts = (0, first, first + int((len(text) - first) * 0.5), len(text))
     if cuts[part] < cuts[part + 1]:
         yield {"text": text[cuts[part] : cuts[part + 1]]}

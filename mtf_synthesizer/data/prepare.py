@@ -1,4 +1,4 @@
-"""Finds and checks the official files of a benchmark, and prepares them for training."""
+"""Search, check and preparation of a benchmark's official files."""
 
 import dataclasses
 import fnmatch
@@ -21,14 +21,16 @@ _SHOWN_FILES = 5
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What was found of one split.
+    """State of one split in the user's files.
 
     Attributes:
-      dataset, split: which one. Where alternatives were looked for, the one that is there.
+      dataset: data set of the split.
+      split: the split; of several alternatives the one that exists.
       paths: its files; empty if they are missing.
-      rows: how many examples they have; None if they are missing or broken.
-      fault: what is wrong with them.
-      lacking: names of files that are missing while others of the split, `beside`, are there.
+      rows: number of examples; None if the files are missing or broken.
+      fault: error message for broken files.
+      lacking: names of missing files if other files of the split exist.
+      beside: these other files.
     """
 
     dataset: Dataset
@@ -41,7 +43,7 @@ class Finding:
 
     @property
     def state(self) -> str:
-        """One word or two for the table."""
+        """State in one or two words, for the table."""
         if self.fault is not None:
             return "broken"
         if self.rows is None:
@@ -56,60 +58,64 @@ class Finding:
 
 
 def survey(benchmark: str, folder: Path, show_progress: bool = True) -> list[Finding]:
-    """Looks for every split of a benchmark and reads those that are there from end to end.
+    """Look for every split of a benchmark and read the existing files from end to end.
 
     Raises:
-      errors.UserError: there is no such folder or benchmark.
+      errors.UserError: the folder is missing, or the benchmark is unknown.
     """
     known = catalogue.datasets(benchmark)
     if not folder.is_dir():
-        raise errors.UserError(f"--from {folder}: there is no such folder")
+        raise errors.UserError(f"--from {folder}: no such folder")
     findings = [
         _checked(locate(dataset, split, folder), show_progress)
         for dataset in known
         for split in dict.fromkeys(split.name for split in dataset.splits)
     ]
-    # The English files of one pair of languages are no part of another pair that is missing.
-    used = {path for each in findings for path in each.paths}
+    # Files of one language pair, such as English, do not make another pair incomplete.
+    used = {path for finding in findings for path in finding.paths}
     return [
-        dataclasses.replace(each, lacking=()) if used.issuperset(each.beside) else each
-        for each in findings
+        dataclasses.replace(finding, lacking=()) if used.issuperset(finding.beside) else finding
+        for finding in findings
     ]
 
 
 def locate(dataset: Dataset, name: str, folder: Path) -> Finding:
-    """The first of the alternatives for a split that is there, else one of which a part is."""
+    """Return the first alternative of a split that exists, else the first that exists in part."""
     alternatives = [split for split in dataset.splits if split.name == name]
-    partly: list[Finding] = []
+    incomplete: list[Finding] = []
     for split in alternatives:
-        found = {each: files.find(folder, each) for each in split.files}
-        if all(found.values()):
-            return Finding(dataset, split, tuple(path for each in found.values() for path in each))
-        if any(found.values()):
-            lacking = tuple(each for each, paths in found.items() if not paths)
-            there = tuple(path for paths in found.values() for path in paths)
-            partly.append(Finding(dataset, split, lacking=lacking, beside=there))
-    return partly[0] if partly else Finding(dataset, alternatives[0])
+        files_by_name = {pattern: files.find(folder, pattern) for pattern in split.files}
+        if all(files_by_name.values()):
+            return Finding(
+                dataset,
+                split,
+                tuple(path for paths in files_by_name.values() for path in paths),
+            )
+        if any(files_by_name.values()):
+            missing = tuple(pattern for pattern, paths in files_by_name.items() if not paths)
+            existing = tuple(path for paths in files_by_name.values() for path in paths)
+            incomplete.append(Finding(dataset, split, lacking=missing, beside=existing))
+    return incomplete[0] if incomplete else Finding(dataset, alternatives[0])
 
 
-def _checked(found: Finding, show_progress: bool) -> Finding:
-    if not found.paths:
-        return found
+def _checked(finding: Finding, show_progress: bool) -> Finding:
+    if not finding.paths:
+        return finding
     try:
-        rows = sum(1 for _ in _rows(found, "checking", show_progress))
+        rows = sum(1 for _ in _rows(finding, "checking", show_progress))
     except DataError as error:
-        return dataclasses.replace(found, fault=str(error))
-    fault = None if rows else f"{found.paths[0]}: no examples in it"
-    return dataclasses.replace(found, rows=rows, fault=fault)
+        return dataclasses.replace(finding, fault=str(error))
+    fault = None if rows else f"{finding.paths[0]}: no examples in it"
+    return dataclasses.replace(finding, rows=rows, fault=fault)
 
 
-def _rows(found: Finding, doing: str, show_progress: bool) -> Iterator[Row]:
-    """The examples of a split, with a bar that is gone afterwards."""
+def _rows(finding: Finding, activity: str, show_progress: bool) -> Iterator[Row]:
+    """Return the examples of a split, with a progress bar that disappears at the end."""
     return iter(
         tqdm.tqdm(
-            found.split.read(found.paths),
-            desc=f"{doing} {found.dataset.tfds_name} {found.split.name}",
-            total=max(found.split.counts, default=None),
+            finding.split.read(finding.paths),
+            desc=f"{activity} {finding.dataset.tfds_name} {finding.split.name}",
+            total=max(finding.split.counts, default=None),
             disable=None if show_progress else True,  # None: only on a terminal
             leave=False,
             mininterval=1,
@@ -118,10 +124,13 @@ def _rows(found: Finding, doing: str, show_progress: bool) -> Iterator[Row]:
 
 
 def unused(findings: Sequence[Finding], folder: Path) -> list[Path]:
-    """Files that lie beside those of the splits, and have the name of no split's file."""
-    used = {path for each in findings for path in (*each.paths, *each.beside)}
+    """Return files beside the files of splits that have the name of no split's file."""
+    used = {path for finding in findings for path in (*finding.paths, *finding.beside)}
     patterns = {
-        name.lower() for each in findings for split in each.dataset.splits for name in split.files
+        name.lower()
+        for finding in findings
+        for split in finding.dataset.splits
+        for name in split.files
     }
     beside = sorted({path.parent for path in used})
     return [
@@ -138,49 +147,56 @@ def _has_name(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(name.removesuffix(".gz"), pattern) for pattern in patterns)
 
 
-def _say_unused(found: Sequence[Path]) -> None:
-    if found:
-        more = len(found) - _SHOWN_FILES
-        shown = ", ".join(map(str, found[:_SHOWN_FILES])) + (f" and {more} more" * (more > 0))
-        print(f"not used, as `mtf_synthesizer data list` has no such name: {shown}")
+def _say_unused(unused_files: Sequence[Path]) -> None:
+    if unused_files:
+        more = len(unused_files) - _SHOWN_FILES
+        shown = ", ".join(map(str, unused_files[:_SHOWN_FILES])) + (
+            f" and {more} more" * (more > 0)
+        )
+        print(f"not used, because `mtf_synthesizer data list` has no such name: {shown}")
 
 
 def check(findings: Sequence[Finding], allow_partial: bool) -> None:
-    """Raises a UserError unless everything that is there can be used.
+    """Raise a UserError unless all existing files can be used.
 
     Args:
-      findings: of `survey`.
-      allow_partial: whether splits may have other counts than the published ones.
+      findings: result of `survey`.
+      allow_partial: whether splits may differ from the published counts.
+
+    Raises:
+      errors.UserError: no file exists, a split is incomplete or broken, or a count differs.
     """
-    present = [each for each in findings if each.paths]
-    incomplete = [each for each in findings if each.lacking]
+    present = [finding for finding in findings if finding.paths]
+    incomplete = [finding for finding in findings if finding.lacking]
     if incomplete and not present:
-        raise errors.UserError("\n".join(_incomplete(each) for each in incomplete))
+        raise errors.UserError("\n".join(_incomplete(finding) for finding in incomplete))
     if not present:
         raise errors.UserError(
-            f"--from: none of the files is there, not even {findings[0].split.files[0]}. Give the "
-            "folder in which they lie; `mtf_synthesizer data list` shows all names"
+            f"--from: no official file found, not even {findings[0].split.files[0]}. Give the "
+            "folder that contains the files; `mtf_synthesizer data list` prints all names"
         )
-    faults = dict.fromkeys(each.fault for each in present if each.fault)
+    faults = dict.fromkeys(finding.fault for finding in present if finding.fault)
     _raise_first([fault for fault in faults if fault])
     if not allow_partial:
-        _raise_first([_wrong_count(each) for each in present if each.state == "other count"])
+        _raise_first(
+            [_wrong_count(finding) for finding in present if finding.state == "other count"]
+        )
 
 
-def _incomplete(found: Finding) -> str:
+def _incomplete(finding: Finding) -> str:
     return (
-        f"{found.dataset.tfds_name} {found.split.name} is left out: "
-        f"{', '.join(found.lacking)} missing beside the other files of the split"
+        f"{finding.dataset.tfds_name} {finding.split.name} is left out: "
+        f"{', '.join(finding.lacking)} missing beside the other files of the split"
     )
 
 
-def _wrong_count(found: Finding) -> str:
-    first = found.paths[0]
-    what = "files have" if len(found.paths) > 1 else "file has"
+def _wrong_count(finding: Finding) -> str:
+    first = finding.paths[0]
+    published_files = "files have" if len(finding.paths) > 1 else "file has"
     return (
-        f"{first}: {found.rows:,} examples of {found.dataset.tfds_name} {found.split.name}, but "
-        f"the published {what} {found.published}: cut off, a part or another release. Get "
-        "the official files, or take these with --allow_partial"
+        f"{first}: {finding.rows:,} examples of {finding.dataset.tfds_name} {finding.split.name}, "
+        f"but the published {published_files} {finding.published}. Download the official files, "
+        "or accept these with --allow_partial"
     )
 
 
@@ -194,13 +210,13 @@ def _raise_first(faults: Sequence[str]) -> None:
 def write(
     findings: Sequence[Finding], output: Path, overwrite: bool, show_progress: bool = True
 ) -> Iterator[tuple[Path, bool]]:
-    """Writes every data set of which a split is there.
+    """Write every data set that has at least one split.
 
     Args:
-      findings: of `survey`, checked.
+      findings: result of `survey`, checked.
       output: the folder of prepared data.
-      overwrite: whether data sets that are there already are written again.
-      show_progress: whether bars are shown.
+      overwrite: whether existing data sets are written again.
+      show_progress: whether to show progress bars.
 
     Yields:
       The folder of each data set, and whether it was written.
@@ -208,16 +224,18 @@ def write(
     from mtf_synthesizer.data import prepared as data_prepared
 
     present: dict[str, list[Finding]] = {}
-    for each in findings:
-        if each.paths:
-            present.setdefault(each.dataset.tfds_name, []).append(each)
+    for finding in findings:
+        if finding.paths:
+            present.setdefault(finding.dataset.tfds_name, []).append(finding)
     for splits in present.values():
         dataset = splits[0].dataset
-        wanted = overwrite or not data_prepared.exists(dataset, output)
-        if wanted:
-            rows = {each.split.name: _rows(each, "writing", show_progress) for each in splits}
+        is_written = overwrite or not data_prepared.exists(dataset, output)
+        if is_written:
+            rows = {
+                finding.split.name: _rows(finding, "writing", show_progress) for finding in splits
+            }
             data_prepared.write(dataset, rows, output)
-        yield output / dataset.directory, wanted
+        yield output / dataset.directory, is_written
 
 
 def run(
@@ -228,18 +246,18 @@ def run(
     overwrite: bool = False,
     verbose: bool = False,
 ) -> None:
-    """Surveys, shows what is there, and writes it if nothing is wrong.
+    """Survey a folder, print the table, and write the data sets if all files are usable.
 
     Raises:
-      errors.UserError: an unknown benchmark, no such folder, nothing in it, or broken files.
+      errors.UserError: an unknown benchmark, a missing or empty folder, or broken files.
     """
     _check_output(output)
     findings = survey(benchmark, folder)
     rich.console.Console().print(table_of_findings(findings))
     check(findings, allow_partial)
-    for each in findings:
-        if each.lacking:
-            print(_incomplete(each))
+    for finding in findings:
+        if finding.lacking:
+            print(_incomplete(finding))
     _say_unused(unused(findings, folder))
     loading.load_tensorflow(verbose)
     try:
@@ -257,31 +275,40 @@ def _check_output(output: Path) -> None:
 
 
 def _left(path: Path, findings: Sequence[Finding], output: Path) -> str:
-    """What is said of a data set that is there; it may lack splits that could be written now."""
+    """Describe a data set that existed before, which may lack splits that can be written now."""
     from mtf_synthesizer.data import prepared as data_prepared
 
     ready = data_prepared.splits(path)
-    now = [e.split.name for e in findings if e.paths and output / e.dataset.directory == path]
-    new, lost = [n for n in now if n not in ready], [n for n in ready if n not in now]
+    now = [
+        finding.split.name
+        for finding in findings
+        if finding.paths and output / finding.dataset.directory == path
+    ]
+    new, lost = (
+        [name for name in now if name not in ready],
+        [name for name in ready if name not in now],
+    )
     if not new:
-        return f"{path} was there and is left as it is (--overwrite writes it again)"
+        return f"{path} exists and is left unchanged (--overwrite writes it again)"
     warning = f", without {', '.join(lost)}, whose files are not in --from" if lost else ""
     return (
-        f"{path} was there and is left as it is: it has {', '.join(ready)}, not {', '.join(new)}. "
+        f"{path} exists and is left unchanged: it has {', '.join(ready)}, not {', '.join(new)}. "
         f"--overwrite writes it again with {', '.join(now)}{warning}"
     )
 
 
 def table_of_findings(findings: Sequence[Finding]) -> rich.table.Table:
     table = _table("data set", "split", "state", "examples", "published")
-    for each in findings:
-        rows = "" if each.rows is None else f"{each.rows:,}"
-        table.add_row(_short(each.dataset), each.split.name, each.state, rows, each.published)
+    for finding in findings:
+        rows = "" if finding.rows is None else f"{finding.rows:,}"
+        table.add_row(
+            _short(finding.dataset), finding.split.name, finding.state, rows, finding.published
+        )
     return table
 
 
 def describe_files(benchmark: str) -> Iterator[str]:
-    """Lines that say what `survey` looks for."""
+    """Yield lines that list the files that `survey` looks for."""
     yield f"--benchmark {benchmark}"
     for dataset in catalogue.datasets(benchmark):
         before = None
@@ -296,7 +323,7 @@ def _short(dataset: Dataset) -> str:
 
 
 def _table(*columns: str) -> rich.table.Table:
-    """An empty table; only its last column may be broken into lines."""
+    """Return an empty table; only its last column may wrap."""
     table = rich.table.Table(box=None, padding=(0, 2, 0, 0))
     for column in columns:
         right = column in ("examples", "published")

@@ -1,6 +1,6 @@
-"""Writes data sets as the directories that tensorflow_datasets reads, without a network.
+"""Data sets written in tensorflow_datasets' own format, without a network.
 
-T5's tasks find them there, and so does `tfds.load(name, data_dir=folder)`.
+T5's tasks and `tfds.load(name, data_dir=folder)` read them.
 """
 
 import contextlib
@@ -22,32 +22,32 @@ from mtf_synthesizer.files.paths import Path
 _FEATURES = "features.json"
 _FORMAT = "tfrecord"
 _NUMBERS = {int: np.int64, float: np.float32}
-# A split of more than 1 GB is sorted in a thousand files at once; 1024 is a usual limit.
+# Sorting a split of more than 1 GB opens a thousand files at once; 1024 is a common limit.
 _OPEN_FILES = 4096
 
 
 def exists(dataset: Dataset, folder: Path) -> bool:
-    """Whether the data set was written to a folder before."""
+    """Return whether the data set was written to a folder before."""
     return (folder / dataset.directory / _FEATURES).is_file()
 
 
 def splits(directory: Path) -> list[str]:
-    """The splits of a data set that was written to a directory."""
+    """Return the splits of a data set in a directory."""
     info = json.loads((directory / "dataset_info.json").read_text("utf-8"))
     return [split["name"] for split in info.get("splits", [])]
 
 
 def write(dataset: Dataset, splits: Mapping[str, Iterable[Row]], folder: Path) -> Path:
-    """Writes a data set, in place of an earlier one.
+    """Write a data set, and replace an earlier one.
 
-    The same rows give the same bytes. The order is that of tensorflow_datasets, which shuffles by
-    a hash of `idx` where there is one, else by the row's place. Up to 1 GB of a split is kept in
-    memory; a larger one is sorted on disk.
+    Equal rows give equal bytes. The order is that of tensorflow_datasets, which shuffles by a hash
+    of `idx` if it exists, else of the row's place. Up to 1 GB of a split is kept in memory; a
+    larger split is sorted on disk.
 
     Args:
-      dataset: what is written.
+      dataset: the data set.
       splits: name -> rows.
-      folder: where name/configuration/version are made.
+      folder: the folder in which name/configuration/version is created.
 
     Returns:
       The folder of the data set.
@@ -56,32 +56,32 @@ def write(dataset: Dataset, splits: Mapping[str, Iterable[Row]], folder: Path) -
     target = folder / dataset.directory
     beside = folder if isinstance(folder, pathlib.Path) else None
     with tempfile.TemporaryDirectory(prefix=".preparing_", dir=beside) as scratch:
-        made = pathlib.Path(scratch) / "made"
-        made.mkdir()
-        info = _info(dataset, made)
+        built = pathlib.Path(scratch) / "made"
+        built.mkdir()
+        info = _info(dataset, built)
         with _without_bars(), _many_open_files():
             written = [_write_split(info, name, rows) for name, rows in splits.items()]
         info.set_splits(tfds.core.SplitDict(written))
-        info.write_to_directory(made)
-        _sort_keys(made / _FEATURES)
+        info.write_to_directory(built)
+        _sort_keys(built / _FEATURES)
         target.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(target, pathlib.Path):
-            _move(made, target, pathlib.Path(scratch) / "replaced")
+            _move(built, target, pathlib.Path(scratch) / "replaced")
         else:
             if target.exists():
                 target.remove_folder()
-            new_folder.copy(made, target)
+            new_folder.copy(built, target)
     return target
 
 
-def _move(made: pathlib.Path, target: pathlib.Path, replaced: pathlib.Path) -> None:
+def _move(built: pathlib.Path, target: pathlib.Path, replaced: pathlib.Path) -> None:
     if target.exists():
         target.rename(replaced)
-    made.rename(target)
+    built.rename(target)
 
 
 def _info(dataset: Dataset, folder: Path) -> tfds.core.DatasetInfo:
-    """What tensorflow_datasets keeps about a data set beside the examples."""
+    """Return the metadata that tensorflow_datasets stores beside the examples."""
     if dataset.features is None:
         known = known_info(dataset)
         about = {"description": known.description, "citation": known.citation}
@@ -106,12 +106,12 @@ def _parts(dataset: Dataset) -> tuple[str, str, str]:
 
 
 def known_info(dataset: Dataset) -> tfds.core.DatasetInfo:
-    """What tensorflow_datasets knows of one of its own data sets, in whatever version."""
+    """Return tensorflow_datasets' metadata of one of its own data sets, in any version."""
     name, configuration, _ = _parts(dataset)
     known: Any = tfds.builder_cls(name)
 
     class Offline(known, skip_registration=True):  # type: ignore[call-arg]
-        """The builder, which otherwise asks a server for published counts when it is made."""
+        """The builder without its request for published counts from a server."""
 
         def _info(self) -> tfds.core.DatasetInfo:
             info = super()._info()
@@ -124,7 +124,7 @@ def known_info(dataset: Dataset) -> tfds.core.DatasetInfo:
 
 
 def features(types: Mapping[str, Any]) -> tfds.features.FeaturesDict:
-    """The features of a data set that tensorflow_datasets doesn't know: see `Dataset.features`."""
+    """Return the features of a data set unknown to tensorflow_datasets: `Dataset.features`."""
     return tfds.features.FeaturesDict({name: _feature(kind) for name, kind in types.items()})
 
 
@@ -135,7 +135,7 @@ def _feature(kind: Any) -> Any:
 
 
 class _Serializer(tfds.core.ExampleSerializer):
-    """Examples as bytes that are the same in every process: protobuf's maps have no order."""
+    """Serializer with equal bytes in every process: protobuf's maps have no fixed order."""
 
     def serialize_example(self, example: Any) -> bytes:
         return self.get_tf_example(example).SerializeToString(deterministic=True)
@@ -165,7 +165,7 @@ def _write_split(
 
 
 def _keyed(rows: Iterable[Row]) -> Iterator[tuple[str | int, Row]]:
-    """Rows with the keys that tensorflow_datasets gives them, which decide about their order."""
+    """Yield rows with the keys of tensorflow_datasets, which determine their order."""
     for place, row in enumerate(rows):
         identity = row.get("idx", place)
         if isinstance(identity, dict):
@@ -189,7 +189,8 @@ def _without_bars() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _many_open_files() -> Iterator[None]:
-    """Inside, as many files may be open as sorting on disk needs, if the system allows it."""
+    """Allow as many open files as sorting on disk needs, up to the system's limit."""
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))

@@ -1,5 +1,7 @@
-"""Questions: SQuAD 1.1 and definite pronoun resolution, which T5's `en_mix` and its SuperGLUE
-mixture hold besides GLUE and SuperGLUE."""
+"""Questions: SQuAD 1.1 and definite pronoun resolution (DPR).
+
+T5's `en_mix` and its SuperGLUE mixture contain them besides GLUE and SuperGLUE.
+"""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -11,16 +13,16 @@ from mtf_synthesizer.files.paths import Path
 
 
 def squad(paths: Sequence[Path]) -> Iterator[Row]:
-    """The questions of SQuAD's JSON, each with its paragraph and its answers.
+    """Yield the questions of SQuAD's JSON, each with its paragraph and its answers.
 
     Raises:
-      DataError: a file is not JSON, or not nested as SQuAD's are.
+      DataError: a file is not JSON, or not nested like SQuAD.
     """
     for path in paths:
         document = files.parsed("\n".join(files.lines(path)), str(path))
         try:
             if not isinstance(document, dict):
-                raise DataError(f"{path}: a JSON object was expected")
+                raise DataError(f"{path}: expected a JSON object")
             yield from _questions(Record(path, None, document))
         except DataError as error:
             raise DataError(
@@ -47,10 +49,13 @@ def _questions(document: Record) -> Iterator[Row]:
 
 
 def pronouns(paths: Sequence[Path]) -> Iterator[Row]:
-    """Sentence, pronoun, two candidates with a comma between, the right one: four lines, a blank.
+    """Yield rows from blocks of five lines.
+
+    The lines are sentence, pronoun, two candidates with a comma between, the right candidate, and
+    a blank line.
 
     Raises:
-      DataError: lines are missing, or the right candidate is none of the two.
+      DataError: lines are missing, or the right candidate is not one of the two.
     """
     for path in paths:
         lines = (line.strip() for line in files.lines(path))
@@ -64,8 +69,8 @@ def _pronoun(path: Path, block: list[tuple[int, str]]) -> Row:
     candidates = [text.strip() for text in texts[2].split(",")] if len(texts) > 3 else []
     if len(candidates) != 2 or texts[3] not in candidates or any(texts[4:]):
         raise DataError(
-            f"{path}: line {block[0][0]}: a sentence, the pronoun, two candidates with a comma "
-            f"between, the right one and an empty line were expected, not {texts!r}"[:400]
+            f"{path}: line {block[0][0]}: expected a sentence, the pronoun, two candidates with a "
+            f"comma between, the right one and an empty line, not {texts!r}"[:400]
         )
     return {
         "sentence": texts[0],

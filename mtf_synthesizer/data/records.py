@@ -1,4 +1,4 @@
-"""Lines of official files as records that say where they stand when a field is wrong."""
+"""Lines of official files as records; an error about a field names file and line."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +13,13 @@ _MOST = 2**31 - 1
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Record:
-    """The fields of one line, or of an object inside it.
+    """Fields of one line, or of an object inside it.
 
     Attributes:
-      path, line: where it stands; no line where the file is one value.
+      path: the file.
+      line: number of the line; None if the file is a single value.
       fields: name -> value.
-      spare: how many columns of a table's line are beyond the header's.
+      spare: number of columns beyond the header's.
     """
 
     path: Path
@@ -27,50 +28,51 @@ class Record:
     spare: int = 0
 
     def fault(self, message: str) -> DataError:
-        """An error that names file and line."""
+        """Return an error that names file and line."""
         line = "" if self.line is None else f"line {self.line}: "
         return DataError(f"{self.path}: {line}{message}")
 
     def value(self, name: str) -> Any:
-        """The value of a field; a DataError if it is not there."""
+        """Return the value of a field; raise a DataError if it is missing."""
         if name not in self.fields:
-            raise self.fault(f"no field {name!r}. There are: {', '.join(self.fields) or 'none'}")
+            raise self.fault(f"no field {name!r}. Fields: {', '.join(self.fields) or 'none'}")
         return self.fields[name]
 
     def text(self, name: str) -> str:
+        """Return the string in a field."""
         return str(self._of_type(name, str, "a string"))
 
     def integer(self, name: str) -> int:
-        """A whole number that tensorflow_datasets can store."""
+        """Return a whole number that tensorflow_datasets can store, in 32 bits."""
         value = int(self._of_type(name, int, "a whole number"))
         if not -_MOST - 1 <= value <= _MOST:
             raise self.fault(f"{name} must be at most {_MOST}, not {_shown(value)}")
         return value
 
     def part(self, name: str) -> "Record":
-        """An object inside this one."""
+        """Return an object inside this record."""
         return Record(self.path, self.line, self._of_type(name, dict, "an object"))
 
     def parts(self, name: str) -> list["Record"]:
-        """The objects of a list inside this one."""
-        found = self._of_type(name, list, "a list of objects")
-        if not all(isinstance(each, dict) for each in found):
-            raise self.fault(f"{name} must be a list of objects, not {_shown(found)}")
-        return [Record(self.path, self.line, each) for each in found]
+        """Return the objects of a list inside this record."""
+        objects = self._of_type(name, list, "a list of objects")
+        if not all(isinstance(part, dict) for part in objects):
+            raise self.fault(f"{name} must be a list of objects, not {_shown(objects)}")
+        return [Record(self.path, self.line, part) for part in objects]
 
-    def number(self, name: str, least: float, most: float) -> float:
-        """A number in the text of a column."""
+    def number(self, name: str, minimum: float, maximum: float) -> float:
+        """Return the number in the text of a column, which must be in [minimum, maximum]."""
         text = self.text(name)
         value = decimals.parse(text, float("nan"))
-        if not least <= value <= most:
-            raise self.fault(f"{name} must be a number from {least} to {most}, not {text!r}")
+        if not minimum <= value <= maximum:
+            raise self.fault(f"{name} must be a number from {minimum} to {maximum}, not {text!r}")
         return value
 
     def label(self, name: str, labels: Mapping[Any, str]) -> str:
-        """What a label means: `labels` has value in the file -> class."""
+        """Return the class of a label; `labels` maps value in the file -> class."""
         value = self.value(name)
         if not isinstance(value, str | int) or value not in labels:
-            allowed = ", ".join(dict.fromkeys(str(each) for each in labels))
+            allowed = ", ".join(dict.fromkeys(str(label) for label in labels))
             raise self.fault(f"unknown {name} {_shown(value)}. Allowed: {allowed}")
         return labels[value]
 
@@ -86,7 +88,7 @@ def _shown(value: Any) -> str:
 
 
 def json_records(path: Path) -> Iterator[Record]:
-    """Every line of a JSON lines file that is not blank."""
+    """Yield every line of a JSON lines file that is not blank."""
     for number, fields in files.json_lines(path):
         yield Record(path, number, fields)
 
@@ -94,17 +96,17 @@ def json_records(path: Path) -> Iterator[Record]:
 def table_records(
     path: Path, needed: Sequence[str], header: Sequence[str] | None = None
 ) -> Iterator[Record]:
-    """The lines of a tab-separated file; quotes are characters like others.
+    """Yield the lines of a tab-separated file; quotes are ordinary characters.
 
-    Lines may have fewer columns than the header; what is missing is missed when it is asked for.
+    Lines may have fewer columns than the header: a missing field fails only when it is read.
 
     Args:
       path: the file.
-      needed: columns that must be there.
+      needed: columns that must exist.
       header: names of the columns of a file without a header line.
 
     Raises:
-      DataError: a needed column is not there.
+      DataError: a needed column is missing.
     """
     numbered = enumerate(files.lines(path), start=1)
     if header is None:
@@ -113,7 +115,7 @@ def table_records(
         if missing:
             raise DataError(
                 f"{path}: no column {', '.join(missing)}. The first line must be the header, with "
-                f"tabs between the columns: {' '.join(needed)}. It is: {_shown(' '.join(header))}"
+                f"tabs between the columns: {' '.join(needed)}; it is: {_shown(' '.join(header))}"
             )
     for number, line in numbered:
         if line:

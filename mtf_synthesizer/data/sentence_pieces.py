@@ -1,4 +1,4 @@
-"""Trains SentencePiece vocabularies that T5's models can use."""
+"""Training of SentencePiece vocabularies for T5's models."""
 
 import io
 import itertools
@@ -15,17 +15,17 @@ from mtf_synthesizer.data import files
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.files.paths import Path
 
-LONGEST_LINE = 4192  # bytes; SentencePiece's trainer leaves out longer ones without a word
+LONGEST_LINE = 4192  # bytes; SentencePiece's trainer silently skips longer lines
 _CHARACTERS = re.compile(r"smaller than required_chars\. \d+ vs (\d+)")
 
 
 class LineCounts(NamedTuple):
-    """How many lines of the text files were used, and how many were left out and why.
+    """Numbers of lines that were used and skipped.
 
     Attributes:
-      used: sentences the vocabulary was trained on.
-      long: lines of more than `LONGEST_LINE` bytes.
-      binary: lines with a NUL character.
+      used: sentences that trained the vocabulary.
+      long: skipped lines of more than `LONGEST_LINE` bytes.
+      binary: skipped lines with a NUL character.
     """
 
     used: int
@@ -42,10 +42,17 @@ class LineCounts(NamedTuple):
 def train_sentencepiece(
     sentences: Iterable[str], pieces: int, character_coverage: float = 1.0
 ) -> bytes:
-    """Trains a unigram SentencePiece model with T5's ids: padding 0, end 1, unknown 2.
+    """Train a unigram SentencePiece model with T5's ids: padding 0, end 1, unknown 2.
 
-    One thread, so that the same sentences give the same bytes. `character_coverage` is the share
-    of the text whose characters get a piece of their own.
+    Training uses one thread, so that equal sentences give equal bytes.
+
+    Args:
+      sentences: the training text.
+      pieces: size of the vocabulary.
+      character_coverage: share of the text whose characters get their own piece.
+
+    Returns:
+      The content of a SentencePiece model file.
     """
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
@@ -66,16 +73,16 @@ def train_sentencepiece(
 
 
 def train_apart(sentences: Iterable[str], pieces: int) -> bytes:
-    """The same in a process of its own, for one that has loaded TensorFlow.
+    """Train a vocabulary in another process, for a process that has loaded TensorFlow.
 
-    With TensorFlow 2.12 SentencePiece's trainer crashes: both bring protobuf.
+    With TensorFlow 2.12, SentencePiece's trainer crashes: both include protobuf.
 
     Args:
-      sentences: none has a line break.
+      sentences: the training text, without line breaks.
       pieces: size of the vocabulary.
 
     Raises:
-      RuntimeError: it can't be trained; with what the process said.
+      RuntimeError: the training failed; the message has the process's output.
     """
     trained = subprocess.run(
         [sys.executable, "-m", __name__, str(pieces)],
@@ -90,29 +97,29 @@ def train_apart(sentences: Iterable[str], pieces: int) -> bytes:
 def train_on_files(
     inputs: Sequence[Path], output: Path, pieces: int, character_coverage: float = 1.0
 ) -> LineCounts:
-    """Trains a vocabulary on text files, one sentence a line, plain or `.gz`.
+    """Train a vocabulary on text files with one sentence per line, plain or `.gz`.
 
     Args:
       inputs: the files.
-      output: where the model goes, by custom a name ending in .model.
-      pieces: size of the vocabulary; T5's models add 100 sentinels to it.
-      character_coverage: share of the text whose characters get pieces; the rarest others are
-        unknown.
+      output: path of the model, usually ending in .model.
+      pieces: size of the vocabulary; T5's models add 100 sentinels.
+      character_coverage: share of the text whose characters get pieces; the rarest characters
+        beyond it are unknown.
 
     Raises:
       errors.UserError: a file is missing or broken, no line can be used, or the text is too small
-        or too large for so many pieces.
+        or too large for this size.
     """
     missing = [str(path) for path in inputs if not path.is_file()]
     if missing:
         raise errors.UserError(f"--input {missing[0]}: no such file")
     saving.check_file(output)
     if output.resolve() in [path.resolve() for path in inputs]:
-        raise errors.UserError(f"--output {output} is an --input, which would be lost")
+        raise errors.UserError(f"--output {output} is also an --input: choose another --output")
     sentences = _Usable(itertools.chain.from_iterable(map(files.lines, inputs)))
     try:
         model = train_sentencepiece(sentences, pieces, character_coverage)
-    except (RuntimeError, OSError) as error:  # what SentencePiece raises for sizes it can't reach
+    except (RuntimeError, OSError) as error:  # SentencePiece can't reach the size
         raise errors.UserError(_untrained(pieces, sentences.lines, error)) from error
     saving.write_bytes(output, model)
     return sentences.lines
@@ -120,18 +127,18 @@ def train_on_files(
 
 def _untrained(pieces: int, lines: LineCounts, error: Exception) -> str:
     if not lines.used:
-        return f"--input: no line of text that can be used ({lines}). Give a sentence a line"
+        return f"--input: no usable line of text ({lines}). Give one sentence per line"
     needed = _CHARACTERS.search(str(error))
     if needed is None:
         return f"--size {pieces}: {' '.join(str(error).split())}"
     return (
-        f"--size {pieces}: too small, as every character of the text gets a piece. Give at least "
-        f"{needed[1]}, or leave the rarest characters unknown with --character_coverage 0.9995"
+        f"--size {pieces}: too small, because every character of the text gets a piece. Give at "
+        f"least {needed[1]}, or leave rare characters unknown with --character_coverage 0.9995"
     )
 
 
 class _Usable(Iterator[str]):
-    """The sentences that SentencePiece can use, counted beside those that are left out."""
+    """Iterator over the sentences that SentencePiece can use, which counts skipped lines."""
 
     def __init__(self, lines: Iterable[str]):
         self._lines = (line for line in lines if line.strip())

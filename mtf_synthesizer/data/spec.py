@@ -1,4 +1,4 @@
-"""What a data set is: its name in tensorflow_datasets, its splits and their official files."""
+"""Specification of a data set: name in tensorflow_datasets, splits and official files."""
 
 import dataclasses
 import pathlib
@@ -14,7 +14,7 @@ Reader = Callable[[Sequence[Path]], Iterator[Row]]
 
 
 class DataError(errors.UserError):
-    """An official file is not what it should be; the message names file, line and remedy."""
+    """A wrong official file; the message names file, line and remedy."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,13 +22,12 @@ class Split:
     """One split of a data set.
 
     Attributes:
-      name: its name in tensorflow_datasets: train, validation, test.
-      files: paths below the folder of the benchmark that together hold the split, all of them
-        needed. Each may lie there compressed (`.gz` at its end), and names are found whatever
-        their case. A pattern (`*`) stands for every file it matches, at least one.
-      read: the examples of these files, in their order; raises DataError for a broken file.
-      published: how many examples the official files have, several numbers where several releases
-        are about; None where nothing is published.
+      name: name in tensorflow_datasets: train, validation, test.
+      files: paths below the folder of the benchmark, all needed. Each file may be compressed, with
+        `.gz` added, and names match in any case. A pattern (`*`) stands for at least one file.
+      read: reader of the examples in these files, in order; it raises DataError for a broken file.
+      published: number of examples in the official files, several numbers for several releases;
+        None if nothing is published.
     """
 
     name: str
@@ -38,7 +37,7 @@ class Split:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """The published counts; empty where there are none."""
+        """Published counts; empty if nothing is published."""
         if self.published is None:
             return ()
         return (self.published,) if isinstance(self.published, int) else self.published
@@ -49,12 +48,12 @@ class Dataset:
     """One data set of a benchmark.
 
     Attributes:
-      tfds_name: name/configuration:version or name:version, as tasks ask for it. Where
-        tensorflow_datasets knows it, its own features are used.
-      splits: what official files it is made of. Splits of one name are alternatives, layouts in
-        which people have the same files: the first whose files are all there is read.
-      features: makes the features where tensorflow_datasets doesn't know the data set: feature
-        name -> a Python type (str, int, float) or a list of label texts.
+      tfds_name: name/configuration:version or name:version, as tasks use it. A data set that
+        tensorflow_datasets knows has the features of tensorflow_datasets.
+      splits: the splits. Splits of one name are alternative layouts of the same files; the first
+        alternative whose files all exist is read.
+      features: features of a data set that tensorflow_datasets doesn't know: name -> a Python type
+        (str, int, float) or a list of label texts.
     """
 
     tfds_name: str
@@ -63,5 +62,5 @@ class Dataset:
 
     @property
     def directory(self) -> pathlib.PurePosixPath:
-        """Where it lies below a folder of prepared data: name/configuration/version."""
+        """Path below a folder of prepared data: name/configuration/version."""
         return pathlib.PurePosixPath(self.tfds_name.replace(":", "/"))

@@ -18,39 +18,39 @@ _STORY = ".story"
 
 
 def summaries(paths: Sequence[Path]) -> Iterator[Row]:
-    """Rows of CSV files whose first line names at least the columns article, highlights and id.
+    """Yield rows of CSV files whose header has at least the columns article, highlights and id.
 
     Raises:
-      DataError: a column is missing, or a row has not as many fields as there are columns.
+      DataError: a column is missing, or the number of fields in a row differs from the header.
     """
     for path in paths:
         table = csv_files.rows(path)
         _, columns = next(table, (1, []))
         if not {*_COLUMNS} <= {*columns}:
             raise DataError(
-                f"{path}: line 1: the columns {', '.join(_COLUMNS)} were expected, not "
+                f"{path}: line 1: expected the columns {', '.join(_COLUMNS)}, not "
                 f"{', '.join(columns)[:80]!r}"
             )
         for number, fields in table:
             if len(fields) != len(columns):
                 raise DataError(
-                    f"{path}: line {number}: {len(fields)} fields, but {len(columns)} columns"
+                    f"{path}: line {number}: {len(fields)} fields for {len(columns)} columns"
                 )
             row = dict(zip(columns, fields, strict=True))
-            # CSV files don't say which of the two publishers an article is from.
+            # CSV files do not name the publisher of an article.
             yield {name: row[name] for name in _COLUMNS} | {"publisher": ""}
 
 
 def stories(paths: Sequence[Path]) -> Iterator[Row]:
-    """The stories whose addresses the first file lists; stories without a summary are left out.
+    """Yield the stories whose addresses the first file lists, without those lacking a summary.
 
-    A story's name is the SHA-1 of its address.
+    The SHA-1 of its address names a story.
     """
     urls, *story_files = paths
-    wanted = {hashlib.sha1(url.strip().encode()).hexdigest() for url in files.lines(urls)}
+    identities = {hashlib.sha1(url.strip().encode()).hexdigest() for url in files.lines(urls)}
     for path in story_files:
         identity = path.name.partition(_STORY)[0]
-        if identity not in wanted:
+        if identity not in identities:
             continue
         article, highlights = _parts(files.lines(path))
         if article and highlights:
@@ -64,7 +64,7 @@ def stories(paths: Sequence[Path]) -> Iterator[Row]:
 
 
 def _parts(lines: Iterable[str]) -> tuple[str, str]:
-    """Article and summary: after the first @highlight, every line is a sentence of the summary."""
+    """Return article and summary: lines after the first @highlight are summary sentences."""
     article: list[str] = []
     highlights: list[str] = []
     part = article
@@ -77,7 +77,7 @@ def _parts(lines: Iterable[str]) -> tuple[str, str]:
 
 
 def _with_period(line: str) -> str:
-    # Captions of pictures often lack theirs, and would run into the next sentence.
+    # Picture captions often lack a period, and would run into the next sentence.
     return line if line.endswith(_SENTENCE_ENDS) or _HIGHLIGHT in line else f"{line}."
 
 

@@ -1,4 +1,4 @@
-"""SuperGLUE: the official JSON lines, with the rows that tensorflow_datasets makes of them."""
+"""SuperGLUE: official JSON lines, converted to the rows of tensorflow_datasets."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,10 +9,10 @@ from mtf_synthesizer.data.records import Record, json_records
 from mtf_synthesizer.data.spec import Dataset, Row, Split
 from mtf_synthesizer.files.paths import Path
 
-# The rows of one line. Those of a test file, which is not `labelled`, may lack the label.
+# Rows of one line. A test file, which is not `labelled`, may lack labels.
 LineReader = Callable[[Record, bool], Iterator[Row]]
 
-# Value in the file -> class. True and False are also found as 1 and 0, which Python takes as equal.
+# Value in the file -> class. True and False may be written as 1 and 0, which equal them in Python.
 _TRUTH = {False: "False", True: "True", "False": "False", "True": "True"}
 _CHOICE = {0: "choice1", 1: "choice2"}
 _ENTAILMENT = {"entailment": "entailment", "not_entailment": "not_entailment"}
@@ -28,7 +28,7 @@ def _label(record: Record, labels: Mapping[Any, str], labelled: bool) -> str | i
 def _plain(
     texts: Sequence[str], labels: Mapping[Any, str], numbers: Sequence[str] = ()
 ) -> LineReader:
-    """A row for each line, with fields of the same name."""
+    """Return a reader of one row per line, with equal field names."""
 
     def rows(record: Record, labelled: bool) -> Iterator[Row]:
         yield {
@@ -51,12 +51,12 @@ def _wsc(record: Record, labelled: bool) -> Iterator[Row]:
     }
 
 
-# Something stands between their words, so nothing in the text is equal to them.
+# Other words stand between the words of these spans, so the text never contains them.
 _SCATTERED = ("Kamenev and Zinoviev", "Kamenev, Zinoviev, and Stalin")
 
 
 def _wsc_fixed(record: Record, labelled: bool) -> Iterator[Row]:
-    """WSC with spans written as they stand in the text."""
+    """Yield WSC rows with spans written as in the text."""
     for row in _wsc(record, labelled):
         for span in ("span1", "span2"):
             if row[f"{span}_text"] not in _SCATTERED:
@@ -65,22 +65,22 @@ def _wsc_fixed(record: Record, labelled: bool) -> Iterator[Row]:
 
 
 def _fix(record: Record, row: Row, span: str) -> None:
-    """Gives a span the capital, the end and the blanks that it has in the text."""
-    found, words, index = row[f"{span}_text"], row["text"].split(), row[f"{span}_index"]
-    if found in row["text"]:
+    """Correct a span's capital, end and blanks to match the text."""
+    text, words, index = row[f"{span}_text"], row["text"].split(), row[f"{span}_index"]
+    if text in row["text"]:
         return
-    if "theyscold" in found:  # two words run together, which moves what follows
+    if "theyscold" in text:  # two words without a blank, which moves the next span
         row["span2_index"] = 10
     first = words[index] if 0 <= index < len(words) else ""
-    begin = found[:1].lower() if first[:1].islower() else found[:1].upper()
-    fixed = f"{begin}{found[1:]}".rstrip(".").replace("\n", " ")
+    begin = text[:1].lower() if first[:1].islower() else text[:1].upper()
+    fixed = f"{begin}{text[1:]}".rstrip(".").replace("\n", " ")
     if fixed not in row["text"]:
-        raise record.fault(f"{span}_text {found!r} is not in the text")
+        raise record.fault(f"{span}_text {text!r} is not in the text")
     row[f"{span}_text"] = fixed
 
 
 def _multirc(record: Record, labelled: bool) -> Iterator[Row]:
-    """A row for each answer to each question about the paragraph."""
+    """Yield a row for each answer to each question about the paragraph."""
     passage = record.part("passage")
     for question in passage.parts("questions"):
         for answer in question.parts("answers"):
@@ -98,7 +98,7 @@ def _multirc(record: Record, labelled: bool) -> Iterator[Row]:
 
 
 def _record(record: Record, labelled: bool) -> Iterator[Row]:
-    """A row for each query about the passage."""
+    """Yield a row for each query about the passage."""
     passage = record.part("passage")
     text = passage.text("text")
     entities = {
@@ -118,13 +118,13 @@ def _record(record: Record, labelled: bool) -> Iterator[Row]:
 
 
 def _read(paths: Sequence[Path], rows: LineReader, labelled: bool) -> Iterator[Row]:
-    """The rows of a file; a DataError for an identity that comes twice."""
+    """Yield the rows of a file; raise a DataError for a repeated identity."""
     seen: set[Any] = set()
     for record in json_records(paths[0]):
         for row in rows(record, labelled):
             identity = tuple(row["idx"].values()) if isinstance(row["idx"], dict) else row["idx"]
             if identity in seen:
-                raise record.fault(f"idx {row['idx']} was there before: use the official file")
+                raise record.fault(f"idx {row['idx']} occurs twice. Use the official file")
             seen.add(identity)
             yield row
 
@@ -140,7 +140,7 @@ def _splits(folder: str, rows: LineReader, train: int, val: int, test: int) -> t
 
 
 def _diagnostics(folder: str, rows: LineReader, count: int) -> tuple[Split, ...]:
-    """Only a test split; the published files have labels."""
+    """Return alternatives of a test split; the published files have labels."""
     read = functools.partial(_read, rows=rows, labelled=False)
     return tuple(
         Split("test", (name,), read, count)
@@ -153,7 +153,7 @@ _WIC_NUMBERS = ("start1", "start2", "end1", "end2")
 _WIC = _plain(("word", "sentence1", "sentence2"), _TRUTH, _WIC_NUMBERS)
 _COPA = _plain(("premise", "choice1", "choice2", "question"), _CHOICE)
 
-# Published counts: those of tensorflow_datasets. MultiRC's are answers and ReCoRD's are queries.
+# Published counts of tensorflow_datasets; MultiRC counts answers, ReCoRD queries.
 DATASETS = tuple(
     Dataset(f"super_glue/{name}:1.0.2", splits)
     for name, splits in {

@@ -1,7 +1,7 @@
-"""Makes offline caches of tasks by seqio's own Apache Beam pipeline.
+"""Offline caches of tasks, made by seqio's own Apache Beam pipeline.
 
-A cache holds what a task's preprocessors up to its `seqio.CacheDatasetPlaceholder()` make of its
-data, mostly token ids. Only this module uses Beam, which is not installed by default.
+A cache holds the output of a task's preprocessors up to its `seqio.CacheDatasetPlaceholder()`,
+mostly token ids. Only this module uses Beam, which is not installed by default.
 """
 
 import contextlib
@@ -30,30 +30,30 @@ from mtf_synthesizer.upstream import beam_workers, caches, data_folder, session
 from mtf_synthesizer.upstream.tasks import T5_TASKS, check_task, remember_cache
 from mtf_synthesizer.upstream.vocabulary import BYTES, choice, choose
 
-# What DirectRunner comes to: by that name Beam first downloads another runner's program.
+# The runner behind DirectRunner; for that name Beam would first download another runner.
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
 def make(
     tasks: Sequence[str],
     output_cache_dir: str,
-    wanted: Configuration,
+    configuration: Configuration,
     *,
     pipeline_options: Sequence[str] = (),
     min_shards: int = 64,
     overwrite: bool = False,
     verbose: bool = False,
 ) -> list[str]:
-    """Caches all splits of tasks, and waits until that is done.
+    """Cache all splits of tasks, and wait for the end.
 
     Args:
-      tasks: seqio tasks, and mixtures for those of their tasks that can be cached.
-      output_cache_dir: where a folder for each task is made; with workers on other machines a
-        place that they can write to.
-      wanted: the vocabulary, the data and the modules that register the tasks.
-      pipeline_options: Beam's own flags; the runner is LOCAL_RUNNER unless one is given.
-      min_shards: files of each split, at least.
-      overwrite: whether caches that are there are replaced.
+      tasks: seqio tasks, and mixtures, whose cacheable tasks are meant.
+      output_cache_dir: folder in which each task gets a folder; workers on other machines must be
+        able to write there.
+      configuration: the vocabulary, the data and the modules that register the tasks.
+      pipeline_options: Beam's own flags; the default runner is LOCAL_RUNNER.
+      min_shards: minimal number of files per split.
+      overwrite: whether to replace existing caches.
       verbose: whether Beam and TensorFlow log.
 
     Returns:
@@ -61,16 +61,16 @@ def make(
 
     Raises:
       errors.UserError: a task is unknown, can't be cached, has no data or has a cache, or an option
-        is wrong. Nothing was changed then.
+        is wrong. Nothing has been changed.
     """
     loading.set_log_levels(verbose)
     output_cache_dir = _from_anywhere(output_cache_dir)
-    wanted = dataclasses.replace(
-        wanted,
-        vocabulary=wanted.vocabulary and _from_anywhere(wanted.vocabulary),
-        tfds_data_dir=wanted.tfds_data_dir and _from_anywhere(wanted.tfds_data_dir),
+    configuration = dataclasses.replace(
+        configuration,
+        vocabulary=configuration.vocabulary and _from_anywhere(configuration.vocabulary),
+        tfds_data_dir=configuration.tfds_data_dir and _from_anywhere(configuration.tfds_data_dir),
     )
-    with loading.without_messages(not verbose), session.with_tasks(wanted):
+    with loading.without_messages(not verbose), session.with_tasks(configuration):
         chosen = list({task.name: task for name in tasks for task in _cacheable(name)}.values())
         folders = {task.name: caches.folder(output_cache_dir, task) for task in chosen}
         for folder in folders.values():
@@ -81,8 +81,8 @@ def make(
                 tf.io.gfile.rmtree(folder)
             remember_cache(name, folder)
         _parse_flags(min_shards)
-        modules = [*wanted.modules, *({T5_TASKS} & set(sys.modules))]
-        with beam_workers.prepared(wanted.tfds_data_dir), pipeline:
+        modules = [*configuration.modules, *({T5_TASKS} & set(sys.modules))]
+        with beam_workers.prepared(configuration.tfds_data_dir), pipeline:
             cache_tasks_main.run_pipeline(
                 pipeline,
                 [re.escape(name) for name in folders],
@@ -93,19 +93,19 @@ def make(
 
 
 def _from_anywhere(path: str) -> str:
-    """The path that means the same to a worker in another working directory."""
+    """Return a path that means the same to a worker in another working directory."""
     return path if path == BYTES or "://" in path else os.path.abspath(path)
 
 
 def _cacheable(name: str) -> list[seqio.Task]:
-    """The tasks of a task or mixture that can be cached, all of whose data is there."""
+    """Return the cacheable tasks of a task or mixture; check that their data exists."""
     check_task(name)
     tasks = caches.cacheable(name)
     for task in tasks:
         for split in data_folder.splits(task.name):
             try:
                 task.source.list_shards(split)
-            except Exception as error:  # of tensorflow_datasets or a file system
+            except Exception as error:  # tensorflow_datasets and file systems raise many classes
                 raise errors.UserError(
                     f"{task.name}: the data of its split {split!r} can't be read "
                     f"({type(error).__name__}: {' '.join(str(error).split())[:200]}). Prepare it "
@@ -115,21 +115,21 @@ def _cacheable(name: str) -> list[seqio.Task]:
 
 
 def _check_free(folder: str, overwrite: bool) -> None:
-    """Raises a UserError if a folder holds something that is not to be replaced."""
+    """Raise a UserError if a folder has content that must not be replaced."""
     if not tf.io.gfile.exists(folder) or (overwrite and caches.is_cache(folder)):
         return
     if not caches.is_cache(folder):
-        raise errors.UserError(f"{folder} is there, but it is no cache: give another folder")
+        raise errors.UserError(f"{folder} exists, but is not a cache: give another folder")
     finished = tf.io.gfile.exists(os.path.join(folder, caches.COMPLETED))
-    state = "a cache" if finished else "a cache that was not finished, or is still being made"
-    raise errors.UserError(f"{folder} holds {state}: --overwrite replaces it")
+    state = "a cache" if finished else "an unfinished cache, perhaps of a running command"
+    raise errors.UserError(f"{folder} holds {state}: replace it with --overwrite")
 
 
 def _pipeline(arguments: Sequence[str]) -> beam.Pipeline:
-    """A pipeline with Beam's options.
+    """Return a pipeline with Beam's options.
 
     Raises:
-      errors.UserError: an unknown runner, or an option that neither Beam nor a cluster can know.
+      errors.UserError: an unknown runner, or an unknown option for the local runner.
     """
     options = PipelineOptions(list(arguments))
     known = _parsed(options)
@@ -144,7 +144,7 @@ def _pipeline(arguments: Sequence[str]) -> beam.Pipeline:
 
 
 def _parsed(options: PipelineOptions) -> dict[str, Any]:
-    """All options that Beam knows; argparse would end the program with all of them as its usage."""
+    """Return all options that Beam knows; argparse itself would exit with a long usage text."""
     shown = io.StringIO()
     try:
         with contextlib.redirect_stderr(shown):
@@ -155,7 +155,7 @@ def _parsed(options: PipelineOptions) -> dict[str, Any]:
 
 
 def _check_known(options: PipelineOptions, known: Iterable[str]) -> None:
-    """A cluster has options of its own, but a misspelt --runner must not mean this machine."""
+    """Check option names: a cluster may have others, but a misspelt --runner must not pass."""
     for option in sorted(set(options.get_all_options(retain_unknown_options=True)) - set(known)):
         raise errors.UserError(
             f"--pipeline_options: unknown option --{option}.{errors.suggestion(option, known)}"
@@ -163,12 +163,12 @@ def _check_known(options: PipelineOptions, known: Iterable[str]) -> None:
 
 
 def _parse_flags(min_shards: int) -> None:
-    """seqio's pipeline takes some of its settings from the flags of its script."""
+    """Set seqio's script flags, from which its pipeline takes some settings."""
     flags.FLAGS(["cache", f"--min_shards={min_shards}"])
 
 
 def describe(folder: str) -> str:
-    """A line for each split of a cache: examples, tokens and files."""
+    """Return a line for each split of a cache: examples, tokens and files."""
     lines = [folder]
     for path in sorted(tf.io.gfile.glob(seqio.get_cached_stats_path(folder, "*"))):
         split = os.path.basename(path).split(".")[1]

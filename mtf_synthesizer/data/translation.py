@@ -1,7 +1,7 @@
-"""Translation: WMT'14 and Multi30k from pairs of files, a sentence a line.
+"""Translation: WMT'14 and Multi30k from pairs of files with one sentence per line.
 
-Splits of one name are alternatives: the archives as they are unpacked, the same files in one
-folder, and pairs that were joined before (train.de and train.en).
+Splits of one name are alternatives: the unpacked archives, the same files in one folder, and pairs
+that were joined before (train.de and train.en).
 """
 
 import itertools
@@ -12,22 +12,22 @@ from mtf_synthesizer.data import files
 from mtf_synthesizer.data.spec import DataError, Dataset, Row, Split
 from mtf_synthesizer.files.paths import Path
 
-# Not XML: some of WMT's files are badly formed.
+# A regular expression instead of XML, because some of WMT's files are not well-formed.
 _SEGMENT = re.compile(r"<seg\b[^>]*>(.*?)</seg>", re.IGNORECASE)
 _SEGMENT_BEGINS = re.compile(r"<seg\b", re.IGNORECASE)
 
 
 def pairs(paths: Sequence[Path]) -> Iterator[Row]:
-    """{language: sentence} of each line; the files of a language are read one after another.
+    """Yield {language: sentence} for each line; files of one language follow one another.
 
-    Pairs with an empty side are left out, as tensorflow_datasets does: WMT's corpora have many.
+    Pairs with an empty side are left out, as in tensorflow_datasets: WMT's corpora have many.
 
     Args:
-      paths: equally many files of two languages, in the order in which they belong together. The
-        language stands at the end of the name: train.de, train.de.gz, ...-src.de.sgm.
+      paths: equally many files of two languages, in corresponding order. The language ends the
+        name: train.de, train.de.gz, ...-src.de.sgm.
 
     Raises:
-      DataError: two files that belong together have different numbers of lines.
+      DataError: two corresponding files have different numbers of lines.
     """
     by_language: dict[str, list[Path]] = {}
     for path in paths:
@@ -41,7 +41,7 @@ def pairs(paths: Sequence[Path]) -> Iterator[Row]:
 
 
 def language(path: Path) -> str:
-    """The language in a file's name, e.g. de for train.de.gz."""
+    """Return the language in a file's name, e.g. de for train.de.gz."""
     return re.sub(r"(\.sgm)?(\.gz)?$", "", path.name.lower()).rpartition(".")[2]
 
 
@@ -52,27 +52,27 @@ def _sentences(path: Path) -> Iterator[str]:
 
 
 def _segments(path: Path) -> Iterator[str]:
-    """The segments of an SGM file, indented or not, one or several in a line."""
+    """Yield the segments of an SGM file, indented or not, one or several per line."""
     for number, line in enumerate(files.lines(path), start=1):
-        found = _SEGMENT.findall(line)
-        if len(found) != len(_SEGMENT_BEGINS.findall(line)):
+        segments = _SEGMENT.findall(line)
+        if len(segments) != len(_SEGMENT_BEGINS.findall(line)):
             raise DataError(
                 f"{path}: line {number}: a <seg> does not end in its line: {line.strip()[:60]!r}. "
-                "Get the official file"
+                "Download the official file"
             )
-        yield from found
+        yield from segments
 
 
 def _unequal(paths: Sequence[Path]) -> str:
     counts = [f"{path}: {sum(1 for _ in _sentences(path))} sentences" for path in paths]
     return (
-        f"{', but '.join(counts)}. Line n of the one must be the translation of line n of the "
-        "other: one is cut off, or they are not of the same corpus. Get both again"
+        f"{', but '.join(counts)}. Line n of one file must translate line n of the other, so one "
+        "is truncated or from another corpus: download both again"
     )
 
 
 def _pair(source: str, *stems: str) -> tuple[str, ...]:
-    """Names of the files of two languages: stem.de and stem.en of each stem."""
+    """Return the file names of two languages: stem.de and stem.en for each stem."""
     return tuple(f"{stem}.{name}" for stem in stems for name in (source, "en"))
 
 
@@ -107,7 +107,7 @@ def _wmt14(source: str, corpora: Sequence[str], examples: int) -> Dataset:
     )
 
 
-# Counts as tensorflow_datasets lists them: without the pairs that have an empty side.
+# Counts of tensorflow_datasets: without pairs that have an empty side.
 WMT14 = (
     _wmt14(
         "de",
@@ -136,7 +136,7 @@ def _multi30k(source: str) -> Dataset:
     splits: tuple[tuple[str, int, tuple[str, ...]], ...] = (
         ("train", 29_000, ("train",)),
         ("validation", 1_014, ("val", "valid")),
-        # As multi30k/dataset calls it, torchtext and the archive of WMT'16's task.
+        # Names in multi30k/dataset, in torchtext, and in the archive of the WMT'16 task.
         ("test", 1_000, ("test_2016_flickr", "test2016", "test")),
         ("test_2017_flickr", 1_000, ("test_2017_flickr", "test2017")),
         ("test_2017_mscoco", 461, ("test_2017_mscoco", "testcoco")),

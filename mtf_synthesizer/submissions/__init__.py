@@ -1,1 +1,1 @@
-"""From predictions to the files that leaderboards want: `mtf_synthesizer submit`."""
+"""Leaderboard files from predictions: `mtf_synthesizer submit`."""

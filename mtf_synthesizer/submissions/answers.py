@@ -1,4 +1,4 @@
-"""What a decoded text means to a leaderboard."""
+"""Answers of a leaderboard in decoded texts."""
 
 import abc
 import dataclasses
@@ -12,11 +12,11 @@ Value = str | int | float
 
 
 class Answer(NamedTuple):
-    """What is submitted for an example.
+    """Submitted answer for an example.
 
     Attributes:
-      value: as the server wants it.
-      is_clipped: whether the decoded number was outside of the allowed range.
+      value: the answer in the server's form.
+      is_clipped: whether the decoded number was outside the allowed range.
     """
 
     value: Value
@@ -24,28 +24,28 @@ class Answer(NamedTuple):
 
 
 class Answers(abc.ABC):
-    """What may be submitted for the examples of a task."""
+    """Allowed answers for the examples of a task."""
 
     @abc.abstractmethod
     def read(self, fields: Mapping[str, Any]) -> Answer | None:
-        """The answer in a prediction; None if what was decoded is no answer."""
+        """Return the answer in a prediction; None if the decoded text is not an answer."""
 
     @abc.abstractmethod
     def named(self, text: str) -> Value | None:
-        """The answer a user means by a text, decoded or official; None if there is none."""
+        """Return the answer that a user names, as decoded or official text; None if unknown."""
 
     @property
     @abc.abstractmethod
     def allowed(self) -> str:
-        """The allowed texts, for messages."""
+        """Allowed texts, for messages."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Labels(Answers):
-    """The decoded text is a label.
+    """Labels as answers.
 
     Attributes:
-      official: label as the model decodes it -> as the server wants it.
+      official: label as the model decodes it -> answer in the server's form.
     """
 
     official: Mapping[str, Value]
@@ -65,14 +65,14 @@ class Labels(Answers):
 
 @dataclasses.dataclass(frozen=True)
 class Referents(Labels):
-    """The decoded text is what a pronoun refers to; T5's postprocessor compares it with a noun.
+    """Referents of a pronoun as answers, which T5's postprocessor compares with a noun.
 
     Attributes:
-      official: first for something else, then for the noun.
+      official: first the answer for another referent, then the answer for the noun.
     """
 
     def read(self, fields: Mapping[str, Any]) -> Answer | None:
-        verdict = fields.get("prediction")  # 0, 1, or -1 where nothing was decoded
+        verdict = fields.get("prediction")  # 0, 1, or -1 if nothing was decoded
         if type(verdict) is not int or verdict not in (0, 1):
             return None
         return Answer(tuple(self.official.values())[verdict])
@@ -80,7 +80,7 @@ class Referents(Labels):
 
 @dataclasses.dataclass(frozen=True)
 class Number(Answers):
-    """The decoded text is a number; one outside of the range is clipped, as servers refuse it."""
+    """Numbers as answers; a number outside the range is clipped, because servers refuse it."""
 
     low: float
     high: float
@@ -103,7 +103,7 @@ class Number(Answers):
 
 @dataclasses.dataclass(frozen=True)
 class TextAnswers(Answers):
-    """Any text is an answer."""
+    """Any text as answer."""
 
     def read(self, fields: Mapping[str, Any]) -> Answer | None:
         return Answer(fields["output"])

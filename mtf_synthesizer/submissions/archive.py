@@ -1,4 +1,4 @@
-"""Makes the zip that is uploaded to a leaderboard. The same predictions give the same bytes."""
+"""The zip uploaded to a leaderboard; equal predictions give equal bytes."""
 
 import dataclasses
 import io
@@ -13,18 +13,18 @@ from mtf_synthesizer.submissions.answers import Value
 from mtf_synthesizer.submissions.layout import Benchmark
 from mtf_synthesizer.submissions.prediction_files import Prediction
 
-_FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest timestamp of a zip
 _UNIX = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class SubmissionReport:
-    """What was submitted.
+    """Content of a written submission.
 
     Attributes:
-      path: of the zip.
-      files: what it holds.
-      absent: names of the files that are left out.
+      path: path of the zip.
+      files: its files.
+      absent: names of files that are left out.
     """
 
     path: paths.Path
@@ -35,7 +35,7 @@ class SubmissionReport:
         lines = [f"{self.path}: {len(self.files)} files"]
         for filled in self.files:
             notes = [f"{len(filled.rows):>7} examples of {filled.task}"]
-            notes += [f"{filled.replaced} no answer, replaced"] if filled.replaced else []
+            notes += [f"{filled.replaced} not an answer, replaced"] if filled.replaced else []
             notes += [f"{filled.clipped} clipped"] if filled.clipped else []
             lines.append(f"  {filled.file.name:<19}{', '.join(notes)}")
         lines += [f"left out: {', '.join(self.absent)}"] if self.absent else []
@@ -52,44 +52,44 @@ def write(
     mixed_checkpoints: bool = False,
     overwrite: bool = False,
 ) -> SubmissionReport:
-    """Writes the zip.
+    """Write the zip.
 
     Args:
       output: path of the zip.
-      predictions: of all the tasks, in any order; those of other tasks are left out.
+      predictions: predictions of all tasks, in any order; other tasks are ignored.
       benchmark: the leaderboard.
-      invalid: what to submit where a decoded text is no answer: an answer for every file that
-        knows it, or FILE=ANSWER or TASK=ANSWER; the latter win.
+      invalid: replacements for decoded texts that are not answers: an answer for every file that
+        allows it, or FILE=ANSWER or TASK=ANSWER, which win.
       partial: whether files without any prediction may be left out.
       mixed_checkpoints: whether predictions may come from several checkpoints.
-      overwrite: whether a zip that is there may be replaced.
+      overwrite: whether to replace an existing zip.
 
     Raises:
-      errors.UserError: something of the predictions is wrong, or the zip is there.
+      errors.UserError: predictions are missing, repeated or wrong, or the zip exists.
     """
     path = paths.of(output)
     check_free(path, overwrite)
     filled = joining.fill(
         benchmark, predictions, replacements(benchmark, invalid), partial, mixed_checkpoints
     )
-    texts = {each.file.name: each.file.text(each.rows) for each in filled}
+    texts = {part.file.name: part.file.text(part.rows) for part in filled}
     saving.write_bytes(path, _zip(texts))
     absent = tuple(file.name for file in benchmark.files if file.name not in texts)
     return SubmissionReport(path, tuple(filled), absent)
 
 
 def check_free(output: str | os.PathLike[str], overwrite: bool) -> None:
-    """Raises a UserError unless the zip can be written, or replaced where that was said."""
+    """Raise a UserError unless the zip can be written, or replaced if `overwrite`."""
     saving.check_file(output)
     if paths.of(output).exists() and not overwrite:
         raise errors.UserError(f"{output} exists: choose another --output, or give --overwrite")
 
 
 def replacements(benchmark: Benchmark, invalid: Iterable[str]) -> dict[str, Value]:
-    """What --invalid stands for: name of a file -> answer.
+    """Parse --invalid: name of a file -> answer.
 
     Raises:
-      errors.UserError: there is no such file or answer.
+      errors.UserError: an unknown file or answer.
     """
     general: dict[str, Value] = {}
     special: dict[str, Value] = {}
@@ -98,10 +98,14 @@ def replacements(benchmark: Benchmark, invalid: Iterable[str]) -> dict[str, Valu
         files = (benchmark.file(name),) if equals else benchmark.files
         known = {file.name: value for file in files if (value := file.named(answer)) is not None}
         if not known:
-            every = (f"{f.stem}: {a.allowed}" for f in files for a in f.tasks.values())
-            allowed = dict.fromkeys(every)  # tasks that fill the same file may have the same
+            every = (
+                f"{file.stem}: {answers.allowed}"
+                for file in files
+                for answers in file.tasks.values()
+            )
+            allowed = dict.fromkeys(every)  # tasks of one file may allow the same
             raise errors.UserError(
-                f"--invalid {text}: {answer!r} is no answer. Known: {'; '.join(allowed)}"
+                f"--invalid {text}: {answer!r} is not an answer. Known: {'; '.join(allowed)}"
             )
         (special if equals else general).update(known)
     return general | special

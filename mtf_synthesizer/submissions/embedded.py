@@ -1,4 +1,4 @@
-"""The submission of the embedded benchmark: in GLUE's layout, as a leaderboard would want it."""
+"""Submission of the embedded benchmark, in GLUE's layout."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ _FILES: Mapping[str, tuple[str, Answers]] = {
 
 
 def embedded(counts: Mapping[str, int]) -> Benchmark:
-    """The benchmark, given task -> number of its test examples."""
+    """Return the benchmark, given task -> number of its test examples."""
     files = (
         File(name, {task: answers}, Identities(counts[task]), tsv)
         for task, (name, answers) in _FILES.items()

@@ -1,13 +1,13 @@
 """GLUE's submission: eleven tables in one zip.
 
-File names, header and answers are those of gluebenchmark.com/faq and its sample submission, as the
+File names, header and answers follow gluebenchmark.com/faq and its sample submission, as the
 formatters of jiant (nyu-mll, the leaderboard's own authors) and of T5 write them. The entailment
-tasks but WNLI want words, STS-B a number, all others a digit. Counts are those of the official
+tasks except WNLI need words, STS-B a number, all others a digit. Counts are those of the official
 test files, which number their rows from 0.
 
-WNLI is Winograd's schemas again. T5's mixtures leave it out and train on WSC and DPR instead; what
-a pronoun refers to is decoded, and compared with the hypothesis: glue_wnli_v002_simple_eval, the
-task that is predicted here. A model that was trained on WNLI's labels can be submitted with
+WNLI consists of Winograd schemas. T5's mixtures leave WNLI out and train on WSC and DPR instead.
+glue_wnli_v002_simple_eval, the task that is predicted here, decodes the referent of a pronoun and
+compares it with the hypothesis. Submit a model trained on WNLI's labels with
 `predict --tasks glue_wnli_v002`.
 """
 

@@ -1,4 +1,4 @@
-"""What a leaderboard wants: the files of a submission, their examples and their answers."""
+"""Layout of a submission: its files, their examples and their answers."""
 
 import dataclasses
 import json
@@ -11,13 +11,13 @@ from mtf_synthesizer.submissions.answers import Answers, Value
 
 @dataclasses.dataclass(frozen=True)
 class Identities:
-    """Which examples a test set has.
+    """Examples of a test set.
 
     Attributes:
-      count: how many; `field` counts them from 0.
-      field: the field of a prediction that says which example it is of.
-      parents: fields that say what else the example belongs to, outermost first.
-      groups: how many values the first of `parents` has.
+      count: number of examples, which `field` counts from 0.
+      field: field of a prediction that identifies its example.
+      parents: fields of the groups that the example belongs to, outermost first.
+      groups: number of values of the first of `parents`.
     """
 
     count: int
@@ -27,7 +27,7 @@ class Identities:
 
 
 class SubmissionRow(NamedTuple):
-    """What is submitted for one example: its identity, what it belongs to, and the answer."""
+    """Submitted row of one example: its identity, its groups, and the answer."""
 
     idx: int
     parents: tuple[int, ...]
@@ -39,11 +39,11 @@ class File:
     """One file of a submission.
 
     Attributes:
-      name: in the zip.
-      tasks: the tasks whose predictions can fill it, and how these are read. `predict` decodes the
-        first; a submission has the predictions of one.
-      identities: of the examples.
-      text: makes the content from rows in the order of their identities.
+      name: name in the zip.
+      tasks: task -> answers, for the tasks whose predictions can fill the file. `predict` decodes
+        the first task; a submission has the predictions of one task.
+      identities: the examples.
+      text: function from rows, in the order of their identities, to the content.
     """
 
     name: str
@@ -56,7 +56,7 @@ class File:
         return self.name.rpartition(".")[0]
 
     def named(self, answer: str) -> Value | None:
-        """The answer that a user calls so; None if there is none."""
+        """Return the answer that a user names; None if unknown."""
         values = (answers.named(answer) for answers in self.tasks.values())
         return next((value for value in values if value is not None), None)
 
@@ -67,25 +67,27 @@ class Benchmark:
 
     Attributes:
       name: as in --benchmark.
-      files: of a submission, in the order of the leaderboard's own list.
+      files: files of a submission, in the order of the leaderboard's own list.
     """
 
     name: str
     files: tuple[File, ...]
 
     def tasks(self, chosen: Sequence[str] = ()) -> list[str]:
-        """The tasks that fill the files; or those that a user names as in `file`, each once."""
+        """Return the tasks that fill all files, or the named files (as in `file`), each once."""
         if not chosen:
             return [next(iter(file.tasks)) for file in self.files]
-        found = ((name, self.file(name)) for name in chosen)
-        tasks = (name if name in file.tasks else next(iter(file.tasks)) for name, file in found)
+        named_files = ((name, self.file(name)) for name in chosen)
+        tasks = (
+            name if name in file.tasks else next(iter(file.tasks)) for name, file in named_files
+        )
         return list(dict.fromkeys(tasks))
 
     def file(self, name: str) -> File:
-        """The file that a user means by its name without ending, in any case, or by a task.
+        """Return the file with a name, without extension and in any case, or of a task.
 
         Raises:
-          errors.UserError: there is none.
+          errors.UserError: the file is unknown.
         """
         by_name = {file.stem: file for file in self.files}
         by_name |= {task: file for file in self.files for task in file.tasks}
@@ -95,7 +97,7 @@ class Benchmark:
 
 
 def tsv(rows: Sequence[SubmissionRow]) -> str:
-    """GLUE's layout: a header, then index and prediction."""
+    """Format rows in GLUE's layout: a header, then index and prediction."""
     lines = (f"{row.idx}\t{_cell(row.value)}\n" for row in rows)
     return "index\tprediction\n" + "".join(lines)
 
@@ -107,12 +109,12 @@ def _cell(value: Value) -> str:
 
 
 def json_lines(rows: Sequence[SubmissionRow]) -> str:
-    """SuperGLUE's layout: an object with idx and label in each line."""
+    """Format rows in SuperGLUE's layout: an object with idx and label in each line."""
     return "".join(json.dumps({"idx": row.idx, "label": row.value}) + "\n" for row in rows)
 
 
 def nested_json_lines(rows: Sequence[SubmissionRow]) -> str:
-    """MultiRC's layout: a passage in each line, with its questions and their answers."""
+    """Format rows in MultiRC's layout: a passage per line, with its questions and answers."""
     passages: dict[int, dict[int, list[dict[str, Value]]]] = {}
     for row in rows:
         passage, question = row.parents

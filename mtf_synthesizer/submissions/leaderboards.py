@@ -1,4 +1,4 @@
-"""The leaderboards that predictions can be submitted to, by the names of --benchmark."""
+"""Leaderboards that predictions can be submitted to, by their names in --benchmark."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,10 @@ from mtf_synthesizer.submissions.super_glue import SUPER_GLUE
 
 
 def find(name: str) -> Benchmark:
-    """The leaderboard of a name.
+    """Return the leaderboard with a name.
 
     Raises:
-      errors.UserError: there is none.
+      errors.UserError: the leaderboard is unknown.
     """
     name = _ALIASES.get(name, name)
     errors.check("benchmark", name, _KNOWN)
@@ -22,7 +22,7 @@ def find(name: str) -> Benchmark:
 
 
 def _embedded() -> Benchmark:
-    """Counts its examples, for which TensorFlow is loaded."""
+    """Return the embedded benchmark; counting its examples loads TensorFlow."""
     loading.load_tensorflow(False)
     from mtf_synthesizer.tasks import embedded as tasks_embedded
 

@@ -1,4 +1,4 @@
-"""Reads the files that `predict` writes: one JSON object for each decoded example."""
+"""Prediction files of `predict`: one JSON object for each decoded example."""
 
 import json
 import os
@@ -13,11 +13,12 @@ _OPTIONAL: dict[str, type] = {"step": int, "checkpoint": str}
 
 
 class Prediction(NamedTuple):
-    """A line of such a file.
+    """A line of a prediction file.
 
     Attributes:
-      file, line: where it stands.
-      fields: as `inference.predict.predict` describes them.
+      file: the file.
+      line: number of the line, from 1.
+      fields: as `inference.predict.predict` documents them.
     """
 
     file: paths.Path
@@ -30,13 +31,13 @@ class Prediction(NamedTuple):
         return f"{self.file}: line {self.line}"
 
 
-def read(given: Iterable[str | os.PathLike[str]]) -> list[Prediction]:
-    """The predictions in files, and in all .jsonl files of folders; a file named twice counts once.
+def read(given_paths: Iterable[str | os.PathLike[str]]) -> list[Prediction]:
+    """Return the predictions in files and in the .jsonl files of folders, each file once.
 
     Raises:
-      errors.UserError: a file can't be read, or one of its lines is no prediction.
+      errors.UserError: a file can't be read, or a line is not a prediction.
     """
-    files = {file.resolve(): file for path in given for file in _files(paths.of(path))}
+    files = {file.resolve(): file for path in given_paths for file in _files(paths.of(path))}
     return [prediction for file in files.values() for prediction in _predictions(file)]
 
 
@@ -45,7 +46,7 @@ def _files(path: paths.Path) -> list[paths.Path]:
         return [path]
     files = paths.matching(path, "*.jsonl")
     if not files:
-        raise errors.UserError(f"no .jsonl file in {path}: give what `predict` wrote as --output")
+        raise errors.UserError(f"no .jsonl file in {path}: give the --output of `predict`")
     return files
 
 
@@ -64,11 +65,11 @@ def _fields(place: str, line: bytes) -> dict[str, Any]:
         fields = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # broken UTF-8, JSON or numbers; too deep
         raise errors.UserError(
-            f"{place}: not JSON ({error}). A last line like that means that the file was cut off: "
+            f"{place}: not JSON ({error}). If this is the last line, the file was truncated: "
             "predict again"
         ) from error
     if not isinstance(fields, dict):
-        raise errors.UserError(f"{place}: a JSON object was expected, as `predict` writes it")
+        raise errors.UserError(f"{place}: expected a JSON object, as `predict` writes it")
     for field, kind in _REQUIRED.items():
         if type(fields.get(field)) is not kind:
             raise errors.UserError(_wrong(place, field, kind, fields.get(field)))
@@ -81,12 +82,12 @@ def _fields(place: str, line: bytes) -> dict[str, Any]:
 
 
 def _wrong(place: str, field: str, kind: type, value: object) -> str:
-    wanted = {str: "a text", int: "a whole number"}[kind]
-    return f"{place}: {field} must be {wanted}, not {value!r:.80}: give files that `predict` wrote"
+    expected = {str: "a text", int: "a whole number"}[kind]
+    return f"{place}: {field} must be {expected}, not {value!r:.80}. Give files of `predict`"
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it can be written; JSON can hold one half of a surrogate pair."""
+    """Return whether a text can be encoded; JSON can hold one half of a surrogate pair."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,13 +1,13 @@
 """SuperGLUE's submission: ten files of JSON lines in one zip.
 
-File names and answers are those of super.gluebenchmark.com/faq and its sample submission, as the
+File names and answers follow super.gluebenchmark.com/faq and its sample submission, as the
 formatters of jiant (nyu-mll, the leaderboard's own authors; its files were uploaded with success)
-and of T5 write them. Answers that look like truth values are texts, "true" and "false" for BoolQ
-and WiC, "True" and "False" for WSC; COPA and MultiRC want the numbers 0 and 1, ReCoRD the text of
-the entity. Counts are those of the official test files, which number their examples from 0;
-MultiRC and ReCoRD number answers and queries through all passages.
+and of T5 write them. Truth values are texts, "true" and "false" for BoolQ and WiC, "True" and
+"False" for WSC. COPA and MultiRC need the numbers 0 and 1, ReCoRD the text of the entity. Counts
+are those of the official test files, which number their examples from 0; MultiRC and ReCoRD number
+answers and queries through all passages.
 
-For WSC, T5 decodes what the pronoun refers to, and compares that with the noun in question.
+For WSC, T5 decodes the referent of the pronoun, and compares it with the noun in question.
 """
 
 from mtf_synthesizer.submissions.answers import Answers, Labels, Referents, TextAnswers, Value

@@ -47,8 +47,8 @@ def test_every_reply_is_an_example(tmp_path):
     [
         (["1 hi\tho", "3 hi\tho"], "line 2: numbered 3 where 2"),
         (["2 hi\tho"], "line 1: numbered 2 where 1"),
-        (["1 hi\tho", "hi\tho"], "line 2: a line starts with its number"),
-        (["1 partner's persona: i swim."], "line 1: neither 'your persona"),
+        (["1 hi\tho", "hi\tho"], "line 2: must begin with its number"),
+        (["1 partner's persona: i swim."], "line 1: expected 'your persona"),
     ],
 )
 def test_broken_files_name_the_line(tmp_path, lines, message):

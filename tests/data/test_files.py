@@ -28,7 +28,7 @@ def test_the_line_that_is_not_utf_8_is_named(tmp_path):
 def test_a_cut_file(tmp_path):
     path = tmp_path / "x.gz"
     path.write_bytes(gzip.compress(b"line\n" * 1000)[:-9])
-    with pytest.raises(DataError, match=r"after line .*compressed data is broken or cut off"):
+    with pytest.raises(DataError, match=r"after line .*compressed data is damaged or truncated"):
         list(files.lines(path))
 
 
@@ -36,7 +36,7 @@ def test_a_cut_file(tmp_path):
 def test_utf_16_without_a_mark_is_not_taken_for_utf_8(tmp_path, encoding):
     path = tmp_path / "x.txt"
     path.write_bytes("plain words\n".encode(encoding))
-    with pytest.raises(DataError, match=r"x\.txt: line 1: it holds NUL, so it is UTF-16"):
+    with pytest.raises(DataError, match=r"x\.txt: line 1: contains NUL, so it is UTF-16"):
         list(files.lines(path))
 
 

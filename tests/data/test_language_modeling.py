@@ -38,7 +38,7 @@ def test_c4_names_the_line_without_text(tmp_path):
 def test_c4_documents_have_all_fields(tmp_path):
     bare = '{"text": "b", "url": "u"}'
     write(tmp_path, "c4-train.00000-of-01024.json", bare)
-    with pytest.raises(DataError, match="line 1: no field 'timestamp' with a string"):
+    with pytest.raises(DataError, match="line 1: the field 'timestamp' is missing or not a string"):
         read(C4, tmp_path)
     own = tmp_path / "own"
     write(own, "train.jsonl", bare)

@@ -61,7 +61,7 @@ def test_other_counts_are_refused_unless_allowed(official):
     first, second = str(error.value).splitlines()
     for part in ("RTE/train.tsv", "7 examples", "2,490", "--allow_partial"):
         assert part in first
-    assert "but the published file has 2,490: cut off" in first
+    assert "but the published file has 2,490. Download" in first
     assert "RTE/dev.tsv.gz" in second
     prepare.check(findings, allow_partial=True)
 
@@ -92,7 +92,7 @@ def test_a_fault_in_files_that_two_data_sets_share_is_said_once(tmp_path):
 
 
 def test_nothing_there_or_no_such_place(tmp_path):
-    with pytest.raises(errors.UserError, match=r"none of the files.*CoLA/train.tsv"):
+    with pytest.raises(errors.UserError, match=r"no official file found.*CoLA/train.tsv"):
         prepare.check(prepare.survey("glue", tmp_path), allow_partial=True)
     with pytest.raises(errors.UserError, match="no such folder"):
         prepare.survey("glue", tmp_path / "nowhere")
@@ -140,7 +140,7 @@ def test_files_that_nothing_uses_are_named(tmp_path, capsys):
     prepare.run("multi30k", tmp_path, tmp_path / "out", allow_partial=True)
     said = [line for line in capsys.readouterr().out.splitlines() if "not used" in line]
     assert said == [
-        f"not used, as `mtf_synthesizer data list` has no such name: {tmp_path / 'test_2019.de'}"
+        f"not used, because `mtf_synthesizer data list` has no such name: {tmp_path / 'test_2019.de'}"
     ]
 
 
@@ -165,7 +165,7 @@ def test_the_command_leaves_what_is_there_unless_told(official, tmp_path, capsys
     before = contents(output)
     written(official / "RTE/train.tsv", TRAIN.replace("Line", "Other"))
     assert main.main(command(official, output, "--allow_partial")) == 0
-    assert "left as it is (--overwrite writes it again)" in capsys.readouterr().out
+    assert "left unchanged (--overwrite writes it again)" in capsys.readouterr().out
     assert contents(output) == before
     written(official / "RTE/test.tsv", "index\tsentence1\tsentence2\n0\tA\tB\n")
     (official / "RTE/dev.tsv.gz").unlink()

@@ -60,8 +60,8 @@ def test_squad(tmp_path):
     ("text", "message"),
     [
         ('{"data": [{"title": "a"}]}', "no field 'paragraphs'.*SQuAD 1.1 is nested"),
-        ('{"data": [{"title": "a", ', "not JSON .*line 1 column .*cut off"),
-        ("[1]", "a JSON object was expected. SQuAD 1.1 is nested"),
+        ('{"data": [{"title": "a", ', "not JSON .*line 1 column .*truncated"),
+        ("[1]", "expected a JSON object. SQuAD 1.1 is nested"),
         ('{"data": [{"paragraphs": [{"context": 5}]}]}', "no field 'qas'"),
         ('{"data": 5}', "data must be a list of objects, not 5"),
     ],

@@ -173,7 +173,7 @@ FAULTS = {
     ),
     "twice": ("CB/test.jsonl", lines([CB, CB]), ["line 2", "idx 0", "before"]),
     "span": ("WSC/train.jsonl", lines([wsc("A b", "C", 9, "A", 0, label=True)]), ["'C'"]),
-    "cut": ("RTE/test.jsonl", lines([CB, CB | {"idx": 1}])[:-25], ["line 2", "cut off"]),
+    "cut": ("RTE/test.jsonl", lines([CB, CB | {"idx": 1}])[:-25], ["line 2", "truncated"]),
     "array": ("RTE/test.jsonl", "[1]\n", ["line 1", "JSON object"]),
 }
 

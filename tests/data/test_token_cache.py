@@ -227,7 +227,7 @@ MISTAKES = {
         ["--task", "c4_v220_full_lm", "--pipeline_options=--direct_num_workers=many"],
         ["--direct_num_workers", "many"],
     ),
-    "no cache": (["--task", "c4_v220_prefix_lm"], ["is no cache", "c4_v220_prefix_lm"]),
+    "no cache": (["--task", "c4_v220_prefix_lm"], ["is not a cache", "c4_v220_prefix_lm"]),
 }
 
 

@@ -90,7 +90,7 @@ def test_an_answer_for_what_is_none(tmp_path):
     assert table(path, "WNLI.tsv")["5"] == "1"  # the special answer, not the general one
     replaced = [row["idx"] for row in full_predictions.of("glue_rte_v002")[:7]]
     assert {table(path, "RTE.tsv")[str(idx)] for idx in replaced} == {"not_entailment"}
-    assert "7 no answer, replaced" in str(report)
+    assert "7 not an answer, replaced" in str(report)
 
 
 def test_zero_is_an_answer(tmp_path):
@@ -105,9 +105,15 @@ def test_zero_is_an_answer(tmp_path):
 @pytest.mark.parametrize(
     ("invalid", "message"),
     [
-        ("entailed", r"'entailed' is no answer. Known: CoLA: unacceptable, acceptable; .*0 to 5"),
-        ("CoLA=entailment", r"'entailment' is no answer. Known: CoLA: unacceptable, acceptable$"),
-        ("STS-B=6", r"'6' is no answer. Known: STS-B: 0 to 5"),
+        (
+            "entailed",
+            r"'entailed' is not an answer. Known: CoLA: unacceptable, acceptable; .*0 to 5",
+        ),
+        (
+            "CoLA=entailment",
+            r"'entailment' is not an answer. Known: CoLA: unacceptable, acceptable$",
+        ),
+        ("STS-B=6", r"'6' is not an answer. Known: STS-B: 0 to 5"),
         ("CoLLA=0", r"unknown task of glue 'CoLLA'. Did you mean 'CoLA'"),
     ],
 )

@@ -31,29 +31,29 @@ REFUSED = {
     ),
     "no identity": (WNLI, lambda: changed(WNLI, 3, idx=None), r"idx must be a whole number"),
     "truth as identity": (WNLI, lambda: changed(WNLI, 1, idx=True), r"whole number, not True"),
-    "nothing decoded": (WNLI, lambda: changed(WNLI, 3, prediction=-1), r"1 of 146 .*no answer"),
-    "number as verdict": (WNLI, lambda: changed(WNLI, 3, prediction=1.0), r"no answer"),
+    "nothing decoded": (WNLI, lambda: changed(WNLI, 3, prediction=-1), r"1 of 146 .*not answers"),
+    "number as verdict": (WNLI, lambda: changed(WNLI, 3, prediction=1.0), r"not answers"),
     "unknown label": (
         COLA,
         lambda: changed(COLA, 8, output="accept"),
-        r"CoLA.*1 of 1063 decoded texts are no answer: 'accept' \(p\.jsonl: line \d+\); "
+        r"CoLA.*1 of 1063 decoded texts are not answers: 'accept' \(p\.jsonl: line \d+\); "
         r"allowed: unacceptable, acceptable.*--invalid CoLA=",
     ),
     "long text": (
         COLA,
         lambda: changed(COLA, 8, output="x" * 31),
-        rf"no answer: '{'x' * 30}'\.\.\. \(p\.jsonl: line \d+\); ",
+        rf"not answers: '{'x' * 30}'\.\.\. \(p\.jsonl: line \d+\); ",
     ),
-    "number as label": (COLA, lambda: changed(COLA, 8, output="1"), r"no answer: '1'"),
-    "no number": (STSB, lambda: changed(STSB, 8, output="3,4"), r"no answer: '3,4'.*0 to 5"),
-    "not a number": (STSB, lambda: changed(STSB, 8, output="nan"), r"no answer: 'nan'"),
-    "Python's own number": (STSB, lambda: changed(STSB, 8, output="1_0"), r"no answer: '1_0'"),
+    "number as label": (COLA, lambda: changed(COLA, 8, output="1"), r"not answers: '1'"),
+    "no number": (STSB, lambda: changed(STSB, 8, output="3,4"), r"not answers: '3,4'.*0 to 5"),
+    "not a number": (STSB, lambda: changed(STSB, 8, output="nan"), r"not answers: 'nan'"),
+    "Python's own number": (STSB, lambda: changed(STSB, 8, output="1_0"), r"not answers: '1_0'"),
     "full-width digits": (
         STSB,
         lambda: changed(STSB, 8, output="\uff13.\uff14"),
-        "no answer: '\uff13.\uff14'",
+        "not answers: '\uff13.\uff14'",
     ),
-    "endless": (STSB, lambda: changed(STSB, 8, output="inf"), r"no answer: 'inf'"),
+    "endless": (STSB, lambda: changed(STSB, 8, output="inf"), r"not answers: 'inf'"),
     "another split": (WNLI, lambda: changed(WNLI, 3, split="validation"), r"'validation'.*'test'"),
     "another step": (WNLI, lambda: changed(WNLI, 3, step=1400), r"2 checkpoints.*step 1[34]00"),
     "another model": (WNLI, lambda: changed(WNLI, 3, checkpoint="x"), r"2 checkpoints.*kpoint x"),
@@ -66,7 +66,7 @@ REFUSED = {
     "MultiRC: passages": (
         MULTIRC,
         lambda: changed(MULTIRC, 0, **{"idx/paragraph": 200}),
-        r"idx/paragraph has 167 values, the official test set 166",
+        r"idx/paragraph has 167 values, but the official test set has 166",
     ),
     "MultiRC: no question": (
         MULTIRC,

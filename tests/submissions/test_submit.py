@@ -249,7 +249,7 @@ def test_files_are_those_of_t5s_own_script(answered, model, data, tmp_path):
 def test_what_the_model_has_learnt_is_what_is_submitted(predicted, tmp_path):
     few = small(leaderboards.find("glue"))
     read = prediction_files.read([predicted])
-    with pytest.raises(errors.UserError, match=r"AX\.tsv.*5 of 5 decoded texts are no answer: '"):
+    with pytest.raises(errors.UserError, match=r"AX\.tsv.*5 of 5 decoded texts are not answers: '"):
         write(tmp_path / "s.zip", read, few, partial=True)
     invalid = ["neutral", "WNLI=0"]
     report = write(tmp_path / "s.zip", read, few, partial=True, invalid=invalid)

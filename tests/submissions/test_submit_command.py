@@ -54,7 +54,7 @@ def test_submit_answers_without_tensorflow(tmp_path):
     assert [done[name][0] for name in done] == [0, 2, 2, 2, 2, 2]
     assert "left out: CoLA.tsv" in done["partial"][1]
     assert "AX.tsv: no predictions of glue_ax_v002" in done["missing"][2]
-    assert "'entailed' is no answer" in done["invalid"][2]
+    assert "'entailed' is not an answer" in done["invalid"][2]
     assert "'gluee'. Did you mean 'glue'" in done["benchmark"][2]
     assert "no .jsonl file in" in done["nothing"][2]
 

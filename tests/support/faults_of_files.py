@@ -60,7 +60,7 @@ TEXT = [
         "glue",
         "RTE/test.tsv",
         "index\tsentence1\tsentence2\n0\tA\tB\n2\tC\tD\n",
-        "RTE/test.tsv: line 3: index '2' where 1 is expected: rows are missing or were moved",
+        "RTE/test.tsv: line 3: index '2' where 1 is expected: rows are missing or moved",
     ),
     prepared(
         "a table in Latin-1",
@@ -105,7 +105,7 @@ TEXT = [
         "RTE/dev.tsv.gz",
         PACKED[:-9],
         "RTE/dev.tsv.gz: after line",
-        "compressed data is broken or cut off",
+        "compressed data is damaged or truncated",
         "Download the file again",
     ),
     prepared(
@@ -114,14 +114,14 @@ TEXT = [
         "RTE/dev.tsv.gz",
         PACKED[:30] + bytes([PACKED[30] ^ 255]) + PACKED[31:],
         "RTE/dev.tsv.gz: after line",
-        "compressed data is broken or cut off",
+        "compressed data is damaged or truncated",
     ),
     prepared(
         "plain text that is called .gz",
         "glue",
         "RTE/dev.tsv.gz",
         RTE + ROWS,
-        "RTE/dev.tsv.gz: after line 0: compressed data is broken or cut off (Not a gzipped file",
+        "RTE/dev.tsv.gz: after line 0: compressed data is damaged or truncated (Not a gzipped file",
     ),
     prepared(
         "pairs of files with other numbers of lines",
@@ -129,7 +129,7 @@ TEXT = [
         "train.de",
         every(written("files/train.de", "Eins\nZwei\n"), written("files/train.en", "One\n")),
         "train.de: 2 sentences, but files/train.en: 1 sentences.",
-        "Get both again",
+        "download both again",
     ),
     prepared(
         "half of a pair",
@@ -143,21 +143,21 @@ TEXT = [
         "personachat",
         "valid_self_original.txt",
         "1 your persona: i am.\n3 hi .\thello .\n",
-        "valid_self_original.txt: line 2: numbered 3 where 2 or a new dialogue's 1 was expected",
+        "valid_self_original.txt: line 2: has number 3, but 2 or a new dialogue's 1 is expected",
     ),
     prepared(
         "a reply that is missing",
         "personachat",
         "valid_self_original.txt",
         "1 hi .\n",
-        "line 1: neither 'your persona: ...' nor what was said, a tab and the reply: 'hi .'",
+        "line 1: expected 'your persona: ...' or an utterance, a tab and the reply, not 'hi .'",
     ),
     prepared(
         "a review in the wrong folder",
         "imdb",
         "train/neg/0_9.txt",
         every(written("files/train/neg/0_9.txt", "Good."), written("files/train/pos/1_9.txt", "x")),
-        "neg/0_9.txt: files of this folder are called NUMBER_RATING.txt with a rating from 1 to 4",
+        "neg/0_9.txt: files in this folder are named NUMBER_RATING.txt, with a rating from 1 to 4",
     ),
     prepared(
         "a quote that is not closed",
@@ -165,14 +165,14 @@ TEXT = [
         "test.csv",
         f'{ARTICLES}"The text,highlight,1\n',
         "test.csv: line 2: not CSV (unexpected end of data)",
-        "cut off: get the file again",
+        "truncated: download the file again",
     ),
     prepared(
         "a row with a field too many",
         "cnn_dailymail",
         "test.csv",
         f"{ARTICLES}text,highlight,1,2\n",
-        "test.csv: line 2: 4 fields, but 3 columns",
+        "test.csv: line 2: 4 fields for 3 columns",
     ),
     prepared("no text at all", "tiny_shakespeare", "input.txt", "", "input.txt: no examples in it"),
 ]
@@ -184,14 +184,14 @@ JSON = [
         "COPA/val.jsonl",
         lines(COPA) + lines(COPA)[:-20],
         "COPA/val.jsonl: line 2: not JSON",
-        "cut off: get it again",
+        "truncated: download the file again",
     ),
     prepared(
         "a list for an object",
         "superglue",
         "COPA/val.jsonl",
         "[1]\n",
-        "COPA/val.jsonl: line 1: a JSON object was expected, not '[1]'",
+        "COPA/val.jsonl: line 1: expected a JSON object, not '[1]'",
     ),
     prepared(
         "a number for a text",
@@ -205,7 +205,7 @@ JSON = [
         "superglue",
         "COPA/val.jsonl",
         lines(COPA, COPA),
-        "COPA/val.jsonl: line 2: idx 0 was there before",
+        "COPA/val.jsonl: line 2: idx 0 occurs twice",
     ),
     prepared(
         "a number that nothing can hold",
@@ -234,7 +234,7 @@ JSON = [
         "dev-v1.1.json",
         '{"data": [{"title": "a", ',
         "dev-v1.1.json: not JSON",
-        "cut off: get it again",
+        "truncated: download the file again",
     ),
     prepared(
         "SQuAD that is nested otherwise",
@@ -249,7 +249,7 @@ JSON = [
         "c4",
         "c4-train.00000-of-00001.json",
         '{"content": "x"}\n',
-        "json: line 1: no field 'text' with a string; the fields are content.",
+        "json: line 1: the field 'text' is missing or not a string; fields: content.",
     ),
 ]
 

@@ -297,12 +297,12 @@ PLACES = [
     Fault(
         "official files that are not there",
         "data prepare --benchmark glue --from absent --tfds_data_dir new",
-        ("--from absent: there is no such folder",),
+        ("--from absent: no such folder",),
     ),
     Fault(
         "none of the official files",
         "data prepare --benchmark glue --from . --tfds_data_dir new",
-        ("none of the files is there, not even CoLA/train.tsv.", "data list"),
+        ("no official file found, not even CoLA/train.tsv.", "data list"),
     ),
 ]
 

@@ -42,7 +42,7 @@ PREDICTIONS = [
     submitted(
         "a text that is no label",
         [*COLA[:-1], COLA[-1] | {"output": "fine"}],
-        "1 of 1063 decoded texts are no answer: 'fine' (p.jsonl: line 1063); allowed: unacceptable",
+        "1 of 1063 decoded texts are not answers: 'fine' (p.jsonl: line 1063); allowed: unacceptable",
         "--invalid CoLA=",
     ),
     submitted(
@@ -54,13 +54,13 @@ PREDICTIONS = [
     submitted(
         "predictions of another split",
         [row | {"split": "validation"} for row in WNLI],
-        "is of the split 'validation': predict the split 'test'",
+        "belongs to the split 'validation'. Predict the split 'test'",
     ),
     submitted(
         "predictions that end within a line",
         WNLI,
         "p.jsonl: line 2: not JSON",
-        "the file was cut off: predict again",
+        "the file was truncated: predict again",
         change=written("p.jsonl", f"{LINE}\n{LINE[:-20]}"),
     ),
     submitted(
@@ -79,7 +79,7 @@ PREDICTIONS = [
     submitted(
         "predictions without a task",
         [{"output": "x"}],
-        "p.jsonl: line 1: task must be a text, not None: give files that `predict` wrote",
+        "p.jsonl: line 1: task must be a text, not None. Give files of `predict`",
     ),
     submitted(
         "predictions that are not there",
@@ -90,7 +90,7 @@ PREDICTIONS = [
     submitted(
         "a folder without predictions",
         WNLI,
-        "no .jsonl file in p.jsonl: give what `predict` wrote as --output",
+        "no .jsonl file in p.jsonl: give the --output of `predict`",
         change=folder("p.jsonl"),
     ),
     submitted(
@@ -101,7 +101,7 @@ PREDICTIONS = [
     submitted(
         "an answer that is none",
         WNLI,
-        "--invalid WNLI=perhaps: 'perhaps' is no answer. Known: WNLI: not_entailment, entailment",
+        "--invalid WNLI=perhaps: 'perhaps' is not an answer. Known: WNLI: not_entailment, entailment",
         more="--invalid WNLI=perhaps",
     ),
     submitted(
@@ -145,7 +145,7 @@ VOCABULARIES = [
     trained(
         "no text for a vocabulary",
         "--size 50 --output x.model",
-        "--input: no line of text that can be used (0 lines). Give a sentence a line",
+        "--input: no usable line of text (0 lines). Give one sentence per line",
         change=written("text.txt", "\n\n"),
     ),
     trained(
@@ -163,7 +163,7 @@ VOCABULARIES = [
     trained(
         "a vocabulary in place of its text",
         "--size 50 --output text.txt",
-        "--output text.txt is an --input, which would be lost",
+        "--output text.txt is also an --input: choose another --output",
     ),
     trained(
         "a vocabulary in place of a folder",

@@ -250,7 +250,7 @@ def test_lines_that_cannot_be_used_are_counted(tmp_path):
     used = sentence_pieces.train_sentencepiece([*SENTENCES, long], 101)
     assert (tmp_path / "v.model").read_bytes() == used
     (tmp_path / "b.txt").write_text(f"{long}x", "utf-8")
-    with pytest.raises(errors.UserError, match=r"no line .* can be used \(0 lines, 1 over"):
+    with pytest.raises(errors.UserError, match=r"no usable line of text \(0 lines, 1 over"):
         sentence_pieces.train_on_files([tmp_path / "b.txt"], tmp_path / "w.model", 97)
 
 
