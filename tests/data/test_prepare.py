@@ -140,7 +140,8 @@ def test_files_that_nothing_uses_are_named(tmp_path, capsys):
     prepare.run("multi30k", tmp_path, tmp_path / "out", allow_partial=True)
     said = [line for line in capsys.readouterr().out.splitlines() if "not used" in line]
     assert said == [
-        f"not used, because `mtf_synthesizer data list` has no such name: {tmp_path / 'test_2019.de'}"
+        "not used, because `mtf_synthesizer data list` has no such name: "
+        f"{tmp_path / 'test_2019.de'}"
     ]
 
 

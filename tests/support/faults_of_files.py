@@ -82,7 +82,7 @@ TEXT = [
     Fault(
         "another number of examples than was published",
         "data prepare --benchmark glue --from files --tfds_data_dir new",
-        ("RTE/train.tsv: 7 examples", "published file has 2,490: cut off", "--allow_partial"),
+        ("RTE/train.tsv: 7 examples", "published file has 2,490. Download", "--allow_partial"),
         written("files/RTE/train.tsv", RTE + ROWS),
     ),
     prepared(
