@@ -4,9 +4,9 @@
 
 An expression is a digit with probability 3/4, else a list of 2 to 10 expressions under one of four
 operators: minimum, maximum, median (rounded down) and sum modulo 10. At depth 10 every expression
-is a digit. Expressions outside the wanted lengths are drawn again. The brackets that the Long Range
-Arena adds for its binary trees carry no information and are left out, as they are when it counts
-lengths. https://arxiv.org/abs/2011.04006
+is a digit. Expressions outside the allowed lengths are drawn again. The brackets that the Long
+Range Arena adds for its binary trees carry no information and are left out here, as in its length
+counts. https://arxiv.org/abs/2011.04006
 """
 
 import dataclasses
@@ -31,18 +31,18 @@ _NAMES = tuple(OPERATIONS)
 
 
 class _TooLong(Exception):
-    """The expression under way has become longer than wanted."""
+    """The drawn expression has reached the maximal length."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ListOps:
-    """Draws expressions that have more symbols than `above` and fewer than `below`."""
+    """Generator of expressions with more symbols than `above` and fewer than `below`."""
 
     above: int
     below: int
 
     def __call__(self, draw: random.Random) -> Question:
-        """One expression behind a blank for its result."""
+        """Draw an expression after a blank for its result."""
         while True:
             symbols = [BLANK]
             try:
@@ -67,7 +67,7 @@ class ListOps:
           The value of the expression.
 
         Raises:
-          _TooLong: the row can't become shorter than wanted.
+          _TooLong: the row would become too long.
         """
         if depth == DEPTH or draw.random() > LIST_PROBABILITY:
             value = int(10 * draw.random())  # half the time of randrange, as in the lines below

@@ -1,4 +1,4 @@
-"""STS-B against its official scores: T5's targets are these rounded to a multiple of 0.2."""
+"""Official scores of STS-B, which T5's targets round to a multiple of 0.2."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,11 +15,11 @@ TASK = "glue_stsb_v002"
 
 
 def read(task: seqio.Task, split: str, rows: Sequence[Mapping[str, Any]]) -> list[float]:
-    """The score in the data of each example.
+    """Return the score in the data for each example.
 
     Args:
       task: T5's STS-B, whose preprocessor rounds.
-      split: of the examples.
+      split: split of the examples.
       rows: examples of the split, with their `idx`.
     """
     with tf.Graph().as_default():
@@ -29,11 +29,11 @@ def read(task: seqio.Task, split: str, rows: Sequence[Mapping[str, Any]]) -> lis
 
 
 def correlations(scores: Sequence[float], predictions: Sequence[float]) -> dict[str, float]:
-    """Both correlations of STS-B, as `official_pearson_corrcoef` and `official_spearman_corrcoef`.
+    """Compute STS-B's correlations `official_pearson_corrcoef` and `official_spearman_corrcoef`.
 
     Args:
-      scores: official ones.
-      predictions: numbers that a model wrote.
+      scores: official scores.
+      predictions: decoded numbers of a model.
     """
     both = metrics.similarity_pearson(scores, predictions)
     both |= metrics.similarity_spearman(scores, predictions)

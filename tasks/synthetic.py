@@ -31,25 +31,25 @@ from mtf_synthesizer.tasks.synthetic_problems import Question
 from mtf_synthesizer.tasks.verses import fixed_order
 from mtf_synthesizer.upstream import tasks
 
-# By its hash, a row in five may be tested and another one may validate.
+# One row in five may be in the test split, one in five in the validation split, by its hash.
 SPLIT_OF_REMAINDER = ("test", "validation", "train", "train", "train")
 SIZES = {"train": 100_000, "validation": 1_000, "test": 1_000}
 LONG_RANGE_ARENA_SIZES = {"train": 96_000, "validation": 2_000, "test": 2_000}
 
 
 def split_of(question: Question) -> str:
-    """The only split that a row may belong to."""
+    """Return the only split that a row may belong to."""
     return SPLIT_OF_REMAINDER[fixed_order(" ".join(question.symbols)) % len(SPLIT_OF_REMAINDER)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Problem:
-    """A kind of question, and how many of them each split has.
+    """A kind of question, and its number of questions per split.
 
     Attributes:
-      name: in the names of the tasks.
-      ask: draws a question.
-      sizes: number of examples of each split.
+      name: part of the task names.
+      ask: function that draws a question.
+      sizes: split -> number of examples.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Problem:
     sizes: Mapping[str, int] = dataclasses.field(default_factory=lambda: SIZES)
 
     def question(self, split: str, number: int) -> Question:
-        """Question `number` of a split; the same on every machine and in every order of calls."""
+        """Return question `number` of a split, the same on every machine and in every order."""
         draw = random.Random(fixed_order(self.name, split, number))
         while True:
             question = self.ask(draw)
@@ -65,13 +65,13 @@ class Problem:
                 return question
 
     def rows(self, split: str, shuffle_files: bool, seed: int | None = None) -> tf.data.Dataset:
-        """The questions of a split as `inputs` with the answers at their blanks, drawn when read.
+        """Return the questions of a split as `inputs`, with the answers at their blanks.
 
         Returns:
-          A dataset of `inputs` and `answers`, int32 [length], the answers 0 but for the blanks; the
+          A dataset of `inputs` and `answers`, int32 [length], the answers 0 except at blanks; the
           text of both, with the suffix _pretokenized; and `idx`, the number of the question.
         """
-        # Questions are remembered: the draws of a long task take as long as a training step.
+        # Questions are cached, because drawing a long task takes as long as a training step.
         remembered = _encoded(self)
         numbers = tf.data.Dataset.range(self.sizes[split])
         if shuffle_files:
@@ -96,10 +96,10 @@ class Problem:
 
 @functools.cache
 def _encoded(problem: "Problem") -> Callable[[str, int], np.ndarray]:
-    """A function of split and number, which remembers its results: ids [2, length] of a question.
+    """Return a caching function from split and number to the ids [2, length] of a question.
 
-    The first line has the ids of the row, the second one those of the answers at the blanks, else
-    0. Bytes hold them, so a whole split of the longest task takes 200 MB.
+    The first line has the ids of the row, the second the ids of the answers at the blanks, else 0.
+    Ids are bytes, so a whole split of the longest task takes 200 MB.
     """
 
     @functools.cache
@@ -110,7 +110,7 @@ def _encoded(problem: "Problem") -> Callable[[str, int], np.ndarray]:
 
 
 def encode_question(question: Question) -> np.ndarray:
-    """Ids of the row, and of the answers at its blanks: uint8 [2, length]."""
+    """Return ids of the row, and of the answers at its blanks: uint8 [2, length]."""
     row = np.array([symbols.IDS[symbol] for symbol in question.symbols], np.uint8)
     answers = np.zeros_like(row)
     answers[row == symbols.BLANK_ID] = [symbols.IDS[symbol] for symbol in question.answers]
@@ -119,14 +119,14 @@ def encode_question(question: Question) -> np.ndarray:
 
 @seqio.map_over_dataset
 def at_the_blanks(x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Targets for an encoder: each answer at its blank, 0 elsewhere."""
+    """Make targets for an encoder: each answer at its blank, 0 elsewhere."""
     x = dict(x)
     return {"targets": x.pop("answers"), **x}
 
 
 @seqio.map_over_dataset
 def in_a_row(x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Targets for a decoder: the answers one after another."""
+    """Make targets for a decoder: the answers one after another."""
     x = dict(x)
     answers = x.pop("answers")
     return {"targets": tf.boolean_mask(answers, answers > 0), **x}

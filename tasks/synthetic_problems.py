@@ -1,4 +1,4 @@
-"""Questions with one right answer, drawn at random: copy, sort, recall, brackets, addition.
+"""Random questions with one right answer: copy, sort, recall, brackets, addition.
 
 A question is a row of symbols with blanks, and an answer for each blank:
 
@@ -12,8 +12,8 @@ A question is a row of symbols with blanks, and an answer for each blank:
     dyck       ( < _ _ { _                     > ) }
     addition   0 7 + 4 5 = _ _ _               0 5 2
 
-The lengths above are for show. Copy, reverse, shift, sort and addition have fixed lengths, so the
-position of a blank tells which symbols it depends on.
+The lengths above are examples. Copy, reverse, shift, sort and addition have fixed lengths, so the
+position of a blank determines which symbols it depends on.
 """
 
 import dataclasses
@@ -58,31 +58,31 @@ class Question:
 
 
 def copy(draw: random.Random) -> Question:
-    """Letters, then the same letters."""
+    """Draw letters, then ask for the same letters."""
     letters = _letters(draw)
     return _with_blanks_behind(letters, letters)
 
 
 def reverse(draw: random.Random) -> Question:
-    """Letters, then the same letters from the last to the first."""
+    """Draw letters, then ask for the same letters from the last to the first."""
     letters = _letters(draw)
     return _with_blanks_behind(letters, letters[::-1])
 
 
 def shift(draw: random.Random) -> Question:
-    """Letters, then the same letters without the first, which becomes the last."""
+    """Draw letters, then ask for the same letters with the first moved to the end."""
     letters = _letters(draw)
     return _with_blanks_behind(letters, [*letters[1:], letters[0]])
 
 
 def sort(draw: random.Random) -> Question:
-    """Letters, then the same letters in the order of the alphabet."""
+    """Draw letters, then ask for the same letters in alphabetical order."""
     letters = _letters(draw)
     return _with_blanks_behind(letters, sorted(letters))
 
 
 def majority(draw: random.Random) -> Question:
-    """Which of four letters occurs most often? One letter always leads alone."""
+    """Draw a majority question: the most frequent of four letters, always a single one."""
     while True:
         votes = draw.choices(CANDIDATES, k=draw.randint(*VOTES))
         (winner, most), (_, second) = [*Counter(votes).most_common(2), ("", 0)][:2]
@@ -91,7 +91,7 @@ def majority(draw: random.Random) -> Question:
 
 
 def induction(draw: random.Random) -> Question:
-    """Letters whose last one occurred once before: which letter followed it there?
+    """Draw letters whose last letter occurred once before; ask for the letter that followed it.
 
     Olsson et al. 2022, https://arxiv.org/abs/2209.11895.
     """
@@ -104,11 +104,11 @@ def induction(draw: random.Random) -> Question:
 
 
 def recall(draw: random.Random) -> Question:
-    """Multi-query associative recall: the value of each key, at places drawn by a power law.
+    """Draw multi-query associative recall: the value of each key, at power-law places.
 
-    After Zoology, https://arxiv.org/abs/2312.04927: every key is asked for once, and other symbols
-    stand between the queries. Here these are letters, a key is followed by a blank, and keys and
-    values have 32 symbols each, where Zoology has 4,096.
+    As in Zoology, https://arxiv.org/abs/2312.04927, every key is asked for once, with other symbols
+    between the queries. Here these are letters, a key is followed by a blank, and keys and values
+    have 32 symbols each, where Zoology has 4,096.
     """
     keys, values = draw.sample(KEYS, PAIRS), draw.sample(VALUES, PAIRS)
     places = _power_law_places(draw, RECALL_LENGTH // 2 - PAIRS, PAIRS)
@@ -132,7 +132,7 @@ def _power_law_places(draw: random.Random, places: int, number: int) -> Sequence
 
 
 def dyck(draw: random.Random) -> Question:
-    """Balanced brackets of three kinds: which bracket closes at each blank?
+    """Draw balanced brackets of three kinds; ask for the closing brackets.
 
     The kinds of brackets are uniform, and all balanced words of a length are equally likely.
     """
@@ -148,11 +148,11 @@ def dyck(draw: random.Random) -> Question:
 
 
 def _balanced(draw: random.Random, pairs: int) -> Sequence[bool]:
-    """A uniformly drawn balanced word of `pairs` opening (True) and closing brackets.
+    """Draw a balanced word of `pairs` opening (True) and closing brackets, uniformly.
 
-    By the cycle lemma: among the rotations of a word with one opening bracket more than closing
-    ones, exactly one has more opening than closing brackets in each beginning. Without its first
-    bracket that rotation is balanced.
+    By the cycle lemma, exactly one rotation of a word with one extra opening bracket has more
+    opening than closing brackets in each prefix. Without its first bracket that rotation is
+    balanced.
     """
     word = [True] * (pairs + 1) + [False] * pairs
     draw.shuffle(word)
@@ -162,7 +162,7 @@ def _balanced(draw: random.Random, pairs: int) -> Sequence[bool]:
 
 
 def addition(draw: random.Random) -> Question:
-    """Two numbers of four digits, leading zeros written, and their sum of five."""
+    """Draw two four-digit numbers with leading zeros; ask for their five-digit sum."""
     limit = 10**DIGITS_IN_A_NUMBER
     left, right = draw.randrange(limit), draw.randrange(limit)
     asked = f"{left:0{DIGITS_IN_A_NUMBER}}+{right:0{DIGITS_IN_A_NUMBER}}="

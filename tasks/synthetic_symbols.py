@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 import seqio
 import tensorflow as tf
 
-BLANK = "_"  # an answer goes here
-BAR = "|"  # between the parts of a question
+BLANK = "_"  # place of an answer
+BAR = "|"  # separator between the parts of a question
 DIGITS = tuple("0123456789")
 OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
 CLOSE = "]"
@@ -41,7 +41,7 @@ BLANK_ID = IDS[BLANK]
 
 
 class SymbolVocabulary(seqio.Vocabulary):
-    """One id for each of `SYMBOLS`; text is symbols with spaces between them."""
+    """Vocabulary with one id for each of `SYMBOLS`; text is symbols separated by spaces."""
 
     @property
     def bos_id(self) -> int | None:
@@ -66,13 +66,14 @@ class SymbolVocabulary(seqio.Vocabulary):
         return " ".join(SYMBOLS[number] for number in ids if number not in (PAD_ID, EOS_ID))
 
     def _encode_tf(self, s: tf.Tensor) -> tf.Tensor:
-        # Not ==: T5 switches TensorFlow to version 1, where == compares identities.
+        # tf.equal, because T5 switches TensorFlow to version 1, where == compares identities.
         same = tf.equal(tf.strings.split(s)[:, None], tf.constant(SYMBOLS))  # [length, symbols]
         ids = tf.argmax(tf.cast(same, tf.int32), axis=-1, output_type=tf.int32)
         return tf.where(tf.reduce_any(same, axis=-1), ids, tf.fill(tf.shape(ids), UNKNOWN_ID))
 
     def _decode_tf(self, ids: tf.Tensor) -> tf.Tensor:
-        # Shown symbols begin with a space; the first one of a row is stripped.
+        # Each printed symbol begins with a space; the first space of a row is stripped.
+
         shown = ["" if number <= EOS_ID else f" {symbol}" for number, symbol in enumerate(SYMBOLS)]
         text = tf.strings.reduce_join(tf.gather(tf.constant(shown), ids), axis=-1)
         return tf.strings.strip(text)

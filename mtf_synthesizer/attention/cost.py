@@ -69,7 +69,7 @@ class Cost:
 
     @property
     def is_trained(self) -> bool:
-        """Whether the part has anything that a gradient reaches."""
+        """True if a gradient reaches any of the part."""
         return bool(self.trainable_parameters or self.dot_products or self.takes_query)
 
 

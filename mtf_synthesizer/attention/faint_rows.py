@@ -1,9 +1,9 @@
-"""Rows whose real keys float32 loses beside padding: one softmax for each example instead.
+"""Exact results for rows whose real keys vanish beside padding: one softmax per example.
 
-The global path divides each row of its table by the exponential of one maximum, over the keys of
-all examples. Where a table prefers keys that are padding in some example, its real keys come near
-0, and below 1e-38 they are 0. `where_faint` finds such rows by their sum and takes the exact
-result in their place. The decision is made while the step runs: otherwise nothing is computed.
+The global path divides each row of its table by the exponential of one maximum over all keys. If a
+table prefers keys that are padding in an example, the exponentials of real keys come near 0, and
+below 1e-38 they are 0. `where_faint` detects such rows by their sum and replaces their results. The
+decision is made while the step runs, so that steps without such rows compute nothing more.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import mtf_synthesizer.runtime.compat
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 
-# Sums of exponentials below this are faint: terms that float32 has lost, and rounded products
-# with small values, are still below 1e-18 of what is left.
+# A sum of exponentials below this limit is faint. At the limit, terms that float32 has lost, and
+# rounded products with small values, are still below 1e-18 of the sum.
 FAINT = 1e-20
 
 
@@ -26,14 +26,14 @@ def where_faint(
     operands: Sequence[mtf.Tensor],
     exact: Callable[..., tf.Tensor],
 ) -> mtf.Tensor:
-    """`fast`, or `exact(*operands)` on devices where any entry of `faint` is true.
+    """Return `fast`, or `exact(*operands)` on devices where any entry of `faint` is true.
 
     Args:
-      fast: float tensor, perhaps a sum over devices that has not been taken yet.
+      fast: float tensor; its sum over devices may still be delayed.
       faint: bool tensor.
-      operands: what `exact` needs; no layout splits a dimension that it sums over and that `fast`
-        has been summed over already.
-      exact: makes `fast`, or this device's share of it, from the operands' slices.
+      operands: arguments of `exact`. No layout may split a dimension that `exact` sums over and
+        that `fast` has already been summed over.
+      exact: function from the operands' slices to `fast`, or to this device's share of it.
 
     Returns:
       A tensor like `fast`, without a gradient.
@@ -70,17 +70,17 @@ class _WhereFaint(mtf.Operation):
         lowering.set_tensor_lowering(self.outputs[0], y)
 
 
-# The three below take slices of
+# The three functions below take slices of
 #   logits: float32 [heads..., length, memory_length],
-#   values: [own heads..., memory_length, batch..., d_kv], own heads the first ones of heads,
+#   values: [own heads..., memory_length, batch..., d_kv], own heads the first of heads,
 #   present: float32 [batch..., memory_length], 0 or 1, and
 #   grad: [heads..., length, batch..., d_kv].
-# As functions of TensorFlow's they are traced once for all layers of one shape.
+# As TensorFlow functions they are traced once for all layers of one shape.
 
 
 @tf.function(autograph=False)
 def outputs(logits: tf.Tensor, values: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
-    """softmax(S) V over present keys, of grad's dimensions."""
+    """Return softmax(S) V over present keys, with the dimensions of grad."""
     rows = _Rows(logits, values, present)
 
     def of_example(example: tuple[tf.Tensor, ...]) -> tf.Tensor:
@@ -95,7 +95,7 @@ def outputs(logits: tf.Tensor, values: tf.Tensor, present: tf.Tensor) -> tf.Tens
 def to_values(
     logits: tf.Tensor, values: tf.Tensor, present: tf.Tensor, grad: tf.Tensor
 ) -> tf.Tensor:
-    """The gradient of `outputs` to the values."""
+    """Return the gradient of `outputs` to the values."""
     rows = _Rows(logits, values, present)
 
     def of_example(example: tuple[tf.Tensor, ...]) -> tf.Tensor:
@@ -111,7 +111,7 @@ def to_values(
 def to_logits(
     logits: tf.Tensor, values: tf.Tensor, present: tf.Tensor, grad: tf.Tensor
 ) -> tf.Tensor:
-    """The gradient of `outputs` to the logits."""
+    """Return the gradient of `outputs` to the logits."""
     rows = _Rows(logits, values, present)
 
     def add_example(total: tf.Tensor, example: tuple[tf.Tensor, ...]) -> tf.Tensor:
@@ -127,12 +127,12 @@ def to_logits(
 def _of_each(
     of_example: Callable[[tuple[tf.Tensor, ...]], tf.Tensor], examples: tuple[tf.Tensor, ...]
 ) -> tf.Tensor:
-    """Float32 results of examples, one after another: only one has its weights in memory."""
+    """Return float32 results of examples, computed one by one to hold one example's weights."""
     return tf.map_fn(of_example, examples, fn_output_signature=tf.float32, parallel_iterations=1)
 
 
 class _Rows:
-    """Logits [own heads, heads that share them, length, memory_length], and what examples have."""
+    """Logits [own heads, sharing heads, length, memory_length], and values and keys by example."""
 
     def __init__(self, logits: tf.Tensor, values: tf.Tensor, present: tf.Tensor):
         *heads, length, memory = logits.shape.as_list()
@@ -145,11 +145,11 @@ class _Rows:
         self.examples = (kept, tf.reshape(present, [-1, memory]))
 
     def of_outputs(self, grad: tf.Tensor) -> tf.Tensor:
-        """The gradient to the outputs, [example, own heads, shared, length, d_kv]."""
+        """Return the gradient to the outputs, [example, own heads, shared, length, d_kv]."""
         shape = [*self.logits.shape.as_list()[:3], -1, self._width]
         return tf.cast(tf.transpose(tf.reshape(grad, shape), [3, 0, 1, 2, 4]), tf.float32)
 
     def weights(self, present: tf.Tensor) -> tf.Tensor:
-        """softmax(S) of an example over its present keys, 0 where it has none."""
+        """Return softmax(S) of an example over its present keys, 0 without any."""
         weights = tf.nn.softmax(tf.where_v2(present > 0, self.logits, self.logits.dtype.min))
         return weights * tf.reduce_max(present)

@@ -97,7 +97,7 @@ class View:
 
     @property
     def decoding(self) -> bool:
-        """Whether x is the single position of an incremental decoding step."""
+        """True in an incremental decoding step, in which x is a single position."""
         return self.context.mode == "incremental"
 
     @property

@@ -1,7 +1,7 @@
-"""Adafactor's updates of a matrix in fewer passes over it.
+"""Adafactor's updates of a matrix in fewer passes over the matrix.
 
-Mesh's write nine tensors of the size of a variable in turn: g², g² + ε, x and its parts, x², and
-so on. Here sums of squares write nothing, and scalars multiply the factors instead of the matrix.
+Mesh writes nine tensors of the size of a variable in turn: g², g² + ε, x and its parts, x², and so
+on. Here sums of squares write nothing else, and scalars multiply the factors instead of the matrix.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.mesh.sums import sum_of_squares
 
-# From an optimizer, a gradient and its variable to the updates.
+# Function from an optimizer, a gradient and its variable to the updates.
 Update = Callable[[mtf.optimize.AdafactorOptimizer, mtf.Tensor, mtf.Variable], list[mtf.Operation]]
 
 
 @gin.configurable(module="mtf_synthesizer")
 def adafactor_core(function: Update | None = None) -> Update | None:
-    """The function that updates a variable that Adafactor has factors for; None: Mesh's own.
+    """Return the function that updates a factored variable of Adafactor; None for Mesh's own.
 
     In gin: `adafactor_core.function = @adafactor_update`.
     """
@@ -30,9 +30,9 @@ def adafactor_core(function: Update | None = None) -> Update | None:
 
 
 def offers(optimizer: mtf.optimize.AdafactorOptimizer, variable: mtf.Variable) -> bool:
-    """Whether `adafactor_update` does what the optimizer is set to for this variable.
+    """Return whether `adafactor_update` supports the optimizer's settings for this variable.
 
-    Momentum, stacked variables and variables without factors, which are small, are left to Mesh.
+    Mesh updates variables with momentum, stacked variables, and small variables without factors.
     """
     return (
         not optimizer._beta1
@@ -45,16 +45,16 @@ def offers(optimizer: mtf.optimize.AdafactorOptimizer, variable: mtf.Variable) -
 def adafactor_update(
     optimizer: mtf.optimize.AdafactorOptimizer, grad: mtf.Tensor, variable: mtf.Variable
 ) -> list[mtf.Operation]:
-    """The updates that Mesh's Adafactor makes, to float32 rounding, with the same slot variables.
+    """Return the updates of Mesh's Adafactor, up to float32 rounding, with the same slot variables.
 
     The second moment of a gradient g is v_ij = r_i c_j / mean(r), with r and c moving means of g²
-    over columns and over rows; the update is u = g / sqrt(v), times learning rate and scale of
-    the variable, divided by max(1, rms(u) / threshold).
+    over columns and over rows. The update is u = g / sqrt(v), times learning rate and scale of the
+    variable, divided by max(1, rms(u) / threshold).
 
     Args:
-      optimizer: whose parameters are followed.
+      optimizer: the optimizer with its parameters.
       grad: the gradient, of the variable's shape.
-      variable: one that `offers` takes.
+      variable: a variable that `offers` accepts.
 
     Returns:
       The assignments.
@@ -100,7 +100,7 @@ def _moved(
     slot: mtf.Tensor,
     variable: mtf.Variable,
 ) -> mtf.Tensor:
-    """The moving mean of squares after this step."""
+    """Return the moving mean of squares after this step."""
     averaged = variable.shape.size // slot.shape.size
     mean = sum_of_squares(grad, slot.shape) * (1 / averaged) + optimizer._epsilon1
     decay_rate = optimizer._decay_rate
@@ -110,11 +110,11 @@ def _moved(
 def _step_size(
     optimizer: mtf.optimize.AdafactorOptimizer, squares: mtf.Tensor, variable: mtf.Variable
 ) -> mtf.Tensor:
-    """Learning rate, scale of the variable and clipping in one number.
+    """Return learning rate, scale of the variable and clipping as one number.
 
     Args:
-      optimizer: whose parameters are followed.
-      squares: the squares of u in some dimensions, which sum to those of all of it.
+      optimizer: the optimizer with its parameters.
+      squares: partial sums of the squares of u, whose sum is that of all squares.
       variable: the variable.
     """
     size = mtf.import_tf_tensor(

@@ -14,12 +14,12 @@ import tensorflow.compat.v1 as tf
 def attended(
     logits: mtf.Tensor, values: mtf.Tensor, shape: mtf.Shape
 ) -> tuple[mtf.Tensor, mtf.Tensor]:
-    """softmax(S) V.
+    """Compute softmax(S) V.
 
     Args:
       logits: S, float32; the softmax is over the last dimension.
       values: V, with the last dimension of the logits.
-      shape: dimensions of the outputs: those of both, without the last of the logits.
+      shape: dimensions of the outputs: the dimensions of both, without the logits' last.
 
     Returns:
       The weights softmax(S), and the outputs.
@@ -32,8 +32,8 @@ def attended(
 class _Attended(mtf.Operation):
     """Outputs Y = P V of P = softmax(S), whose gradient to S takes two passes over the weights.
 
-    dS = P (dP - sum_j P dP) with dP = dY V^T, and the sum is that of dY Y over d_kv, which is
-    much smaller than P.
+    dS = P (dP - sum_j P dP) with dP = dY V^T. The sum equals that of dY Y over d_kv, which is much
+    smaller than P.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class _Attended(mtf.Operation):
         rows = mtf.Shape(weights.shape.dims[:-1])
         if outputs.dtype == tf.float32:
             total = mtf.einsum([grad, outputs], rows)
-        else:  # rounded outputs would shift whole rows of dS, which the gradient of α adds up
+        else:  # rounded outputs would shift whole rows of dS, which the gradient of α sums up
             total = mtf.reduce_sum(weights * to_weights, output_shape=rows)
         to_values = mtf.einsum([mtf.cast(weights, values.dtype), grad], values.shape)
         return [weights * (to_weights - total), to_values, None, None]
@@ -59,7 +59,7 @@ class _Attended(mtf.Operation):
 
 
 class _Softmax(mtf.Operation):
-    """softmax over the last dimension: TensorFlow's own, where one device has all of it."""
+    """softmax over the last dimension; TensorFlow's own if one device has the whole dimension."""
 
     def __init__(self, x: mtf.Tensor):
         super().__init__([x], name="softmax")
@@ -77,8 +77,8 @@ class _Softmax(mtf.Operation):
 
     def _on_several(self, mesh_impl: Any, x: Any, axis: int) -> Any:
         def reduced(function: Callable[..., tf.Tensor], y: Any, kind: str) -> Any:
-            mine = mesh_impl.slicewise(lambda z: function(z, axis=-1, keepdims=True), y)
-            return mesh_impl.allreduce(mine, [axis], kind)
+            local = mesh_impl.slicewise(lambda z: function(z, axis=-1, keepdims=True), y)
+            return mesh_impl.allreduce(local, [axis], kind)
 
         highest = reduced(tf.reduce_max, x, "MAX")
         x = mesh_impl.slicewise(lambda y, z: tf.exp(y - z), x, highest)

@@ -1,9 +1,9 @@
-"""The attention of T5's own layers with logits in the order that products leave them in.
+"""Attention of T5's own layers with logits in the order of matrix products.
 
-Mesh has the logits of all heads of a token side by side: [batch, length, heads, memory_length].
-Products of matrices need [batch, heads, length, memory_length], so Mesh's are transposed six
-times in a training step, and its softmax makes seven passes of its own. Here queries, keys and
-values are transposed, which are smaller, and the softmax takes two passes there and back.
+Mesh orders logits as [batch, length, heads, memory_length]. Matrix products need
+[batch, heads, length, memory_length], so a training step transposes Mesh's logits six times, and
+Mesh's softmax makes seven passes of its own. Here the smaller queries, keys and values are
+transposed, and the softmax takes two passes forward and backward.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MESH_ATTENTION = attention.attention
 
 @gin.configurable(module="mtf_synthesizer")
 def attention_core(function: Callable[..., mtf.Tensor] = MESH_ATTENTION) -> Callable[..., Any]:
-    """The function from queries, keys and values to outputs in T5's attention layers.
+    """Return the function from queries, keys and values to outputs in T5's attention layers.
 
     In gin: `attention_core.function = @ordered_attention`.
     """
@@ -48,10 +48,10 @@ def ordered_attention(
     float32_logits: bool = True,
     **others: Any,
 ) -> mtf.Tensor:
-    """Mesh's `attention.attention`, with the same outputs, in training and evaluation.
+    """Compute Mesh's `attention.attention`, with equal outputs, in training and evaluation.
 
-    Decoding, and what Mesh offers beyond softmax(q k + bias) v with one dropout mask for all
-    queries, is left to Mesh.
+    Mesh itself computes decoding, and anything beyond softmax(q k + bias) v with one dropout mask
+    for all queries.
 
     Args:
       q: [..., key], for example [batch, length, heads, key].
@@ -60,15 +60,15 @@ def ordered_attention(
       memory_length_dim: dimension of the keys.
       key_dim: dimension that q and k are multiplied along.
       value_dim: dimension of the values.
-      bias: added to the logits, or None.
-      dropout_rate: share of the weights that are dropped in training.
+      bias: term added to the logits, or None.
+      dropout_rate: share of the weights dropped in training.
       dropout_broadcast_dims: dimensions of the weights that share a dropout mask.
       context: Mesh's context.
       float32_logits: whether q and k are multiplied as float32.
       **others: further parameters of Mesh's function.
 
     Returns:
-      A tensor of the dimensions of q with `value_dim` in place of `key_dim`.
+      A tensor with the dimensions of q, with `value_dim` instead of `key_dim`.
     """
     order = _Order(q, k, v, memory_length_dim, key_dim, value_dim)
     broadcast = list(dropout_broadcast_dims or ())
@@ -98,7 +98,7 @@ def ordered_attention(
 
 
 class _Order:
-    """Dimensions of queries, keys, values and weights, those that all heads share first."""
+    """Dimensions of queries, keys, values and weights, with the shared dimensions first."""
 
     def __init__(
         self,
@@ -125,17 +125,17 @@ class _Order:
         self.outputs = q.shape - key + value
 
     def fits(self, bias: mtf.Tensor | None, broadcast: Sequence[mtf.Dimension]) -> bool:
-        """Whether operands have these dimensions, and one dropout mask does for all queries."""
+        """Return whether operands have these dimensions and all queries share a dropout mask."""
         biased = set(bias.shape.dims) if bias is not None else set()
         return self._plain and biased <= set(self.weights.dims) and set(self._own) <= set(broadcast)
 
     def noise(self, broadcast: Sequence[mtf.Dimension]) -> mtf.Shape:
-        """The dimensions of that mask."""
+        """Return the dimensions of the dropout mask."""
         return mtf.Shape([d for d in self._value_dims if d not in broadcast])
 
 
 def _is_reshaped(context: Any, *arguments: Any) -> bool:
-    """Whether Mesh splits the operands in another way, for layouts over two dimensions."""
+    """Return whether Mesh reshapes the operands, for layouts over two dimensions."""
     *operands, _ = arguments
     reshaped = attention.maybe_reshape_attention_input_for_2d_sharding(context, *arguments)
     return any(new is not old for new, old in zip(reshaped, operands, strict=True))

@@ -27,9 +27,9 @@ def times(x: mtf.Tensor, factor: mtf.Tensor) -> mtf.Tensor:
 
 
 def product(x: mtf.Tensor, factor: mtf.Tensor, shape: mtf.Shape) -> mtf.Tensor:
-    """`mtf.einsum([x, factor], shape)` for gradients: x may wait for its sum, the factor is whole.
+    """Return `mtf.einsum([x, factor], shape)` for gradients, without a gradient of its own.
 
-    It has no gradient of its own.
+    x may delay its sum over devices; the factor may not.
     """
     return _Product([x, factor], shape).outputs[0]
 

@@ -1,6 +1,6 @@
-"""T5's norm, x / rms(x) · scale, with a gradient of its own.
+"""T5's norm, x / rms(x) · scale, with its own gradient.
 
-Mesh's takes four passes over x and, in the gradient, ten; this one three and six.
+Mesh's norm takes four passes over x and ten in the gradient; this norm takes three and six.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.mesh.sums import contracted, sum_of_squares
 
-# From x, scale and epsilon to the norm along the dimension of scale.
+# Function from x, scale and epsilon to the norm along the dimension of scale.
 Norm = Callable[[mtf.Tensor, mtf.Tensor, float], mtf.Tensor]
 
 
 @gin.configurable(module="mtf_synthesizer")
 def rms_norm_core(function: Norm | None = None) -> Norm | None:
-    """The function that computes T5's norm; None: Mesh's own.
+    """Return the function that computes T5's norm; None for Mesh's own.
 
     In gin: `rms_norm_core.function = @rms_norm`.
     """
@@ -30,18 +30,18 @@ def rms_norm_core(function: Norm | None = None) -> Norm | None:
 
 @gin.configurable(module="mtf_synthesizer")
 def rms_norm(x: mtf.Tensor, scale: mtf.Tensor, epsilon: float) -> mtf.Tensor:
-    """x · (mean x² + epsilon)^-1/2 · scale.
+    """Compute x · (mean x² + epsilon)^-1/2 · scale.
 
     Args:
       x: [..., d_model]; bfloat16 is normalised in float32.
       scale: [d_model], or [ensemble, d_model].
-      epsilon: added to the mean of the squares.
+      epsilon: number added to the mean of the squares.
 
     Returns:
-      A tensor of the shape and type of x.
+      A tensor with the shape and type of x.
     """
     dtype, dim = x.dtype, scale.shape.dims[-1]
-    x, scale = (mtf.cast(each, tf.float32) for each in (x, scale))
+    x, scale = (mtf.cast(operand, tf.float32) for operand in (x, scale))
     mean = sum_of_squares(x, x.shape - dim) * (1 / dim.size)
     inverse = mtf.rsqrt(mean + epsilon)
     y = x * inverse * scale
@@ -49,7 +49,7 @@ def rms_norm(x: mtf.Tensor, scale: mtf.Tensor, epsilon: float) -> mtf.Tensor:
 
 
 class _Norm(mtf.Operation):
-    """y = x r c, r = (mean x² + epsilon)^-1/2, whose gradient counts what r owes to x.
+    """y = x r c, r = (mean x² + epsilon)^-1/2, with the gradient through r included.
 
     dc = sum of r p over rows and dx = r c dy - x r³ mean(p c), with p = x dy.
     """

@@ -1,4 +1,4 @@
-"""Products of matrices in bfloat16, on processors where oneDNN needs bfloat16 operands for them."""
+"""Matrix products in bfloat16, on CPUs where oneDNN needs bfloat16 operands for them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.runtime import precision
 
-# Multiplications for each element that is converted, below which conversion takes longer than it
-# saves. Measured on a processor with AVX512-BF16: 11 ps saved a multiplication, 0.5 to 1 ns for
+# Minimal number of multiplications per converted element, below which conversion costs more than
+# it saves. Measured on a CPU with AVX512-BF16: 11 ps saved per multiplication, 0.5 to 1 ns for
 # each element read or written.
 _LEAST_WORK = 100
 
@@ -24,7 +24,7 @@ _exact: contextvars.ContextVar[bool] = contextvars.ContextVar("exact", default=F
 
 @contextlib.contextmanager
 def in_float32() -> Iterator[None]:
-    """Leaves the products that are lowered inside in float32."""
+    """Keep the products that are lowered inside in float32."""
     token = _exact.set(True)
     try:
         yield
@@ -33,18 +33,18 @@ def in_float32() -> Iterator[None]:
 
 
 def einsum(equation: str, *operands: tf.Tensor) -> tf.Tensor:
-    """`tf.einsum`, by bfloat16 operands where the process multiplies in bfloat16 and that pays.
+    """Compute `tf.einsum`, with bfloat16 operands if the process uses them and conversion pays.
 
-    The result is rounded to bfloat16, as autocast of other frameworks does, and returned as
-    float32. TensorFlow merges equal conversions: an activation is converted once for the forward
-    product and both gradients.
+    The result is rounded to bfloat16, as in other frameworks' autocast, and returned as float32.
+    TensorFlow merges equal conversions, so an activation is converted once for the forward product
+    and both gradients.
 
     Args:
-      equation: as `tf.einsum` takes it.
+      equation: as in `tf.einsum`.
       *operands: the operands; two float32 matrices or stacks of them are converted.
 
     Returns:
-      The product, of the operands' type.
+      The product, in the operands' type.
     """
     if _exact.get() or not precision.needs_casts() or not _pays(equation, operands):
         return tf.einsum(equation, *operands)
@@ -67,7 +67,7 @@ def _pays(equation: str, operands: tuple[tf.Tensor, ...]) -> bool:
 
 
 class Float32Product(mtf.EinsumOperation):
-    """An einsum whose result is float32 to the last digit; its gradients are as all others."""
+    """An einsum with an exact float32 result; its gradients follow the process's precision."""
 
     def lower(self, lowering: mtf.Lowering) -> None:
         with in_float32():
@@ -75,5 +75,5 @@ class Float32Product(mtf.EinsumOperation):
 
 
 def on_processors(mesh_impl: mtf.placement_mesh_impl.PlacementMeshImpl) -> bool:
-    """Whether all devices of a mesh are processors."""
+    """Return whether all devices of a mesh are CPUs."""
     return not any("gpu" in str(device).lower() for device in mesh_impl.devices)

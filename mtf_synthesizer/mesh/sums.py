@@ -1,4 +1,4 @@
-"""Sums over tensors that write nothing but the sums."""
+"""Sums over tensors that write only the sums."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ import tensorflow.compat.v1 as tf
 
 
 def sum_of_squares(x: mtf.Tensor, output_shape: mtf.Shape) -> mtf.Tensor:
-    """The sum of x² over all dimensions that are not in `output_shape`.
+    """Return the sum of x² over all dimensions that are not in `output_shape`.
 
-    `mtf.reduce_sum(mtf.square(x))` writes and reads all squares in between. The result has no
-    gradient.
+    `mtf.reduce_sum(mtf.square(x))` would write and read all squares. The result has no gradient.
     """
     return _SumOfSquares(x, output_shape).outputs[0]
 
 
 def contracted(x: mtf.Tensor, y: mtf.Tensor, output_shape: mtf.Shape) -> mtf.Tensor:
-    """`mtf.einsum([x, y])` as a product of matrices.
+    """Compute `mtf.einsum([x, y])` as a matrix product.
 
-    Where one operand has all dimensions, Mesh multiplies element by element and then sums.
+    If one operand has all dimensions, Mesh would multiply element by element and then sum.
     """
     return _Contracted([x, y], output_shape).outputs[0]
 
@@ -43,7 +42,7 @@ class _SumOfSquares(mtf.Operation):
         layout = mesh_impl.tensor_layout(x)
 
         def squares(values: tf.Tensor) -> tf.Tensor:
-            # TensorFlow's only reduction of squares takes the root of their sum.
+            # TensorFlow's only reduction of squares computes the root of their sum.
             total = tf.square(tf.raw_ops.EuclideanNorm(input=values, axis=axes))
             return total if order == sorted(order) else tf.transpose(total, order)
 
@@ -71,7 +70,7 @@ def _summed(
     y: object,
     axes: list[int],
 ) -> object:
-    """Sums y over mesh axes, perhaps only when it is needed."""
+    """Sum y over mesh axes; the sum may be delayed until it is needed."""
     if not axes:
         return y
     size = lowering.mesh_impl(operation).laid_out_size(operation.outputs[0].shape)

@@ -1,12 +1,12 @@
-"""The precision of products of matrices: float32, or bfloat16 where the processor has it.
+"""Precision of matrix products: float32, or bfloat16 if the CPU has bfloat16 instructions.
 
-A processor with bfloat16 instructions multiplies bfloat16 numbers two to eight times as fast as
-float32 numbers and sums the products in float32, as TPUs do by default. Variables, activations,
-sums and checkpoints stay float32.
+A CPU with bfloat16 instructions multiplies bfloat16 numbers two to eight times as fast as float32
+numbers and sums the products in float32, as TPUs do by default. Variables, activations, sums and
+checkpoints stay float32.
 
-oneDNN, TensorFlow's library of products, reads its mode once, when TensorFlow loads. So the
-precision belongs to a process and is set before TensorFlow is imported. It is kept in the
-environment, where child processes find it.
+oneDNN, TensorFlow's library of products, reads its mode once, when TensorFlow loads. The precision
+therefore belongs to a process and is set before TensorFlow is imported. The environment holds it
+for child processes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VARIABLE = "MTF_SYNTHESIZER_MATMUL_PRECISION"
 AUTO, FLOAT32, BFLOAT16 = CHOICES = ("auto", "float32", "bfloat16")
 FLAG = "--matmul_precision"
 
-# What makes oneDNN multiply float32 matrices in bfloat16. It does on processors with AMX alone.
+# This mode makes oneDNN multiply float32 matrices in bfloat16, on CPUs with AMX only.
 _FAST_MODE = {"ONEDNN_DEFAULT_FPMATH_MODE": "BF16", "TF_SET_ONEDNN_FPMATH_MODE": "BF16"}
 _AMX = "amx_bf16"
 _INSTRUCTIONS = (_AMX, "avx512_bf16")
@@ -32,12 +32,12 @@ _NOTICE = (
     "lacks; it is resumed with float32 products"
 )
 
-# The precision that this process loads TensorFlow with, once it is set.
+# Precision with which this process loads TensorFlow, once chosen.
 _chosen: str | None = None
 
 
 def instructions() -> tuple[str, ...]:
-    """The bfloat16 instructions of this processor, as /proc/cpuinfo names them, fastest first."""
+    """Return the bfloat16 instructions of this CPU, named as in /proc/cpuinfo, fastest first."""
     try:
         lines = _PROCESSOR.read_text().splitlines()
     except OSError:  # not Linux
@@ -47,14 +47,14 @@ def instructions() -> tuple[str, ...]:
 
 
 def resolve(asked: str, source: str = FLAG) -> str:
-    """The precision, "float32" or "bfloat16", that a request means on this processor.
+    """Return the precision, "float32" or "bfloat16", that a request means on this CPU.
 
     Args:
       asked: one of `CHOICES`.
       source: the flag or variable that asks, for messages.
 
     Raises:
-      UserError: an unknown choice, or bfloat16 on a processor without the instructions.
+      UserError: an unknown choice, or bfloat16 on a CPU without the instructions.
     """
     check(source, asked, CHOICES)
     if asked == AUTO:
@@ -68,17 +68,17 @@ def resolve(asked: str, source: str = FLAG) -> str:
 
 
 def choose(asked: str, source: str = FLAG) -> str:
-    """Sets the precision of this process and its children; call it before TensorFlow is imported.
+    """Set the precision of this process and its children; call it before TensorFlow is imported.
 
     Args:
-      asked: one of `CHOICES`; `auto` keeps what a process that has loaded TensorFlow has.
+      asked: one of `CHOICES`; `auto` keeps the precision of a process that has loaded TensorFlow.
       source: the flag or variable that asks, for messages.
 
     Returns:
       "float32" or "bfloat16".
 
     Raises:
-      UserError: as `resolve`; or TensorFlow has been loaded with another precision.
+      UserError: see `resolve`; or TensorFlow has been loaded with another precision.
     """
     global _chosen
     precision = resolve(asked, source)
@@ -99,18 +99,18 @@ def choose(asked: str, source: str = FLAG) -> str:
 
 
 def choose_for_command(asked: str | None, kept: str | None = None) -> str:
-    """`choose` by a flag, else by the environment variable, else `auto`.
+    """Call `choose` with the flag, else with the environment variable, else with `auto`.
 
     Args:
-      asked: the flag's value; None where it was not given.
-      kept: the precision of a run that is resumed, which stays; None for anything else. Where the
-        processor lacks the instructions for it, a notice is printed and float32 taken.
+      asked: value of the flag, or None.
+      kept: precision of a resumed run, which stays; None without one. If the CPU lacks the
+        instructions for it, a notice is printed and float32 is used.
 
     Returns:
       "float32" or "bfloat16".
 
     Raises:
-      UserError: as `choose`; or the run that is resumed has another precision.
+      UserError: see `choose`; or the resumed run has another precision.
     """
     source = VARIABLE if asked is None else FLAG
     asked = asked or os.environ.get(VARIABLE) or AUTO
@@ -119,7 +119,7 @@ def choose_for_command(asked: str | None, kept: str | None = None) -> str:
     check(source, asked, CHOICES)
     if kept == BFLOAT16 and not instructions():
         if asked == BFLOAT16:
-            resolve(asked, source)  # which says why not
+            resolve(asked, source)  # raises the error with the reason
         print(_NOTICE, file=sys.stderr)
         return choose(FLOAT32, source)
     if asked not in (AUTO, kept):
@@ -128,10 +128,10 @@ def choose_for_command(asked: str | None, kept: str | None = None) -> str:
 
 
 def check_kept(kept: str | None) -> None:
-    """Checks that this process has the precision of a run that it resumes.
+    """Check that this process has the precision of the run that it resumes.
 
     Raises:
-      UserError: it has another, though the processor could.
+      UserError: the precision differs, although the CPU supports the run's.
     """
     if kept in (None, current()) or (kept == BFLOAT16 and not instructions()):
         return
@@ -142,10 +142,10 @@ def check_kept(kept: str | None) -> None:
 
 
 def choose_from_environment() -> None:
-    """`choose` by the environment variable, where it is set and nothing has been chosen yet.
+    """Call `choose` with the environment variable, unless it is unset or the choice is made.
 
     Raises:
-      UserError: as `choose`.
+      UserError: see `choose`.
     """
     asked = os.environ.get(VARIABLE)
     if _chosen is None and asked:
@@ -153,13 +153,13 @@ def choose_from_environment() -> None:
 
 
 def current() -> str:
-    """The precision of this process: "float32" or "bfloat16"."""
+    """Return the precision of this process: "float32" or "bfloat16"."""
     return _chosen or FLOAT32
 
 
 def needs_casts() -> bool:
-    """Whether products are in bfloat16 only if their operands are.
+    """Return whether products are bfloat16 only if their operands are.
 
-    oneDNN converts float32 operands itself where it has AMX, and ignores its mode elsewhere.
+    oneDNN itself converts float32 operands on CPUs with AMX, and ignores its mode elsewhere.
     """
     return current() == BFLOAT16 and _AMX not in instructions()

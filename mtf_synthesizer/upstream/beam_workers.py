@@ -1,4 +1,4 @@
-"""Prepare the worker processes of SeqIO's Apache Beam pipeline."""
+"""Preparation of the worker processes of SeqIO's Apache Beam pipeline."""
 
 import contextlib
 import functools
@@ -14,7 +14,7 @@ from mtf_synthesizer.upstream.vocabulary import choice, choose
 
 @contextlib.contextmanager
 def prepared(tfds_data_dir: str | None) -> Iterator[None]:
-    """Inside, each worker chooses the vocabulary and the data directory of this process first.
+    """Make each worker choose this process's vocabulary and data directory first.
 
     The steps of SeqIO's pipeline accept a setup function, but its script has no flag for one.
     """
@@ -28,7 +28,7 @@ def prepared(tfds_data_dir: str | None) -> Iterator[None]:
 
 
 def prepare(vocabulary: str, tfds_data_dir: str | None) -> None:
-    """Choose the vocabulary and the data directory, in a worker, before a task is read."""
+    """Choose the vocabulary and the data directory in a worker, before it reads a task."""
     if choice() != vocabulary:
         choose(vocabulary)
     data_folder.read_from(tfds_data_dir)

@@ -1,4 +1,4 @@
-"""The attention of T5's layers, as gin chooses it."""
+"""Attention of T5's layers, as chosen by gin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtf_synthesizer.mesh.dot_product import attention_core
 
 
 def install() -> None:
-    """Makes T5's attention layers ask `attention_core`, which is Mesh's own unless gin binds it."""
+    """Make T5's attention layers use `attention_core`: Mesh's attention unless gin binds it."""
     attention.attention = _attention
 
 

@@ -1,4 +1,4 @@
-"""Functions that gin chooses in place of Mesh's own; importing this module changes no result."""
+"""Functions that gin chooses instead of Mesh's own; importing this module changes no result."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from mtf_synthesizer.upstream import dot_product, optimizer, products, relu, sub
 
 @functools.cache
 def install() -> None:
-    """Lets gin choose attention, norms and Adafactor, and installs products and ReLU's gradient."""
+    """Let gin choose attention, norms and Adafactor, and install products and ReLU's gradient."""
     for part in (dot_product, optimizer, products, relu, sublayers):
         part.install()
 
 
-install()  # gin files import this module before they bind what is chosen
+install()  # gin files import this module before they bind the choices

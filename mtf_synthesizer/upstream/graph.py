@@ -95,7 +95,7 @@ def stacks(model: Model) -> Iterable[transformer.Unitransformer]:
 
 
 def in_order(weights: mtf.Tensor) -> mtf.Tensor:
-    """Reorder to [(batch,) heads, length, memory_length], with heads 1 if there was none."""
+    """Reorder to [(batch,) heads, length, memory_length]; a missing heads dimension becomes 1."""
     dims = {dim.name: dim for dim in weights.shape.dims}
     last = [dims.pop("length"), dims.pop("memory_length")]
     first = [dims.pop("batch")] if "batch" in dims else []

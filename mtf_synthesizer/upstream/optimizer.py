@@ -1,4 +1,4 @@
-"""Adafactor's updates, as gin chooses them."""
+"""Updates of Adafactor, as chosen by gin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _apply_grad = mtf.optimize.AdafactorOptimizer.apply_grad
 
 
 def install() -> None:
-    """Makes Adafactor ask `adafactor_core` for its updates, Mesh's own unless gin binds it."""
+    """Make Adafactor use `adafactor_core`: Mesh's updates unless gin binds it."""
     mtf.optimize.AdafactorOptimizer.apply_grad = _apply_chosen
 
 

@@ -1,4 +1,4 @@
-"""Mesh's products on processors, by `mesh.products`."""
+"""Mesh's products on CPUs, computed by `mesh.products`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mtf_synthesizer.mesh import products
 
 
 def install() -> None:
-    """Makes every product of a mesh of processors follow the precision of this process.
+    """Make every product of a mesh of CPUs follow the precision of this process.
 
-    Float32 processes, GPUs and TPUs multiply as before. Calling it again changes nothing.
+    Float32 processes, GPUs and TPUs multiply as before. A second call changes nothing.
     """
     mtf.placement_mesh_impl.PlacementMeshImpl.einsum = _einsum
 

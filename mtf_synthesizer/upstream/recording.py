@@ -1,4 +1,4 @@
-"""Record the attention weights of every layer while a graph is built, T5's own layers included."""
+"""Attention weights of every layer, T5's own included, recorded while a graph is built."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ from mtf_synthesizer.mesh.dot_product import MESH_ATTENTION
 
 @contextlib.contextmanager
 def recording() -> Iterator[list[Recorded]]:
-    """Weights of `SyntheticAttention` and of T5's own attention, cross-attention too."""
+    """Record the weights of `SyntheticAttention` and of T5's attention, cross-attention too."""
     own = mesh_attention.attention
     with layer.recording() as recorded:
 
         def observed(*args: Any, **kwargs: Any) -> mtf.Tensor:
             with _recorded_softmax(recorded):
-                return MESH_ATTENTION(*args, **kwargs)  # which has its weights from a softmax
+                return MESH_ATTENTION(*args, **kwargs)  # its weights are the result of a softmax
 
         mesh_attention.attention = observed
         try:
@@ -34,7 +34,7 @@ def recording() -> Iterator[list[Recorded]]:
 
 @contextlib.contextmanager
 def _recorded_softmax(recorded: list[Recorded]) -> Iterator[None]:
-    """Inside Mesh's attention, its weights are what a softmax returns."""
+    """Record the results of softmax, which are the weights inside Mesh's attention."""
     softmax = mtf.softmax
 
     def observed(*args: Any, **kwargs: Any) -> mtf.Tensor:

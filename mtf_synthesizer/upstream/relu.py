@@ -1,4 +1,4 @@
-"""The gradient of ReLU in one pass."""
+"""Gradient of ReLU in one pass."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 
 def install() -> None:
-    """Replaces Mesh's gradient, which compares, converts and multiplies in three passes."""
+    """Replace Mesh's gradient, which compares, converts and multiplies in three passes."""
     mtf.ops._relu_grad = _gradient
 
 

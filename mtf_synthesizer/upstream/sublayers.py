@@ -1,4 +1,4 @@
-"""The norms of T5's stacks, as gin chooses them."""
+"""Norms of T5's stacks, as chosen by gin."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _call_sublayers = transformer.LayerStack._call_sublayers
 
 
 def install() -> None:
-    """Makes T5's stacks ask `rms_norm_core` for their norms, Mesh's own unless gin binds it."""
+    """Make T5's stacks use `rms_norm_core` for norms: Mesh's norms unless gin binds it."""
     transformer.LayerStack._call_sublayers = _call_chosen
 
 
