@@ -4,8 +4,8 @@
 
 An expression is a digit with probability 3/4, else a list of 2 to 10 expressions under one of four
 operators: minimum, maximum, median (rounded down) and sum modulo 10. At depth 10 every expression
-is a digit. Expressions outside the allowed lengths are drawn again. The brackets that the Long
-Range Arena adds for its binary trees carry no information and are left out here, as in its length
+is a digit. Expressions outside the allowed lengths are drawn again. The Long Range Arena adds
+brackets for its binary trees, which carry no information. They are left out here, as in its length
 counts. https://arxiv.org/abs/2011.04006
 """
 

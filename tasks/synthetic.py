@@ -5,13 +5,13 @@ For models of Mesh's type "aligned", an encoder only, trained without packing:
     inputs   k3 v7 k1 v2 | k1 _ k3 _
     targets  0  0  0  0  0 0 v2 0 v7
 
-Mesh counts loss where targets are above 0, so the model is trained and judged at the blanks alone,
-and its own attention is the only way from a symbol to a blank. `synthesizer_*_text_v001` ask the
+Mesh counts loss where targets are above 0, so the model is trained and judged at the blanks alone.
+Its own attention is the only way from a symbol to a blank. `synthesizer_*_text_v001` ask the
 same questions of models with a decoder: the same inputs, and the answers in a row as targets.
 
-Example number i of a split is drawn from a seed made of the task's name, the split and i, again and
-again until a hash of the row belongs to that split. So no row occurs in two splits, and every
-machine draws the same rows.
+The seed of example i of a split depends on the task's name, the split and i. Rows are drawn until
+the hash of a row belongs to that split. No row therefore occurs in two splits, and every machine
+draws the same rows.
 """
 
 import dataclasses

@@ -29,10 +29,10 @@ class TokenMixing(BaselineLayer):
     the positions of tokens within their own sequences. Keys that are padding, in another sequence
     or (in a decoder) in the future contribute 0.
 
-    Variables: v and o as in T5's attention, and token_mixing/table
-    [heads, query_position, key_position], max_length x max_length for each head. Its initial
-    standard deviation is 1/sqrt(max_length), as for the Mixer's linear maps, which maps a full row
-    of values of size 1 to outputs of size 1.
+    Variables: v and o as in T5's attention, and token_mixing/table [heads, query_position,
+    key_position], max_length x max_length for each head. Its initial standard deviation is
+    1/sqrt(max_length), as for the Mixer's linear maps. A full row of values of size 1 then has
+    outputs of size 1.
 
     Args:
       max_length: N, the length of the table.

@@ -53,10 +53,10 @@ PATTERNS = {
 class FixedPatterns(SynthesizingFunction):
     """Seven heads with constant weights, and a last head with a dot product.
 
-    Each of the seven heads weights a key j in proportion to (j + 1)^3 or (n - j)^3 of its pattern,
-    so that S[h, i, j] is the logarithm, and gives other keys no weight. A query without any key,
-    as the first token for "the previous token", attends to itself: a softmax can't be empty. j and
-    n refer to the token's own sequence, so packed rows and padding change nothing.
+    Each of the seven heads weights the keys j of its pattern in proportion to (j + 1)^3 or
+    (n - j)^3, so that S[h, i, j] is the logarithm. Other keys have no weight. A query without any
+    key, as the first token for "the previous token", attends to itself: a softmax can't be empty.
+    Both j and n refer to the token's own sequence, so packed rows and padding change nothing.
 
     Give the layer no relative position bias, because the bias would be added to the fixed heads.
 

@@ -1,7 +1,7 @@
 """Precision of matrix products: float32, or bfloat16 if the CPU has bfloat16 instructions.
 
 A CPU with bfloat16 instructions multiplies bfloat16 numbers two to eight times as fast as float32
-numbers and sums the products in float32, as TPUs do by default. Variables, activations, sums and
+numbers. Like TPUs by default, it sums the products in float32. Variables, activations, sums and
 checkpoints stay float32.
 
 oneDNN, TensorFlow's library of products, reads its mode once, when TensorFlow loads. The precision

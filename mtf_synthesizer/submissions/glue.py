@@ -1,9 +1,9 @@
 """GLUE's submission: eleven tables in one zip.
 
-File names, header and answers follow gluebenchmark.com/faq and its sample submission, as the
-formatters of jiant (nyu-mll, the leaderboard's own authors) and of T5 write them. The entailment
-tasks except WNLI need words, STS-B a number, all others a digit. Counts are those of the official
-test files, which number their rows from 0.
+File names, header and answers follow gluebenchmark.com/faq and its sample submission. The
+formatters of jiant (nyu-mll, the leaderboard's own authors) and of T5 write the same. The
+entailment tasks except WNLI need words, STS-B a number, all others a digit. Counts are those of the
+official test files, which number their rows from 0.
 
 WNLI consists of Winograd schemas. T5's mixtures leave WNLI out and train on WSC and DPR instead.
 glue_wnli_v002_simple_eval, the task that is predicted here, decodes the referent of a pronoun and

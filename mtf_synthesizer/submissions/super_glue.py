@@ -1,8 +1,8 @@
 """SuperGLUE's submission: ten files of JSON lines in one zip.
 
-File names and answers follow super.gluebenchmark.com/faq and its sample submission, as the
-formatters of jiant (nyu-mll, the leaderboard's own authors; its files were uploaded with success)
-and of T5 write them. Truth values are texts, "true" and "false" for BoolQ and WiC, "True" and
+File names and answers follow super.gluebenchmark.com/faq and its sample submission. The formatters
+of jiant (nyu-mll, the leaderboard's own authors) and of T5 write the same, and jiant's files were
+uploaded with success. Truth values are texts, "true" and "false" for BoolQ and WiC, "True" and
 "False" for WSC. COPA and MultiRC need the numbers 0 and 1, ReCoRD the text of the entity. Counts
 are those of the official test files, which number their examples from 0; MultiRC and ReCoRD number
 answers and queries through all passages.

@@ -1,8 +1,8 @@
 """Encoder-only models: Mesh's model type "aligned", with one target for each input token.
 
-Mesh gives such a model no mask of the padding and no decoding. gin/encoder_only.gin adds both: a
-first sublayer that marks padding as in the encoder of an encoder-decoder, and functions that read
-predictions off the output.
+Mesh gives such a model no mask of the padding and no decoding. gin/encoder_only.gin adds both. A
+first sublayer marks padding, as in the encoder of an encoder-decoder. Functions read predictions
+off the output.
 """
 
 from typing import Any

@@ -37,7 +37,7 @@ def test_csv_with_line_ends_and_quotes_inside(tmp_path):
     ("lines", "message"),
     [
         (["article,highlights", "a,b"], "line 1: expected the columns article, highlights, id"),
-        (["article,highlights,id", "a,b,1", "a,b"], "line 3: 2 fields, but 3 columns"),
+        (["article,highlights,id", "a,b,1", "a,b"], "line 3: 2 fields for 3 columns"),
         (["article,highlights,id", "a,b,1", '"never closed', "more"], "line 4: not CSV"),
         (["article,highlights,id", 'a,"b" c,1'], "line 2: not CSV"),
     ],

@@ -32,7 +32,7 @@ TEXT = [
         "glue",
         "RTE/train.tsv",
         f"{RTE}{ROWS}7\tLine",
-        "RTE/train.tsv: line 9: no field 'sentence2'. There are: index, sentence1",
+        "RTE/train.tsv: line 9: no field 'sentence2'. Fields: index, sentence1",
     ),
     prepared(
         "a table without its header",

