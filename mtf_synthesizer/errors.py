@@ -8,11 +8,11 @@ class UserError(ValueError):
     """Unusable user input; the message names the value, what is allowed and what to change."""
 
 
-def check(what: str, name: str, allowed: Iterable[str]) -> None:
+def check(kind: str, name: str, allowed: Iterable[str]) -> None:
     """Raise a UserError with a suggestion unless `name` is one of `allowed`."""
     allowed = list(allowed)
     if name not in allowed:
-        raise UserError(f"unknown {what} {name!r}.{suggestion(name, allowed)}{_listed(allowed)}")
+        raise UserError(f"unknown {kind} {name!r}.{suggestion(name, allowed)}{_listed(allowed)}")
 
 
 def suggestion(name: str, allowed: Iterable[str]) -> str:

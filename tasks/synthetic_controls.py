@@ -45,7 +45,7 @@ def scores(
     scored = [problem.question(split, number) for number in range(questions)]
     targets = [" ".join(question.answers) for question in scored]
     return {
-        name: metrics.symbols_accuracy(targets, [" ".join(answer(each)) for each in scored])
+        name: metrics.symbols_accuracy(targets, [" ".join(answer(question)) for question in scored])
         for name, answer in _controls(problem.name, training).items()
     }
 

@@ -87,8 +87,8 @@ def outputs(logits: tf.Tensor, values: tf.Tensor, present: tf.Tensor) -> tf.Tens
         kept, own = example
         return tf.einsum("gqim,gmk->gqik", rows.weights(own), kept)
 
-    each = _of_each(of_example, rows.examples)
-    return tf.transpose(each, [1, 2, 3, 0, 4])
+    stacked = _of_each(of_example, rows.examples)
+    return tf.transpose(stacked, [1, 2, 3, 0, 4])
 
 
 @tf.function(autograph=False)
@@ -103,8 +103,8 @@ def to_values(
         return tf.einsum("gqim,gqik->gmk", rows.weights(own), dy)
 
     examples = (*rows.examples, rows.of_outputs(grad))
-    each = _of_each(of_example, examples)
-    return tf.transpose(each, [1, 2, 0, 3])
+    stacked = _of_each(of_example, examples)
+    return tf.transpose(stacked, [1, 2, 0, 3])
 
 
 @tf.function(autograph=False)

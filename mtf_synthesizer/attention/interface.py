@@ -198,10 +198,10 @@ class View:
         context = self.context
         if self.decoding:
             (old,) = context.get_states(1)
-            here = mtf.equal(
+            is_current = mtf.equal(
                 mtf.range(context.mesh, self.memory_length, tf.int32), context.position
             )
-            x = mtf.where(here, x, old, output_shape=old.shape)
+            x = mtf.where(is_current, x, old, output_shape=old.shape)
         if context.mode in ("first_part", "incremental"):
             context.record_new_states([x])
         return x

@@ -180,9 +180,9 @@ class _Inverse(mtf.Operation):
             table = tf.scatter_nd(indices, offsets, [rows, keys, columns])
             same = tf.equal(query_id[:, :, tf.newaxis], key_id[:, tf.newaxis, :])
             own = tf.argmax(same, axis=-1, output_type=tf.int32)
-            found = tf.gather(table, own, batch_dims=1)
-            known = tf.logical_and(found > 0, tf.reduce_any(same, -1, keepdims=True))
-            inverse = tf.maximum(found - 1, 0)
+            shifted = tf.gather(table, own, batch_dims=1)
+            known = tf.logical_and(shifted > 0, tf.reduce_any(same, -1, keepdims=True))
+            inverse = tf.maximum(shifted - 1, 0)
             return tuple(tf.reshape(x, [*shape, columns]) for x in (inverse, known))
 
         tensors = (lowering.tensors[x] for x in self.inputs)

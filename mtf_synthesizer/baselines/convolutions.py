@@ -145,12 +145,12 @@ class Convolution(BaselineLayer):
     def _window(self, context: transformer.Context, gated: mtf.Tensor) -> mtf.Tensor:
         """Return the positions in a decoding step's window, [batch, width, heads, channels]."""
         (earlier,) = context.get_states(1)
-        here = mtf.Dimension(self._earlier.name, 1)
+        last = mtf.Dimension(self._earlier.name, 1)
         now = mtf.transpose(gated, self._state_shape(context) - self._earlier)
-        now = mtf.reshape(now, mtf.Shape([*context.batch_dims, here, *self.heads, self.kv]))
-        window = mtf.concat([earlier, now], here.name)
-        context.record_new_states([mtf.slice(window, 1, self._earlier.size, here.name)])
-        return mtf.rename_dimension(window, here.name, self.width.name)
+        now = mtf.reshape(now, mtf.Shape([*context.batch_dims, last, *self.heads, self.kv]))
+        window = mtf.concat([earlier, now], last.name)
+        context.record_new_states([mtf.slice(window, 1, self._earlier.size, last.name)])
+        return mtf.rename_dimension(window, last.name, self.width.name)
 
     def _state_shape(self, context: transformer.Context) -> mtf.Shape:
         return mtf.Shape([*context.batch_dims, self._earlier, *self.heads, self.kv])

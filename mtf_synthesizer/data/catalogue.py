@@ -35,5 +35,5 @@ def datasets(benchmark: str) -> tuple[Dataset, ...]:
     benchmark = _ALIASES.get(benchmark, benchmark)
     errors.check("benchmark", benchmark, BENCHMARKS)
     module, attribute = _PLACES[benchmark]
-    found = getattr(importlib.import_module(f"mtf_synthesizer.data.{module}"), attribute)
-    return (found,) if isinstance(found, Dataset) else found
+    members = getattr(importlib.import_module(f"mtf_synthesizer.data.{module}"), attribute)
+    return (members,) if isinstance(members, Dataset) else members

@@ -77,13 +77,13 @@ def check(model_dir: str | os.PathLike[str], used: Described) -> None:
         compare(record, used, f"the model in {model_dir}")
 
 
-def compare(record: Mapping[str, Any], used: Described, made: str) -> None:
+def compare(record: Mapping[str, Any], used: Described, owner: str) -> None:
     """Compare the vocabularies of a task with a record.
 
     Args:
       record: record of a model or a cache.
       used: vocabularies of the task.
-      made: the model or cache, for the message.
+      owner: the model or cache, for the message.
 
     Raises:
       errors.UserError: the vocabularies differ.
@@ -93,7 +93,7 @@ def compare(record: Mapping[str, Any], used: Described, made: str) -> None:
         for field in _COMPARED:
             if expected.get(field) != actual.get(field):
                 raise errors.UserError(
-                    f"the {feature} of the task have another vocabulary than {made}: {field} is "
+                    f"the {feature} of the task have another vocabulary than {owner}: {field} is "
                     f"{actual.get(field)} instead of {expected.get(field)} "
                     f"({expected.get('file', expected['kind'])}; see {RECORD} there). Choose a "
                     "task with the same vocabulary, or pass that vocabulary with --vocabulary"

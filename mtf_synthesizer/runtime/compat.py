@@ -47,9 +47,9 @@ def _exists(name: str) -> bool:
         return False
 
 
-def _removed(what: str, instead: str) -> Callable[..., NoReturn]:
+def _removed(symbol: str, instead: str) -> Callable[..., NoReturn]:
     def fail(*unused_args: Any, **unused_kwargs: Any) -> NoReturn:
-        raise NotImplementedError(f"{what} is not available here: {instead}")
+        raise NotImplementedError(f"{symbol} is not available here: {instead}")
 
     return fail
 
@@ -248,17 +248,17 @@ def tolerate_folders_named_like_gin_paths() -> None:
     """
     readers = _load("gin.config")._FILE_READERS
     reader_module = _load("gin.resource_reader")
-    found = (reader_module.system_path_reader, reader_module.system_path_file_exists)
-    if found not in readers:
+    system_reader = (reader_module.system_path_reader, reader_module.system_path_file_exists)
+    if system_reader not in readers:
         return
 
     def exists(path: str) -> bool:
         try:
-            return found[1](path)
+            return system_reader[1](path)
         except TypeError:
             return False
 
-    readers[readers.index(found)] = (found[0], exists)
+    readers[readers.index(system_reader)] = (system_reader[0], exists)
 
 
 # The order matters: the later shims import tensorflow_estimator, which needs the earlier shims.

@@ -98,12 +98,12 @@ def replacements(benchmark: Benchmark, invalid: Iterable[str]) -> dict[str, Valu
         files = (benchmark.file(name),) if equals else benchmark.files
         known = {file.name: value for file in files if (value := file.named(answer)) is not None}
         if not known:
-            every = (
+            descriptions = (
                 f"{file.stem}: {answers.allowed}"
                 for file in files
                 for answers in file.tasks.values()
             )
-            allowed = dict.fromkeys(every)  # tasks of one file may allow the same
+            allowed = dict.fromkeys(descriptions)  # tasks of one file may allow the same
             raise errors.UserError(
                 f"--invalid {text}: {answer!r} is not an answer. Known: {'; '.join(allowed)}"
             )

@@ -98,14 +98,22 @@ def _filled(file: File, predictions: Sequence[Prediction], replacement: Value | 
     task = _task(file, predictions)
     joined = _by_identity(file, task, predictions)
     answers_or_none = [file.tasks[task].read(prediction.fields) for prediction in joined]
-    unread = [each for each, answer in zip(joined, answers_or_none, strict=True) if answer is None]
+    unread = [
+        prediction
+        for prediction, answer in zip(joined, answers_or_none, strict=True)
+        if answer is None
+    ]
     substitute = None if replacement is None else Answer(replacement)
     answers = [
-        answer for answer in (each or substitute for each in answers_or_none) if answer is not None
+        answer
+        for answer in (candidate or substitute for candidate in answers_or_none)
+        if answer is not None
     ]
     if len(answers) < len(joined):
         raise _no_answers(file, task, unread)
-    rows = [_row(file, each, answer) for each, answer in zip(joined, answers, strict=True)]
+    rows = [
+        _row(file, prediction, answer) for prediction, answer in zip(joined, answers, strict=True)
+    ]
     clipped = sum(answer.is_clipped for answer in answers)
     return Filled(file, task, tuple(rows), len(unread), clipped)
 
@@ -164,7 +172,7 @@ def _by_identity(file: File, task: str, predictions: Sequence[Prediction]) -> li
             f"{len(extra)} of no example, as {field} goes from 0 to {count - 1}: {shown}"
         )
     if problems:
-        repeated_files = {each.file for pair in repeated for each in pair}
+        repeated_files = {prediction.file for pair in repeated for prediction in pair}
         remedy = (
             f"Give the task once, not in {' and in '.join(sorted(map(str, repeated_files)))}"
             if len(repeated_files) > 1 and not (missing or extra)
@@ -188,7 +196,9 @@ def _check_groups(file: File, task: str, predictions: Iterable[Prediction]) -> N
 
 
 def _no_answers(file: File, task: str, unread: Sequence[Prediction]) -> errors.UserError:
-    shown = _first([f"{_short(each.fields['output'])} ({each.place})" for each in unread])
+    shown = _first(
+        [f"{_short(prediction.fields['output'])} ({prediction.place})" for prediction in unread]
+    )
     return errors.UserError(
         f"{file.name} from {task}: {len(unread)} of {file.identities.count} decoded texts are not "
         f"answers: {shown}; allowed: {file.tasks[task].allowed}. Train longer, or name a "
@@ -217,7 +227,9 @@ def _whole(prediction: Prediction, field: str) -> int:
 
 
 def _places(predictions: Sequence[Prediction], field: str) -> str:
-    return _first([f"{field} {each.fields[field]} ({each.place})" for each in predictions])
+    return _first(
+        [f"{field} {prediction.fields[field]} ({prediction.place})" for prediction in predictions]
+    )
 
 
 def _first(offenders: Sequence[str]) -> str:

