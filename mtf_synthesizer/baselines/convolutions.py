@@ -27,10 +27,10 @@ class Convolution(BaselineLayer):
     """Y_i = W_O sum_o softmax(kernel)[h, o] G_{i + o - before}, with G = (W_V X) sigmoid(W_G X).
 
     The channels of a head share a kernel of `kernel_width` weights, normalised by a softmax
-    (Equation 4 of Wu et al.). In an encoder the window is centred; of an even width the larger half
-    lies behind. In a decoder the window ends at the position itself. Positions before and after the
-    sequence count as zeros, and the weights are not normalised again there. No window reaches into
-    another sequence of a packed row.
+    (Equation 4 of Wu et al.). In an encoder the window is centred; the larger half of an even width
+    follows the position. In a decoder the window ends at the position itself. Positions before and
+    after the sequence count as zeros, and the weights are not normalised again there. No window
+    reaches into another sequence of a packed row.
 
     Variables: v, gate and o like v and o of T5's attention, and `kernel`; no biases, as in all
     projections of T5. While decoding, the last `kernel_width - 1` gated values are cached.

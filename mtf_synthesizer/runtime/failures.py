@@ -1,8 +1,8 @@
 """One-sentence messages for external failures: damaged files, a full disk, exhausted memory.
 
 TensorFlow reports such failures with a page about graph nodes. gin reports them with a traceback
-through the function that got a wrong value. This module never loads TensorFlow, so that it can
-describe errors raised before TensorFlow is loaded.
+through the function that got a wrong value. This module never loads TensorFlow: it recognises
+TensorFlow's errors by the names of their classes.
 """
 
 import errno
