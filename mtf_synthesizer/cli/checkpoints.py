@@ -138,7 +138,7 @@ def _prune(args: argparse.Namespace) -> None:
         print_plan(_planned(args))
         print("nothing was removed: --delete does it")
         return
-    with lock.held(args.model_dir):
+    with lock.hold(args.model_dir):
         wanted = _planned(args)
         print_plan(wanted)
         prune.carry_out(args.model_dir, wanted)

@@ -19,7 +19,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prints names; TensorFlow is loaded only for those of tasks."""
-    for folder in gin_files.beside(args.what):
+    for folder in gin_files.folders_of(args.what):
         print(f"{folder}: {' '.join(gin_files.known(folder))}")
     if args.what == "tasks":
         loading.load_tensorflow(args.verbose)

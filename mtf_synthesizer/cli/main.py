@@ -65,7 +65,7 @@ def _guarded(command: commands.Command, args: argparse.Namespace) -> int:
         print(signals.announced(error), file=sys.stderr)
         return signals.EXIT_STATUS
     except Exception as error:
-        sentence = failures.described(error)
+        sentence = failures.describe(error)
         if sentence is None:
             raise
         if verbose or args.command == "t5":  # which has no --verbose

@@ -43,7 +43,7 @@ def run_t5(arguments: Sequence[str]) -> None:
     """
     given = _check(arguments)
     in_use = given.model_dir and trains(given)
-    with lock.held(given.model_dir[-1]) if in_use else contextlib.nullcontext():
+    with lock.hold(given.model_dir[-1]) if in_use else contextlib.nullcontext():
         _hand_over(arguments)
 
 

@@ -132,19 +132,19 @@ def gin_file(folder: str, name: str) -> str:
     return f"{folders[name]}/{name}.gin"
 
 
-def beside(what: str) -> list[str]:
-    """Return the folders whose names are listed for `what`: a folder, or "all".
+def folders_of(kind: str) -> list[str]:
+    """Return the folders whose names are listed for `kind`: a folder, or "all".
 
     The list is empty if `what` is not a folder in `KINDS`.
     """
-    if what == "all":
+    if kind == "all":
         return list(KINDS)
-    return [what, *_BESIDE.get(what, ())] if what in KINDS else []
+    return [kind, *_BESIDE.get(kind, ())] if kind in KINDS else []
 
 
 def choices(folder: str) -> dict[str, str]:
     """Map every name that a flag accepts -> the folder of its file."""
-    return {stem: place for place in beside(folder) for stem in known(place)}
+    return {stem: place for place in folders_of(folder) for stem in known(place)}
 
 
 def find_gin_file(name: str) -> paths.Path:

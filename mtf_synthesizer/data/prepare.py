@@ -29,7 +29,7 @@ class Finding:
       paths: its files; empty if they are missing.
       rows: number of examples; None if the files are missing or broken.
       fault: error message for broken files.
-      lacking: names of missing files if other files of the split exist.
+      missing: names of missing files if other files of the split exist.
       beside: these other files.
     """
 
@@ -38,7 +38,7 @@ class Finding:
     paths: tuple[Path, ...] = ()
     rows: int | None = None
     fault: str | None = None
-    lacking: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     beside: tuple[Path, ...] = ()
 
     @property
@@ -47,7 +47,7 @@ class Finding:
         if self.fault is not None:
             return "broken"
         if self.rows is None:
-            return "incomplete" if self.lacking else "missing"
+            return "incomplete" if self.missing else "missing"
         if not self.split.counts:
             return "found"
         return "complete" if self.rows in self.split.counts else "other count"
@@ -74,7 +74,7 @@ def survey(benchmark: str, folder: Path, show_progress: bool = True) -> list[Fin
     # Files of one language pair, such as English, do not make another pair incomplete.
     used = {path for finding in findings for path in finding.paths}
     return [
-        dataclasses.replace(finding, lacking=()) if used.issuperset(finding.beside) else finding
+        dataclasses.replace(finding, missing=()) if used.issuperset(finding.beside) else finding
         for finding in findings
     ]
 
@@ -94,7 +94,7 @@ def locate(dataset: Dataset, name: str, folder: Path) -> Finding:
         if any(files_by_name.values()):
             missing = tuple(pattern for pattern, paths in files_by_name.items() if not paths)
             existing = tuple(path for paths in files_by_name.values() for path in paths)
-            incomplete.append(Finding(dataset, split, lacking=missing, beside=existing))
+            incomplete.append(Finding(dataset, split, missing=missing, beside=existing))
     return incomplete[0] if incomplete else Finding(dataset, alternatives[0])
 
 
@@ -167,7 +167,7 @@ def check(findings: Sequence[Finding], allow_partial: bool) -> None:
       errors.UserError: no file exists, a split is incomplete or broken, or a count differs.
     """
     present = [finding for finding in findings if finding.paths]
-    incomplete = [finding for finding in findings if finding.lacking]
+    incomplete = [finding for finding in findings if finding.missing]
     if incomplete and not present:
         raise errors.UserError("\n".join(_incomplete(finding) for finding in incomplete))
     if not present:
@@ -186,7 +186,7 @@ def check(findings: Sequence[Finding], allow_partial: bool) -> None:
 def _incomplete(finding: Finding) -> str:
     return (
         f"{finding.dataset.tfds_name} {finding.split.name} is left out: "
-        f"{', '.join(finding.lacking)} missing beside the other files of the split"
+        f"{', '.join(finding.missing)} missing beside the other files of the split"
     )
 
 
@@ -256,7 +256,7 @@ def run(
     rich.console.Console().print(table_of_findings(findings))
     check(findings, allow_partial)
     for finding in findings:
-        if finding.lacking:
+        if finding.missing:
             print(_incomplete(finding))
     _say_unused(unused(findings, folder))
     loading.load_tensorflow(verbose)

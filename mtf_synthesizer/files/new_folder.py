@@ -54,7 +54,7 @@ def _is_running(process: int) -> bool:
 
 
 @contextlib.contextmanager
-def made(path: str | os.PathLike[str]) -> Iterator[paths.Path]:
+def create(path: str | os.PathLike[str]) -> Iterator[paths.Path]:
     """Yield a local folder to write to, which then takes the place of `path`.
 
     After any failure `path` is as it was before.

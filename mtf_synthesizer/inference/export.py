@@ -64,7 +64,7 @@ def export(
       errors.UserError: the folder is there, or this type of model has no such mode.
     """
     new_folder.check("--output", output)
-    with session.configured(wanted, verbose), new_folder.made(output) as folder:
+    with session.configured(wanted, verbose), new_folder.create(output) as folder:
         trained = session.build(model_dir)
         errors.check(
             f"type of model for --mode {mode}",

@@ -13,7 +13,7 @@ LOCK = "run.lock"
 
 
 @contextlib.contextmanager
-def held(model_dir: str | os.PathLike[str]) -> Iterator[None]:
+def hold(model_dir: str | os.PathLike[str]) -> Iterator[None]:
     """Hold the lock of the folder inside.
 
     The file remains and names the process that held the lock last. The lock itself ends with the

@@ -34,7 +34,7 @@ _SENTENCES = {
 }
 
 
-def described(error: Exception) -> str | None:
+def describe(error: Exception) -> str | None:
     """Return one sentence; None for an error that may be a bug of the program."""
     if _is_tensorflows(error):
         return _of_tensorflow(error)

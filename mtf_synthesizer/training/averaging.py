@@ -47,7 +47,7 @@ def average(
         ],
         "variables": len(values),
     }
-    with new_folder.made(output) as folder:
+    with new_folder.create(output) as folder:
         saving.write_json(folder / RECORD, record)
         for file in (paths.of(model_dir) / name for name in COPIED):
             if file.exists():

@@ -136,7 +136,7 @@ def train(
     if request.init_checkpoint:
         start = start_checkpoint(request.init_checkpoint)
     with (
-        lock.held(model_dir),
+        lock.hold(model_dir),
         signals.noticed() as notice,
         session.configured(wanted, verbose),
     ):

@@ -12,7 +12,7 @@ from mtf_synthesizer.files import new_folder
 KILLED = """
 import os, signal, sys
 from mtf_synthesizer.files import new_folder
-with new_folder.made(sys.argv[1]) as folder:
+with new_folder.create(sys.argv[1]) as folder:
     (folder / "half").touch()
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -25,7 +25,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     (place / f"a.b+.{os.getpid()}.tmp").mkdir()  # of a process that had our number
     assert len(list(place.glob("*/half"))) == 1
     new_folder.check("--output", place)
-    with new_folder.made(place) as folder:
+    with new_folder.create(place) as folder:
         (folder / "whole").touch()
     assert [each.name for each in place.iterdir()] == ["whole"]
 
@@ -36,7 +36,7 @@ def test_all_else_in_a_folder_is_kept(tmp_path):
         entry.mkdir(parents=True)
         with pytest.raises(errors.UserError, match="exists and is not empty"):
             new_folder.check("--output", entry.parent)
-        with new_folder.made(entry.parent):
+        with new_folder.create(entry.parent):
             assert entry.is_dir()
     file = tmp_path / "m" / "m.99999999999999999999.tmp"
     file.parent.mkdir()

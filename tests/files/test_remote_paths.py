@@ -121,12 +121,12 @@ def test_written_files_are_whole(folder):
 
 
 def test_remote_folders_have_no_lock(folder):
-    with lock.held(folder):
+    with lock.hold(folder):
         if isinstance(folder, paths.RemotePath):
-            with lock.held(folder):
+            with lock.hold(folder):
                 assert not list(folder.iterdir())
         else:
-            with pytest.raises(errors.UserError), lock.held(folder):
+            with pytest.raises(errors.UserError), lock.hold(folder):
                 pass
 
 

@@ -181,7 +181,7 @@ def test_interrupted_anywhere_the_folder_is_usable_and_the_same_command_finishes
 
 
 def test_a_training_run_holds_the_folder(model):
-    with lock.held(model):
+    with lock.hold(model):
         assert command("prune", "--model_dir", model, "--keep_last", 1, "--delete") == 2
     assert steps_in(model) == [2, 3, 5, 7, 11]
 

@@ -16,7 +16,7 @@ from mtf_synthesizer.runtime import signals
 HOLDER = """
 import sys, time
 from mtf_synthesizer.model_folder import lock
-with lock.held(sys.argv[1]):
+with lock.hold(sys.argv[1]):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -28,14 +28,14 @@ def test_a_folder_in_use_is_refused_until_its_process_ends(tmp_path):
         assert holder.stdout.readline() == "held\n"
         with (
             pytest.raises(errors.UserError, match=rf"in use: process {holder.pid} on "),
-            lock.held(tmp_path / "m"),
+            lock.hold(tmp_path / "m"),
         ):
             pytest.fail("held twice")
         holder.send_signal(signal.SIGKILL)
-    with lock.held(tmp_path / "m"):
+    with lock.hold(tmp_path / "m"):
         written = (tmp_path / "m" / lock.LOCK).read_text()
         assert written.startswith(f"process {os.getpid()} on ")
-    with lock.held(tmp_path / "m"):
+    with lock.hold(tmp_path / "m"):
         pass
 
 
@@ -50,7 +50,7 @@ def test_termination_has_an_exit_status_of_its_own(monkeypatch, capsys):
 
 def test_t5_is_refused_too_where_it_would_train(tmp_path, capsys):
     given = ["--model_dir", str(tmp_path), "--gin_file=models/bi_v1.gin"]
-    with lock.held(tmp_path):
+    with lock.hold(tmp_path):
         assert main.main(["t5", *given]) == main.USER_ERROR
         assert "in use: process" in capsys.readouterr().err
 

@@ -30,7 +30,7 @@ def checkpoint(tmp_path):
 def failure(function):
     with pytest.raises(Exception) as error:
         function()
-    return failures.described(error.value)
+    return failures.describe(error.value)
 
 
 @pytest.mark.parametrize("file, size", [("index", 20), ("data-00000-of-00001", 11)])
@@ -66,14 +66,14 @@ def test_a_full_disk_is_named(tmp_path):
             ),
             tf.errors.OutOfRangeError(None, None, f"Failed: {path}; {what}"),
         ):
-            said = failures.described(error)
+            said = failures.describe(error)
             assert said.startswith(f"the disk mounted at {mounted} is full ({path}: {what})")
     elsewhere = tf.errors.ResourceExhaustedError(None, None, "gs://b/m; Disk quota exceeded")
-    assert failures.described(elsewhere).startswith("the disk is full (gs://b/m: Disk quota")
+    assert failures.describe(elsewhere).startswith("the disk is full (gs://b/m: Disk quota")
 
 
 def test_memory_that_is_exhausted():
-    said = failures.described(tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"))
+    said = failures.describe(tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"))
     assert said.startswith("memory is exhausted: train a smaller model")
     assert "OOM when allocating" in said
 
@@ -93,7 +93,7 @@ def test_a_value_of_another_type():
 
 
 def test_a_fault_of_the_program_stays_one(monkeypatch):
-    assert failures.described(KeyError("x")) is None
+    assert failures.describe(KeyError("x")) is None
     monkeypatch.setattr(listing, "run", lambda args: {}["x"])
     with pytest.raises(KeyError):
         main.main(["list"])

@@ -34,7 +34,7 @@ try:
     train(folder, steps=8, **options)
     said = None
 except Exception as error:
-    said = failures.described(error)
+    said = failures.describe(error)
 left = steps_of(folder)
 alphas(folder)
 ballast.unlink()

@@ -365,7 +365,7 @@ def test_termination_before_the_first_step_ends_at_once(tmp_path, monkeypatch):
         with pytest.raises(signals.Terminated, match="before the first step"):
             train(tmp_path, steps=4)
     assert not list(tmp_path.glob("model.ckpt-*"))
-    with lock.held(tmp_path):
+    with lock.hold(tmp_path):
         pass
 
 

@@ -269,11 +269,11 @@ def test_an_empty_folder_is_filled_and_stays_the_one_it_is(given, tmp_path, monk
     (place.parent / "link").symlink_to(place)
     monkeypatch.chdir(place if given == "." else place.parent)
     inode = place.stat().st_ino
-    with pytest.raises(OSError, match="full"), new_folder.made(given) as folder:
+    with pytest.raises(OSError, match="full"), new_folder.create(given) as folder:
         saving.write_text(folder / "a/b", "")
         raise OSError("disk full")
     assert not list(place.iterdir())
-    with new_folder.made(given) as folder:
+    with new_folder.create(given) as folder:
         for name in ("checkpoint", "a/b"):
             saving.write_text(folder / name, name)
         assert not (place / "checkpoint").exists()
@@ -292,7 +292,7 @@ def test_of_a_copy_that_breaks_off_nothing_is_left(monkeypatch):
         copy(folder, file, name)
 
     monkeypatch.setattr(paths.RemotePath, "copy_from", fail)
-    with pytest.raises(KeyboardInterrupt), new_folder.made(place) as folder:
+    with pytest.raises(KeyboardInterrupt), new_folder.create(place) as folder:
         for name in ("checkpoint", "a/b", "c"):
             saving.write_text(folder / name, name)
     new_folder.check("--model_dir", place)
@@ -300,7 +300,7 @@ def test_of_a_copy_that_breaks_off_nothing_is_left(monkeypatch):
 
 def test_a_new_folder_of_another_file_system_is_copied_there():
     place = paths.of("ram://warm_start/m")
-    with new_folder.made(place) as folder:
+    with new_folder.create(place) as folder:
         for name in ("checkpoint", "a/b", "c"):
             saving.write_text(folder / name, name)
         assert not place.exists()

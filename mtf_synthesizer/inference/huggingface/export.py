@@ -59,7 +59,7 @@ def export(
         do not have.
     """
     new_folder.check("--output", output)
-    with session.configured(wanted, verbose), new_folder.made(output) as folder:
+    with session.configured(wanted, verbose), new_folder.create(output) as folder:
         trained = session.build(model_dir)
         errors.check("type of model for --format huggingface", trained.model_type, _MODEL_TYPES)
         tasks.check_vocabulary(tasks.configured_task(), model_dir)

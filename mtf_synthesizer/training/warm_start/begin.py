@@ -78,7 +78,7 @@ def begin(
         or the folder is not empty.
     """
     new_folder.check("--model_dir", model_dir)
-    with new_folder.made(model_dir) as folder:
+    with new_folder.create(model_dir) as folder:
         with configured(wanted, verbose), tf.Graph().as_default():
             vocabulary = _remember_vocabulary(folder, start, chooses_vocabulary)
             tf.set_random_seed(seed)
