@@ -94,7 +94,7 @@ def test_csv_whose_lines_end_as_on_old_macs(tmp_path):
 @pytest.mark.parametrize("line", ['"5","a","b"', '"0","a","b"', '"1","a"', '"Class","a","b"'])
 def test_ag_news_names_the_broken_line(tmp_path, line):
     write(tmp_path, "test.csv", '"1","a","b"', line)
-    with pytest.raises(DataError, match=r"test\.csv: line 2: class \(1 to 4\)"):
+    with pytest.raises(DataError, match=r"test\.csv: line 2: expected class \(1 to 4\)"):
         read(AG_NEWS, tmp_path)
 
 

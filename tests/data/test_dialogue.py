@@ -45,8 +45,8 @@ def test_every_reply_is_an_example(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["1 hi\tho", "3 hi\tho"], "line 2: numbered 3 where 2"),
-        (["2 hi\tho"], "line 1: numbered 2 where 1"),
+        (["1 hi\tho", "3 hi\tho"], "line 2: has number 3, but 2"),
+        (["2 hi\tho"], "line 1: has number 2, but 1"),
         (["1 hi\tho", "hi\tho"], "line 2: must begin with its number"),
         (["1 partner's persona: i swim."], "line 1: expected 'your persona"),
     ],

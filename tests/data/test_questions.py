@@ -115,5 +115,5 @@ def test_definite_pronouns(tmp_path):
 )
 def test_broken_definite_pronouns(tmp_path, block):
     write(tmp_path, "test.c.txt", "s", "it", "a, b", "b", "", *block)
-    with pytest.raises(DataError, match=r"test\.c\.txt: line 6: a sentence, the pronoun"):
+    with pytest.raises(DataError, match=r"test\.c\.txt: line 6: expected a sentence, the pronoun"):
         read(DPR, tmp_path)

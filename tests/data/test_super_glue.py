@@ -171,7 +171,7 @@ FAULTS = {
         lines([{"passage": {"text": "", "questions": ["why"]}, "idx": 0}]),
         ["line 1", "questions", "list of objects"],
     ),
-    "twice": ("CB/test.jsonl", lines([CB, CB]), ["line 2", "idx 0", "before"]),
+    "twice": ("CB/test.jsonl", lines([CB, CB]), ["line 2", "idx 0", "twice"]),
     "span": ("WSC/train.jsonl", lines([wsc("A b", "C", 9, "A", 0, label=True)]), ["'C'"]),
     "cut": ("RTE/test.jsonl", lines([CB, CB | {"idx": 1}])[:-25], ["line 2", "truncated"]),
     "array": ("RTE/test.jsonl", "[1]\n", ["line 1", "JSON object"]),

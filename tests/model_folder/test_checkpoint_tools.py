@@ -192,8 +192,8 @@ def test_a_training_run_holds_the_folder(model):
         ([], "say what to keep"),
         (["--keep_best", 2], "go together"),
         (["--metric", "loss"], "go together"),
-        (["--keep_best", 2, "--metric", "acuracy"], r"no report.* says acuracy.*Known: accuracy"),
-        (["--keep_best", 2, "--metric", "loss", "--task", "u"], r"says loss of u .*--task u"),
+        (["--keep_best", 2, "--metric", "acuracy"], r"no report.* has acuracy.*Known: accuracy"),
+        (["--keep_best", 2, "--metric", "loss", "--task", "u"], r"has loss of u .*--task u"),
         (["--keep_best", 2, "--metric", "loss", "--split", "test"], "of the split test"),
     ],
 )

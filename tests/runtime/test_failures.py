@@ -117,9 +117,7 @@ def test_a_configuration_that_is_cut_off():
 
     wanted = request.Configuration((), (), ())
     with (
-        pytest.raises(
-            errors.UserError, match="not complete: Required bindings for `tpu_mesh_shape`"
-        ),
+        pytest.raises(errors.UserError, match="incomplete: Required bindings for `tpu_mesh_shape`"),
         upstream_session.configured(wanted, verbose=False),
     ):
         gin.get_configurable("tpu_mesh_shape")()

@@ -43,7 +43,7 @@ def test_hidden_files_and_files_named_twice_do_not_count(tmp_path):
 GOOD = {"task": "a", "split": "test", "output": "x", "step": 3, "checkpoint": "c", "idx": 4}
 BROKEN = {
     "cut off": ('{"task": "a", "spl', r"line 2: not JSON"),
-    "no object": ("[1]", r"line 2: a JSON object"),
+    "no object": ("[1]", r"line 2: expected a JSON object"),
     "no task": ({"task": None}, r"line 2: task must be a text, not None"),
     "task": ({"task": 5}, r"line 2: task must be a text, not 5"),
     "split": ({"split": ["test"]}, r"line 2: split must be a text"),

@@ -149,7 +149,7 @@ MODELS = [
     trained(
         "\u03b1 for no functions",
         '--synthesizer rv --gin_param "Mixture.functions = []"',
-        "Mixture.functions is []; it must be a list of at least one synthesizing function",
+        "Mixture.functions is []. It must be a list of at least one synthesizing function",
     ),
     counted(
         "functions without parentheses",

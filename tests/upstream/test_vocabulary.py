@@ -205,7 +205,7 @@ def test_another_vocabulary_is_refused(trained, models, tmp_path):
 
 def test_a_task_with_a_vocabulary_of_its_own_is_compared_too(trained):
     runner_tasks.register()
-    with pytest.raises(errors.UserError, match="kind bytes instead of sentencepiece"):
+    with pytest.raises(errors.UserError, match="kind is bytes instead of sentencepiece"):
         inference_evaluate.evaluate(trained, runner_tasks.PAIRS, decode=False, modules=())
 
 
@@ -218,7 +218,7 @@ def test_a_model_of_a_task_with_its_own_vocabulary_is_not_asked_for_t5s(tmp_path
     ):
         tasks.check_vocabulary(TASK, tmp_path)
     choose(models[0])
-    with pytest.raises(errors.UserError, match="kind sentencepiece instead of bytes"):
+    with pytest.raises(errors.UserError, match="kind is sentencepiece instead of bytes"):
         tasks.check_vocabulary(TASK, tmp_path)
 
 
@@ -274,7 +274,7 @@ def test_a_model_that_holds_its_sentinels(tmp_path, descending):
     path = tmp_path / "held.model"
     path.write_bytes(model.SerializeToString())
     if not descending:
-        with pytest.raises(errors.UserError, match=r"<extra_id_0> has the id 97.*as 99: give"):
+        with pytest.raises(errors.UserError, match=r"<extra_id_0> has the id 97.*as 99\. Give"):
             choose(str(path))
         return
     choose(str(path))
