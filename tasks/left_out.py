@@ -1,17 +1,17 @@
-"""Metrics that can't be computed, or say less than they seem to."""
+"""Metrics that can't be computed, or only in part."""
 
 import warnings
 
 
 class MetricLeftOut(UserWarning):
-    """A metric can't be computed, or only of a part; the message is a sentence that says why.
+    """A metric that can't be computed, or only in part; the message gives the reason.
 
-    A warning and not an error, so that an evaluation, T5's own too, has the other metrics.
+    A warning, not an error, so that any evaluation, T5's own too, computes the other metrics.
     """
 
 
 def leave_out(reason: str) -> dict[str, float]:
-    """Return what a metric returns that can't be computed: no value, and a `MetricLeftOut`."""
+    """Return no values and warn with a `MetricLeftOut`, for a metric that can't be computed."""
     remark(reason)
     return {}
 

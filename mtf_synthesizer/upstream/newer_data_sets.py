@@ -1,6 +1,6 @@
-"""Lets tensorflow_datasets read what a newer release of it has prepared.
+"""Data sets prepared by a newer release of tensorflow_datasets, made readable.
 
-Newer releases add fields to `dataset_info.json` and `features.json`, at which older ones fail.
+Newer releases add fields to `dataset_info.json` and `features.json`. Older releases fail at them.
 """
 
 import functools
@@ -13,7 +13,7 @@ from tensorflow_datasets.core.features import feature
 
 
 def make_readable() -> None:
-    """Unknown fields are ignored from now on. Calling it again changes nothing."""
+    """Make the readers ignore unknown fields; a second call changes nothing."""
     readers: Any = (dataset_info, feature)
     for reader in readers:
         if reader.json_format is json_format:
@@ -24,7 +24,7 @@ def _ignoring(parse: Any) -> Any:
     return functools.partial(parse, ignore_unknown_fields=True)
 
 
-# The same functions, of which the readers use these two to read.
+# The functions of json_format, with the two that the readers use to parse replaced.
 _tolerant = types.SimpleNamespace(
     **{
         **vars(json_format),
