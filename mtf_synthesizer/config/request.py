@@ -164,7 +164,8 @@ def for_model(
     Unless `vocabulary` is given, the model keeps the vocabulary of its training.
 
     Raises:
-      errors.UserError: the folder has no configuration, or an untrusted one, or a change is misspelt.
+      errors.UserError: the folder has no configuration, or an untrusted one, or a change is
+        misspelt.
     """
     files = [str(operative_config(paths.of(model_dir))), FLOAT32_FILE, *_on_processor(gin_files)]
     TrustedReader(modules).check(files, gin_params)

@@ -26,7 +26,7 @@ _NOT_TRUSTED = "a gin file of a model folder or URL"
 
 
 class TrustedReader:
-    """Reads gin files, and refuses what those of model folders and URLs may not hold.
+    """Reader of gin files that refuses forbidden statements of model folders and URLs.
 
     Args:
       modules: as `--module_import`; they and their submodules are trusted.
@@ -147,7 +147,7 @@ class TrustedReader:
 
 
 def _selectors(statement: Any) -> Iterator[str]:
-    """What a statement configures and refers to; a macro is only a name."""
+    """Yield the selectors that a statement configures or refers to; a macro is only a name."""
     if isinstance(statement, config_parser.BlockDeclaration):
         yield statement.selector
     elif isinstance(statement, config_parser.BindingStatement):
@@ -159,7 +159,7 @@ def _selectors(statement: Any) -> Iterator[str]:
 
 
 def _check_place(path: paths.Path, folder: paths.Path, where: str) -> None:
-    """Raises a UserError unless a file that is not trusted may include a file."""
+    """Raise a UserError unless an untrusted file may include this file."""
     if not _is_of_package(path) and not _is_below(path, folder):
         raise errors.UserError(
             f"{where}: {_NOT_TRUSTED} includes {path}, which lies neither in {folder} nor in T5, "
@@ -174,14 +174,14 @@ def _is_of_package(path: paths.Path) -> bool:
 
 
 def _is_below(path: paths.Path, folder: paths.Path) -> bool:
-    """Whether a file lies in a folder, wherever links and `..` lead."""
+    """Return whether a file lies in a folder after links and `..` are resolved."""
     if paths.is_remote(path) or paths.is_remote(folder):
         return ".." not in str(path).split("/") and folder in path.parents
     return folder.resolve() in path.resolve().parents
 
 
 def _model_folder(path: paths.Path) -> paths.Path | None:
-    """The model folder or URL that a file lies in; None for a file of the user's."""
+    """Return the model folder or URL of a file; None for a user's own file."""
     if paths.is_remote(path):
         return path.parent
     # A link in a model folder belongs to the folder, and so does a file that a link leads to.

@@ -15,13 +15,13 @@ _READERS = "_FILE_READERS"
 
 @contextlib.contextmanager
 def checked(reader: TrustedReader) -> Iterator[None]:
-    """Inside, gin refuses what the reader refuses."""
+    """Make gin refuse inside whatever the reader refuses."""
     with mock.patch.object(gin.config, _READERS, _readers(reader)):
         yield
 
 
 def install(reader: TrustedReader) -> None:
-    """As `checked`, for the rest of the process."""
+    """Make gin refuse whatever the reader refuses, for the rest of the process."""
     setattr(gin.config, _READERS, _readers(reader))
 
 
@@ -31,7 +31,7 @@ def _readers(reader: TrustedReader) -> list[tuple[Callable[..., object], Callabl
 
 
 class _Opener:
-    """Opens gin files. gin keeps a file open while it parses the files that this one includes."""
+    """Opener of gin files. gin keeps a file open while it parses the files that it includes."""
 
     def __init__(self, reader: TrustedReader):
         self._reader = reader

@@ -60,7 +60,7 @@ def configured(configuration: Configuration, verbose: bool) -> Iterator[None]:
 
 def _parse(configuration: Configuration, verbose: bool) -> None:
     try:
-        reader = TrustedReader(wanted.modules)
+        reader = TrustedReader(configuration.modules)
         with loading.without_messages(not verbose), gin_reader.checked(reader):
             gin.parse_config_files_and_bindings(
                 [str(gin_files.mesh_defaults()), FLOAT32_FILE, *configuration.files],

@@ -45,12 +45,12 @@ class Configurable:
 
 
 def known(modules: Iterable[str]) -> tuple[list[Configurable], bool]:
-    """The configurables of the packages and of further modules, and whether these are all.
+    """Return the configurables of the packages and of further modules, and whether these are all.
 
-    A module that can't be read may define anything.
+    An unreadable module may define anything.
 
     Raises:
-      errors.UserError: a file of the modules is no Python.
+      errors.UserError: a file of the modules is not valid Python.
     """
     others = [module for module in modules if not _is_scanned(module)]
     return [*of_packages(), *scan(others)], all(source_of(module) for module in others)
