@@ -85,6 +85,7 @@ def test_same_as_stock(options, packed):
     assert_same(a, b)
 
 
+@pytest.mark.slow
 def test_same_dropout_as_stock(monkeypatch):
     """Given the same noise: one mask for each example, head and key."""
 

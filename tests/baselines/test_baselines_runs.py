@@ -10,6 +10,7 @@ from mtf_synthesizer.inference import evaluate
 from mtf_synthesizer.training import train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", gin_files.known("baselines"))
 def test_trains_evaluates_and_decodes(name, tmp_path):
     # Without a table that is learned for a length, nothing uses the macro.

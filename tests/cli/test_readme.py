@@ -59,6 +59,7 @@ SMALLER = (
 )
 
 
+@pytest.mark.slow
 def test_the_command_of_t5_trains(tmp_path):
     (command,) = (c for c in COMMANDS if c.startswith("mtf_synthesizer t5 "))
     words = shlex.split(command)[1:]

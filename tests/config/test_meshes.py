@@ -197,6 +197,7 @@ def trained(folder, *params, mesh=None):
     )
 
 
+@pytest.mark.slow
 def test_a_run_on_two_devices_is_that_on_one(tmp_path):
     """What it learns; and it decodes there, and refuses a batch that can't be divided."""
     whole = trained(tmp_path / "whole")

@@ -22,6 +22,8 @@ from mtf_synthesizer.inference import evaluate, export_modes, predict, predict_l
 from mtf_synthesizer.model_folder import checkpoints
 from mtf_synthesizer.upstream import vocabulary
 
+pytestmark = pytest.mark.slow
+
 MODULES = ("runner_tasks",)
 PIECES = "synthesizer_test_pairs_of_pieces"
 TEXTS = [f"{word} {i}" for i, word in enumerate(runner_tasks.WORDS)]  # as the task's examples

@@ -80,6 +80,7 @@ def test_a_remote_folder_is_refused_before_the_work():
     assert literal_paths.checkpoint("ram://b/model.ckpt-1") == "ram://b/model.ckpt-1"
 
 
+@pytest.mark.slow
 def test_a_model_in_such_a_folder(tmp_path, capsys):
     """It is resumed, started from and averaged; its neighbour keeps its checkpoints."""
     options = {

@@ -29,6 +29,7 @@ def document(capsys, *arguments):
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_training(capsys):
     flags = ["--dropout", "0.2", "--threads", "1", "--parts", "--no_memory"]
     flags += ["--gathered_embedding", "--fast_cpu"]
@@ -73,6 +74,7 @@ def test_training(capsys):
     assert all(found["machine"].values())
 
 
+@pytest.mark.slow
 def test_decoding(capsys):
     rows = document(capsys, "--rows", "t5,r", "--mode", "greedy", "--no_memory")["rows"]
     tokens = TINY.batch * TINY.targets_length
@@ -84,6 +86,7 @@ def test_decoding(capsys):
         assert not {"peak_rss_mib", "gflops", "forward_ms"} & row.keys()
 
 
+@pytest.mark.slow
 def test_sweep(capsys):
     found = document(capsys, "--rows", "r", "--mode", "evaluate", "--sweep", "32,16")
     [row] = found["rows"]

@@ -40,12 +40,14 @@ def needed(layer):
     return memory.peak_rss_mib - memory.base_rss_mib
 
 
+@pytest.mark.slow
 def test_a_tensor_is_seen():
     plain = needed(transformer_layers.SelfAttention)
     assert 0 <= plain < 150
     assert 290 < needed(Hungry) < 290 + 2 * 300 + 150
 
 
+@pytest.mark.slow
 def test_a_fresh_process():
     ballast = np.ones(1000 * MIB, np.uint8)
     memory = of_row("r", Setting(SIZE, threads=1))

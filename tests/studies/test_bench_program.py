@@ -41,6 +41,7 @@ def test_only_the_whole_step_trains():
     assert step.run("forward") < before
 
 
+@pytest.mark.slow
 def test_the_backward_pass_is_run():
     """TensorFlow leaves out whatever nothing is fetched of."""
     step = program("t5")
@@ -62,6 +63,7 @@ def test_evaluation_neither_drops_out_nor_trains():
     assert step.run() == step.run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "beams"), [("greedy", 1), ("beam", 4)])
 def test_cache(mode, beams):
     token = HEADS * KV * 4
@@ -71,6 +73,7 @@ def test_cache(mode, beams):
     assert program("lightconv", mode=mode).cache_bytes == beams * BATCH * 8 * D * 4
 
 
+@pytest.mark.slow
 def test_cache_of_all_layers():
     deeper = Setting(dataclasses.replace(SIZE, num_layers=3), mode="greedy")
     cache = Program(layers()["r"], deeper).cache_bytes
@@ -86,6 +89,7 @@ class Ending(transformer.VocabEmbedding):
         return logits + mtf.one_hot(end, logits.shape.dims[-1], on_value=1e4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["greedy", "beam"])
 def test_decoding_goes_on_to_the_end(monkeypatch, mode):
     """As many steps as tokens, with a model that would stop after the first."""

@@ -58,6 +58,7 @@ def test_table_4(row, of_t5):
         assert round(cost.forward_flops / of_t5.forward_flops, 3) == relative
 
 
+@pytest.mark.slow
 def test_public_convolution_is_counted_from_the_graph():
     (model,) = [model for model in paper_tables.MODELS if model.row == "mesh-lightconv"]
     row = measure(model.row, model.configuration(), 1, 32_128)

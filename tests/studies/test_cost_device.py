@@ -161,6 +161,7 @@ def group_size(operation):
     return tf.get_static_value(groups).shape[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mesh_shape, layout, params",
     [
@@ -292,6 +293,7 @@ def peak_of_a_run(wanted):
     return max(np.cumsum([size for _, size in sorted(changes)]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "synthesizer, params",
     [("r", ()), ("dv", ("pack = True",))],
@@ -304,6 +306,7 @@ def test_activations_are_near_those_of_a_run(synthesizer, params):
     assert 0.85 < estimate / measured < 1.25
 
 
+@pytest.mark.slow
 def test_parts_of_the_batch_need_less_memory():
     longer = ("inputs_length = 128", "targets_length = 64")
     costs = {}
@@ -319,6 +322,7 @@ def test_parts_of_the_batch_need_less_memory():
     assert divided.total == divided.parameters + divided.optimizer + divided.peak.bytes
 
 
+@pytest.mark.slow
 def test_a_mesh_that_this_machine_does_not_have():
     longer = ("inputs_length = 128", "targets_length = 64")
     sizes = {}
@@ -332,6 +336,7 @@ def test_a_mesh_that_this_machine_does_not_have():
     assert many.activations < one.activations / 8
 
 
+@pytest.mark.slow
 def test_counts_of_operations_are_those_of_mesh():
     """Mesh's own counters name each sum over devices; those it never needs are left out."""
     with wanted_step("v", "all:2", "heads:all", ()) as (wanted, plan):

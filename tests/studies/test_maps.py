@@ -20,6 +20,8 @@ from mtf_synthesizer.cli import main
 from mtf_synthesizer.studies.maps import layers
 from mtf_synthesizer.training import train as runner
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES, HEADS, LENGTH = 5, 2, 8  # "green 1" and its end is the longest
 FIRST = "encoder/block_000/layer_000"
 DECODER = "decoder/block_000/layer_000"

@@ -66,6 +66,7 @@ def test_of_what_it_is_the_mean(trained, averaged):
     assert tf.train.latest_checkpoint(str(averaged)).endswith("model.ckpt-4")
 
 
+@pytest.mark.slow
 def test_it_is_evaluated_as_a_model(averaged):
     [row] = evaluate.evaluate(averaged, PAIRS, modules=MODULES, decode=False)["results"]
     assert (row["step"], row["examples"]) == (4, 5) and np.isfinite(row["loss"])
@@ -175,6 +176,7 @@ def test_checkpoints_are_never_written_over(trained, averaged, capsys):
     assert all(np.array_equal(value, before[name]) for name, value in values(averaged, 4).items())
 
 
+@pytest.mark.slow
 def test_training_goes_on_after_pruning(trained):
     """Its Saver removes the older of what it has written, and not what was kept as the best."""
     rows = [

@@ -22,6 +22,8 @@ from mtf_synthesizer.inference.evaluate import evaluate
 from mtf_synthesizer.inference.predict import predict
 from mtf_synthesizer.training.train import train
 
+pytestmark = pytest.mark.slow
+
 FOLDERS = pathlib.Path(__file__).resolve().parent.parent / "golden" / "first_house"
 EXPECTED = json.loads((FOLDERS / "expected.json").read_text("utf-8"))
 MODULES = ("mtf_synthesizer.tasks", "runner_tasks", first_house_tasks.__name__)

@@ -59,6 +59,7 @@ def small_disk(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_full_disk(small_disk):
     command = on_a_small_disk(small_disk, sys.executable, "-c", SCRIPT, small_disk)
     done = subprocess.run(

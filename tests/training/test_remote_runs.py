@@ -24,6 +24,8 @@ from mtf_synthesizer.model_folder.vocabulary import chosen
 from mtf_synthesizer.training.train import loss_curve
 from mtf_synthesizer.upstream import data_folder
 
+pytestmark = pytest.mark.slow
+
 COPY = "synthesizer_test_remote_copy"
 
 

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.skipif(not CHECKS.is_dir(), reason="not a checkout")
 sys.path.append(str(CHECKS))
 
 
+@pytest.mark.slow
 def test_a_training_that_is_killed_once(tmp_path, capsys):
     import soak
 

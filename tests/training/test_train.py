@@ -52,6 +52,7 @@ def test_a_finished_run_has_nothing_to_do(trained):
     assert (second["end"], second["trained"]) == (5, 2)
 
 
+@pytest.mark.slow
 def test_what_is_said_is_where_tensorflow_goes_on(trained, tmp_path):
     """Set back, and killed when a checkpoint was written but not yet named (docs/runs.md)."""
     folder, _, before = trained
@@ -127,6 +128,7 @@ def test_evaluates_a_mixture_and_writes_json(trained):
     assert [row["target"] for row in rows] == [len(word) for word in runner_tasks.WORDS]
 
 
+@pytest.mark.slow
 def test_evaluates_every_checkpoint(trained):
     report = inference_evaluate.evaluate(
         trained[0], CHAIN, checkpoints="all", modules=MODULES, decode=False, batch_size=5
@@ -140,6 +142,7 @@ def test_evaluates_every_checkpoint(trained):
     ]
 
 
+@pytest.mark.slow
 def test_a_report_says_how_it_was_made(trained):
     report = inference_evaluate.evaluate(
         trained[0], PAIRS, modules=MODULES, gin_files=["beam_search.gin"], examples=3
@@ -157,6 +160,7 @@ def test_a_report_says_how_it_was_made(trained):
     assert {"python", "mtf_synthesizer", "tensorflow", "t5", "sacrebleu"} <= set(report["versions"])
 
 
+@pytest.mark.slow
 def test_the_folder_of_t5s_own_command(trained, tmp_path):
     """T5 binds the vocabulary as an object, which a configuration can't hold, and no records."""
     folder = tmp_path / "m"
@@ -195,6 +199,7 @@ def test_tasks_without_the_split_are_named_and_left_out(trained):
     assert "'test'. Known: train, validation" in describe(report)
 
 
+@pytest.mark.slow
 def test_a_report_keeps_what_was_evaluated_before(trained, tmp_path):
     path = tmp_path / "report.json"
 
@@ -243,6 +248,7 @@ def test_predicts_with_identity(trained, tmp_path):
     assert not list(output.parent.glob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_starts_from_another_run_without_model_flags(trained, tmp_path):
     lengths = ["inputs_length = 13", "targets_length = 7"]  # the run's, not the model's
     result = train(
@@ -253,6 +259,7 @@ def test_starts_from_another_run_without_model_flags(trained, tmp_path):
     assert runner.alphas(tmp_path / "next")  # still R+V
 
 
+@pytest.mark.slow
 def test_a_language_model(tmp_path):
     folder = tmp_path / "lm"
     train(folder, TEXT, "r", "tiny_lm", ["targets_length = 17", "pack = False"])
@@ -286,6 +293,7 @@ def test_mistakes_name_what_is_known(trained, tmp_path):
         train(tmp_path, PAIRS, size="tiny_lm")
 
 
+@pytest.mark.slow
 def test_another_model_in_the_same_folder_is_refused(trained, tmp_path):
     with pytest.raises(
         errors.UserError, match="another run: --synthesizer rv, not --synthesizer r"
@@ -297,6 +305,7 @@ def test_another_model_in_the_same_folder_is_refused(trained, tmp_path):
         train(tmp_path / "m", synthesizer="r", steps=9)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number(tmp_path):
     with pytest.raises(errors.UserError) as error:
         train(tmp_path, steps=9, params=["utils.run.learning_rate_schedule = 1e30"], run="pretrain")
@@ -306,6 +315,7 @@ def test_a_loss_that_is_no_number(tmp_path):
     assert "clip_gradients.gin" in said
 
 
+@pytest.mark.slow
 def test_termination_saves_and_the_same_command_goes_on(tmp_path, monkeypatch):
     """In the last step too: what called it must not go on with another run."""
     append = loss_log.LossLog.append
@@ -324,6 +334,7 @@ def test_termination_saves_and_the_same_command_goes_on(tmp_path, monkeypatch):
     assert [row["step"] for row in runner.loss_curve(tmp_path)] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_termination_while_seen_batches_are_passed_over(tmp_path, monkeypatch):
     """TensorFlow does that in the first step: Python can only act when it is over."""
     train(tmp_path, steps=1)
@@ -369,6 +380,7 @@ def test_termination_before_the_first_step_ends_at_once(tmp_path, monkeypatch):
         pass
 
 
+@pytest.mark.slow
 def test_same_seed_same_losses(trained, tmp_path):
     first = trained[1]["losses"][0]["loss"]
     again, other = (train(tmp_path / str(seed), steps=1, seed=seed)["loss"] for seed in (0, 1))

@@ -4,9 +4,12 @@ import importlib
 import pathlib
 import re
 
+import pytest
+
 CHECKS = pathlib.Path(__file__).resolve().parent.parent / "checks"
 
 
+@pytest.mark.slow
 def test_quick_run_reports_falling_losses(capsys, monkeypatch):
     monkeypatch.syspath_prepend(CHECKS)
     module = importlib.import_module("train_tables")

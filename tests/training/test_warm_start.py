@@ -18,6 +18,8 @@ from mtf_synthesizer.model_folder import checkpoints
 from mtf_synthesizer.training.train import alphas
 from mtf_synthesizer.training.warm_start import begin, functions, plan
 
+pytestmark = pytest.mark.slow
+
 STEPS = 60  # after which different inputs give different outputs
 STOCK = [param for param in SMALLEST if not param.startswith("max_length")]
 DRAW = np.random.RandomState(7)

@@ -138,6 +138,7 @@ def killed_after(step, monkeypatch):
     monkeypatch.setattr(loss_log.LossLog, "append", dies)
 
 
+@pytest.mark.slow
 def test_the_losses_are_those_of_a_run_without_a_stop(tmp_path, monkeypatch):
     """With dropout, with examples of two tasks in random order, and begun from another run."""
     options = {"task": BOTH, "params": ["dropout_rate = 0.3"]}
@@ -158,6 +159,7 @@ def test_the_losses_are_those_of_a_run_without_a_stop(tmp_path, monkeypatch):
     assert len({row["loss"] for row in whole}) == 7
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_release_goes_on_as_it_is_saved(tmp_path):
     """In bfloat16; a run that starts from it has all digits."""
     rounded = ["utils.get_variable_dtype.master_dtype = 'bfloat16'"]

@@ -168,6 +168,7 @@ def test_a_model_remembers_its_vocabulary(trained, models):
     assert (trained / COPY).read_bytes() == content
 
 
+@pytest.mark.slow
 def test_evaluation_and_further_training_need_no_flag(trained, tmp_path):
     before = evaluate(trained)["results"][0]["loss"]
     # The vocabulary comes from the copy in the folder of the model it starts from.
