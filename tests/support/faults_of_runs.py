@@ -14,6 +14,11 @@ COST = "cost --size tiny"
 RECORDS = ("new", "new/run.lock", "new/run.json", "new/vocabulary.json", "new/vocabulary.model")
 
 
+def cut_after_line(path, size):
+    """Keep the whole lines among the first bytes of a file."""
+    path.write_bytes(path.read_bytes()[:size].rpartition(b"\n")[0] + b"\n")
+
+
 def evaluated(title, *said, more="", change=lambda place: None, late=True):
     return Fault(title, f"{EVALUATE} {more}".strip(), said, change, late)
 
@@ -83,7 +88,7 @@ FOLDERS = [
         "a configuration that is cut off",
         "the configuration is incomplete",
         "Is one of runs/m/operative_config.gin truncated",
-        change=cut("runs/m/operative_config.gin", 1000),
+        change=lambda place: cut_after_line(place / "runs/m/operative_config.gin", 1000),
     ),
     evaluated(
         "a configuration that is empty",
