@@ -235,7 +235,8 @@ MISTAKES = {
 def by_beam(tmp_path_factory):
     """The folder, and what the commands did: one that works, its mistakes, and it again."""
     folder = tmp_path_factory.mktemp("beam")
-    lines = [json.dumps({"text": text}) for text in DOCUMENTS]
+    pages = ({"text": text, "timestamp": "", "url": ""} for text in DOCUMENTS)
+    lines = [json.dumps(page) for page in pages]
     small_files.write(folder, "c4-train.00000-of-00001.json", *lines)
     (folder / "v.model").write_bytes(sentence_pieces.train_sentencepiece(DOCUMENTS, 37))
     (folder / "caches" / "c4_v220_prefix_lm").mkdir(parents=True)

@@ -172,7 +172,9 @@ def test_tiny_shakespeare_is_bytes_with_any_vocabulary(tmp_path):
 
 def test_span_corruption_of_t5(tmp_path, stock_tasks):
     write(
-        tmp_path, "c4-train.00000-of-01024.json", json.dumps({"text": "Beginners BBQ Class " * 30})
+        tmp_path,
+        "c4-train.00000-of-01024.json",
+        json.dumps({"text": "Beginners BBQ Class " * 30, "timestamp": "", "url": ""}),
     )
     folder = prepare(language_modeling.C4, tmp_path)
     lengths = {"inputs": 128, "targets": 64}

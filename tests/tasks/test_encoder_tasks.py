@@ -32,7 +32,10 @@ def pages(tmp_path_factory):
     write(
         folder,
         "c4-train.00000-of-01024.json.gz",
-        *(json.dumps({"text": f"{number} {line * 30}", "url": ""}) for number in range(60)),
+        *(
+            json.dumps({"text": f"{number} {line * 30}", "timestamp": "", "url": ""})
+            for number in range(60)
+        ),
     )
     return prepare(language_modeling.C4, folder)
 
