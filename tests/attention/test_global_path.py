@@ -60,59 +60,46 @@ def test_equal_values_and_gradients(name, causal):
             np.testing.assert_allclose(*values, rtol=1e-4, atol=2e-5, err_msg=key)
 
 
-def shapes_in_graph(name, ids):
-    """Dimension names of all Mesh tensors of a training graph, with their operations."""
-    named = []
+MATRICES = {"batch", "heads", "length", "memory_length"}
 
-    def build(mesh):
-        inputs = constant(mesh, TOKENS, ["batch", "length"])
-        targets = constant(mesh, TOKENS, ["batch", "length"])
-        given = {} if ids is None else {k: ids(mesh) for k in ("encoder_sequence_id",)}
-        model = bitransformer(lambda: layer(VARIANTS[name](), dropout_rate=0.1))
-        loss = model.call_simple(inputs, targets, True, mode="train", **given)[1]
+
+class Nothing(mtf.transformer.transformer.TransformerLayer):
+    """In place of self-attention."""
+
+    def call(self, context, x, losses=None):
+        return x
+
+
+@functools.cache
+def matrices_per_example(name=None, packed=False):
+    """How many tensors of a model's training graph have an attention matrix for each example.
+
+    Args:
+      name: of the function in its self-attention; None for a model without. Attention to the
+        encoder's output is T5's, and has such tensors.
+      packed: whether nothing proves that the encoder's rows hold one sequence each.
+    """
+
+    def self_attention():
+        return layer(VARIANTS[name](), dropout_rate=0.1) if name else Nothing()
+
+    with tf.Graph().as_default():
+        mesh = mtf.Mesh(mtf.Graph(), "test")
+        inputs, targets = (constant(mesh, TOKENS, ["batch", "length"]) for _ in range(2))
+        ids = {"encoder_sequence_id": imported_ids(mesh)} if packed else {}
+        model = bitransformer(self_attention)
+        loss = model.call_simple(inputs, targets, True, mode="train", **ids)[1]
         mtf.gradients([loss], [v.outputs[0] for v in mesh.graph.trainable_variables])
-        for operation in mesh.graph.operations:
-            # Attention over the encoder's output is T5's, and has such tensors.
-            for t in operation.outputs:
-                named.append((operation.name, set(t.shape.dimension_names)))
-        return {"loss": loss}
-
-    run(build)
-    return named
+        outputs = [tensor for each in mesh.graph.operations for tensor in each.outputs]
+        return sum(set(tensor.shape.dimension_names) >= MATRICES for tensor in outputs)
 
 
 @pytest.mark.parametrize("name", GLOBAL)
 def test_no_attention_matrix_per_example(name):
-    matrices = {"batch", "heads", "length", "memory_length"}
-    stock_only = shapes_in_graph(name, None)
-    per_example = [op for op, dims in stock_only if matrices <= dims]
-    cross = [op for op, dims in shapes_in_graph("v", None) if matrices <= dims]
-    packed = [op for op, dims in shapes_in_graph(name, imported_ids) if matrices <= dims]
-    assert len(cross) > len(per_example)
-    assert len(packed) > len(per_example)
-    assert len(per_example) == cross_attention_matrices()
-
-
-def cross_attention_matrices():
-    """How many such tensors a model without any self-attention has."""
-
-    class Nothing(mtf.transformer.transformer.TransformerLayer):
-        def call(self, context, x, losses=None):
-            return x
-
-    count = []
-
-    def build(mesh):
-        tokens = constant(mesh, TOKENS, ["batch", "length"])
-        loss = bitransformer(Nothing).call_simple(tokens, tokens, True, mode="train")[1]
-        mtf.gradients([loss], [v.outputs[0] for v in mesh.graph.trainable_variables])
-        matrices = {"batch", "heads", "length", "memory_length"}
-        for operation in mesh.graph.operations:
-            count.extend(1 for t in operation.outputs if matrices <= set(t.shape.dimension_names))
-        return {"loss": loss}
-
-    run(build)
-    return len(count)
+    found = matrices_per_example(name)
+    assert matrices_per_example("v") > found
+    assert matrices_per_example(name, packed=True) > found
+    assert found == matrices_per_example()
 
 
 def test_no_matrix_per_example_in_tensorflow_either():

@@ -133,18 +133,14 @@ def unitransformer(layers: Sequence[Layer], autoregressive: bool = True, **optio
 
 
 def bitransformer(
-    layer: Callable[[], Layer], layers: int = 1, heads: int = HEADS
+    layer: Callable[[], Layer], layers: int = 1, heads: int = HEADS, feeds: bool = True
 ) -> transformer.Bitransformer:
-    """An encoder and a decoder with `layer()` as self-attention."""
-    encoder = unitransformer(
-        [part for _ in range(layers) for part in (layer(), feed_forward())],
-        autoregressive=False,
-        name="encoder",
-    )
-    decoder = unitransformer(
-        [part for _ in range(layers) for part in (layer(), cross_attention(heads), feed_forward())],
-        name="decoder",
-    )
+    """An encoder and a decoder with `layer()` as self-attention; `feeds`: with feed-forward."""
+    feed = [feed_forward] if feeds else []
+    encoding = [layer, *feed] * layers
+    decoding = [layer, lambda: cross_attention(heads), *feed] * layers
+    encoder = unitransformer([make() for make in encoding], autoregressive=False, name="encoder")
+    decoder = unitransformer([make() for make in decoding], name="decoder")
     return transformer.Bitransformer(encoder, decoder)
 
 
