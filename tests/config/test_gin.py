@@ -54,8 +54,18 @@ BASELINES = {
     "mixer": "TokenMixing",
     "raganato": "SyntheticAttention",
     "universal": "SelfAttention",
+    "t5": "SelfAttention",
+    **dict.fromkeys(("mesh-r", "mesh-d", "mesh-rv", "mesh-dv"), "Synthesizer"),
+    **dict.fromkeys(("mesh-lightconv", "mesh-dynconv"), "LocalConvAttnBlock"),
 }
 ENCODERS_ONLY = ("linformer", "raganato")
+STACKS = ("tiny", "tiny_lm", "tiny_encoder")
+# The public layers in both stacks at once.
+CASES = [
+    (name, size)
+    for name in gin_files.known("baselines")
+    for size in (("tiny",) if name.startswith("mesh-") else STACKS)
+]
 
 
 def configured(*files, params=()):
@@ -131,7 +141,7 @@ def test_sizes_say_the_kind_of_model(size):
     assert kind == KINDS.get(size.rpartition("_")[2], "bitransformer")
 
 
-@pytest.mark.parametrize("size", ["tiny", "tiny_lm", "tiny_encoder"])
+@pytest.mark.parametrize("size", STACKS)
 @pytest.mark.parametrize("file", SYNTHESIZERS)
 def test_takes_a_step(file, size):
     run = "runs/pretrain.gin"
@@ -147,8 +157,7 @@ def test_takes_a_step(file, size):
     assert len({name.partition("/layer_")[0] for name in attention}) == stacks
 
 
-@pytest.mark.parametrize("size", ["tiny", "tiny_lm", "tiny_encoder"])
-@pytest.mark.parametrize("name", gin_files.known("baselines"))
+@pytest.mark.parametrize(("name", "size"), CASES)
 def test_a_baseline_takes_a_step(name, size):
     if name in ENCODERS_ONLY and size == "tiny_lm":
         pytest.skip("it can't decode: test_linformer.py and test_fixed_patterns.py have the errors")
@@ -161,6 +170,25 @@ def test_a_baseline_takes_a_step(name, size):
     assert all(not np.array_equal(before[variable], after[variable]) for variable in own)
     both = size == "tiny" and name not in ENCODERS_ONLY
     assert len({variable.partition("/layer_")[0] for variable in own}) == 1 + both
+
+
+POSITIONS = {
+    "relative_bias": ("bias_shared", False, False),
+    "learned_positions": (None, True, False),
+    "sinusoidal_positions": (None, False, True),
+}
+
+
+@pytest.mark.parametrize("name", POSITIONS)
+def test_the_choice_of_positions_is_the_same_in_all_layers(name):
+    bias, learned, sinusoidal = POSITIONS[name]
+    for row in ("r", "rv", "t5", "mesh-r"):
+        with configured("sizes/tiny.gin", gin_files.gin_file("synthesizers", row), f"{name}.gin"):
+            for layer in ("SyntheticAttention", "SelfAttention", "transformer_layers.Synthesizer"):
+                assert gin.get_bindings(layer)["relative_attention_type"] == bias, (row, layer)
+            stack = gin.get_bindings("Unitransformer", resolve_references=False)
+            assert stack["positional_embedding"] is learned
+            assert stack.get("sinusoid_positional_embedding", False) is sinusoidal
 
 
 def test_base_plus_has_ten_million_parameters_more():
@@ -188,7 +216,7 @@ def test_every_row_of_an_experiment_finalizes(experiment):
         with stock.configured(for_training(request), verbose=False):
             assert gin.query_parameter("%MIXTURE_NAME")
             longest = max(gin.query_parameter(f"%{n}_length") for n in ("inputs", "targets"))
-            if row not in ("lightconv", "dynconv"):  # which have no table of positions
+            if row not in ("t5", "lightconv", "dynconv"):  # which have no table of positions
                 assert gin.query_parameter("%max_length") >= longest
 
 

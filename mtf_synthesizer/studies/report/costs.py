@@ -9,9 +9,8 @@ from mtf_synthesizer.studies.report import paper
 from mtf_synthesizer.studies.report.files import Document, Found
 from mtf_synthesizer.studies.report.section import NONE, NOT_RUN, Columns, ReportSection
 
-# Rows of `cost --table 4` and of `bench` where they have another name than the paper's.
-_COST_ROWS = {"v": "t5"}
-_BENCH_ROWS = {"v": "t5", "r_plus_v": "rv", "d_plus_v": "dv"}
+# Rows of `bench` that have another name than the paper's.
+_BENCH_ROWS = {"r_plus_v": "rv", "d_plus_v": "dv"}
 _BENCH = (
     "mtf_synthesizer bench --rows t5,r,d,rv,dv,lightconv,dynconv --size t5-base --format json "
     "> runs/bench_t5_base.json"
@@ -46,17 +45,17 @@ def of_table_4(costs: Sequence[Document]) -> list[Columns]:
     """Parameters and FLOPs of T5-base, the FLOPs as ratios to the Transformer's."""
     table = _cost_table(costs, 4)
     command = "mtf_synthesizer cost --table 4 --format json > runs/cost_table4.json"
-    first = paper.TFLOPS.values["v"]
+    first = paper.TFLOPS.values["t5"]
     ratios = {row: round(value / first, 3) for row, value in paper.TFLOPS.values.items()}
 
     def ratio(row: str) -> str:
-        value = table.get(_COST_ROWS.get(row, row), {}).get("relative_forward_flops")
+        value = table.get(row, {}).get("relative_forward_flops")
         return "" if value is None else f"{value:.3f}"
 
     return [
         _quantity(
             paper.PARAMETERS,
-            lambda row: _millions(table.get(_COST_ROWS.get(row, row))),
+            lambda row: _millions(table.get(row)),
             command,
         ),
         _quantity(paper.Quantity(4, "forward FLOPs / V's", ratios), ratio, command),
@@ -67,11 +66,11 @@ def speeds(benchmarks: Sequence[Document]) -> list[Columns]:
     """Training steps a second of T5-base, as ratios to the Transformer's."""
     found = [d for d in benchmarks if d.content["size"] == "t5-base" and _is_training(d)]
     times = _by_name(found[-1].rows) if found else {}
-    first = paper.SPEED.values["v"]
+    first = paper.SPEED.values["t5"]
     ratios = {row: round(value / first, 2) for row, value in paper.SPEED.values.items()}
 
     def ratio(row: str) -> str:
-        times_of = [_time(times.get(_BENCH_ROWS.get(each, each))) for each in ("v", row)]
+        times_of = [_time(times.get(_BENCH_ROWS.get(each, each))) for each in ("t5", row)]
         return f"{times_of[0] / times_of[1]:.2f}" if all(times_of) else ""  # type: ignore[operator]
 
     columns = _quantity(paper.Quantity(4, "steps/s / V's", ratios), ratio, _BENCH)
@@ -176,7 +175,7 @@ def _steps_memory(row: Row) -> float | None:
 def _paper_speed(row: str) -> str:
     name = {there: ours for ours, there in _BENCH_ROWS.items()}.get(row, row)
     values = paper.SPEED.values
-    return f"{values[name] / values['v']:.2f}" if name in values else NONE
+    return f"{values[name] / values['t5']:.2f}" if name in values else NONE
 
 
 def _plain(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:

@@ -231,7 +231,9 @@ def _row(folder: Path, record: Mapping[str, Any]) -> str:
         return str(folder)
     if record.get("experiment") is None or size is None:
         return synthesizer
-    return paper.BASE_PLUS if (synthesizer, size) == ("v", "base_plus") else f"{synthesizer} {size}"
+    return (
+        paper.BASE_PLUS if (synthesizer, size) == ("t5", "base_plus") else f"{synthesizer} {size}"
+    )
 
 
 def _synthesizer(record: Mapping[str, Any]) -> str | None:

@@ -6,25 +6,9 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mtf_synthesizer.inference import averages
-from mtf_synthesizer.studies.report import paper
+from mtf_synthesizer.studies.report import commands, paper
 from mtf_synthesizer.studies.report.runs import Run
 from mtf_synthesizer.studies.report.section import NONE, NOT_RUN, Columns, ReportSection
-
-# On which split a table's values are.
-_SPLITS = {2: "test", 3: "test", 4: "validation", 5: "validation", 6: "validation", 7: "test"}
-# What a comparison of an experiment needs beside its rows.
-_FLAGS = {
-    "table2_wmt14_ende": "--evaluation_gin_file beam_search.gin",
-    "table2_wmt14_enfr": "--evaluation_gin_file beam_search.gin",
-    "table4_c4": "--gin_file table4_layers.gin --split validation",
-    "table5_glue": "--init_from runs/table4_c4 --split validation",
-    "table7_ag_news": "--validation_split test",
-    "table7_imdb": "--validation_split test",
-}
-_LARGE_T5 = (
-    "mtf_synthesizer train --experiment table5_glue --synthesizer v --size base_plus "
-    "--init_checkpoint runs/base_plus_c4 --tfds_data_dir data --model_dir runs/base_plus"
-)
 
 # The value of a run in one cell; None where it has none.
 Value = Callable[[Run], float | None]
@@ -32,12 +16,13 @@ Value = Callable[[Run], float | None]
 
 def of_column(column: paper.PaperColumn, runs: Sequence[Run]) -> Columns:
     """The two columns of an evaluation."""
-    ours = _by_row(runs, column.experiment, _SPLITS[column.table])
+    split = commands.split(column.experiment)
+    ours = _by_row(runs, column.experiment, split)
     digits = _digits(column.values.values())
     cells = {}
-    for row in dict.fromkeys([*column.values, *ours]):
+    for row in dict.fromkeys([*paper.rows(column.experiment), *ours]):
         theirs = f"{column.values[row]:.{digits}f}" if row in column.values else NONE
-        measured = _cell(ours.get(row, []), _metric(column.metric), digits, _SPLITS[column.table])
+        measured = _cell(ours.get(row, []), _metric(column.metric), digits, split)
         cells[row] = (theirs, NONE if row == paper.REPORTED else measured or NOT_RUN)
     return Columns(
         (f"{column.title}, paper", f"{column.title}, ours"),
@@ -64,7 +49,7 @@ def _metric(name: str) -> Value:
 def of_leaderboard(board: paper.Leaderboard, runs: Sequence[Run]) -> Columns:
     """The columns of GLUE or SuperGLUE: the average, and for each task the metrics that count."""
     benchmark = next(each for each in averages.BENCHMARKS if each.name == board.benchmark)
-    ours = _by_row(runs, board.experiment, _SPLITS[board.table])
+    ours = _by_row(runs, board.experiment, commands.split(board.experiment))
     tasks = {column.name: column for column in benchmark.columns}
     readers = [_average(benchmark, board.tasks)]
     readers += [_scores(benchmark, tasks[name]) for name in board.tasks]
@@ -180,16 +165,7 @@ def _commands(groups: Iterable[Sequence[Run]]) -> tuple[str, ...]:
 
 def _missing(experiment: str, cells: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """The commands that make what is not there."""
-    rows = [row for row, of_row in cells.items() if NOT_RUN in of_row]
-    ours = [row for row in rows if row != paper.BASE_PLUS]
-    commands = []
-    if ours:
-        flags = "".join(f" {flag}" for flag in [_FLAGS.get(experiment, "")] if flag)
-        commands.append(
-            f"mtf_synthesizer compare --experiment {experiment} --rows {','.join(ours)} "
-            f"--seeds 0,1,2{flags} --tfds_data_dir data --output runs/{experiment}"
-        )
-    return (*commands, _LARGE_T5) if paper.BASE_PLUS in rows else tuple(commands)
+    return commands.missing(experiment, [row for row in cells if NOT_RUN in cells[row]])
 
 
 def small(runs: Sequence[Run]) -> list[ReportSection]:
@@ -221,11 +197,11 @@ def others(runs: Sequence[Run]) -> list[ReportSection]:
     """Evaluations that belong to no table."""
     in_tables = {c.experiment for c in (*paper.COLUMNS, *paper.LEADERBOARDS)} | set(paper.LIKE)
     rows = []
-    commands: list[str] = []
+    made: list[str] = []
     for run in runs:
         if run.experiment in in_tables:
             continue
-        commands += run.commands
+        made += run.commands
         for task, metrics in run.tasks.items():
             values = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
             of = [run.experiment or NONE, run.row, task or NONE, run.split]
@@ -233,4 +209,4 @@ def others(runs: Sequence[Run]) -> list[ReportSection]:
     if not rows:
         return []
     heads = ["experiment", "model", "task", "split", "ours", "of"]
-    return [ReportSection("Other evaluations", heads, rows, commands=list(dict.fromkeys(commands)))]
+    return [ReportSection("Other evaluations", heads, rows, commands=list(dict.fromkeys(made)))]

@@ -77,7 +77,7 @@ def of_paper(number: int, parts: Sequence[Columns]) -> ReportSection:
         title=f"Table {number}: {paper.TITLES[number]}",
         heads=["model", *(head for part in parts for head in part.heads)],
         rows=lines,
-        notes=_once(note for part in parts for note in part.notes),
+        notes=[*paper.NOTES.get(number, ()), *_once(note for part in parts for note in part.notes)],
         commands=_once(command for part in parts for command in part.commands),
         missing=_once(command for part in parts for command in part.missing),
     )
