@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config import request
+from mtf_synthesizer.config.gin_files import own_digest
 from mtf_synthesizer.config.request import TASK_MODULES
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.files.records import parse
@@ -74,6 +75,9 @@ def predict_benchmark(
         "gin_files": [str(file) for file in gin_files],
         "gin_params": list(gin_params),
     }
+    digests = [own_digest(str(file)) for file in gin_files]
+    if any(digests):  # of a user's file the text counts
+        settings["gin_file_sha256"] = digests
     _check_settings(folder, settings)
     left = _without_predictions(folder, benchmark.tasks(tasks))
     decoded = 0

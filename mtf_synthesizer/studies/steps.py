@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from mtf_synthesizer import errors
@@ -37,10 +37,17 @@ class Steps:
         return result
 
 
-def check_settings(folder: paths.Path, settings: Mapping[str, Any]) -> None:
+def check_settings(
+    folder: paths.Path, settings: Mapping[str, Any], free: Collection[str] = ()
+) -> None:
     """Writes the settings of a job into its folder, unless it holds a job with others.
 
     A job that never came to its first result or checkpoint binds nobody.
+
+    Args:
+      folder: the job's.
+      settings: of the job, as JSON has them.
+      free: names of settings that nothing in the folder was made with yet.
 
     Raises:
       errors.UserError: the folder holds results with other settings.
@@ -49,7 +56,8 @@ def check_settings(folder: paths.Path, settings: Mapping[str, Any]) -> None:
     wanted = json.loads(json.dumps(settings))
     if path.exists() and _has_results(folder):
         found = _read(path)
-        changed = [n for n in {**wanted, **found} if (wanted.get(n) or 0) != (found.get(n) or 0)]
+        bound = [name for name in {**wanted, **found} if name not in free]
+        changed = [name for name in bound if (wanted.get(name) or 0) != (found.get(name) or 0)]
         if changed:
             raise errors.UserError(
                 f"{folder} holds results with another {', '.join(changed)}; remove the folder or "

@@ -46,6 +46,19 @@ def check(task: str, split: str) -> None:
         ) from error
 
 
+def check_any(task: str, split: str) -> None:
+    """Raises a UserError unless a task, or at least one task of a mixture, has a split and data."""
+    refused: list[errors.UserError] = []
+    names = [each.name for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))]
+    for name in names:
+        try:
+            check(name, split)
+        except errors.UserError as error:
+            refused.append(error)
+    if len(refused) == len(names):
+        raise refused[0]
+
+
 def splits(task: str) -> list[str]:
     """Return the splits of a task or mixture.
 

@@ -9,7 +9,6 @@ from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.inference import evaluate
 from mtf_synthesizer.training import train
 
-
 # One of the public Synthesizers stands for all, and none of the convolutions decodes as it trains.
 NAMES = [name for name in gin_files.known("baselines") if not name.startswith("mesh-")]
 

@@ -21,4 +21,11 @@ def test_every_baseline_is_explained():
 def test_the_documented_commands_are_known():
     commands = re.findall(r"^    mtf_synthesizer (.+)$", DOCS, re.MULTILINE)
     parsed = [parser().parse_args(shlex.split(each)) for each in commands]
-    assert [each.command for each in parsed] == ["train", "compare", "cost", "bench", "train", "train"]
+    assert [each.command for each in parsed] == [
+        "train",
+        "compare",
+        "cost",
+        "bench",
+        "train",
+        "train",
+    ]

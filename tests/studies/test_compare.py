@@ -9,9 +9,12 @@ from small_runs import SMALLEST
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.data import prepare
+from mtf_synthesizer.files import saving
 from mtf_synthesizer.inference import evaluate
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.studies.compare import compare, plan
 from mtf_synthesizer.studies.compare.plan import ComparisonPlan
+from mtf_synthesizer.studies.steps import check_settings
 from mtf_synthesizer.training import train
 
 TEXT = "\n".join(f"{name}: line {i} of the play\n" for i in range(70) for name in ("A", "Bo"))
@@ -91,6 +94,74 @@ def test_mistakes_come_before_the_first_training(wanted, tmp_path):
     with pytest.raises(errors.UserError, match="unknown synthesizer 'vr'"):
         compare.compare(tmp_path, dataclasses.replace(wanted, rows=("r", "vr")))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("field", ["split", "validation_split"])
+def test_splits_are_checked_before_the_first_training(field, wanted, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "train", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(errors.UserError, match=f"--{field} dev: .*split"):
+        compare.compare(tmp_path, dataclasses.replace(wanted, **{field: "dev"}))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_gin_files_of_the_evaluation_are_checked_first(wanted, tmp_path):
+    mine = tmp_path / "mine.gin"
+    mine.write_text("Bitransformer.decode.beam_size = 4\nBitransformer.beam = 4\n")
+    with pytest.raises(errors.UserError, match=r"mine\.gin"):
+        plan.check(dataclasses.replace(wanted, evaluation_gin_files=[str(mine)]))
+
+
+def test_what_only_the_evaluation_reads_may_be_corrected_before_it(wanted, tmp_path):
+    corrected = dataclasses.replace(wanted, split="test", validation_split="test")
+    steps = tmp_path / "steps"
+
+    def check(changed):
+        check_settings(tmp_path, plan.settings(changed), plan.free_settings(tmp_path))
+
+    check(wanted)
+    saving.write_json(steps / "r_seed3_train.json", {})
+    check(corrected)
+    with pytest.raises(errors.UserError, match="another steps"):
+        check(dataclasses.replace(corrected, steps=11))
+    saving.write_json(steps / "r_seed3_fall.json", {})
+    with pytest.raises(errors.UserError, match="another validation_split;"):
+        check(wanted)
+    check(dataclasses.replace(corrected, split="train"))
+    check(corrected)
+    saving.write_json(steps / "r_seed3_scores.json", {})
+    with pytest.raises(errors.UserError, match="another split;"):
+        check(dataclasses.replace(corrected, split="train"))
+
+
+@pytest.mark.parametrize("name", ["gin_file", "evaluation_gin_file"])
+def test_a_gin_file_that_was_edited_is_noticed(name, wanted, tmp_path):
+    mine = tmp_path / "mine.gin"
+    mine.write_text("d_ff = 13\n")
+    changed = dataclasses.replace(wanted, **{f"{name}s": [str(mine)]})
+    folder = tmp_path / "compared"
+    check_settings(folder, plan.settings(changed))
+    saving.write_json(folder / "steps" / "r_seed3_scores.json", {})
+    check_settings(folder, plan.settings(changed), plan.free_settings(folder))
+    mine.write_text("d_ff = 17\n")
+    with pytest.raises(errors.UserError, match=f"another {name}_sha256"):
+        check_settings(folder, plan.settings(changed), plan.free_settings(folder))
+
+
+def test_the_fall_is_that_of_all_tasks_of_a_mixture(wanted, tmp_path, monkeypatch):
+    """The first task has converged, the second falls by 0.06 nats: 0.03 on average."""
+    losses = {8: {"a": 1.0, "b": 2.0}, 10: {"a": 1.0, "b": 1.94}}
+
+    def evaluated(model_dir, task, *, checkpoints, **_):
+        found = losses[checkpoints].items()
+        return {"results": [{"task": name, "loss": loss} for name, loss in found]}
+
+    made = [Checkpoint(f"model.ckpt-{step}", step) for step in (0, 4, 8, 10)]
+    monkeypatch.setattr(compare.checkpoints, "checkpoints", lambda _: made)
+    monkeypatch.setattr(evaluate, "evaluate", evaluated)
+    found = compare._fall(tmp_path, wanted)
+    assert found["fell"] == pytest.approx(0.03)
+    assert found["by_task"] == pytest.approx({"a": 0.0, "b": 0.06})
+    assert found["losses"] == pytest.approx([1.5, 1.47])
 
 
 def test_models_to_start_from(compared, wanted):

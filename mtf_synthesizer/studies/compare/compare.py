@@ -8,7 +8,8 @@ import dataclasses
 import statistics
 from typing import Any
 
-from mtf_synthesizer.config import gin_files, statements
+from mtf_synthesizer import errors
+from mtf_synthesizer.config.request import for_training
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.inference import averages, evaluate
 from mtf_synthesizer.model_folder import checkpoints
@@ -17,6 +18,7 @@ from mtf_synthesizer.studies.compare.plan import ComparisonPlan
 from mtf_synthesizer.studies.report import paper
 from mtf_synthesizer.studies.steps import Steps, check_settings
 from mtf_synthesizer.training import train
+from mtf_synthesizer.upstream import data_folder, session, tasks
 
 RESULTS = "results.json"
 # The part of a run over which the validation loss must have stopped falling.
@@ -35,13 +37,13 @@ def compare(output: str | paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
       STILL_FALLING over the last fifth).
 
     Raises:
-      errors.UserError: a name, file or binding is wrong, or the folder holds another comparison.
+      errors.UserError: a name, file, binding or split is wrong, data is missing, or the folder
+        holds another comparison.
     """
     folder = paths.of(output)
     plan.check(wanted)
-    # Further rows and seeds may be added to a folder.
-    settings = dataclasses.asdict(wanted) | {"gin_files_of_package": gin_files.gin_digest()}
-    check_settings(folder, {k: v for k, v in settings.items() if k not in ("rows", "seeds")})
+    check_data(wanted)
+    check_settings(folder, plan.settings(wanted), plan.free_settings(folder))
     steps = Steps(folder / "steps")
     found: dict[str, list[dict[str, Any]]] = {row: [] for row in wanted.rows}
     for seed in wanted.seeds:
@@ -72,37 +74,67 @@ def _run(
     return {"metrics": tested["metrics"], "fell": fell["fell"], "seconds": trained["seconds"]}
 
 
-def _task(wanted: ComparisonPlan) -> str:
-    files = [gin_files.gin_file("experiments", wanted.experiment), *wanted.gin_files]
-    return str(statements.macro("MIXTURE_NAME", files, wanted.gin_params))
+def check_data(wanted: ComparisonPlan) -> None:
+    """Checks that the task has every split that the comparison reads, before the first step.
+
+    Raises:
+      errors.UserError: the task is unknown, or a split or all data of a split is missing.
+    """
+    for row in wanted.rows[:1]:  # all rows have the same task
+        with session.configured(for_training(plan.request(wanted, row, wanted.seeds[0])), False):
+            tasks.check_task(plan.task(wanted))
+            for flag, split in (
+                ("--split", wanted.split),
+                ("--validation_split", wanted.validation_split),
+            ):
+                _check_split(flag, plan.task(wanted), split)
+
+
+def _check_split(flag: str, task: str, split: str) -> None:
+    """One task of a mixture with the split is enough: the evaluation leaves the others out."""
+    try:
+        data_folder.check_any(task, split)
+    except errors.UserError as error:
+        raise errors.UserError(f"{flag} {split}: {error}") from error
 
 
 def _fall(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
-    """By how many nats a token the validation loss fell over the last fifth of a run."""
+    """By how many nats a token the validation loss fell over the last fifth of a run.
+
+    Of a mixture it is the mean over its tasks.
+    """
     found = checkpoints.checkpoints(model_dir)
     first, last = found[0].step, found[-1].step
     late = [c for c in found[:-1] if c.step <= last - LAST_PART * (last - first)][-1:]
-    losses = [
-        evaluate.evaluate(
-            model_dir,
-            _task(wanted),
-            split=wanted.validation_split,
-            checkpoints=checkpoint.step,
-            decode=False,
-            examples=VALIDATION_EXAMPLES,
-            modules=wanted.modules,
-            tfds_data_dir=wanted.tfds_data_dir,
-            output=model_dir / f"validation_{checkpoint.step}.json",
-        )["results"][0]["loss"]
-        for checkpoint in [*late, found[-1]]
-    ]
-    return {"fell": losses[0] - losses[-1], "losses": losses}
+    losses = [_losses(model_dir, wanted, step) for step in (*(c.step for c in late), last)]
+    by_task = {task: losses[0][task] - losses[-1][task] for task in losses[-1]}
+    return {
+        "fell": statistics.fmean(by_task.values()),
+        "by_task": by_task,
+        "losses": [statistics.fmean(each.values()) for each in losses],
+    }
+
+
+def _losses(model_dir: paths.Path, wanted: ComparisonPlan, step: int) -> dict[str, float]:
+    """The validation loss of each task at a step."""
+    report = evaluate.evaluate(
+        model_dir,
+        plan.task(wanted),
+        split=wanted.validation_split,
+        checkpoints=step,
+        decode=False,
+        examples=VALIDATION_EXAMPLES,
+        modules=wanted.modules,
+        tfds_data_dir=wanted.tfds_data_dir,
+        output=model_dir / f"validation_{step}.json",
+    )
+    return {row["task"]: row["loss"] for row in report["results"]}
 
 
 def _tested(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
     report = evaluate.evaluate(
         model_dir,
-        _task(wanted),
+        plan.task(wanted),
         split=wanted.split,
         gin_files=wanted.evaluation_gin_files,
         modules=wanted.modules,

@@ -1,10 +1,13 @@
-"""What is compared, and what each training of it is asked for; without TensorFlow."""
+"""The variants of a comparison, and the request of each training; without TensorFlow."""
 
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 from mtf_synthesizer import errors
+from mtf_synthesizer.config import gin_files, statements
+from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.request import TASK_MODULES, Request, for_training
 from mtf_synthesizer.files import paths
 from mtf_synthesizer.model_folder import checkpoints
@@ -67,8 +70,14 @@ def request(wanted: ComparisonPlan, row: str, seed: int) -> Request:
     )
 
 
+def task(wanted: ComparisonPlan) -> str:
+    """The task or mixture that all models are trained and evaluated on."""
+    files = [gin_files.gin_file("experiments", wanted.experiment), *wanted.gin_files]
+    return str(statements.macro("MIXTURE_NAME", files, wanted.gin_params))
+
+
 def check(wanted: ComparisonPlan) -> None:
-    """Answers mistakes before the first training.
+    """Answers mistakes before the first training, also those of the evaluation.
 
     Raises:
       errors.UserError: a name, file or binding is wrong, or a model to start from is not there.
@@ -76,7 +85,37 @@ def check(wanted: ComparisonPlan) -> None:
     if wanted.init_from is not None:
         _check_starts(wanted, paths.of(wanted.init_from))
     for row in wanted.rows:
-        for_training(request(wanted, row, wanted.seeds[0]))
+        trained = for_training(request(wanted, row, wanted.seeds[0]))
+        if wanted.evaluation_gin_files:
+            evaluated = [*trained.files, *wanted.evaluation_gin_files]
+            names.check(evaluated, trained.params, trained.modules)
+
+
+# Settings that only the evaluation in the end reads, and those of the look at the validation loss.
+_OF_SCORES = ("split", "evaluation_gin_files", "evaluation_gin_file_sha256")
+_OF_FALL = ("validation_split",)
+
+
+def settings(wanted: ComparisonPlan) -> dict[str, Any]:
+    """The settings that results of one folder share; of a user's gin file its text counts.
+
+    Further rows and seeds may be added to a folder.
+    """
+    fields = dataclasses.asdict(wanted) | {"gin_files_of_package": gin_files.gin_digest()}
+    for name in ("gin_file", "evaluation_gin_file"):
+        digests = [gin_files.own_digest(str(file)) for file in fields[f"{name}s"]]
+        fields[f"{name}_sha256"] = digests if any(digests) else None
+    return {name: value for name, value in fields.items() if name not in ("rows", "seeds")}
+
+
+def free_settings(folder: paths.Path) -> list[str]:
+    """The settings that nothing in a folder was made with yet: a corrected command resumes."""
+    free: list[str] = []
+    if not any(folder.glob("steps/*_scores.json")):
+        free += _OF_SCORES
+    if not any(folder.glob("steps/*_fall.json")):
+        free += _OF_FALL
+    return free
 
 
 def _check_starts(wanted: ComparisonPlan, folder: paths.Path) -> None:
