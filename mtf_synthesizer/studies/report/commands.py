@@ -21,7 +21,7 @@ _BASE_PLUS_START, _BASE_PLUS = "runs/base_plus_c4", "runs/base_plus"
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
+class TableSetting:
     """How a table of the paper is compared, beside its rows.
 
     Attributes:
@@ -41,16 +41,16 @@ class Setting:
 
 _BEAMS = ("beam_search.gin",)
 _LAYERS = ("table4_layers.gin",)
-SETTINGS: Mapping[str, Setting] = {
-    "table2_wmt14_ende": Setting(evaluation=_BEAMS),
-    "table2_wmt14_enfr": Setting(evaluation=_BEAMS),
-    "table2_lm1b": Setting(validation_split="test"),
-    "table3_cnn_dailymail": Setting(),
-    "table3_personachat": Setting(split="validation"),
-    "table4_c4": Setting(split="validation", layers=_LAYERS),
-    "table5_glue": Setting(split="validation", layers=_LAYERS, start="table4_c4"),
-    "table7_ag_news": Setting(validation_split="test"),
-    "table7_imdb": Setting(validation_split="test"),
+SETTINGS: Mapping[str, TableSetting] = {
+    "table2_wmt14_ende": TableSetting(evaluation=_BEAMS),
+    "table2_wmt14_enfr": TableSetting(evaluation=_BEAMS),
+    "table2_lm1b": TableSetting(validation_split="test"),
+    "table3_cnn_dailymail": TableSetting(),
+    "table3_personachat": TableSetting(split="validation"),
+    "table4_c4": TableSetting(split="validation", layers=_LAYERS),
+    "table5_glue": TableSetting(split="validation", layers=_LAYERS, start="table4_c4"),
+    "table7_ag_news": TableSetting(validation_split="test"),
+    "table7_imdb": TableSetting(validation_split="test"),
 }
 
 
