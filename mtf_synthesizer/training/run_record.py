@@ -34,6 +34,8 @@ _PRECISION = "matmul_precision"
 _FILES = "gin_files"
 # Of each of these files the SHA-256 of its text; null for one of this package or of T5.
 _DIGESTS = "gin_file_sha256"
+# Written down for the command that `report` prints; a run may be resumed with others.
+_NOTED = ("modules", "vocabulary", "tfds_data_dir", "additional_task_cache_dirs", "partial_init")
 _START = "init_checkpoint"
 _START_TYPES = {"path": str, "step": int, "fingerprint": str}
 
@@ -94,6 +96,7 @@ def remember(
     if path.exists() and checkpoints(model_dir):
         return
     record: dict[str, Any] = {"package_version": __version__, **_asked(request, seed)}
+    record |= {name: value for name in _NOTED if (value := _as_json(getattr(request, name)))}
     record[_PRECISION] = precision.current()
     if start is not None:
         record[_START] = dataclasses.asdict(start) | {"fingerprint": start.fingerprint}
@@ -106,10 +109,12 @@ def _asked(request: Request, seed: int) -> dict[str, Any]:
     fields = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
     fields |= {"seed": seed, "run": request.run or (None if request.experiment else "pretrain")}
     return {
-        name: [str(each) for each in value] if isinstance(value, list | tuple) else value
-        for name, value in fields.items()
-        if name in (*_COMPARED, _FILES)
+        name: _as_json(value) for name, value in fields.items() if name in (*_COMPARED, _FILES)
     } | {_DIGESTS: [gin_files.own_digest(str(file)) for file in request.gin_files]}
+
+
+def _as_json(value: Any) -> Any:
+    return [str(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _without_mesh(request: Request) -> Request:

@@ -11,6 +11,7 @@ import pytest
 from small_runs import MODULES, SMALLEST
 
 from mtf_synthesizer.cli import main, report
+from mtf_synthesizer.cli.commands import parser
 from mtf_synthesizer.data import prepare
 from mtf_synthesizer.inference import evaluate
 from mtf_synthesizer.studies.compare import compare, plan
@@ -227,6 +228,27 @@ def test_rows_by_the_record_of_a_run(tmp_path):
     assert row(section, "v tiny")["GLUE, paper"] == NONE
     assert row(section, "Transformer (V, T5's layer)")["GLUE, ours"] == NOT_RUN
     assert any("--steps 4 " in command for command in section.commands)  # from step 5 to 9
+
+
+def test_the_commands_of_a_run_name_its_data(tmp_path):
+    record(
+        tmp_path / "m",
+        experiment="c4_small",
+        tfds_data_dir="my data",
+        vocabulary="bytes",
+        modules=["mtf_synthesizer.tasks", "mine"],
+        additional_task_cache_dirs=["a", "b"],
+        partial_init=True,
+    )
+    write(tmp_path / "m/eval.json", evaluation(tmp_path / "m", {"c4": {"perplexity": 3.25}}))
+    (run,) = collected(tmp_path).runs
+    for command in run.commands:
+        args = parser().parse_args(shlex.split(command)[1:])
+        assert args.tfds_data_dir == "my data"
+        assert args.module_import == ["mine"]
+    args = parser().parse_args(shlex.split(run.commands[0])[1:])
+    assert (args.vocabulary, args.partial_init) == ("bytes", True)
+    assert args.additional_task_cache_dirs == ["a", "b"]
 
 
 def test_the_last_step_on_all_examples_of_the_right_split_counts(tmp_path):

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mtf_synthesizer.config.request import TASK_MODULES
 from mtf_synthesizer.files import paths, records
 from mtf_synthesizer.files.paths import Path
 from mtf_synthesizer.studies.report import paper
@@ -157,17 +158,28 @@ def _comparison_command(folder: Path, content: Mapping[str, Any]) -> str:
     parts += ["--split", content["split"]]
     for name in ("validation_split", "steps", "vocabulary", "tfds_data_dir", "init_from"):
         parts += _flag(f"--{name}", settings.get(name))
-    for name, flag in _REPEATED.items():
-        for value in settings.get(name) or ():
-            parts += [flag, str(value)]
+    parts += _lists(settings)
     return shlex.join([*parts, "--output", str(folder)])
 
 
+# Setting -> the flag that is given for each of its values; and one that takes all of them.
 _REPEATED = {
     "gin_files": "--gin_file",
     "gin_params": "--gin_param",
     "evaluation_gin_files": "--evaluation_gin_file",
+    "modules": "--module_import",
 }
+_CACHES = "additional_task_cache_dirs"
+
+
+def _lists(settings: Mapping[str, Any]) -> list[str]:
+    """The flags of settings that are lists."""
+    parts = _flag(f"--{_CACHES}", ",".join(map(str, settings.get(_CACHES) or ())))
+    for name, flag in _REPEATED.items():
+        for value in settings.get(name) or ():
+            if value not in TASK_MODULES:
+                parts += [flag, str(value)]
+    return parts
 
 
 def _flag(name: str, value: Any) -> list[str]:
@@ -252,24 +264,30 @@ def _commands(
     evaluations: Iterable[Mapping[str, Any]],
 ) -> list[str]:
     commands = [_training_command(folder, record, step)] if record else []
+    data = _flag("--tfds_data_dir", record.get("tfds_data_dir"))
+    data += _lists({"modules": record.get("modules")})
     for each in evaluations:
-        asked = ["--task", str(each["task"]), "--split", str(each["split"])]
+        asked = ["--task", str(each["task"]), "--split", str(each["split"]), *data]
         commands.append(
             shlex.join(["mtf_synthesizer", "evaluate", "--model_dir", str(folder), *asked])
         )
     return list(dict.fromkeys(commands))
 
 
+_OF_TRAINING = (
+    *("synthesizer", "size", "run", "experiment", "task", "batch_size", "seed"),
+    *("vocabulary", "tfds_data_dir"),
+)
+
+
 def _training_command(folder: Path, record: Mapping[str, Any], step: int) -> str:
     parts = ["mtf_synthesizer", "train"]
-    for name in ("synthesizer", "size", "run", "experiment", "task", "batch_size", "seed"):
+    for name in _OF_TRAINING:
         parts += _flag(f"--{name}", record.get(name))
     start = record.get("init_checkpoint") or {}
     parts += _flag("--init_checkpoint", start.get("path"))
-    parts += ["--steps", str(step - int(start.get("step", 0)))]
-    for name in ("gin_files", "gin_params"):
-        for value in record.get(name) or ():
-            parts += [_REPEATED[name], str(value)]
+    parts += ["--partial_init"] if record.get("partial_init") else []
+    parts += ["--steps", str(step - int(start.get("step", 0))), *_lists(record)]
     return shlex.join([*parts, "--model_dir", str(folder)])
 
 
