@@ -47,7 +47,11 @@ def check(task: str, split: str) -> None:
 
 
 def check_any(task: str, split: str) -> None:
-    """Raises a UserError unless a task, or at least one task of a mixture, has a split and data."""
+    """Check that a task, or at least one task of a mixture, has a split and its data.
+
+    Raises:
+      errors.UserError: none of them has.
+    """
     refused: list[errors.UserError] = []
     names = [each.name for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))]
     for name in names:
