@@ -1,4 +1,4 @@
-"""Long jobs in steps that are done once: run again, a job goes on where it was."""
+"""Long jobs in steps that run once: when a job is run again, it resumes after the last step."""
 
 import json
 import time
@@ -12,19 +12,19 @@ SETTINGS = "settings.json"
 
 
 class Steps:
-    """Runs functions once: their results are kept as JSON files.
+    """Steps that run functions once and keep their results as JSON files.
 
     Args:
-      folder: where the files are.
+      folder: folder of the files.
     """
 
     def __init__(self, folder: paths.Path):
         self._folder = folder
 
     def run(self, name: str, function: Callable[[], Any]) -> Any:
-        """The result of `function`, from its file if it was run before.
+        """Return the result of `function`, from its file if the function has run before.
 
-        The result has `seconds` added, the time of the run that finished the step.
+        The result has an additional `seconds`: the time of the run that finished the step.
         """
         path = self._folder / f"{name}.json"
         if path.exists():
@@ -40,14 +40,14 @@ class Steps:
 def check_settings(
     folder: paths.Path, settings: Mapping[str, Any], free: Collection[str] = ()
 ) -> None:
-    """Writes the settings of a job into its folder, unless it holds a job with others.
+    """Write the settings of a job into its folder, unless the folder holds another job.
 
-    A job that never came to its first result or checkpoint binds nobody.
+    A job without any result or checkpoint may be replaced.
 
     Args:
-      folder: the job's.
-      settings: of the job, as JSON has them.
-      free: names of settings that nothing in the folder was made with yet.
+      folder: folder of the job.
+      settings: settings of the job, as JSON values.
+      free: names of settings that no result in the folder depends on yet.
 
     Raises:
       errors.UserError: the folder holds results with other settings.
@@ -71,10 +71,10 @@ def _has_results(folder: paths.Path) -> bool:
 
 
 def _read(path: paths.Path, *needed: str) -> dict[str, Any]:
-    """A JSON object that this job wrote, with the fields that are needed.
+    """Read a JSON object that this job wrote; it must have the needed fields.
 
     Raises:
-      errors.UserError: it is none.
+      errors.UserError: the file is not such an object.
     """
     try:
         found = records.parse(path.read_text("utf-8"))

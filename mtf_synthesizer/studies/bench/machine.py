@@ -1,4 +1,4 @@
-"""What figures were measured on: the machine, its versions, and its best product of matrices."""
+"""The machine that figures are measured on: hardware, versions, and its fastest matrix product."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import tensorflow.compat.v1 as tf
 from mtf_synthesizer import __version__
 from mtf_synthesizer.runtime import precision
 
-_SIDE = 2048  # of the matrices: large enough to keep every thread busy
+_SIDE = 2048  # rows and columns of the matrices: large enough to keep every thread busy
 _PRODUCTS = 10
 
 
@@ -37,7 +37,7 @@ def description() -> dict[str, str | int | list[str] | None]:
 
 
 def peak_gflops(threads: int) -> float:
-    """10^9 FLOPs a second of the fastest of some large float32 products.
+    """Measure several large float32 products; return the fastest, in 10^9 FLOPs a second.
 
     Args:
       threads: threads of the session; 0 for all.
@@ -52,7 +52,7 @@ def peak_gflops(threads: int) -> float:
 
 
 def session(threads: int) -> tf.Session:
-    """A session with so many threads, 0 for all."""
+    """A session with the given number of threads; 0 for all."""
     return tf.Session(
         config=tf.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
@@ -72,7 +72,7 @@ def _memory_mib() -> int | None:
 
 
 def _line(path: str, key: str) -> str | None:
-    """The value of the first line `key : value` of a file in /proc; None without one."""
+    """The value of the first line `key : value` of a file in /proc; None without such a line."""
     file = pathlib.Path(path)
     for line in file.read_text().splitlines() if file.exists() else ():
         name, _, value = line.partition(":")

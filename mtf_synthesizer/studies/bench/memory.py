@@ -1,9 +1,9 @@
-"""The memory of a row's steps, in a process of its own.
+"""The memory of a row's steps, measured in a separate process.
 
-The high-water mark of resident memory is reset just before the first step, when graph and
-variables are there and what building them has freed is given back; it is read after some steps.
-The difference is what steps need beside parameters and optimizer state: activations, gradients,
-and what TensorFlow's first runs leave behind.
+The high-water mark of resident memory is reset just before the first step. By then the graph and
+the variables exist, and freed memory has been returned to the system. The mark is read after some
+steps. The difference is the memory of the steps beside parameters and optimizer state:
+activations, gradients, and memory that TensorFlow keeps after its first runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mtf_synthesizer.studies.bench.setting import Setting
 if TYPE_CHECKING:
     from mtf_synthesizer.studies.bench.program import Program
 
-# TensorFlow keeps what it has once taken, and takes more in the first steps than in later ones.
+# TensorFlow keeps allocated memory and allocates most in the first steps, so few steps suffice.
 STEPS = 5
 
 
@@ -33,7 +33,7 @@ class Memory:
     """Resident memory of a process.
 
     Attributes:
-      peak_rss_mib: the most during the steps.
+      peak_rss_mib: the maximum during the steps.
       base_rss_mib: just before the first step.
     """
 
@@ -42,14 +42,14 @@ class Memory:
 
 
 def of_row(row: str, setting: Setting) -> Memory:
-    """Measures some steps of a row in a fresh process.
+    """Measure some steps of a row in a new process.
 
     Args:
       row: one of `benchmark_setting.ROWS`.
       setting: shape, mode and options.
 
     Raises:
-      UserError: the process did not end well.
+      UserError: the process failed.
     """
     asked = json.dumps({"row": row, "setting": dataclasses.asdict(setting)})
     process = subprocess.run(
@@ -69,28 +69,28 @@ def of_row(row: str, setting: Setting) -> Memory:
 
 
 def of_steps(program: Program) -> Memory:
-    """Measures some steps in this process."""
+    """Measure some steps in this process."""
     gc.collect()
     _give_back()
     _reset_peak()
     base = _status_mib("VmRSS")
     for _ in range(STEPS):
         program.run()
-    # The kernel counts exactly only now and then: a peak may be told a little below the base.
+    # The kernel updates its counters only at times, so a peak may read slightly below the base.
     return Memory(max(_status_mib("VmHWM"), base), base)
 
 
 def _give_back() -> None:
-    """Returns freed memory to the system, so that the base holds only what is in use."""
+    """Return freed memory to the system, so that the base counts only memory in use."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if trim is not None:
         trim(0)
 
 
 def _reset_peak() -> None:
-    """Sets the high-water mark to what is resident now.
+    """Set the high-water mark to the memory that is resident now.
 
-    Where that is not allowed the mark is that of the whole process, as getrusage tells it.
+    Where the system forbids a reset, the mark covers the whole process, as getrusage reports it.
     """
     try:
         pathlib.Path("/proc/self/clear_refs").write_text("5")
@@ -105,7 +105,7 @@ def _status_mib(key: str) -> float:
 
 
 def _main() -> None:
-    """What the fresh process does: reads a row and a setting, prints its memory."""
+    """Entry point of the new process: read a row and a setting, print the memory."""
     asked = json.loads(sys.stdin.read())
     loading.load_tensorflow(verbose=False)
     from mtf_synthesizer.studies.bench.program import Program

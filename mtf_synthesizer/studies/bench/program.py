@@ -1,4 +1,4 @@
-"""The encoder-decoder around a row's self-attention, and what each mode computes with it."""
+"""The encoder-decoder around a row's self-attention, and the computation of each mode."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from mtf_synthesizer.upstream import fast
 
 STEP = "step"  # the part that is a whole step of the mode
 
-# Part of a step -> what it computes, each with what the parts before it compute.
+# Part of a step -> its results; each part includes the results of the parts before it.
 Parts: TypeAlias = "dict[str, list[mtf.Tensor | mtf.Operation]]"
 
 
 class Program:
-    """A small T5 with the given self-attention in a session that runs steps of one mode.
+    """A small T5 with the given self-attention, in a session that runs steps of one mode.
 
     Args:
       make_layer: makes a self-attention layer.
@@ -42,8 +42,8 @@ class Program:
 
     Attributes:
       parameters: number of trainable parameters.
-      cache_bytes: what the decoder's self-attention layers remember while the batch is decoded,
-        once all tokens are there; 0 in modes that don't decode.
+      cache_bytes: bytes that the decoder's self-attention layers keep while the batch is decoded,
+        once all tokens are decoded; 0 in modes that don't decode.
     """
 
     def __init__(self, make_layer: MakeLayer, setting: Setting):
@@ -63,16 +63,16 @@ class Program:
             self._session.run(lowering.copy_masters_to_slices())
 
     def run(self, part: str = STEP) -> Any:
-        """One step, or a part of it; returns its loss, or the tokens that were decoded."""
+        """Run one step, or a part of a step; return its loss, or the decoded tokens."""
         return self._session.run(self._fetches[part])[0]
 
     def close(self) -> None:
-        """Frees the variables."""
+        """Free the variables."""
         self._session.close()
 
 
 def flops(make_layer: MakeLayer, setting: Setting) -> int | None:
-    """FLOPs of a step, counted as the command `cost` does; None for decoding, which it does not."""
+    """FLOPs of a step, counted as the command `cost` counts; None for decoding (not counted)."""
     if setting.mode not in _FLOPS:
         return None
     lengths = (setting.size.inputs_length, setting.size.targets_length)
@@ -88,20 +88,20 @@ _FLOPS: dict[str, Callable[[Cost], int]] = {
 
 
 def _fetches(lowering: mtf.Lowering, part: Sequence[mtf.Tensor | mtf.Operation]) -> list[Any]:
-    """What a session fetches: the first as an array, of the others only that they are computed."""
+    """Fetches of a session: the first as an array; the others are computed but not copied."""
     first, *others = part
     return [lowering.export_to_tf_tensor(first), [_operation(lowering, each) for each in others]]
 
 
 def _operation(lowering: mtf.Lowering, result: mtf.Tensor | mtf.Operation) -> tf.Operation:
-    # Each is fetched by itself: behind a tf.group TensorFlow leaves out what has no effect.
+    # Behind a tf.group TensorFlow prunes operations without effect, so each is fetched separately.
     if isinstance(result, mtf.Operation):
         return lowering.lowered_operation(result)
     return lowering.export_to_tf_tensor(result).op
 
 
 def _bindings(setting: Setting) -> dict[str, tuple[Any, Any]]:
-    """What gin alone can tell Mesh: parameter -> value, and Mesh's own."""
+    """Parameters of Mesh that only gin can set: parameter -> (value, Mesh's default)."""
     own = transformer.VocabEmbedding
     return {
         "get_vocab_embedding_cls.cls": (GatheredEmbedding if setting.gathered else own, own),
@@ -111,7 +111,7 @@ def _bindings(setting: Setting) -> dict[str, tuple[Any, Any]]:
         ),
         "rms_norm_core.function": (rms_norm if setting.fast else None, None),
         "adafactor_core.function": (adafactor_update if setting.fast else None, None),
-        # As many tokens from every row: nothing ends before its targets' length.
+        # Every row decodes the same number of tokens: none ends before the targets' length.
         "Unitransformer.sample_autoregressive.never_end": (True, False),
         "mesh_tensorflow.beam_search.beam_search.stop_early": (False, True),
     }
@@ -200,7 +200,7 @@ def build(
     Args:
       make_layer: makes a self-attention layer.
       setting: shape and dropout.
-      remembered: when the model decodes, this gets the states that its self-attention layers
+      remembered: filled, when the model decodes, with the states that its self-attention layers
         keep from token to token.
     """
     size, dropout = setting.size, setting.dropout
@@ -263,7 +263,7 @@ def _stack(name: str, layers: transformer.LayerStack, size: Size) -> transformer
         shared_embedding_and_softmax_weights=decodes,
         positional_embedding=False,
         name=name,
-        # As `utils.run` gives them: beam search takes another way without.
+        # `utils.run` passes them too: without them beam search takes another path.
         layout="",
         mesh_shape="",
     )

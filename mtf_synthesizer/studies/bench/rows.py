@@ -1,4 +1,4 @@
-"""What the benchmark compares: self-attention layers by name."""
+"""The self-attention layers that the benchmark compares, by name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mtf_synthesizer.baselines.linformer import Linformer
 from mtf_synthesizer.baselines.mixer import TokenMixing
 from mtf_synthesizer.studies.bench.setting import Size
 
-# Makes a layer of a size with a dropout rate.
+# Builds a layer from a size and a dropout rate.
 MakeLayer = Callable[[Size, float], transformer.TransformerLayer]
 
 
@@ -41,7 +41,7 @@ class ValuesOnly(transformer_layers.SelfAttention):
 
 
 class InEncoders(transformer.TransformerLayer):
-    """A layer that can't decode in the encoder, another in the decoder."""
+    """A layer that can't decode, used in the encoder, and another layer for the decoder."""
 
     def __init__(self, layer: transformer.TransformerLayer, other: transformer.TransformerLayer):
         self._layer, self._other = layer, other
@@ -55,12 +55,12 @@ class InEncoders(transformer.TransformerLayer):
 
 
 def layers() -> dict[str, MakeLayer]:
-    """Layers by row name: `t5` and `mesh-*` are the public ones, the others are ours.
+    """Layers by row name: `t5` and `mesh-*` are public layers, the others are ours.
 
-    Relative position biases are where the gin files have them: T5's layer has one, and ours
-    unless the function is a table. Tables are as long as the inputs in both stacks, as there;
-    those of `mesh-*` have 512 rows, which the public layer can't change. Convolutions are 9 wide,
-    the public ones causal in both stacks; the decoder of `linformer` is T5's.
+    Relative position biases follow the gin files: T5's layer has a bias, and ours has one unless
+    the function is a table. Tables are as long as the inputs in both stacks, as in the gin files.
+    Tables of `mesh-*` have 512 rows, which the public layer can't change. Convolutions have width
+    9; the public convolutions are causal in both stacks. The decoder of `linformer` is T5's.
     """
 
     def ours(bias: str | None, function: Callable[[int], SynthesizingFunction]) -> MakeLayer:

@@ -1,6 +1,6 @@
-"""What `bench` can be asked for: shapes, rows, and what all rows of a run have in common.
+"""Settings of `bench`: shapes, rows, and the options that all rows of a run share.
 
-Nothing here loads TensorFlow, so that a mistake is answered at once.
+This module does not load TensorFlow, so mistakes are reported at once.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class Size:
 
 SIZES = {
     "tiny": Size(64, 128, 4, 16, 2, 512, 4, 64, 32),
-    # So few words that the layers are measured and not the embedding.
+    # The vocabulary is small, so that the layers dominate and not the embedding.
     "small": Size(512, 2048, 8, 64, 2, 512, 8, 512, 114),
     "small-32k": Size(512, 2048, 8, 64, 2, 32128, 8, 512, 114),
     "t5-small": Size(512, 2048, 8, 64, 6, 32128, 8, 512, 114),
     "t5-base": Size(768, 3072, 12, 64, 12, 32128, 8, 512, 114),
 }
 
-# Row -> its self-attention; `benchmark_rows.layers` makes the layers.
+# Row -> its self-attention; `rows.layers` builds the layers.
 ROWS = {
     "t5": "T5's own layer, with its relative position bias",
     "t5-nobias": "T5's own layer without the bias",
@@ -61,7 +61,7 @@ ROWS = {
     "dv": "D+V",
 }
 
-# The tables of the public layer have so many rows, whatever the length.
+# Rows of the public layer's tables, whatever the length.
 _PUBLIC_LENGTH = 512
 PUBLIC_TABLES = ("mesh-r", "mesh-d", "mesh-rv", "mesh-dv")
 
@@ -77,14 +77,14 @@ DECODING = ("greedy", "beam")
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What all rows of a run have in common.
+    """The options that all rows of a run share.
 
     Attributes:
       size: shape of model and batch.
-      mode: what a step is, one of `MODES`.
+      mode: kind of step, one of `MODES`.
       packed: sequences packed into each row of the batch; 0 for rows that are not packed.
       dropout: dropout rate wherever T5 has dropout.
-      threads: processor threads that TensorFlow may use; 0 for all.
+      threads: CPU threads that TensorFlow may use; 0 for all.
       gathered: whether embeddings are looked up, as local_cpu.gin has it, or multiplied by
         one-hot rows, as Mesh has it.
       fast: whether attention, norms and Adafactor are those of fast_cpu.gin.
@@ -104,7 +104,7 @@ class Setting:
         return cls(**values | {"size": Size(**values["size"])})
 
     def check(self, rows: Sequence[str]) -> None:
-        """Answers mistakes before anything is built.
+        """Check rows and numbers before anything is built.
 
         Raises:
           UserError: an unknown row or mode, or a number out of range.

@@ -1,4 +1,4 @@
-"""How the time of a step grows with the length while the number of tokens stays the same."""
+"""Growth of a step's time with the length, at a constant number of tokens."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LENGTHS = (128, 256, 512, 1024, 2048)
 
 
 def at_length(setting: Setting, length: int) -> Setting:
-    """The setting with inputs of a length and as many tokens in a batch.
+    """The setting with inputs of another length and the same number of tokens in a batch.
 
-    The targets' length changes in proportion, so that the decoder has as many tokens too, but for
+    The targets' length changes in proportion, so the decoder's tokens stay the same too, up to
     rounding.
     """
     size = setting.size
@@ -33,11 +33,11 @@ def at_length(setting: Setting, length: int) -> Setting:
 
 
 def check(rows: Sequence[str], setting: Setting, lengths: Sequence[int]) -> None:
-    """Answers mistakes before anything is built.
+    """Check rows and lengths before anything is built.
 
     Raises:
-      UserError: rows or a mode that have one length only, or lengths that the tokens of a batch
-        can't be divided into.
+      UserError: a row or the mode has only one possible length, or a length does not divide the
+        tokens of a batch.
     """
     short = [row for row in rows if row in PUBLIC_TABLES]
     if short:
@@ -63,10 +63,10 @@ def check(rows: Sequence[str], setting: Setting, lengths: Sequence[int]) -> None
 def measure(
     rows: Sequence[str], setting: Setting, steps: int, lengths: Sequence[int], peak_gflops: float
 ) -> list[dict[str, Any]]:
-    """Measures every row at every length; at one length all rows take turns.
+    """Measure every row at every length; rows take turns at each length.
 
     Returns:
-      For each row what the JSON output has of it: `growth`, `doublings` and `lengths`.
+      For each row its fields of the JSON output: `growth`, `doublings` and `lengths`.
     """
     from mtf_synthesizer.studies.bench import timing
 
@@ -96,7 +96,7 @@ def _growth(measured: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def exponent(lengths: Sequence[int], times: Sequence[float]) -> float:
-    """g of the law time ~ length^g that fits best: least squares of the logarithms."""
+    """The exponent g of the best fit time ~ length^g: least squares of the logarithms."""
     fit = statistics.linear_regression(
         [math.log(length) for length in lengths], [math.log(time) for time in times]
     )
@@ -104,7 +104,7 @@ def exponent(lengths: Sequence[int], times: Sequence[float]) -> float:
 
 
 def exponents(lengths: Sequence[int], times: Sequence[float]) -> list[float]:
-    """The same between each length and the next."""
+    """The exponent between each length and the next."""
     pairs = zip(lengths, times, strict=True)
     return [
         math.log(later / time) / math.log(longer / length)

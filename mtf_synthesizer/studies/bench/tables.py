@@ -1,4 +1,4 @@
-"""The tables that `bench` prints of its JSON document."""
+"""The tables that `bench` prints from its JSON document."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 
 
 def print_rows(document: Mapping[str, Any]) -> None:
-    """A line for each row: what was measured, and its ratio to the first row."""
+    """Print a line for each row: its measurements, and their ratios to the first row."""
     rows = document["rows"]
     columns = {
         title: [shown(row, rows[0]) for row in rows]
@@ -24,7 +24,7 @@ def print_rows(document: Mapping[str, Any]) -> None:
 
 
 def print_sweep(document: Mapping[str, Any]) -> None:
-    """A line for each row: its time at each length, and the exponents of its growth."""
+    """Print a line for each row: its time at each length, and the exponents of its growth."""
     rows = document["rows"]
     lengths = [each["length"] for each in rows[0]["lengths"]]
     columns = {"row": [row["row"] for row in rows]}
@@ -38,7 +38,7 @@ def print_sweep(document: Mapping[str, Any]) -> None:
 
 
 def _columns(first: str) -> list[tuple[str, str, Callable[[Row, Row], str]]]:
-    """Title, the field that must be there, and how a row is shown beside the first."""
+    """Columns: title, required field, and a function that shows a row beside the first row."""
 
     def plain(field: str, form: str) -> Callable[[Row, Row], str]:
         return lambda row, reference: form.format(row[field])

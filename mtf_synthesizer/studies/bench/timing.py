@@ -1,8 +1,7 @@
-"""The time of steps, rows side by side in one process.
+"""The time of steps, with all rows side by side in one process.
 
-The rows take turns step by step, in another order each time, so that whatever else the machine does
-falls on all of them alike, and processor time is reported beside wall time: on a shared machine it
-is the steadier of the two.
+The rows take turns step by step, in another order each time, so other load on the machine affects
+all rows alike. CPU time is reported beside wall time: on a shared machine CPU time is steadier.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from mtf_synthesizer.studies.bench.program import STEP, Program, flops
 from mtf_synthesizer.studies.bench.rows import layers
 from mtf_synthesizer.studies.bench.setting import DECODING, Setting
 
-# The parts of a training step in their order; each is run with those before it.
+# The parts of a training step in their order; each run of a part includes the parts before it.
 PARTS = ("forward", "backward", STEP)
 
 
@@ -31,10 +30,10 @@ class Result:
     Attributes:
       row: its name.
       parameters: number of trainable parameters.
-      flops: FLOPs of a step; None where they are not counted.
+      flops: FLOPs of a step; None if not counted.
       tokens: tokens that a step decodes; 0 outside decoding.
-      cache_bytes: what self-attention remembers of them.
-      cpu_ms: part -> processor time of each run.
+      cache_bytes: bytes that self-attention keeps of these tokens.
+      cpu_ms: part -> CPU time of each run.
       wall_ms: part -> wall time of each run.
     """
 
@@ -47,15 +46,15 @@ class Result:
     wall_ms: dict[str, list[float]] = dataclasses.field(default_factory=dict)
 
     def add(self, part: str, cpu_ms: float, wall_ms: float) -> None:
-        """Takes the times of one run of a part."""
+        """Record the times of one run of a part."""
         self.cpu_ms.setdefault(part, []).append(cpu_ms)
         self.wall_ms.setdefault(part, []).append(wall_ms)
 
     def summary(self, peak_gflops: float) -> dict[str, Any]:
-        """What the JSON output has of the row.
+        """The row's fields of the JSON output.
 
         Args:
-          peak_gflops: what the machine reaches in a product of matrices.
+          peak_gflops: 10^9 FLOPs a second that the machine reaches in a matrix product.
         """
         cpu, wall = statistics.median(self.cpu_ms[STEP]), statistics.median(self.wall_ms[STEP])
         found: dict[str, Any] = {
@@ -76,7 +75,7 @@ class Result:
         return found
 
     def _parts(self) -> dict[str, float]:
-        """Processor time of each part without those before it; nothing if not measured."""
+        """CPU time of each part without the parts before it; empty if not measured."""
         if set(self.cpu_ms) != set(PARTS):
             return {}
         forward, backward, step = (statistics.median(self.cpu_ms[part]) for part in PARTS)
@@ -90,13 +89,13 @@ class Result:
 def measure(
     rows: Sequence[str], setting: Setting, steps: int, parts: Sequence[str] = (STEP,)
 ) -> list[Result]:
-    """Runs `steps` steps of every row, in turns.
+    """Run `steps` steps of every row, in turns.
 
     Args:
-      rows: names of `benchmark_setting.ROWS`.
-      setting: what they have in common.
-      steps: measured steps of each row, after one that warms up.
-      parts: what is measured of a step, `PARTS` for all.
+      rows: names of `setting.ROWS`.
+      setting: the options that all rows share.
+      steps: measured steps of each row, after one warm-up step.
+      parts: parts of a step to measure, `PARTS` for all.
 
     Returns:
       One result for each row, in the order given.
@@ -112,7 +111,7 @@ def measure(
     ]
     turns = [*zip(programs, results, strict=True)]
     for step in range(steps + 1):
-        random.Random(step).shuffle(turns)  # what a row leaves behind meets another one each time
+        random.Random(step).shuffle(turns)  # so a row's after-effects hit another row each time
         for program, result in turns:
             for part in parts:
                 cpu, wall = _timed(functools.partial(program.run, part))
@@ -124,7 +123,7 @@ def measure(
 
 
 def check_steps(steps: int) -> None:
-    """Raises a UserError unless there is something to measure."""
+    """Raise a UserError unless at least one step is measured."""
     if steps < 1:
         raise UserError(f"--steps is {steps}; at least one step must be measured")
 

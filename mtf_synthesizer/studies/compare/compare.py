@@ -1,7 +1,7 @@
-"""Rows of a table side by side: the same experiment for several synthesizers and seeds.
+"""Rows of a table side by side: one experiment with several synthesizers and seeds.
 
-Every run is a folder of its own; what is finished is not done again, and an interrupted training
-goes on from its checkpoint.
+Every run has its own folder. Finished runs are not repeated, and an interrupted training resumes
+from its checkpoint.
 """
 
 import dataclasses
@@ -21,20 +21,20 @@ from mtf_synthesizer.training import train
 from mtf_synthesizer.upstream import data_folder, session, tasks
 
 RESULTS = "results.json"
-# The part of a run over which the validation loss must have stopped falling.
+# The last part of a run, in which the validation loss should no longer fall.
 LAST_PART = 0.2
 STILL_FALLING = 0.01  # nats a token
 VALIDATION_EXAMPLES = 512
 
 
 def compare(output: str | paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
-    """Trains and evaluates every row with every seed.
+    """Train and evaluate every row with every seed.
 
     Returns:
-      What it writes to output/results.json: experiment, split, and rows: name -> metrics (name ->
-      mean, spread (standard deviation over the seeds; None of one seed) and values) and
-      undertrained (in how many of the runs the validation loss still fell by more than
-      STILL_FALLING over the last fifth).
+      The content of output/results.json: `experiment`, `split` and `rows`. Each row has `metrics`:
+      name -> mean, spread (standard deviation over the seeds; None for one seed) and values. Each
+      row has `undertrained`: the number of runs whose validation loss still fell by more than
+      STILL_FALLING over the last fifth.
 
     Raises:
       errors.UserError: a name, file, binding or split is wrong, data is missing, or the folder
@@ -57,7 +57,7 @@ def compare(output: str | paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
 def _run(
     steps: Steps, folder: paths.Path, wanted: ComparisonPlan, row: str, seed: int
 ) -> dict[str, Any]:
-    """Trains and evaluates one model: its metrics, and how far its validation loss still fell."""
+    """Train and evaluate one model: its metrics, and the late fall of its validation loss."""
     model_dir = plan.model_dir(folder, row, seed)
     request = plan.request(wanted, row, seed)
     trained = steps.run(
@@ -99,9 +99,9 @@ def _check_split(flag: str, task: str, split: str) -> None:
 
 
 def _fall(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
-    """By how many nats a token the validation loss fell over the last fifth of a run.
+    """The fall of the validation loss over the last fifth of a run, in nats a token.
 
-    Of a mixture it is the mean over its tasks.
+    For a mixture the result is the mean over its tasks.
     """
     found = checkpoints.checkpoints(model_dir)
     first, last = found[0].step, found[-1].step
@@ -170,7 +170,7 @@ def _mean_and_spread(values: list[float]) -> dict[str, Any]:
 
 
 def describe(summary: dict[str, Any]) -> str:
-    """A table in Markdown: ours, and the paper's values beside where it has any."""
+    """A table in Markdown: our values, beside the paper's values if it has any."""
     reported = paper.columns(summary["experiment"])
     metrics = sorted({name for row in summary["rows"].values() for name in row["metrics"]})
     heads = [

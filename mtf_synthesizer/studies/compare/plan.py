@@ -1,4 +1,4 @@
-"""The variants of a comparison, and the request of each training; without TensorFlow."""
+"""The variants of a comparison, and the request of each training; no TensorFlow."""
 
 import dataclasses
 import itertools
@@ -15,19 +15,19 @@ from mtf_synthesizer.model_folder import checkpoints
 
 @dataclasses.dataclass(frozen=True)
 class ComparisonPlan:
-    """What is compared.
+    """The models of a comparison, and how they are trained and evaluated.
 
     Attributes:
       experiment: a name of gin/experiments.
       rows: names of gin/synthesizers and gin/baselines.
-      seeds: of each row.
-      split: that the models are evaluated on in the end.
-      validation_split: on which it is seen whether the loss still falls.
-      steps: of training; unless given, the experiment's.
+      seeds: seeds of each row.
+      split: split that the models are evaluated on at the end.
+      validation_split: split that shows whether the loss still falls.
+      steps: training steps; None for the experiment's.
       vocabulary, tfds_data_dir, additional_task_cache_dirs, gin_files, gin_params, modules: as in
         runner.train.
-      init_from: folder of a comparison whose models (of the same row and seed) are fine-tuned.
-      evaluation_gin_files: for the evaluation alone, e.g. beam_search.gin.
+      init_from: folder of a comparison whose models are fine-tuned, each by its row and seed.
+      evaluation_gin_files: gin files for the evaluation alone, e.g. beam_search.gin.
     """
 
     experiment: str
@@ -47,12 +47,12 @@ class ComparisonPlan:
 
 
 def model_dir(folder: paths.Path, row: str, seed: int) -> paths.Path:
-    """Where the model of a row and a seed lies in the folder of a comparison."""
+    """The model's folder of a row and a seed in the folder of a comparison."""
     return folder / f"{row}_seed{seed}"
 
 
 def request(wanted: ComparisonPlan, row: str, seed: int) -> Request:
-    """What the training of one model is asked for."""
+    """The request for the training of one model."""
     start = None
     if wanted.init_from is not None:
         start = model_dir(paths.of(wanted.init_from), row, seed)
@@ -77,10 +77,10 @@ def task(wanted: ComparisonPlan) -> str:
 
 
 def check(wanted: ComparisonPlan) -> None:
-    """Answers mistakes before the first training, also those of the evaluation.
+    """Check the whole plan, including the evaluation, before the first training.
 
     Raises:
-      errors.UserError: a name, file or binding is wrong, or a model to start from is not there.
+      errors.UserError: a name, file or binding is wrong, or a model to start from is missing.
     """
     if wanted.init_from is not None:
         _check_starts(wanted, paths.of(wanted.init_from))

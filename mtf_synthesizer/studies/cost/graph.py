@@ -1,9 +1,9 @@
-"""Parameters and FLOPs counted from the Mesh graph of a model, whatever its layers are.
+"""Parameters and FLOPs counted from the Mesh graph of a model with any layers.
 
-Counted are variables and products of matrices: einsums that contract a dimension and in which no
-operand has all dimensions. Others are element-wise products and their gradients. Products that
-Mesh makes of something else are not counted: look-ups, with a one-hot matrix, and cumulative sums
-over the tokens of a batch, which no variable takes part in.
+Variables and matrix products are counted. A matrix product is an einsum that contracts a dimension
+and in which no operand has all dimensions. Other einsums are element-wise products and their
+gradients. Two products by which Mesh implements other operations are not counted: look-ups with a
+one-hot matrix, and cumulative sums over the tokens of a batch, which involve no variable.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _NORM = re.compile(r"([^/]+)/(?:.*/)?[^/]*norm[^/]*/")
 
 
 def component(name: str) -> str:
-    """What a variable or operation belongs to, by its scope.
+    """The component that a variable or operation belongs to, by its scope.
 
     Returns:
-      "embedding", "softmax", or a stack and in it "norms" or the class of a layer.
+      "embedding", "softmax", or a stack followed by "norms" or the class of a layer.
     """
     norm, layer = _NORM.match(name), _LAYER.match(name)
     if norm:
@@ -39,7 +39,7 @@ def component(name: str) -> str:
 
 
 def of_model(model: Model, batch: Batch) -> dict[str, Cost]:
-    """Builds a training step up to the gradients, and counts: component -> cost."""
+    """Build a training step up to the gradients; return component -> cost."""
     with tf.Graph().as_default():
         mesh = mtf.Mesh(mtf.Graph(), "cost")
         loss = _loss(mesh, model, batch)
@@ -70,7 +70,7 @@ def _ones(mesh: mtf.Mesh, rows: int, length: int) -> mtf.Tensor:
 
 
 def _needed_for(results: Iterable[mtf.Tensor]) -> set[mtf.Operation]:
-    """The operations that results come from: others are never run."""
+    """The operations that results depend on: others never run."""
     found: set[mtf.Operation] = set()
     waiting = [tensor.operation for tensor in results]
     while waiting:

@@ -1,4 +1,4 @@
-"""Parameters and FLOPs of a layer by formula: ours, and T5's around it.
+"""Parameters and FLOPs of a layer by formula: our layers, and T5's layers around them.
 
 `LAYERS` has one formula for each class of layer.
 """
@@ -32,15 +32,15 @@ from mtf_synthesizer.baselines.mixer import TokenMixing
 
 @dataclasses.dataclass(frozen=True)
 class Stack:
-    """What a layer sees of its stack.
+    """The properties of a stack that a layer's cost depends on.
 
     Attributes:
       model: Mesh's model around the stack.
       batch: rows of the batch.
       length: tokens of a row.
-      memory_length: tokens of a row of the encoder's output, 0 without one.
+      memory_length: tokens of a row of the encoder's output; 0 without an encoder.
       packed: whether rows may hold several sequences.
-      masks_padding: whether the layers are told which positions are padding.
+      masks_padding: whether the layers know which positions are padding.
     """
 
     model: transformer.Unitransformer
@@ -59,13 +59,13 @@ class Stack:
         return int(self.model.model_dim.size)
 
 
-# What a part of a layer is called -> its cost.
+# Name of a part of a layer -> its cost.
 Parts = dict[str, Cost]
 BIAS = "relative position bias"
 
 
 def synthetic_attention(layer: SyntheticAttention, stack: Stack) -> Parts:
-    """softmax(S(X)) G(X): S with its queries and keys, G(X) with the output, and the softmax."""
+    """Cost of softmax(S(X)) G(X): S with its queries and keys, G(X) with the output, softmax."""
     sizes = _sizes(layer, stack)
     bias = _relative_bias(layer, sizes)
     function = layer.synthesizer.cost(sizes)
@@ -75,7 +75,7 @@ def synthetic_attention(layer: SyntheticAttention, stack: Stack) -> Parts:
     general = function.depends_on_example or bias.depends_on_example or stack.packed
     general = general or stack.model.input_full_attention or layer.extra_logit is not None
     if stack.masks_padding and not general:
-        mixed += product(*_pairs(sizes), gradients=trained)  # the sums of what is no padding
+        mixed += product(*_pairs(sizes), gradients=trained)  # the sums over real tokens
     return {
         "synthesizing function": function + projections,
         BIAS: bias,
@@ -85,7 +85,7 @@ def synthetic_attention(layer: SyntheticAttention, stack: Stack) -> Parts:
 
 
 def self_attention(layer: transformer_layers.SelfAttention, stack: Stack) -> Parts:
-    """T5's own layer."""
+    """Cost of T5's own layer."""
     _check_stock(layer)
     sizes = _sizes(layer, stack)
     products = product(*_pairs(sizes), sizes.d_kv)
@@ -100,7 +100,7 @@ def self_attention(layer: transformer_layers.SelfAttention, stack: Stack) -> Par
 
 
 def attention_over_encoder(layer: transformer_layers.EncDecAttention, stack: Stack) -> Parts:
-    """Queries of the decoder, keys and values of the encoder's output."""
+    """Cost of queries of the decoder, keys and values of the encoder's output."""
     _check_stock(layer)
     if layer.relative_attention_type is not None:
         raise NoFormula(layer)
@@ -119,7 +119,7 @@ def attention_over_encoder(layer: transformer_layers.EncDecAttention, stack: Sta
 
 
 def feed_forward(layer: transformer_layers.DenseReluDense, stack: Stack) -> Parts:
-    """One matrix in for each activation, one out."""
+    """Cost of one input matrix for each activation and one output matrix."""
     activations = layer.activation if isinstance(layer.activation, list) else [layer.activation]
     total = projection(stack.tokens, layer.hidden_size, stack.width)
     for _ in activations:
@@ -130,9 +130,9 @@ def feed_forward(layer: transformer_layers.DenseReluDense, stack: Stack) -> Part
 
 
 def kind(layer: type) -> str:
-    """What a class of layers is called in tables of formulas.
+    """The name of a class of layers in tables of formulas.
 
-    Not the class itself: gin may have put a subclass of the same name in its place.
+    Gin may have replaced the class by a subclass of the same name, so the class can't be the key.
     """
     return f"{layer.__module__}.{layer.__qualname__}"
 
@@ -175,7 +175,7 @@ def _relative_bias(layer: transformer_layers.SelfAttention, sizes: Sizes) -> Cos
 
 
 def _check_stock(layer: transformer_layers.SelfAttention) -> None:
-    """Options of T5's layer that bring variables or products of their own."""
+    """Refuse options of T5's layer that add variables or products."""
     if (
         layer.attention_func
         or layer.keep_query_heads_dims
@@ -186,19 +186,19 @@ def _check_stock(layer: transformer_layers.SelfAttention) -> None:
 
 
 def light_conv(layer: LightConv, stack: Stack) -> Parts:
-    """One kernel for each head; it is multiplied element by element, so without FLOPs."""
+    """Cost of one kernel for each head; the kernel multiplies element by element: no FLOPs."""
     kernel = weights(_heads(layer), layer.width.size)
     return {"kernel": kernel, "values, gate and output": _gated(layer, stack)}
 
 
 def dynamic_conv(layer: DynamicConv, stack: Stack) -> Parts:
-    """A kernel for each head that all channels of the token predict."""
+    """Cost of a kernel for each head, predicted from all channels of the token."""
     kernel = projection(stack.tokens, _inner(layer), _heads(layer), layer.width.size)
     return {"kernel": kernel, "values, gate and output": _gated(layer, stack)}
 
 
 def linformer(layer: Linformer, stack: Stack) -> Parts:
-    """Keys and values projected to a rank; packed rows multiply all pairs of tokens."""
+    """Cost of keys and values projected to a rank; packed rows multiply all pairs of tokens."""
     heads, kv, rank = _heads(layer), layer.kv.size, layer.rank.size
     own = stack.batch * heads
     table = weights(1 if layer.shared_heads else heads, layer.max_length, rank)
@@ -220,7 +220,7 @@ def linformer(layer: Linformer, stack: Stack) -> Parts:
 
 
 def token_mixing(layer: TokenMixing, stack: Stack) -> Parts:
-    """A table for each head and its product with the values."""
+    """Cost of a table for each head and its product with the values."""
     inner = _inner(layer)
     inward = projection(stack.tokens, stack.width, inner)
     pairs = product(stack.batch, _heads(layer), stack.length, stack.length, layer.kv.size)

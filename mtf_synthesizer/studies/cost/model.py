@@ -1,6 +1,6 @@
-"""Parameters and FLOPs of a model by formula: the layers of its stacks, embedding and softmax.
+"""Parameters and FLOPs of a model by formula: layers of its stacks, embedding and softmax.
 
-A model with layers that are not in `LAYERS` can only be counted from its graph (`graph_cost`).
+A model with layers outside `LAYERS` can only be counted from its graph (`graph`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Batch:
     """The batch that FLOPs are counted for.
 
     Attributes:
-      rows: its number of rows.
-      lengths: tokens of a row for each stack, from the first to the last.
+      rows: number of rows.
+      lengths: tokens of a row for each stack, from the first stack to the last.
       packed: whether rows may hold several sequences.
     """
 
@@ -38,9 +38,9 @@ class Part:
     """A part of a model.
 
     Attributes:
-      component: "embedding", "softmax", or a stack and in it "norms" or the class of a layer.
-      what: which part of the component, or nothing.
-      cost: of all layers of the stack together.
+      component: "embedding", "softmax", or a stack followed by "norms" or the class of a layer.
+      what: part of the component, or an empty text.
+      cost: cost of all layers of the stack together.
     """
 
     component: str
@@ -48,7 +48,7 @@ class Part:
     cost: Cost
 
 
-# Functions between the layers -> whether they have a scale for each dimension of the model.
+# Function between the layers -> whether it has a scale for each dimension of the model.
 SUBLAYERS = {
     "sublayer_call_layer": False,
     "sublayer_dropout": False,
@@ -60,7 +60,7 @@ SUBLAYERS = {
     "sublayer_rms_norm": True,
 }
 
-# Those with one variable [vocabulary, d_model].
+# Embeddings with one variable [vocabulary, d_model].
 _EMBEDDINGS = ("VocabEmbedding", "GatheredEmbedding")
 
 
@@ -68,7 +68,7 @@ def of_model(model: Model, batch: Batch) -> list[Part]:
     """All parts of a model.
 
     Raises:
-      NoFormula: for a layer, a function between layers or an embedding without a formula.
+      NoFormula: a layer, a function between layers or an embedding has no formula.
     """
     stacks = _stacks(model, batch)
     parts = [Part("embedding", "", _embeddings(model))]
@@ -90,7 +90,7 @@ def _stacks(model: Model, batch: Batch) -> list[Stack]:
 
 
 def _layers(stack: Stack) -> dict[tuple[str, str], Cost]:
-    """All layers of a stack together: (class, part) -> cost."""
+    """Costs of all layers of a stack together: (class, part) -> cost."""
     layers = stack.model.layer_stack
     if type(layers) is not transformer.LayerStack or layers._recompute_grads:
         raise NoFormula(layers)
@@ -130,7 +130,7 @@ def _names(sublayers: list[Callable[..., Any]]) -> list[str]:
 
 
 def _embeddings(model: Model) -> Cost:
-    """Looked up, so without FLOPs."""
+    """Cost of the embeddings, which are looked up: no FLOPs."""
     if not isinstance(model, transformer.Bitransformer):
         return _embedding(model)
     if not model.shared_embedding:
@@ -155,7 +155,7 @@ def _positions(model: transformer.Unitransformer) -> Cost:
 
 
 def _softmax(stack: Stack) -> Cost:
-    """The logits over the vocabulary."""
+    """Cost of the logits over the vocabulary."""
     vocabulary = stack.model.output_vocab_dim
     if vocabulary is None:
         return Cost()

@@ -1,4 +1,4 @@
-"""What the paper says of parameters and FLOPs, beside ours: its Tables 1, 2 and 4."""
+"""The paper's parameters and FLOPs (Tables 1, 2 and 4) beside ours."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from mtf_synthesizer.studies.cost.report import CostReport
 
 _VOCABULARY = 32_128
 
-# Table 1: T5-base, tables for 512 tokens, factors as by default.
+# Table 1: T5-base, tables for 512 tokens, default factors.
 _D, _H, _KV, _N, _K, _A, _B = 768, 12, 64, 512, 8, 16, 32
 
 
 @dataclasses.dataclass(frozen=True)
 class Function:
-    """A row of Table 1: the function, our formula for all heads, and the paper's with its value."""
+    """A row of Table 1: function, our formula for all heads, the paper's formula and value."""
 
     row: str
     function: SynthesizingFunction
@@ -81,7 +81,7 @@ def table_1(verbose: bool = False) -> CostReport:
 
 @dataclasses.dataclass(frozen=True)
 class TableModel:
-    """A row of Table 4: how it is configured, and the paper's parameters (M) and TFLOPS."""
+    """A row of Table 4: its configuration, and the paper's parameters (M) and TFLOPS."""
 
     row: str
     synthesizer: str | None
@@ -91,7 +91,7 @@ class TableModel:
     paper_flops: float | None
 
     def configuration(self) -> request.Configuration:
-        """As the experiment table4_c4, with as many targets as inputs."""
+        """The configuration of the experiment table4_c4, with as many targets as inputs."""
         return request.for_training(
             request.Request(
                 task="none",
@@ -108,7 +108,7 @@ _STOCK = ("local_cpu.gin",)  # nothing to change
 
 
 def _convolution(kind: str, *stacks: str) -> tuple[str, ...]:
-    """The public convolution of width 9 as self-attention of these stacks."""
+    """Bindings that make the public convolution of width 9 the self-attention of these stacks."""
     over = {"encoder": "", "decoder": "@transformer_layers.EncDecAttention, "}
     layers = [
         f"{stack}/transformer.make_layer_stack.layers = [@transformer_layers.LocalConvAttnBlock, "
@@ -223,7 +223,7 @@ def table_2(verbose: bool = False) -> CostReport:
         lines.append({"row": name} | rows.numbers(row.total) | _verdict(row))
         first = lines[0]["trainable_parameters"]
         more = (row.total.trainable_parameters - first) / 1e6
-        lines[-1]["millions_more_than_v"] = round(more, 2) + 0.0  # never -0
+        lines[-1]["millions_more_than_v"] = round(more, 2) + 0.0  # avoids -0
         lines[-1]["paper_millions"] = millions
         lines[-1]["paper_more_than_v"] = millions - TRANSLATION["v"]
     return CostReport(

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class CostReport:
-    """Lines to show.
+    """Lines of a table, and notes.
 
     Attributes:
-      title: what they are.
-      lines: column -> value, the same columns in each.
-      rows: what JSON has instead of the lines.
-      notes: what to know of the numbers.
+      title: title of the lines.
+      lines: column -> value, with the same columns in each line.
+      rows: content of the JSON output, instead of the lines.
+      notes: notes on the numbers.
       below: a second table under the first.
-      columns: what CSV adds to the last line.
+      columns: columns that CSV adds to the last line.
     """
 
     title: str
@@ -38,7 +38,7 @@ class CostReport:
 
 
 def of_row(row: CostRow, device: DeviceCost | None = None) -> CostReport:
-    """A line for each component and its parts, with what the graph says beside the formula."""
+    """A line for each component and its parts, with the graph's count beside the formula."""
     lines = [line for name in row.counted for line in _component(row, name)]
     lines.append(_line("total", "", row.total, _verdict(row, row.differing())))
     whole = {"row": row.name} | _numbers(row.total)
@@ -67,7 +67,7 @@ def _notes(row: CostRow) -> tuple[str, ...]:
 
 
 def _component(row: CostRow, name: str) -> list[dict[str, Any]]:
-    """One line, and below it one for each of its parts."""
+    """One line for the component, then one line for each of its parts."""
     parts = [part for part in row.parts if part.component == name and part.what]
     lines = [_line(name, "", row.counted[name], _verdict(row, {name} & set(row.differing())))]
     return lines + [_line(name, part.what, part.cost, "") for part in parts]

@@ -1,4 +1,4 @@
-"""The cost of configurations: each one is built as `train` builds it, and counted twice."""
+"""The cost of configurations: each is built as `train` builds it, and counted twice."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from mtf_synthesizer.upstream import session
 
 @dataclasses.dataclass(frozen=True)
 class CostRow:
-    """What one configuration costs.
+    """The cost of one configuration.
 
     Attributes:
-      name: as the user would say it.
-      batch: what FLOPs are counted for.
-      parts: by formula; without any where a layer has no formula.
-      counted: from the graph: component -> cost.
-      why_no_formula: which layer has none, or nothing.
-      freezes: whether training leaves some variables as they are.
+      name: name of the row, in the user's words.
+      batch: the batch that FLOPs are counted for.
+      parts: parts by formula; empty if a layer has no formula.
+      counted: component -> cost, counted from the graph.
+      why_no_formula: the layer without a formula, or an empty text.
+      freezes: whether training leaves some variables unchanged.
     """
 
     name: str
@@ -41,14 +41,14 @@ class CostRow:
         return sum(self.counted.values(), Cost())
 
     def by_formula(self) -> dict[str, Cost]:
-        """Component -> cost, where it costs anything."""
+        """Map components to costs, without components that cost nothing."""
         total: dict[str, Cost] = {}
         for part in self.parts:
             total[part.component] = total.get(part.component, Cost()) + part.cost
         return total
 
     def differing(self) -> list[str]:
-        """Components for which formula and graph do not agree; none without a formula."""
+        """Components whose formula and graph disagree; empty without a formula."""
         formula = self.by_formula()
         names = {*formula, *self.counted} if formula else set()
         return sorted(
@@ -59,7 +59,7 @@ class CostRow:
 
 
 def numbers(cost: Cost) -> dict[str, int]:
-    """What is reported of a cost."""
+    """The numbers that are reported of a cost."""
     return {
         "parameters": cost.parameters,
         "trainable_parameters": cost.trainable_parameters,
@@ -71,14 +71,14 @@ def numbers(cost: Cost) -> dict[str, int]:
 def measure(
     name: str, wanted: Configuration, batch_size: int, vocabulary_size: int, verbose: bool = False
 ) -> CostRow:
-    """Builds the model of a configuration and counts.
+    """Build the model of a configuration and count its parameters and FLOPs.
 
     Args:
-      name: what the row is called.
+      name: name of the row.
       wanted: the configuration.
       batch_size: rows of the batch that FLOPs are counted for.
       vocabulary_size: number of words; Mesh rounds it up to a multiple of 128.
-      verbose: whether all logs are shown.
+      verbose: whether to show all logs.
     """
     with built(wanted, batch_size, vocabulary_size, verbose) as (model, batch):
         counted = graph.of_model(model, batch)
@@ -97,7 +97,7 @@ def built(
     """The model and the batch of a configuration, under that configuration.
 
     Raises:
-      errors.UserError: a kind of model whose rows have no known length.
+      errors.UserError: the rows of this kind of model have no known length.
     """
     with session.configured(wanted, verbose):
         kind = upstream_graph.model_type()

@@ -26,16 +26,16 @@ PREDICTIONS = "predictions.jsonl"
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the demo trains; the rest stands in gin/runs/demo_*.gin.
+    """Settings of the demo; the other settings are in gin/runs/demo_*.gin.
 
     Attributes:
       synthesizers: names of gin/synthesizers, trained one after the other on the same examples.
       size: a name of gin/sizes.
-      pretrain_steps, finetune_steps: of each model.
-      pretrain_lengths: tokens of a row; targets as many as span corruption makes of the inputs.
-      pretrain_rows: rows of the test split that the pretraining loss is measured on.
-      examples: at most so many test examples of each task; None for all.
-      seed: of initial values and the order of examples.
+      pretrain_steps, finetune_steps: steps of each model.
+      pretrain_lengths: tokens of a row; the targets' length follows from span corruption.
+      pretrain_rows: rows of the test split that measure the pretraining loss.
+      examples: maximum number of test examples of each task; None for all.
+      seed: seed of initial values and of the order of examples.
       submitted: the synthesizer whose predictions become submission.zip; chosen beforehand.
     """
 
@@ -55,12 +55,12 @@ class Settings:
 def run_demo(
     output: str | os.PathLike[str] = "runs/demo", settings: Settings | None = None
 ) -> dict[str, Any]:
-    """Trains and compares V, R and R+V on the embedded benchmark.
+    """Train and compare V, R and R+V on the embedded benchmark.
 
     Args:
-      output: folder of everything the demo writes: results.json, submission.zip, index.html, and
-        one folder for each model.
-      settings: what is trained.
+      output: folder of all files that the demo writes: results.json, submission.zip, index.html,
+        and one folder for each model.
+      settings: settings of the demo.
 
     Returns:
       The content of results.json.
@@ -70,7 +70,7 @@ def run_demo(
     """
     settings = settings or Settings()
     folder = paths.of(output)
-    # A vocabulary of the demo's own, unless the user has chosen a place for vocabularies.
+    # The demo has its own vocabulary, unless the user has chosen a folder for vocabularies.
     os.environ.setdefault(verses_vocabulary.CACHE_VARIABLE, str((folder / "vocabulary").resolve()))
     steps = Steps(folder / "steps")
     check_settings(folder, dataclasses.asdict(settings) | {"gin_files": gin_files.gin_digest()})
@@ -103,7 +103,7 @@ def run_demo(
 def _model(
     steps: Steps, folder: paths.Path, synthesizer: str, settings: Settings
 ) -> dict[str, Any]:
-    """Everything about one model."""
+    """Train and evaluate one model; return all its results."""
     pretrained, finetuned = folder / "pretrain", folder / "finetune"
     return {
         "pretrain": steps.run(
@@ -165,7 +165,7 @@ def _model(
 
 
 def _attention(folder: paths.Path, pretrained: paths.Path, finetuned: paths.Path) -> dict[str, Any]:
-    """Saves the attention on one verse, and says how far R has moved and what α is."""
+    """Save the attention on one verse; return the movement of R, and α."""
     weights = probe.record_attention(finetuned, findings.MODERN_ENGLISH, split="test", examples=1)
     # One example: V's maps lose their batch dimension, R's never had one.
     of_verse = {layer: w[0] if w.ndim == 4 else w for layer, w in weights.items()}
@@ -188,7 +188,7 @@ def _first_and_last(pretrained: paths.Path, finetuned: paths.Path) -> tuple[str,
 
 
 def _pictured(folder: paths.Path) -> dict[str, dict[str, np.ndarray]]:
-    """What the page shows: V's attention on a verse, and R's tables before and after."""
+    """Pictures of the page: V's attention on a verse, and R's tables before and after."""
     dot_product = random_tables.load(folder / "v" / ATTENTION)
     start, end = _first_and_last(folder / "r" / "pretrain", folder / "r" / "finetune")
     lengths = {layer: weights.shape[-1] for layer, weights in dot_product.items()}
@@ -222,7 +222,7 @@ def _samples(folder: paths.Path, settings: Settings, count: int = 5) -> list[dic
 
 
 def _submit(folder: paths.Path, settings: Settings) -> dict[str, Any]:
-    """A zip for each model; the one of `settings.submitted` is the demo's."""
+    """Write a zip for each model; the zip of `settings.submitted` is the demo's."""
     counts = {
         task: min(len(examples("test")), settings.examples or 10**9)
         for task, (examples, _) in embedded.TASKS.items()
@@ -233,9 +233,9 @@ def _submit(folder: paths.Path, settings: Settings) -> dict[str, Any]:
             folder / synthesizer / "submission.zip",
             prediction_files.read([folder / synthesizer / PREDICTIONS]),
             embedded_submission.embedded(counts),
-            # A model that was trained for minutes may decode something that is no label.
+            # A model that was trained for minutes may decode a text that is not a label.
             invalid=[f"{task}={label}" for task, label in findings.FALLBACK_LABELS.items()],
-            overwrite=True,  # by the same content, when the demo is run again
+            overwrite=True,  # with the same content, if the demo is run again
         )
         replaced[synthesizer] = {file.task: file.replaced for file in written.files}
     chosen = folder / settings.submitted / "submission.zip"

@@ -1,4 +1,4 @@
-"""What the demo may claim: each model against what needs no model at all."""
+"""Claims of the demo: each model against baselines that need no model."""
 
 import collections
 import math
@@ -17,25 +17,25 @@ _NAMES = {
     MODERN_ENGLISH: "into modern English",
 }
 CLASSIFICATIONS = (TESTAMENT, SAME_VERSE)
-UNIGRAM_ROWS = 8192  # of the training split; about 115,000 target tokens
-# What stands in a submission where a model decoded no label.
+UNIGRAM_ROWS = 8192  # rows of the training split; about 115,000 target tokens
+# The text in a submission where a model decoded no label.
 FALLBACK_LABELS = {TESTAMENT: "old", SAME_VERSE: "other"}
 
 
 def baselines(
     pretrain_rows: int, pretrain_lengths: Mapping[str, int], examples: int | None
 ) -> dict[str, Any]:
-    """The scores without a model, on the very examples that models are evaluated on.
+    """Scores without a model, on the same examples that models are evaluated on.
 
     Args:
       pretrain_rows: rows of the pretraining test split.
       pretrain_lengths: sequence lengths of pretraining.
-      examples: at most so many test examples of each task; None for all.
+      examples: maximum number of test examples of each task; None for all.
 
     Returns:
       unigram_entropy: nats per target token under the frequencies of the training targets.
-      unigram_entropy_free_sentinels: the same if it is also given the sentinels for nothing.
-      majority: task -> per cent of the most frequent label. examples: task -> their number.
+      unigram_entropy_free_sentinels: unigram_entropy with the sentinels free of cost.
+      majority: task -> per cent of the most frequent label. examples: task -> number of examples.
       copying: BLEU of the source itself.
     """
     majority, counts = {}, {}
@@ -89,12 +89,12 @@ def cross_entropy(train: Sequence[int], test: Sequence[int], vocabulary_size: in
 
 
 def standard_error(accuracy: float, examples: int) -> float:
-    """Of an accuracy in per cent."""
+    """Standard error of an accuracy, in per cent."""
     return 100 * math.sqrt(accuracy / 100 * (1 - accuracy / 100) / examples)
 
 
 def of_models(models: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, Any]:
-    """For each model and each comparison: value, baseline, what was asked and whether it holds."""
+    """For each model and each comparison: value, baseline, claim, and whether the claim holds."""
     return {name: _of_model(model, baseline) for name, model in models.items()}
 
 

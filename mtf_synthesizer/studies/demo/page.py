@@ -1,4 +1,4 @@
-"""The demo's page: one HTML file with everything in it."""
+"""The demo's page: one self-contained HTML file."""
 
 import io
 import os
@@ -21,10 +21,10 @@ def write(
     attention: Mapping[str, Mapping[str, np.ndarray]],
     samples: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Writes the page.
+    """Write the page.
 
     Args:
-      path: of the HTML file.
+      path: path of the HTML file.
       results: the content of results.json.
       attention: title -> layer scope -> weights [heads, length, memory_length].
       samples: translations: source, target, and outputs (model -> text).
@@ -54,7 +54,7 @@ def write(
 
 
 def title(name: str) -> str:
-    """What a model is called on the page."""
+    """The name of a model on the page."""
     return _TITLES.get(name, name)
 
 
@@ -96,7 +96,7 @@ def _value(found: Mapping[str, Any]) -> str:
 
 
 def summary(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """What was learned and what was not, in a sentence for each model."""
+    """Learned and unlearned tasks, in a sentence for each model."""
     sentences = []
     for name, found in findings.items():
         failed = [each["task"] for each in found if not each["holds"]]
@@ -108,7 +108,7 @@ def summary(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 
 def movement(models: Mapping[str, Any]) -> str:
-    """How far the tables R moved, in a sentence for each model that has some."""
+    """Movement of the tables R, in a sentence for each model that has tables."""
     sentences = []
     for name, model in models.items():
         moved = model["attention"]["movement"].values()
@@ -179,7 +179,7 @@ def _attention(attention: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
 
 
 def _short(layer: str) -> str:
-    """encoder/block_000/layer_000/SyntheticAttention -> encoder 1: layers are counted from 1."""
+    """Shorten encoder/block_000/layer_000/SyntheticAttention to encoder 1: layers count from 1."""
     stack, block = layer.split("/")[:2]
     return f"{stack} {int(block.removeprefix('block_')) + 1}"
 
@@ -191,7 +191,7 @@ def _alpha_range(models: Mapping[str, Any]) -> str:
 
 
 def _alphas(models: Mapping[str, Any]) -> str | None:
-    """Bars of α for each layer and head of the mixture; None without one."""
+    """Bars of α for each layer and head of the mixture; None without a mixture."""
     from matplotlib.figure import Figure
 
     found = {name: model["attention"]["alphas"] for name, model in models.items()}

@@ -1,4 +1,4 @@
-"""Attention maps of the learned tables R: arrays, how far they moved, and the demo's heat maps."""
+"""Attention maps of the learned tables R: arrays, movement, and the demo's heat maps."""
 
 import io
 import os
@@ -18,12 +18,12 @@ def random_tables(checkpoint: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     reader = tf.train.load_checkpoint(str(checkpoint))
     names = [name for name in reader.get_variable_to_shape_map() if name.endswith(_TABLE)]
     tables = {name.removesuffix(_TABLE): reader.get_tensor(name) for name in sorted(names)}
-    # With one head there is no dimension for it.
+    # With one head the dimension of heads is absent.
     return {name: t[np.newaxis] if t.ndim == 2 else t for name, t in tables.items()}
 
 
 def attention_of(logits: np.ndarray, length: int, causal: bool) -> np.ndarray:
-    """softmax over keys of the first `length` positions of a table.
+    """The softmax over keys of the first `length` positions of a table.
 
     Args:
       logits: [heads, N, N].
@@ -43,7 +43,7 @@ def attention_of(logits: np.ndarray, length: int, causal: bool) -> np.ndarray:
 def random_attention(
     checkpoint: str | os.PathLike[str], lengths: Mapping[str, int]
 ) -> dict[str, np.ndarray]:
-    """softmax(R) of every table of a checkpoint, without relative position bias.
+    """The attention softmax(R) of every table of a checkpoint, without relative position bias.
 
     Args:
       checkpoint: path of a checkpoint.
@@ -59,22 +59,22 @@ def random_attention(
 
 
 def total_variation(before: np.ndarray, after: np.ndarray) -> float:
-    """Mean over heads and queries of the attention that lies on other keys: 0 same, 1 disjoint."""
+    """Mean over heads and queries of the attention that moved: 0 for equal, 1 for disjoint maps."""
     return float(np.abs(after - before).sum(-1).mean() / 2)
 
 
 def movement(
     start: str | os.PathLike[str], end: str | os.PathLike[str], lengths: Mapping[str, int]
 ) -> dict[str, dict[str, float]]:
-    """How far each table R has moved between two checkpoints.
+    """Movement of each table R between two checkpoints.
 
     Args:
       start, end: checkpoints.
       lengths: layer scope -> length of the sequences that attention is compared for.
 
     Returns:
-      layer scope -> total_variation of the attention, and relative_change of the logits: root mean
-      square of the change, over the standard deviation at the start.
+      layer scope -> total_variation of the attention, and relative_change of the logits: the root
+      mean square of the change, divided by the standard deviation at the start.
     """
     before, after = random_tables(start), random_tables(end)
     old, new = random_attention(start, lengths), random_attention(end, lengths)
@@ -90,15 +90,15 @@ def movement(
 
 
 def save(path: str | os.PathLike[str], weights: Mapping[str, np.ndarray]) -> None:
-    """Writes layer scope -> weights as an .npz file, replacing it only once it is complete."""
+    """Write layer scope -> weights as an .npz file; replace the file only once it is complete."""
     arrays = {layer.replace("/", "|"): w for layer, w in weights.items()}
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # not its other parameters
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # other parameters are unused
     saving.write_bytes(path, file.getvalue())
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """What `save` wrote."""
+    """Read a file that `save` wrote."""
     with np.load(io.BytesIO(paths.of(path).read_bytes())) as file:
         return {name.replace("|", "/"): file[name] for name in file.files}
 

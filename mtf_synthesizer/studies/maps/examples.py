@@ -1,4 +1,4 @@
-"""What a model is looked at with: examples of a task, or a text; and how its tokens are shown.
+"""Examples for the maps of a model: of a task, or a text; and the display of tokens.
 
 Needs the gin configuration of the model.
 """
@@ -26,8 +26,8 @@ from mtf_synthesizer.upstream.vocabulary import ChosenVocabulary
 
 Features = Mapping[str, np.ndarray]
 
-START = "<s>"  # what a decoder starts from: the id of padding
-_FIRST_BYTE = 3  # of seqio's vocabulary of bytes
+START = "<s>"  # a decoder's first token: the id of padding
+_FIRST_BYTE = 3  # in seqio's vocabulary of bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +35,8 @@ class GivenText:
     """A text typed on the command line.
 
     Attributes:
-      text: inputs, or all there is for a language model.
-      target: of an encoder-decoder; None for what the model itself writes.
+      text: inputs, or the whole text for a language model.
+      target: target of an encoder-decoder; None for the model's own output.
     """
 
     text: str
@@ -49,8 +49,8 @@ class Subject:
 
     Attributes:
       model_dir: its folder.
-      model: as the configuration has it.
-      checkpoint: that decodes where a text has no target.
+      model: the model that the configuration defines.
+      checkpoint: checkpoint that decodes if a text has no target.
     """
 
     model_dir: str | os.PathLike[str]
@@ -59,13 +59,13 @@ class Subject:
 
 
 def of_task(subject: Subject, task: str, split: str, examples: int) -> Features:
-    """The first examples of a split; of a mixture those of its first task with that split.
+    """The first examples of a split; for a mixture, of its first task with that split.
 
     Returns:
       int32 [example, length] for each feature.
 
     Raises:
-      errors.UserError: the task, the split or its data is not there, or its vocabulary another.
+      errors.UserError: the task, the split or its data is missing, or its vocabulary differs.
     """
     features = example_sets(task, split, subject.model, examples)[0].arrays()
     if "inputs" not in features and subject.model.model_type != "lm":
@@ -77,10 +77,10 @@ def of_task(subject: Subject, task: str, split: str, examples: int) -> Features:
 
 
 def of_text(subject: Subject, text: GivenText) -> Features:
-    """One example of a text, in the model's own vocabulary.
+    """One example with a text, in the model's own vocabulary.
 
     Raises:
-      errors.UserError: it has no tokens, more than the model takes, or a target too many.
+      errors.UserError: the text has no tokens or too many, or the model takes no target.
     """
     return _READERS[subject.model.model_type](subject, text)
 
@@ -126,7 +126,7 @@ def _check_no_target(subject: Subject, text: GivenText) -> None:
 
 
 def _encoded(subject: Subject, feature: str, flag: str, text: str) -> np.ndarray:
-    """int32 [1, length], with an end where the model's task has one."""
+    """Token ids, int32 [1, length], with an end token if the model's task adds one."""
     ids = list(vocabulary_of(subject.model, feature).encode(text))
     declared = seqio.get_mixture_or_task(tasks.configured_task()).output_features[feature]
     if declared.add_eos:
@@ -141,12 +141,12 @@ def _encoded(subject: Subject, feature: str, flag: str, text: str) -> np.ndarray
 
 
 def _decoded(subject: Subject, inputs: np.ndarray) -> str:
-    """What the model itself writes."""
+    """The model's own output."""
     task = seqio.get_subtasks(seqio.get_mixture_or_task(tasks.configured_task()))[0]
     example = ExampleSet(task, [{"inputs": inputs[0]}], {"inputs": inputs.shape[1]})
     (output,) = predict.decoded(subject.model_dir, example, subject.model, 1, subject.checkpoint)
     vocabulary = vocabulary_of(subject.model, "targets")
-    # Where it never came to an end there is no room for one.
+    # A decoded text that never ended fills all positions, so it is cut for an end token to fit.
     most = subject.model.sequence_length["targets"] - 1
     return str(vocabulary.decode(vocabulary.encode(output)[:most]))
 
@@ -159,7 +159,7 @@ def vocabulary_of(model: Model, feature: str) -> Any:
 
 
 def pieces(vocabulary: Any, ids: Iterable[int]) -> list[str]:
-    """Tokens as people read them: ▁the, <extra_id_0>, </s>."""
+    """Tokens in readable form: ▁the, <extra_id_0>, </s>."""
     return [_piece(vocabulary, int(id_)) for id_ in ids]
 
 

@@ -1,6 +1,6 @@
-"""The graph that gives the attention weights of every layer, T5's own layers included.
+"""The graph of the attention weights of every layer, including T5's own layers.
 
-Needs the gin configuration of the model while it is made, not afterwards.
+Building the graph needs the gin configuration of the model; running the graph does not.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from mtf_synthesizer.upstream.recording import recording
 
 @dataclasses.dataclass(frozen=True)
 class StackTokens:
-    """What stands at the positions of a stack.
+    """Tokens at the positions of a stack.
 
     Attributes:
-      feature: inputs or targets, whose tokens they are.
-      ids: int [example, length], the tokens fed in; a decoder's begin with the 0 it starts from.
-      lengths: how many positions of each example are no padding.
+      feature: feature of the tokens: inputs or targets.
+      ids: int [example, length], the tokens fed in; a decoder's tokens begin with 0.
+      lengths: number of real tokens of each example.
     """
 
     feature: str
@@ -43,15 +43,15 @@ class AttentionGraph:
 
     Args:
       features: int32 [batch, length] for each of inputs and targets.
-      model_type: as for Mesh's `run`.
-      vocabulary: likewise.
+      model_type: model type of Mesh's `run`.
+      vocabulary: vocabulary of Mesh's `run`.
 
     Attributes:
-      title: which synthesizing functions the model has, in the paper's letters.
-      layers: layers by the scope of their place, such as encoder/block_000/layer_000; with
-        /step_000 and so on where a layer is applied again and again.
+      title: synthesizing functions of the model, in the paper's letters.
+      layers: layers by the scope of their place, such as encoder/block_000/layer_000. A layer that
+        is applied repeatedly has /step_000 and so on at the end.
       left_out: layers without weights -> why.
-      positions: what stands at the positions of each stack.
+      positions: tokens at the positions of each stack.
 
     Raises:
       errors.UserError: no layer of the model has weights.
@@ -79,7 +79,7 @@ class AttentionGraph:
     def _lower(
         self, mesh: mtf.Mesh, kept: Mapping[str, Recorded], features: Mapping[str, mtf.Tensor]
     ) -> None:
-        """Makes TensorFlow's graph of Mesh's: weights, masks of padding, and the tokens."""
+        """Lower Mesh's graph to TensorFlow's: weights, masks of padding, and the tokens."""
         ordered = {place: graph.in_order(r.weights) for place, r in kept.items()}
         masks = {place: r.present for place, r in kept.items() if r.present is not None}
         weights, present, ids = (
@@ -100,19 +100,19 @@ class AttentionGraph:
         """The weights with the variables of a checkpoint.
 
         Returns:
-          Place -> float32 [example, heads, length, memory_length]. Rows add to 1 over the keys that
-          their query sees; the rows of padding hold anything.
+          Place -> float32 [example, heads, length, memory_length]. Rows sum to 1 over the keys that
+          their query sees; rows of padding are undefined.
         """
         self._saver.restore(self._session, checkpoint)
         return self._evaluated()
 
     def initial(self) -> dict[str, np.ndarray]:
-        """As `trained`, with variables as a training would begin with: a draw of its own."""
+        """The weights with newly drawn initial variables, in the form of `trained`."""
         self._session.run(self._initial_values)
         return self._evaluated()
 
     def close(self) -> None:
-        """Frees the memory of the session."""
+        """Free the memory of the session."""
         self._session.close()
 
     def _evaluated(self) -> dict[str, np.ndarray]:
@@ -134,12 +134,12 @@ class AttentionGraph:
 
 
 def of_examples(weights: np.ndarray, present: np.ndarray | None, examples: int) -> np.ndarray:
-    """The weights of each example, where all have the same logits.
+    """The weights of each example, if all examples share the same logits.
 
     Args:
       weights: [(batch,) heads, length, memory_length].
-      present: bool [batch, memory_length], keys that are no padding, or None.
-      examples: how many there are.
+      present: bool [batch, memory_length], keys that are real tokens, or None.
+      examples: number of examples.
     """
     if weights.ndim == 4:
         return weights

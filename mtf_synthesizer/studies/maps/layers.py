@@ -1,6 +1,6 @@
-"""Layers with attention weights: where they lie in a model, and what they are called.
+"""Layers with attention weights: their places in a model, and their names.
 
-Letters are the paper's: V, R, FR+V.
+Letters follow the paper: V, R, FR+V.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mtf_synthesizer.attention.synthesizers import Mixture, Sum
 from mtf_synthesizer.upstream import graph
 
 _BLOCK = re.compile(r"block_(\d+)")
-# Between the place of a layer that is applied again and again, and how often it was before.
+# Separates the place of a layer that is applied repeatedly from the number of the application.
 STEP = "/step_"
-# Layers that do not mix positions: nobody misses weights of theirs.
+# These layers do not mix positions, so their weights are not reported as missing.
 _FEED_FORWARD = ("DenseReluDense", "MoE1D", "MoE2D")
 # The paper's letters.
 _LETTERS = {
@@ -42,11 +42,11 @@ class Layer:
     Attributes:
       kind: its class.
       stack: variable scope of its stack: encoder or decoder.
-      block: number of its block, from 1 as the paper counts layers; where blocks are applied again
-        and again, one for each time.
+      block: number of its block, from 1 as the paper counts layers. If blocks are applied
+        repeatedly, each application has a number.
       over_encoder: whether its keys are the encoder's positions.
       same_for_all: whether its logits are the same for all examples.
-      terms: what its mixture mixes, in the order of α; empty without a mixture.
+      terms: terms of its mixture, in the order of α; empty without a mixture.
     """
 
     kind: str
@@ -58,12 +58,12 @@ class Layer:
 
 
 def _place(scope: str) -> str:
-    """encoder/block_000/layer_000/SelfAttention -> encoder/block_000/layer_000."""
+    """Shorten encoder/block_000/layer_000/SelfAttention to encoder/block_000/layer_000."""
     return scope.rpartition("/")[0]
 
 
 def objects_of(model: graph.Model) -> dict[str, transformer.TransformerLayer]:
-    """Place -> layer, of every stack."""
+    """Map places to layers, for every stack."""
     return {
         f"{stack.name}/{layer.name}" if layer.name else stack.name: layer
         for stack in graph.stacks(model)
@@ -72,7 +72,7 @@ def objects_of(model: graph.Model) -> dict[str, transformer.TransformerLayer]:
 
 
 def by_place(recorded: Iterable[Recorded]) -> dict[str, Recorded]:
-    """Place -> weights; of a layer that is applied again and again place/step_000 and so on."""
+    """Map places to weights; places of repeated layers end in /step_000 and so on."""
     applied: dict[str, list[Recorded]] = {}
     for each in recorded:
         applied.setdefault(_place(each.layer), []).append(each)
@@ -105,7 +105,7 @@ def described(
 
 
 def _block(place: str) -> int:
-    """From 1, as the paper counts layers."""
+    """Number of a block, from 1 as the paper counts layers."""
     found = _BLOCK.search(place)
     return 1 + int(found[1]) if found else 1
 
@@ -115,7 +115,7 @@ def left_out(
     recorded: Iterable[Recorded],
     kept: Iterable[str],
 ) -> dict[str, str]:
-    """Layers that mix positions and have no weights that can be looked at -> why."""
+    """Map layers that mix positions but expose no weights to the reason."""
     shown = {place.partition(STEP)[0] for place in kept}
     hidden = {_place(each.layer) for each in recorded} - shown
     found = {}

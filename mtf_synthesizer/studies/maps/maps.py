@@ -1,4 +1,4 @@
-"""Attention maps of trained models: of every layer, head and example, trained and at the start."""
+"""Attention maps of every layer, head and example, for a trained model and at the start."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ class Maps:
     Attributes:
       title: the model's synthesizing functions, in the paper's letters.
       model_dir: its folder.
-      step: of the checkpoint.
+      step: step of the checkpoint.
       layers: layers by their place, such as encoder/block_000/layer_000.
       weights: place -> float32 [example, heads, length, memory_length].
-      initial: the same before any training.
-      initial_is_saved: whether that is the folder's checkpoint of step 0; else a draw of its own.
+      initial: weights before any training, in the form of `weights`.
+      initial_is_saved: whether `initial` is the folder's checkpoint of step 0; otherwise its
+        variables are newly drawn.
       left_out: layers without weights -> why.
       alphas: place -> float [heads, terms] of a mixture.
-      positions: what stands at the positions of each stack.
+      positions: tokens at the positions of each stack.
       tokens: stack -> example -> tokens, without padding.
     """
 
@@ -57,7 +58,7 @@ class Maps:
     tokens: Mapping[str, Sequence[Sequence[str]]]
 
     def place(self, stack: str, block: int, over_encoder: bool = False) -> str | None:
-        """The layer with weights in a block; None where there is none."""
+        """The place of a block's layer with weights; None without such a layer."""
         wanted = (stack, block, over_encoder)
         for place, layer in self.layers.items():
             if (layer.stack, layer.block, layer.over_encoder) == wanted:
@@ -71,15 +72,15 @@ class Maps:
         return self.tokens[layer.stack][example], self.tokens[keys][example]
 
     def of_example(self, weights: Mapping[str, np.ndarray], place: str, example: int) -> np.ndarray:
-        """[heads, queries, keys] without padding, of `self.weights` or `self.initial`."""
+        """Weights [heads, queries, keys] without padding, of `self.weights` or `self.initial`."""
         queries, keys = self.axes(place, example)
         return weights[place][example][:, : len(queries), : len(keys)]
 
     def visible(self, weights: Mapping[str, np.ndarray], place: str) -> np.ndarray:
-        """All weights of a layer in one row, for its histogram.
+        """All weights of a layer in one vector, for its histogram.
 
-        Without padding, keys that are masked (their weight is 0), and queries that see one key
-        alone (theirs is 1).
+        Padding is left out. Masked keys (weight 0) and queries that see a single key (weight 1)
+        are left out too.
         """
         found = []
         for example in range(len(weights[place])):
@@ -92,17 +93,17 @@ class Maps:
 def of_model(
     model_dir: str, wanted: Configuration, checkpoint: Checkpoint, read: Reader, verbose: bool
 ) -> Maps:
-    """Builds a model as it was trained, and takes its attention weights.
+    """Build a model as it was trained, and compute its attention weights.
 
     Args:
       model_dir: its folder.
       wanted: its configuration.
       checkpoint: the trained variables.
       read: gives the examples.
-      verbose: whether T5, Mesh and TensorFlow log.
+      verbose: whether T5, Mesh and TensorFlow write logs.
 
     Raises:
-      errors.UserError: it has no attention weights, or the examples are none of its.
+      errors.UserError: the model has no attention weights, or the examples do not fit the model.
     """
     first = checkpoints.checkpoints(model_dir)[0]
     with session.configured(wanted, verbose):
@@ -113,7 +114,7 @@ def of_model(
         initial = graph.trained(first.path) if is_saved else graph.initial()
         weights = graph.trained(checkpoint.path)
         graph.close()
-        # Here, where tasks have the vocabulary of the model.
+        # Read here, because only here do tasks have the vocabulary of the model.
         tokens = {stack: _tokens(model, each) for stack, each in graph.positions.items()}
     alphas = attention_summaries.alphas(checkpoint.path)
     return Maps(
@@ -140,11 +141,13 @@ def _tokens(model: Model, positions: StackTokens) -> list[list[str]]:
 
 
 def save(path: paths.Path, maps: Maps, weights: Mapping[str, np.ndarray]) -> None:
-    """Writes weights as an .npz file.
+    """Write weights as an .npz file.
 
-    Its arrays are the weights, float32 [example, heads, length, memory_length] under the place of
-    their layer; `tokens/<stack>`, int [example, length], the tokens fed in, and `lengths/<stack>`,
-    int [example], how many of them are no padding; and `alpha/<place>`, float [heads, terms].
+    Arrays of the file:
+      <place of a layer>: float32 [example, heads, length, memory_length], its weights.
+      tokens/<stack>: int [example, length], the tokens fed in.
+      lengths/<stack>: int [example], the number of real tokens.
+      alpha/<place>: float [heads, terms].
     """
     arrays = dict(weights)
     for stack, positions in maps.positions.items():
@@ -152,12 +155,12 @@ def save(path: paths.Path, maps: Maps, weights: Mapping[str, np.ndarray]) -> Non
         arrays[f"lengths/{stack}"] = np.array(positions.lengths)
     arrays |= {f"alpha/{place}": alpha for place, alpha in maps.alphas.items()}
     stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # not its other parameters
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # other parameters are unused
     saving.write_bytes(path, stream.getvalue())
 
 
 def described(maps: Maps) -> dict[str, Any]:
-    """What the arrays are of, as JSON can say it."""
+    """A description of the arrays, as JSON values."""
     return {
         "title": maps.title,
         "model_dir": maps.model_dir,

@@ -1,4 +1,4 @@
-"""The page of `maps`: one HTML file with its pictures inside."""
+"""The page of `maps`: one HTML file with embedded pictures."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def html(
 
     Args:
       models: title -> maps.
-      subject: a sentence that says what the models read.
-      sections: what is shown.
+      subject: a sentence about the examples that the models read.
+      sections: sections of the page.
       arrays: names of the files with all weights.
       command: the command line that made the page.
     """
@@ -42,7 +42,7 @@ def html(
 
 
 def _read(models: Mapping[str, Maps]) -> dict[str, list[str]]:
-    """The tokens of the first example -> which stacks of which models read them."""
+    """Map the tokens of the first example to the stacks and models that read them."""
     read: dict[str, list[str]] = {}
     for title, maps in models.items():
         for stack, examples in maps.tokens.items():

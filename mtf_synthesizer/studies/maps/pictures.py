@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from mtf_synthesizer.studies.maps.maps import Maps
 
 _BINS = np.linspace(0, 1, 51)
-_MOST_TOKENS = 48  # that are written on an axis
-_PANEL, _TOKEN = 1.5, 0.17  # inches of a heat map, at least; and of each token on its axes
+_MOST_TOKENS = 48  # maximum number of tokens written on an axis
+_PANEL, _TOKEN = 1.5, 0.17  # inches: minimum of a heat map; each token on its axes
 
 
 def histograms(models: Mapping[str, Maps], layers: Sequence[tuple[str, int]]) -> bytes:
-    """How the weights of layers are distributed: at the start (Figure 2) and trained (Figure 3).
+    """Histograms of the weights of layers: at the start (Figure 2) and trained (Figure 3).
 
     Args:
       models: title -> maps.
@@ -67,13 +67,13 @@ def heat_maps(
     Args:
       models: title -> maps.
       blocks: numbers of blocks.
-      stack: of the layers.
-      over_encoder: of a decoder its attention over the encoder's output instead.
+      stack: stack of the layers.
+      over_encoder: show a decoder's attention over the encoder's output instead.
       state: "at the start" or "trained".
-      example: which one.
+      example: number of the example.
 
     Returns:
-      A PNG file; None where no model has such layers.
+      A PNG file; None if no model has such layers.
     """
     rows = []
     for block in blocks:

@@ -1,4 +1,4 @@
-"""The sections of the page of `maps`: which pictures are shown under which title."""
+"""The sections of the page of `maps`: titles and their pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Picture:
 
     Attributes:
       file: its name.
-      caption: what it shows.
+      caption: caption of the picture.
       png: its content.
     """
 
@@ -26,7 +26,7 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class MapSection:
-    """Pictures under one title, with a sentence that says how to read them."""
+    """Pictures under one title, with a sentence on how to read them."""
 
     title: str
     text: str
@@ -34,11 +34,11 @@ class MapSection:
 
 
 def of_models(models: Mapping[str, Maps], blocks: Sequence[int]) -> list[MapSection]:
-    """Histograms, heat maps and α, but for what no model has.
+    """Sections of histograms, heat maps and α, without pictures that no model has.
 
     Args:
       models: title -> maps.
-      blocks: numbers of the layers that are shown.
+      blocks: numbers of the layers to show.
     """
     sections = [_histograms(models, blocks)]
     for stack in dict.fromkeys(stack for maps in models.values() for stack in maps.positions):

@@ -1,4 +1,4 @@
-"""Attention maps of several models, written to a folder."""
+"""Write attention maps of several models to a folder."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 ARRAYS, INITIAL_ARRAYS = "attention.npz", "attention_start.npz"
 PAGE, DESCRIPTION = "maps.html", "maps.json"
-# The paper's, of six; models of fewer than five show all.
+# The paper shows these of six layers; models with fewer than five layers show all.
 _LAYERS = (1, 3, 5)
 
 
 def titled(found: Sequence[Maps]) -> dict[str, Maps]:
-    """Title -> maps; models of the same kind are told apart by their folders."""
+    """Map titles to maps; models of the same kind have their folders in their titles."""
     titles = [maps.title for maps in found]
     return {
         maps.title if titles.count(maps.title) == 1 else f"{maps.title} ({maps.model_dir})": maps
@@ -45,7 +45,7 @@ def chosen_blocks(found: Sequence[Maps], wanted: Sequence[int] | None) -> list[i
 
 
 def write_arrays(folder: paths.Path, models: Mapping[str, Maps]) -> list[str]:
-    """One model's arrays lie in the folder itself, those of several in one each."""
+    """Write arrays of one model into the folder itself, of several models into one folder each."""
     from mtf_synthesizer.studies.maps import maps as maps_maps
 
     places = [""] if len(models) == 1 else [f"{n}_{_slug(t)}/" for n, t in enumerate(models, 1)]
@@ -58,7 +58,7 @@ def write_arrays(folder: paths.Path, models: Mapping[str, Maps]) -> list[str]:
 
 
 def _slug(title: str) -> str:
-    """r+v of R+V (runs/rv)."""
+    """Name of a model's folder: r+v for R+V (runs/rv)."""
     return "".join(c if c.isalnum() or c in "+-" else "_" for c in title.split(" (")[0].lower())
 
 

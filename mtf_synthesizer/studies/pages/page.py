@@ -1,4 +1,4 @@
-"""Render an HTML page that holds everything it shows."""
+"""Render a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 _TEMPLATES = pathlib.Path(__file__).resolve().parent / "templates"
-# A value, with its spread or unit; a dash stands for a value that does not exist.
+# A value, with its spread or unit; a dash marks a value that does not exist.
 _NUMBER = re.compile(r"[-−+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?( ?[±%×] ?[\d.]*)?[†*]?|–|not run")
 
 
@@ -17,8 +17,8 @@ def render(template: str, command: str, **values: Any) -> str:
 
     Args:
       template: a file in `templates/`, which extends `base.html`.
-      command: the command line that made the page, shown at its foot.
-      values: what the template names.
+      command: the command line that made the page, shown at the bottom.
+      values: values of the template's names.
     """
     import jinja2
 
@@ -35,7 +35,7 @@ def render(template: str, command: str, **values: Any) -> str:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell of a table is a number, which is aligned to the right."""
+    """True for a cell that is a number; numbers are aligned to the right."""
     return _NUMBER.fullmatch(cell.strip()) is not None
 
 

@@ -1,4 +1,4 @@
-"""Columns of parameters, FLOPs and speed, and the tables of every `cost` and `bench`."""
+"""Columns of parameters, FLOPs and speed, and tables of every `cost` and `bench` file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mtf_synthesizer.studies.report import paper
 from mtf_synthesizer.studies.report.files import Document, Found
 from mtf_synthesizer.studies.report.section import NONE, NOT_RUN, Columns, ReportSection
 
-# Rows of `bench` that have another name than the paper's.
+# Rows of `bench` whose names differ from the paper's.
 _BENCH_ROWS = {"r_plus_v": "rv", "d_plus_v": "dv"}
 _BENCH = (
     "mtf_synthesizer bench --rows t5,r,d,rv,dv,lightconv,dynconv --size t5-base --format json "
@@ -42,7 +42,7 @@ def of_table_2(costs: Sequence[Document]) -> list[Columns]:
 
 
 def of_table_4(costs: Sequence[Document]) -> list[Columns]:
-    """Parameters and FLOPs of T5-base, the FLOPs as ratios to the Transformer's."""
+    """Parameters and FLOPs of T5-base, with FLOPs as ratios to the Transformer's."""
     table = _cost_table(costs, 4)
     command = "mtf_synthesizer cost --table 4 --format json > runs/cost_table4.json"
     first = paper.TFLOPS.values["t5"]
@@ -81,7 +81,7 @@ def speeds(benchmarks: Sequence[Document]) -> list[Columns]:
 
 
 def of_table_7() -> list[Columns]:
-    """The paper's speed of encoders; `bench` has encoder-decoders."""
+    """The paper's speed of encoders; `bench` measures encoder-decoders."""
     return [_quantity(paper.ENCODING_SPEED, lambda row: "")]
 
 
@@ -119,12 +119,12 @@ def _is_training(document: Document) -> bool:
 
 
 def _time(row: Row | None) -> float | None:
-    """Processor time of a step: on a shared machine steadier than wall time."""
+    """CPU time of a step: on a shared machine CPU time is steadier than wall time."""
     return row.get("cpu_ms") if row else None
 
 
 def documents(found: Found) -> list[ReportSection]:
-    """A table for each file of `cost` and `bench`."""
+    """Tables of the files of `cost` and `bench`, one for each file."""
     return [*map(_benchmark, found.benchmarks), *map(_cost, found.costs)]
 
 
@@ -154,7 +154,7 @@ def _benchmark(document: Document) -> ReportSection:
 
 
 def _compared(row: Row, first: Row) -> dict[str, Any]:
-    """A row with its time, and memory above the start, as ratios to the first row's."""
+    """A row with ratios to the first row: time, and memory above the start."""
     ratios: dict[str, Any] = {}
     if row.get("cpu_ms") and first.get("cpu_ms"):
         ratios["times as fast"] = f"{first['cpu_ms'] / row['cpu_ms']:.2f}"
@@ -165,7 +165,7 @@ def _compared(row: Row, first: Row) -> dict[str, Any]:
 
 
 def _steps_memory(row: Row) -> float | None:
-    """What the steps need beside what is there before the first one."""
+    """Memory of the steps, above the memory before the first step."""
     try:
         return float(row["peak_rss_mib"]) - float(row["base_rss_mib"])
     except (KeyError, TypeError, ValueError, OverflowError):

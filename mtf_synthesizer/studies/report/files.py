@@ -1,6 +1,6 @@
-"""What `report` collects: JSON files of other commands, recognised by what is in them.
+"""JSON files of other commands that `report` collects; their content tells the command.
 
-Loads no TensorFlow.
+This module does not load TensorFlow.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Document:
     """A file of `cost` or `bench`.
 
     Attributes:
-      path: of the file.
-      content: what JSON has.
+      path: path of the file.
+      content: parsed JSON.
     """
 
     path: Path
@@ -41,13 +41,13 @@ class Document:
 
 @dataclasses.dataclass
 class Found:
-    """Everything that was found, in the order of the files.
+    """All collected results, in the order of the files.
 
     Attributes:
       runs: evaluated models.
-      costs: what `cost --format json` printed.
-      benchmarks: what `bench --format json` printed.
-      skipped: why which files were not used.
+      costs: output of `cost --format json`.
+      benchmarks: output of `bench --format json`.
+      skipped: files that were not used, with reasons.
     """
 
     runs: list[Run] = dataclasses.field(default_factory=list)
@@ -57,10 +57,10 @@ class Found:
 
 
 def collect(given: Iterable[str]) -> Found:
-    """Reads the JSON files of folders, and files that are named themselves.
+    """Read JSON files: given files, and all files of given folders.
 
     Raises:
-      errors.UserError: a path is not there.
+      errors.UserError: a path does not exist.
     """
     found = Found()
     kinds: dict[str, list[Document]] = {}
@@ -90,7 +90,7 @@ def _of_evaluations(alike: Sequence[Document]) -> list[Run]:
 
 
 def _files(given: Iterable[str]) -> list[Path]:
-    """JSON files without doubles, those of a folder in the order of their names."""
+    """JSON files without duplicates; files of a folder are sorted by name."""
     files: list[Path] = []
     for path in map(paths.of, given):
         if not path.exists():
@@ -122,9 +122,9 @@ def _add(found: Found, path: Path, runs: Callable[[], Iterable[Run]]) -> None:
 def _of_same_model(
     evaluations: Iterable[Document], comparisons: Iterable[Document]
 ) -> list[list[Document]]:
-    """Evaluations of one model on one split belong together: a benchmark task by task.
+    """Group evaluations of one model on one split: a benchmark may be evaluated task by task.
 
-    Those of a comparison's models are in its results already.
+    Evaluations of a comparison's models are left out, because the comparison's results have them.
     """
     known = {document.path.resolve().parent for document in comparisons}
     groups: dict[tuple[str, str], list[Document]] = {}
@@ -137,7 +137,7 @@ def _of_same_model(
 
 
 def _fault(kind: str, document: Document) -> str | None:
-    """What keeps a file from being calculated and printed with; None where nothing does."""
+    """The reason why a file can't be used; None for a usable file."""
     for name, types in _TYPES.get(kind, {}).items():
         value = document.content.get(name)
         if name in document.content and not isinstance(value, types):
@@ -150,7 +150,7 @@ def _fault(kind: str, document: Document) -> str | None:
     return None
 
 
-# Kind -> what is looked into, and the numbers of a row that are calculated with.
+# Kind -> types of the fields that are read; then, the numbers of a row that calculations need.
 _TYPES: Mapping[str, Mapping[str, type]] = {
     "evaluation": {"model_dir": str, "results": list},
     "benchmark": {"machine": dict, "flags": dict},

@@ -16,7 +16,7 @@ _DONE, _MISSING = "Run with:", "Would be run with:"
 
 
 def html(sections: Sequence[ReportSection], warnings: Sequence[str], command: str) -> str:
-    """One file with everything in it; whatever comes from files is escaped."""
+    """The report as one self-contained HTML file; all text from files is escaped."""
     return page.render(
         "report.html",
         command,
@@ -30,7 +30,7 @@ def html(sections: Sequence[ReportSection], warnings: Sequence[str], command: st
 
 
 def markdown(sections: Sequence[ReportSection], warnings: Sequence[str], command: str) -> str:
-    """The same tables as Markdown."""
+    """The report as Markdown."""
     lines = [f"# {_TITLE}", "", _LEGEND, ""]
     lines += [line for warning in warnings for line in (f"Left out: {_escaped(warning)}", "")]
     for section in sections:
@@ -43,7 +43,7 @@ def markdown(sections: Sequence[ReportSection], warnings: Sequence[str], command
 
 
 def _commands(title: str, commands: Sequence[str]) -> list[str]:
-    # An end of a line within a command would end the block of code.
+    # A newline within a command would end the block of code.
     lines = [f"    {' '.join(command.splitlines())}" for command in commands]
     return [title, "", *lines, ""] if commands else []
 
@@ -53,7 +53,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """So that a name is neither markup nor the end of a cell."""
+    """Escape a text, so that it is neither markup nor the end of a cell."""
     one_line = " ".join(text.split())
     for character in "\\|<>*_`[]":
         one_line = one_line.replace(character, "\\" + character)

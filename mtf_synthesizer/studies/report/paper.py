@@ -1,12 +1,12 @@
-"""What the paper reports, as data: https://arxiv.org/abs/2005.00743, Tables 2 to 7.
+"""The paper's results as data: https://arxiv.org/abs/2005.00743, Tables 2 to 7.
 
-Rows are named as in gin/synthesizers and gin/baselines, experiments as in gin/experiments.
+Names of rows follow gin/synthesizers and gin/baselines; names of experiments, gin/experiments.
 """
 
 import dataclasses
 from collections.abc import Mapping
 
-# Rows that are not a synthesizer or a baseline.
+# Rows that are neither a synthesizer nor a baseline.
 REPORTED = "reported"  # the values of the Transformer's own paper
 BASE_PLUS = "base_plus"  # T5's own layer in the size base_plus
 
@@ -83,9 +83,9 @@ class PaperColumn:
 
     Attributes:
       table: its number.
-      experiment: what all its rows have in common.
-      metric: as `evaluate` calls it.
-      title: what it is called in a table.
+      experiment: experiment of all its rows.
+      metric: name of the metric in `evaluate`.
+      title: title of the column.
       values: row -> value.
       higher_is_better: false for perplexities.
     """
@@ -104,10 +104,10 @@ class Leaderboard:
 
     Attributes:
       table: its number.
-      experiment: what all its rows have in common.
-      benchmark: as in `averages`.
-      tasks: the columns after the average, as in `averages`.
-      values: row -> the average, then for each task one value or two, in the order of `averages`.
+      experiment: experiment of all its rows.
+      benchmark: name of the benchmark in `averages`.
+      tasks: columns after the average, as in `averages`.
+      values: row -> the average, then one or two values of each task, in the order of `averages`.
     """
 
     table: int
@@ -119,11 +119,11 @@ class Leaderboard:
 
 @dataclasses.dataclass(frozen=True)
 class Quantity:
-    """A column that costs or benchmarks stand beside.
+    """A column of the paper beside which `cost` or `bench` fills a column.
 
     Attributes:
       table: its number.
-      title: what it is called in a table.
+      title: title of the column.
       values: row -> value.
     """
 
@@ -137,7 +137,7 @@ def _column(rows: tuple[str, ...], *values: float) -> dict[str, float]:
 
 
 def _scores(text: str) -> tuple[tuple[float, ...], ...]:
-    """A row as the paper prints it: "83.5 92.0/88.7"."""
+    """Parse a row in the paper's notation: "83.5 92.0/88.7"."""
     return tuple(tuple(float(part) for part in cell.split("/")) for cell in text.split())
 
 
@@ -286,7 +286,7 @@ LM_PARAMETERS = Quantity(
 )
 ENCODING_SPEED = Quantity(7, "steps/s", _column(_TABLE_7, 1.09, 1.09, 1.10, 0.80))
 
-# Experiments of ours that are a table's in small: where to look for the paper's ordering.
+# Our small versions of a table's experiment, in which to look for the paper's ordering.
 LIKE = {
     "multi30k_ende": "table2_wmt14_ende",
     "tiny_shakespeare": "table2_lm1b",
@@ -295,7 +295,7 @@ LIKE = {
 
 
 def columns(experiment: str) -> list[PaperColumn]:
-    """The columns of the paper that an experiment, or one it resembles, stands beside."""
+    """The paper's columns for an experiment, or for the larger experiment that it resembles."""
     wanted = LIKE.get(experiment, experiment)
     return [column for column in COLUMNS if column.experiment == wanted]
 

@@ -1,4 +1,4 @@
-"""Evaluated models as `report` needs them: which row of which experiment, seed, steps, metrics."""
+"""Evaluated models for `report`: row, experiment, seed, steps and metrics."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Metrics = Mapping[str, float]
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One trained model, evaluated.
+    """One trained and evaluated model.
 
     Attributes:
-      experiment: a name of gin/experiments; None where it is none of them, or not known.
-      row: as in `paper`; the model's folder where that is not known.
-      seed: None where it is not known.
-      steps: of training; None where that is not known.
-      split: that it was evaluated on.
-      tasks: task -> its metrics; one without a name where only one task was asked for.
-      falls: whether its validation loss still fell; None where nobody looked.
-      limit: evaluated on so many examples of each task alone; None for all.
-      commands: what makes it.
+      experiment: a name of gin/experiments; None for another or an unknown experiment.
+      row: a name as in `paper`; the model's folder if the row is unknown.
+      seed: seed of the training; None if unknown.
+      steps: training steps; None if unknown.
+      split: split of the evaluation.
+      tasks: task -> its metrics; the name is empty if only one task was evaluated.
+      falls: whether its validation loss still fell; None if unknown.
+      limit: maximum number of evaluated examples of each task; None for all.
+      commands: commands that reproduce the run.
     """
 
     experiment: str | None
@@ -47,11 +47,11 @@ class Run:
     commands: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """What comes from files may be anything.
+        """Check values, because files may contain anything.
 
         Raises:
-          TypeError: a value of another type.
-          ValueError: a metric that no score can be.
+          TypeError: a value has another type.
+          ValueError: a metric is outside the range of scores.
         """
         for name, types in _TYPES.items():
             value = getattr(self, name)
@@ -59,7 +59,7 @@ class Run:
                 raise TypeError(f"{name} is {value!r:.60}")
         for metrics in self.tasks.values():
             for name, value in metrics.items():
-                if value < -_MOST or _MOST < value < math.inf:  # NaN and infinity may be
+                if value < -_MOST or _MOST < value < math.inf:  # NaN and infinity pass
                     raise ValueError(f"{name} is {value!r}")
 
 
@@ -76,9 +76,9 @@ def of_comparison(path: Path, content: Mapping[str, Any]) -> list[Run]:
     """The runs of a comparison.
 
     Args:
-      path: of its results.json. With the folders `compare` has written beside it, seeds and steps
-        are known too.
-      content: of it.
+      path: path of its results.json. The folders that `compare` wrote beside this file give seeds
+        and steps.
+      content: content of the file.
     """
     runs: list[Run] = []
     command = _comparison_command(path.parent, content)
@@ -105,9 +105,9 @@ def of_comparison(path: Path, content: Mapping[str, Any]) -> list[Run]:
 def _by_seed(
     folder: Path, split: str, row: str, found: Mapping[str, Any]
 ) -> list[tuple[int | None, Metrics]]:
-    """The metrics of each run of a row, those of earlier commands too.
+    """The metrics of each run of a row, including runs of earlier commands.
 
-    Without seeds where only the results were kept.
+    Seeds are None if only the results were kept.
     """
     count = int(found["runs"])
     seeds = _seeds(folder, row, split)
@@ -128,7 +128,7 @@ def _seeds(folder: Path, row: str, split: str) -> list[int]:
 
 
 def _scores(folder: Path, row: str, seed: int, split: str) -> Mapping[str, Any]:
-    """What a comparison has kept of a run; earlier the step had the name of the split."""
+    """The stored scores of a run; older comparisons named the step after the split."""
     begin = f"{row}_seed{seed}"
     steps = folder / "steps"
     return _read(steps / f"{begin}_scores.json") or _read(steps / f"{begin}_{split}.json")
@@ -140,7 +140,7 @@ def _steps(folder: Path, row: str, seed: int | None) -> int | None:
 
 
 def _by_task(metrics: Metrics) -> dict[str, dict[str, float]]:
-    """{"task/metric": value} -> {"task": {"metric": value}}."""
+    """Convert {"task/metric": value} to {"task": {"metric": value}}."""
     found: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
         task, _, metric = name.rpartition("/")
@@ -149,7 +149,7 @@ def _by_task(metrics: Metrics) -> dict[str, dict[str, float]]:
 
 
 def _comparison_command(folder: Path, content: Mapping[str, Any]) -> str:
-    """The command of a comparison; its rows are those that are done."""
+    """The command of a comparison, with its finished rows."""
     rows = content["rows"]
     seeds = sorted({seed for row in rows for seed in _seeds(folder, row, content["split"])})
     parts = ["mtf_synthesizer", "compare", "--experiment", content["experiment"]]
@@ -187,21 +187,22 @@ def _flag(name: str, value: Any) -> list[str]:
 
 
 def is_step(path: Path) -> bool:
-    """Whether a file is what `compare` or `demo` keeps of a step: a copy of what it wrote."""
+    """True for a file that `compare` or `demo` keeps of a step: a copy of other results."""
     return path.parent.name == "steps" and (path.parent.parent / _SETTINGS).is_file()
 
 
 def model_folder(path: Path, content: Mapping[str, Any]) -> Path:
-    """The folder of an evaluated model: where the evaluation lies, or where it says."""
+    """The folder of an evaluated model: the evaluation's own folder, or the folder it names."""
     if (path.parent / _RECORD).is_file():
         return path.parent
     return paths.of(content["model_dir"])
 
 
 def of_evaluations(evaluations: Sequence[tuple[Path, Mapping[str, Any]]]) -> Run:
-    """The run of what `evaluate` has written of one model and split, at the last step of each.
+    """The run of all evaluations of one model on one split, at the last evaluated step.
 
-    All examples come before some of them, and what was evaluated later before the earlier.
+    If some evaluations cover all examples, the others are ignored. In the order of evaluations,
+    later metrics replace earlier ones.
     """
     path, content = evaluations[0]
     folder = model_folder(path, content)
@@ -231,12 +232,12 @@ def of_evaluations(evaluations: Sequence[tuple[Path, Mapping[str, Any]]]) -> Run
 
 
 def _values(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Metrics; of an evaluation without decoding what it has instead."""
+    """The metrics; for an evaluation without decoding, its other values."""
     return row["metrics"] or {k: row[k] for k in ("loss", "token_accuracy") if k in row}
 
 
 def _row(folder: Path, record: Mapping[str, Any]) -> str:
-    """The row of a model; one that started from another has the layers of that one."""
+    """The row of a model; a model that started from another model has that model's layers."""
     synthesizer = _synthesizer(record)
     size = record.get("size")
     if synthesizer is None:
@@ -249,7 +250,7 @@ def _row(folder: Path, record: Mapping[str, Any]) -> str:
 
 
 def _synthesizer(record: Mapping[str, Any]) -> str | None:
-    for _ in range(10):  # a chain of runs that began with one another
+    for _ in range(10):  # a chain of runs, each started from the previous run
         start = record.get("init_checkpoint")
         if record.get("synthesizer") or not start:
             break
@@ -292,7 +293,7 @@ def _training_command(folder: Path, record: Mapping[str, Any], step: int) -> str
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    """What a file beside a result says; nothing where it is not there or broken."""
+    """The content of a file beside a result; empty if the file is missing or broken."""
     try:
         content = records.parse(path.read_text("utf-8"))
     except (OSError, ValueError):

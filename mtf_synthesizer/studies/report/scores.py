@@ -1,4 +1,4 @@
-"""Columns of evaluations: ours, mean and spread over the seeds, beside the paper's."""
+"""Columns of evaluations: our mean and spread over the seeds, beside the paper's value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mtf_synthesizer.studies.report import commands, paper
 from mtf_synthesizer.studies.report.runs import Run
 from mtf_synthesizer.studies.report.section import NONE, NOT_RUN, Columns, ReportSection
 
-# The value of a run in one cell; None where it has none.
+# Returns the value of a run in one cell; None without a value.
 Value = Callable[[Run], float | None]
 
 
@@ -33,12 +33,12 @@ def of_column(column: paper.PaperColumn, runs: Sequence[Run]) -> Columns:
 
 
 def _digits(values: Iterable[float]) -> int:
-    """As many as the paper prints, two at least."""
+    """Number of decimals: as the paper prints, but at least two."""
     return max(2, *(len(f"{value:g}".partition(".")[2]) for value in values))
 
 
 def _metric(name: str) -> Value:
-    """The metric of a run; of several tasks that of the first with it."""
+    """A function that reads a metric of a run; the first task that has the metric counts."""
 
     def value(run: Run) -> float | None:
         return next((m[name] for m in run.tasks.values() if name in m), None)
@@ -47,7 +47,7 @@ def _metric(name: str) -> Value:
 
 
 def of_leaderboard(board: paper.Leaderboard, runs: Sequence[Run]) -> Columns:
-    """The columns of GLUE or SuperGLUE: the average, and for each task the metrics that count."""
+    """The columns of GLUE or SuperGLUE: the average, and the official metrics of each task."""
     benchmark = next(each for each in averages.BENCHMARKS if each.name == board.benchmark)
     ours = _by_row(runs, board.experiment, commands.split(board.experiment))
     tasks = {column.name: column for column in benchmark.columns}
@@ -92,7 +92,7 @@ def _scores(benchmark: averages.ScoredBenchmark, column: averages.ScoreColumn) -
 
 
 def _average(benchmark: averages.ScoredBenchmark, tasks: Sequence[str]) -> Scores:
-    """The mean of the tasks that the paper has: GLUE's without WNLI."""
+    """The mean of the paper's tasks; for GLUE without WNLI."""
 
     def value(run: Run) -> list[float] | None:
         there = averages.average(benchmark, run.tasks)["tasks"]
@@ -104,7 +104,7 @@ def _average(benchmark: averages.ScoredBenchmark, tasks: Sequence[str]) -> Score
 
 
 def _parts(runs: Sequence[Run], read: Scores) -> str:
-    """Means over the seeds, as the paper prints them: 91.2/87.7."""
+    """Means over the seeds, in the paper's notation: 91.2/87.7."""
     found = [scores for scores in map(read, runs) if scores is not None]
     return _slashed([statistics.fmean(values) for values in zip(*found, strict=True)])
 
@@ -118,7 +118,7 @@ def _label(row: str) -> str:
 
 
 def _by_row(runs: Sequence[Run], experiment: str, split: str) -> dict[str, list[Run]]:
-    """The runs of an experiment: on the split of the table, if there are any of that."""
+    """The runs of an experiment by row; runs on the table's split are preferred."""
     rows: dict[str, list[Run]] = {}
     for run in runs:
         if run.experiment == experiment:
@@ -131,7 +131,7 @@ def _by_row(runs: Sequence[Run], experiment: str, split: str) -> dict[str, list[
 
 
 def _cell(runs: Sequence[Run], value: Value, digits: int, split: str) -> str:
-    """Mean ± spread, and what it is of; nothing where no run has a value."""
+    """Mean ± spread, with notes on the runs; empty if no run has a value."""
     with_value = [(run, number) for run in runs if (number := value(run)) is not None]
     if not with_value:
         return ""
@@ -143,7 +143,7 @@ def _cell(runs: Sequence[Run], value: Value, digits: int, split: str) -> str:
 
 
 def _made(runs: Sequence[Run], split: str) -> str:
-    """Seeds, steps, and whatever else a reader must know of a value."""
+    """Notes on a value: seeds, steps, and other conditions of the runs."""
     seeds = sorted({run.seed for run in runs if run.seed is not None})
     steps = sorted({run.steps for run in runs if run.steps is not None})
     said = [f"{len(runs)} run{'s' if len(runs) > 1 else ''}"]
@@ -164,12 +164,12 @@ def _commands(groups: Iterable[Sequence[Run]]) -> tuple[str, ...]:
 
 
 def _missing(experiment: str, cells: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The commands that make what is not there."""
+    """The commands that make missing values."""
     return commands.missing(experiment, [row for row in cells if NOT_RUN in cells[row]])
 
 
 def small(runs: Sequence[Run]) -> list[ReportSection]:
-    """Experiments of ours beside the columns of the paper that they resemble."""
+    """Our small experiments beside the columns of the paper that they resemble."""
     sections = []
     for experiment in paper.LIKE:
         ours = _by_row(runs, experiment, "test")

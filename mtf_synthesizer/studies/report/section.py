@@ -1,4 +1,4 @@
-"""What a table of `report` is made of: columns that are filled from several places, and notes."""
+"""A table of `report`: columns from several sources, and notes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from mtf_synthesizer.studies.report import paper
 
 NOT_RUN = "not run"
-NONE = "–"  # there is no such value
-PAPER = "paper"  # how the heads of its columns end
+NONE = "–"  # the value does not exist
+PAPER = "paper"  # the last word of the heads of the paper's columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +17,12 @@ class ReportSection:
     """A table of the report.
 
     Attributes:
-      title: what it is.
-      heads: its columns; the first names the rows.
+      title: title of the table.
+      heads: heads of the columns; the first column names the rows.
       rows: cells as text.
       notes: sentences below it.
-      commands: what makes the values that are there.
-      missing: what would make those that are not.
+      commands: commands that made the present values.
+      missing: commands that make the missing values.
     """
 
     title: str
@@ -34,7 +34,7 @@ class ReportSection:
 
     @property
     def is_empty(self) -> bool:
-        """Whether every value that a run of this package could give is missing."""
+        """True if every value that a run of this package could give is missing."""
         cells = [
             cell
             for row in self.rows
@@ -49,9 +49,10 @@ class Columns:
     """Some columns of a table.
 
     Attributes:
-      heads: the paper's end with "paper".
-      cells: row -> text for each head; rows without get "–" from the paper, "not run" of ours.
-      notes, commands, missing: as of the section.
+      heads: heads of the columns; heads of the paper's columns end with "paper".
+      cells: row -> text for each head. Other rows get "–" in the paper's columns and "not run"
+        in ours.
+      notes, commands, missing: as in the section.
     """
 
     heads: tuple[str, ...]
@@ -68,7 +69,7 @@ class Columns:
 
 
 def of_paper(number: int, parts: Sequence[Columns]) -> ReportSection:
-    """A table of the paper: its rows in its order, then rows of ours that it does not have."""
+    """A table of the paper: its rows in its order, then our additional rows."""
     rows = dict.fromkeys(row for part in parts for row in part.cells)
     order = [row for row in paper.LABELS if row in rows]
     order += [row for row in rows if row not in paper.LABELS]

@@ -8,7 +8,7 @@ from mtf_synthesizer.studies.report.section import Columns, ReportSection
 
 
 def sections(found: Found) -> list[ReportSection]:
-    """Tables with results first, then those of the paper that nobody has run."""
+    """Tables with results first, then the paper's tables without results."""
     boards = {board.table: board for board in paper.LEADERBOARDS}
     beside: dict[int, list[Columns]] = {
         2: costs.of_table_2(found.costs),

@@ -1,7 +1,7 @@
-"""What a device exchanges with others in a step; no TensorFlow.
+"""The data that a device exchanges with other devices in a step; no TensorFlow.
 
-`KINDS` says what each kind is and which of its bytes are counted. They are counted as Mesh moves
-them on TPUs (`SimdMeshImpl`).
+`KINDS` defines each kind and which bytes count. Bytes are counted as Mesh moves them on TPUs
+(`SimdMeshImpl`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Collective:
 
     Attributes:
       kind: one of KINDS.
-      axes: over which axes of the mesh.
-      bytes: for each device, as KINDS says.
-      times: how often in a step.
+      axes: axes of the mesh that the exchange runs over.
+      bytes: for each device, as KINDS defines.
+      times: number of exchanges in a step.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Collective:
 
 @dataclasses.dataclass(frozen=True)
 class Traffic:
-    """All exchanges of one kind over the same axes: how many in a step, and their bytes."""
+    """All exchanges of one kind over the same axes: their number in a step, and their bytes."""
 
     kind: str
     axes: tuple[str, ...]
@@ -48,7 +48,7 @@ class Traffic:
 
 
 def traffic(collectives: Iterable[Collective]) -> tuple[Traffic, ...]:
-    """Adds up, in the order of KINDS."""
+    """Sum exchanges by kind and axes, in the order of KINDS."""
     operations: dict[tuple[str, tuple[str, ...]], int] = collections.Counter()
     volume: dict[tuple[str, tuple[str, ...]], int] = collections.Counter()
     for each in collectives:
@@ -62,7 +62,7 @@ def traffic(collectives: Iterable[Collective]) -> tuple[Traffic, ...]:
 
 
 def bytes_by_kind(all_traffic: Iterable[Traffic]) -> dict[str, int]:
-    """Kind -> bytes, for every kind there is."""
+    """Map every kind to its bytes."""
     total = dict.fromkeys(KINDS, 0)
     for each in all_traffic:
         total[each.kind] += each.bytes

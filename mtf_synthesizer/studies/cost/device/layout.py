@@ -1,7 +1,7 @@
-"""A mesh of devices and which dimensions of tensors it splits, in T5's syntax; no TensorFlow.
+"""A mesh of devices and the dimensions of tensors that it splits, in T5's syntax; no TensorFlow.
 
-`batch:4;model:2` is a mesh of 4 x 2 devices, `batch:batch;heads:model` splits the dimension
-`batch` of each tensor over the axis `batch` of the mesh, and `heads` over `model`.
+`batch:4;model:2` is a mesh of 4 x 2 devices. `batch:batch;heads:model` splits the dimension `batch`
+of each tensor over the axis `batch` of the mesh, and `heads` over `model`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class MeshLayout:
 
     Attributes:
       axes: name and size of each axis of the mesh.
-      rules: dimension of tensors -> axis that it is split over. Rules for axes that the mesh does
-        not have do nothing, as T5's defaults.
-      source: where the rules are written.
+      rules: dimension of tensors -> axis that splits it. Rules for axes that the mesh lacks have no
+        effect, like T5's defaults.
+      source: the place where the rules are written.
     """
 
     axes: tuple[Dimension, ...]
@@ -39,16 +39,16 @@ class MeshLayout:
 
     @property
     def shape_text(self) -> str:
-        """As `--mesh_shape`."""
+        """The mesh in the syntax of `--mesh_shape`."""
         return ";".join(f"{name}:{size}" for name, size in self.axes)
 
     @property
     def rules_text(self) -> str:
-        """As `--layout`."""
+        """The rules in the syntax of `--layout`."""
         return ";".join(f"{name}:{axis}" for name, axis in self.rules)
 
     def check_tensor(self, dims: Sequence[Dimension]) -> None:
-        """Raises a UserError if a tensor with these dimensions can't be laid out."""
+        """Raise a UserError if a tensor with these dimensions can't be laid out."""
         sizes, rules = dict(self.axes), dict(self.rules)
         split: dict[str, str] = {}
         for name, size in dims:
@@ -77,15 +77,15 @@ class MeshLayout:
 
 
 def parse(mesh_shape: str, layout: str | None, default_layout: str = "") -> MeshLayout:
-    """Reads `--mesh_shape` and `--layout`.
+    """Read `--mesh_shape` and `--layout`.
 
     Args:
       mesh_shape: name:size of each axis.
       layout: dimension:axis of each split dimension; None for the default.
-      default_layout: the same, where axes that the mesh does not have are allowed.
+      default_layout: rules in the same syntax, which may name axes that the mesh lacks.
 
     Raises:
-      UserError: something else, an axis twice, or a rule for an axis that the mesh does not have.
+      UserError: another syntax, an axis twice, or a rule for an axis that the mesh lacks.
     """
     axes = tuple(
         (name, _size(text, mesh_shape)) for name, text in _pairs("--mesh_shape", mesh_shape)
@@ -116,7 +116,7 @@ def _check_rules(layout: str, rules: Sequence[tuple[str, str]], axes: Sequence[s
 
 
 def _pairs(flag: str, text: str) -> list[tuple[str, str]]:
-    """The pairs of a text; between them stands any of Mesh's separators."""
+    """The pairs of a text, separated by any of Mesh's separators."""
     pairs = []
     for part in re.split(r"[,.;\s]+", text.strip(",.; \t")) if text else []:
         first, colon, second = part.partition(":")

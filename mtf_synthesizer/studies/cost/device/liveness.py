@@ -1,8 +1,8 @@
-"""The memory that a TensorFlow graph needs at once, if it runs in the order it was built in.
+"""The peak memory of a TensorFlow graph that runs in the order in which it was built.
 
-An estimate: each tensor lives from the operation that makes it to the last one that uses it.
-Results that share the memory of an operand (`_SAME`) or may take it over (`_IN_PLACE`) do, and what
-an operation needs while it runs, on top of operands and results, is left out.
+The peak is an estimate: each tensor lives from the operation that makes the tensor to the last
+operation that uses it. Results that share the memory of an operand (`_SAME`) or may take it over
+(`_IN_PLACE`) do so. Scratch memory of an operation, beside operands and results, is not counted.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import mtf_synthesizer.runtime.compat
 
 import tensorflow.compat.v1 as tf
 
-# Their results are their first operand, or any for Merge.
+# The result of these operations is their first operand, or any operand for Merge.
 _SAME = frozenset(
     ["Assign", "AssignAdd", "AssignSub", "Enter", "Exit", "ExpandDims", "Identity", "Merge"]
     + ["NextIteration", "PreventGradient", "ReadVariableOp", "RefEnter", "RefExit", "RefMerge"]
     + ["RefNextIteration", "RefSwitch", "Reshape", "Squeeze", "StopGradient", "Switch"]
 )
-# Element by element: TensorFlow writes the result over an operand that nobody needs any more.
+# Element-wise operations: TensorFlow overwrites an operand that is no longer needed.
 _IN_PLACE = frozenset(
     ["Abs", "Add", "AddN", "AddV2", "BiasAdd", "Cos", "Div", "DivNoNan", "Elu", "Erf", "Exp"]
     + ["Log", "LogSoftmax", "LogicalAnd", "LogicalNot", "LogicalOr", "Maximum", "Minimum", "Mul"]
@@ -34,11 +34,11 @@ _VARIABLES = frozenset(["Variable", "VariableV2", "VarHandleOp"])
 
 @dataclasses.dataclass(frozen=True)
 class Peak:
-    """The most memory at once.
+    """The peak of memory.
 
     Attributes:
-      bytes: of all tensors but variables.
-      marked_bytes: of those among them that were asked for.
+      bytes: bytes of all tensors except variables.
+      marked_bytes: bytes of the marked tensors among them.
     """
 
     bytes: int
@@ -46,7 +46,7 @@ class Peak:
 
 
 def needed(results: Iterable[tf.Operation]) -> list[tf.Operation]:
-    """The operations that results come from, in the order they were built in."""
+    """The operations that results depend on, in the order in which they were built."""
     found: set[tf.Operation] = set()
     waiting = list(results)
     while waiting:
@@ -60,11 +60,11 @@ def needed(results: Iterable[tf.Operation]) -> list[tf.Operation]:
 
 
 def peak(operations: Sequence[tf.Operation], marked: Iterable[tf.Tensor] = ()) -> Peak:
-    """The most memory at once while these operations run one after another.
+    """The peak of memory while these operations run one after another.
 
     Args:
-      operations: in their order.
-      marked: tensors whose part is wanted too.
+      operations: the operations, in their order.
+      marked: tensors whose share of the peak is reported too.
     """
     memory = _Memory(operations, marked)
     highest = Peak(0, 0)
@@ -77,7 +77,7 @@ def peak(operations: Sequence[tf.Operation], marked: Iterable[tf.Tensor] = ()) -
 
 
 class _Memory:
-    """The buffers that exist; one that several tensors share goes by the name of one of them."""
+    """The buffers that exist; a buffer that several tensors share has the name of one of them."""
 
     def __init__(self, operations: Sequence[tf.Operation], marked: Iterable[tf.Tensor]):
         self.bytes = 0
@@ -89,7 +89,7 @@ class _Memory:
         self._alive: set[str] = set()
 
     def run(self, number: int, operation: tf.Operation) -> None:
-        """Makes room for the results of an operation."""
+        """Allocate the results of an operation."""
         free = self._that_end_here(number, operation) if operation.type in _IN_PLACE else []
         for tensor in operation.outputs:
             buffer = self._shared.buffer(tensor.name)
@@ -102,7 +102,7 @@ class _Memory:
             self._add(buffer)
 
     def free(self, number: int) -> None:
-        """Frees what no later operation uses."""
+        """Free the buffers that no later operation uses."""
         for buffer in self._dying.get(number, ()):
             if buffer in self._alive:
                 self._remove(buffer)
@@ -126,7 +126,7 @@ class _Memory:
 
 
 class _Shared:
-    """Which tensors lie in the same memory."""
+    """Tensors that lie in the same memory."""
 
     def __init__(self, operations: Iterable[tf.Operation]):
         self._parent: dict[str, str] = {}
@@ -152,12 +152,12 @@ class _Shared:
 
 
 def _is_whole(tensor: tf.Tensor, operation: tf.Operation) -> bool:
-    """Whether a result is what the operation hands on: Merge also says which operand that is."""
+    """Check that a result is the operand passed through: Merge also returns the operand's index."""
     return not (operation.type.endswith("Merge") and tensor.value_index == 1)
 
 
 def _sizes(operations: Iterable[tf.Operation], shared: _Shared) -> dict[str, int]:
-    """Buffer -> bytes; nothing for variables."""
+    """Map buffers to bytes, without variables."""
     sizes: dict[str, int] = collections.defaultdict(int)
     variables = set()
     for operation in operations:
@@ -173,7 +173,7 @@ def _sizes(operations: Iterable[tf.Operation], shared: _Shared) -> dict[str, int
 def _last_uses(
     operations: Sequence[tf.Operation], shared: _Shared
 ) -> tuple[dict[str, int], dict[int, list[str]]]:
-    """Buffer -> the last operation that makes or uses it, and the reverse."""
+    """Map each buffer to the last operation that makes or uses it, and the reverse."""
     last: dict[str, int] = {}
     enters = set()
     end_of_loops = 0
@@ -184,7 +184,7 @@ def _last_uses(
             enters.add(shared.buffer(operation.outputs[0].name))
         if operation.type.endswith("Exit"):
             end_of_loops = number
-    for buffer in enters:  # each round needs it again
+    for buffer in enters:  # each round of the loop needs the buffer again
         last[buffer] = max(last[buffer], end_of_loops)
     ending: dict[int, list[str]] = collections.defaultdict(list)
     for buffer, number in last.items():

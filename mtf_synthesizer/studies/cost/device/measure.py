@@ -1,6 +1,6 @@
-"""What each device of a mesh holds and exchanges in a training step, for meshes of any size.
+"""Memory and exchanges of each device of a mesh in a training step, for meshes of any size.
 
-Nothing is run: the step is built as Mesh builds it and lowered for one device (`one_device`).
+Nothing is run. The step is built as Mesh builds it and lowered for one device (`one_device`).
 Parameters, optimizer, gradients and exchanges are exact; activations are an estimate (`liveness`).
 """
 
@@ -32,26 +32,26 @@ from mtf_synthesizer.upstream import graph, session
 
 _LOCAL = "local_cpu.gin"
 _ON_TPU = "bfloat16.gin"
-# As Mesh's `run` has it unless bound.
+# The default of Mesh's `run`.
 _BATCH = ("tokens_per_replica", 2048)
 
 
 @dataclasses.dataclass(frozen=True)
 class DeviceCost:
-    """What one device has and does; all bytes are those of a single device.
+    """Memory and exchanges of one device; all bytes are bytes of a single device.
 
     Attributes:
-      layout: the mesh, and what it splits.
-      rows: of the whole batch.
-      microbatches: how many parts of it follow one another in a step.
-      variable_type: of the variables on the devices.
-      activation_type: of what is computed from them.
+      layout: the mesh, and the dimensions that it splits.
+      rows: rows of the whole batch.
+      microbatches: number of parts of the batch that follow one another in a step.
+      variable_type: type of the variables on the devices.
+      activation_type: type of the activations.
       parameters: bytes of the model's variables.
-      trained: those of them that the optimizer changes.
+      trained: bytes of the model's variables that the optimizer changes.
       optimizer: bytes of the optimizer's variables.
       gradients: bytes of all gradients.
-      peak: the most that lives at once besides variables, and how much of it are gradients.
-      traffic: what is exchanged in a step.
+      peak: the peak of memory beside variables, and the share of gradients in it.
+      traffic: exchanges of a step.
       unused_rules: dimensions of the layout that no tensor has.
     """
 
@@ -70,17 +70,17 @@ class DeviceCost:
 
     @property
     def activations(self) -> int:
-        """What lives besides variables and gradients when the most lives."""
+        """Bytes at the peak beside variables and gradients."""
         return self.peak.bytes - self.peak.marked_bytes
 
     @property
     def total(self) -> int:
-        """The most at once: not all gradients are there when the most activations are."""
+        """Bytes at the peak; not all gradients exist when the activations are largest."""
         return self.parameters + self.optimizer + self.peak.bytes
 
     @property
     def communication(self) -> dict[str, int]:
-        """Kind -> bytes of a step."""
+        """Map kinds to bytes of a step."""
         return bytes_by_kind(self.traffic)
 
 
@@ -92,7 +92,7 @@ def measure(
     vocabulary_size: int,
     verbose: bool = False,
 ) -> DeviceCost:
-    """Builds the training step of a configuration for a mesh, and measures.
+    """Build and measure the training step of a configuration for a mesh.
 
     Args:
       wanted: the configuration.
@@ -100,7 +100,7 @@ def measure(
       layout: as `--layout`; None for the configuration's.
       batch_size: rows of the whole batch; None for the configuration's.
       vocabulary_size: number of words; Mesh rounds it up to a multiple of 128.
-      verbose: whether all logs are shown.
+      verbose: whether to show all logs.
 
     Raises:
       UserError: the layout does not fit the model.
@@ -113,7 +113,7 @@ def measure(
 
 
 def as_on_tpu(wanted: Configuration) -> Configuration:
-    """A configuration with what fits a TPU in the place of what `train` adds for a processor."""
+    """The configuration with settings for TPUs in place of those that `train` adds for CPUs."""
     files = list(wanted.files)
     where = files.index(_LOCAL) if _LOCAL in files else 0  # the first: a user's own comes later
     files[where : where + (_LOCAL in files)] = [_ON_TPU]
@@ -143,7 +143,7 @@ def _wanted(plan: MeshLayout, batch_size: int | None, vocabulary_size: int) -> W
 
 
 def of_step(wanted: Wanted, plan: MeshLayout) -> DeviceCost:
-    """Measures a step; a gin configuration must be there.
+    """Measure a step under the current gin configuration.
 
     Raises:
       UserError: the layout does not fit the model.
@@ -179,7 +179,7 @@ def of_step(wanted: Wanted, plan: MeshLayout) -> DeviceCost:
 
 
 def _variables(step: Step, device: OneDevice) -> dict[str, int]:
-    """Bytes on a device of the model's variables, those of them trained, and the optimizer's."""
+    """Bytes on a device of the model's variables, the trained ones, and the optimizer's."""
     model = set(step.model_variables)
     kinds = {
         "parameters": step.model_variables,
@@ -199,7 +199,7 @@ def _bytes(device: OneDevice, shape: mtf.Shape, dtype: tf.DType) -> int:
 def _lowered(
     step: Step, device: OneDevice, plan: MeshLayout, autostack: bool
 ) -> tuple[liveness.Peak, Iterable[Collective]]:
-    """The peak of what a device computes, and the exchanges whose results are needed."""
+    """The peak of a device's computation, and the exchanges whose results are needed."""
     with _fitting(plan):
         lowering = mtf.Lowering(step.mesh.graph, {step.mesh: device}, autostack=autostack)
     results = [lowering.lowered_operation(update) for update in step.updates]
@@ -213,18 +213,18 @@ def _lowered(
 
 @contextlib.contextmanager
 def _fitting(plan: MeshLayout) -> Iterator[None]:
-    """Inside, Mesh's errors are answers to the layout."""
+    """Report Mesh's errors inside the block as errors of the layout."""
     try:
         yield
     except (ValueError, NotImplementedError) as error:
-        why = str(error).strip().splitlines()[0]  # gin adds where it was called
+        why = str(error).strip().splitlines()[0]  # gin appends the call's place
         raise UserError(
             f"--mesh_shape {plan.shape_text}, {plan.source} {plan.rules_text}: {why}"
         ) from error
 
 
 def _before_sum(laid_out: mtf.ops.LazyAllreduceSum | LaidOut) -> tf.Tensor:
-    """A tensor on the device; a sum over devices lies in the same memory as what is added."""
+    """A tensor on the device; a sum over devices shares the memory of its addend."""
     if isinstance(laid_out, mtf.ops.LazyAllreduceSum):
         laid_out = laid_out.laid_out_input
     return _on_device(laid_out)

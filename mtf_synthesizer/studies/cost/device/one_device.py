@@ -1,6 +1,6 @@
-"""Lowers a Mesh graph to what a single device of a mesh computes, and notes what it exchanges.
+"""Lower a Mesh graph for a single device of a mesh, and note its exchanges.
 
-The mesh need not exist, and nothing is to be run: shapes are those of a device's slices.
+The mesh need not exist, and nothing is run: shapes are the shapes of a device's slices.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mesh_tensorflow import placement_mesh_impl
 
 from mtf_synthesizer.studies.cost.device.communication import Collective
 
-# Over more devices Mesh adds bfloat16 up as float32.
+# Over more devices Mesh sums bfloat16 as float32.
 _LARGEST_BFLOAT16_GROUP = 8
 
 
@@ -26,7 +26,7 @@ class LaidOut(placement_mesh_impl.PlacementMeshImpl.LaidOutTensor):
 
 
 class Slice:
-    """A variable on the device, in Mesh's interface for variables on a mesh."""
+    """A variable on the device, with Mesh's interface of variables on a mesh."""
 
     def __init__(self, variable: mtf.Variable, mesh: OneDevice):
         self._variable = variable
@@ -50,20 +50,20 @@ class OneDevice(mtf.MeshImpl):
     """The first device of a mesh.
 
     Attributes:
-      collectives: what was exchanged so far, each with the tensor that results from it: an
-        exchange whose result nobody needs never happens.
+      collectives: exchanges so far, each with its resulting tensor. An exchange whose result is
+        not needed never happens.
     """
 
     LaidOutTensor = LaidOut
     LaidOutVariable = Slice
 
     def __init__(self, shape: mtf.Shape, layout: mtf.LayoutRules, rounds: int = 1):
-        """Prepares for a graph.
+        """Prepare for a graph.
 
         Args:
-          shape: of the mesh.
-          layout: which dimensions are split.
-          rounds: how often the loops of the graph run.
+          shape: shape of the mesh.
+          layout: rules of the dimensions that are split.
+          rounds: number of rounds of the graph's loops.
         """
         super().__init__(shape, layout)
         self._rounds = rounds
@@ -126,13 +126,13 @@ class OneDevice(mtf.MeshImpl):
         return LaidOut([tf.slice(tf_x, [0] * x.shape.ndims, self.slice_shape(x.shape))])
 
     def _summed(self, x: tf.Tensor, axes: Sequence[int]) -> int:
-        """Bytes of x as TPUs add it up: float32, or bfloat16 over a few devices."""
+        """Bytes of x in the type in which TPUs sum it: float32, or bfloat16 over a few devices."""
         group = math.prod(self.shape[axis].size for axis in axes)
         short = x.dtype == tf.bfloat16 and group <= _LARGEST_BFLOAT16_GROUP
         return int(x.shape.num_elements()) * (2 if short else 4)
 
     def _note(self, kind: str, axes: Sequence[int], result: tf.Tensor, size: int) -> None:
-        """Notes an exchange, unless each device is alone."""
+        """Note an exchange, unless the axes have one device only."""
         names = tuple(self.shape[axis].name for axis in axes if self.shape[axis].size > 1)
         if names:
             looping = tf.get_default_graph()._get_control_flow_context() is not None

@@ -41,7 +41,7 @@ def as_json(cost: DeviceCost) -> dict[str, Any]:
 
 
 def as_columns(cost: DeviceCost) -> dict[str, Any]:
-    """The same as columns of one line: `device_` before each name."""
+    """The values of `as_json` as columns of one line, each name with the prefix `device_`."""
     columns = {}
     for name, value in as_json(cost).items():
         if isinstance(value, dict):
@@ -53,7 +53,7 @@ def as_columns(cost: DeviceCost) -> dict[str, Any]:
 
 
 def title(cost: DeviceCost) -> str:
-    """What the lines are for."""
+    """The title of the lines: mesh, layout and batch."""
     parts = f" in {cost.microbatches} parts" if cost.microbatches > 1 else ""
     return (
         f"each of {cost.layout.devices} devices ({cost.layout.shape_text}; layout "
@@ -62,7 +62,7 @@ def title(cost: DeviceCost) -> str:
 
 
 def lines(cost: DeviceCost) -> list[dict[str, Any]]:
-    """Memory, then communication: the columns of a table."""
+    """Lines of a table: memory, then communication."""
     frozen = cost.parameters - cost.trained
     held = [
         (f"parameters ({cost.variable_type})", cost.parameters, _EXACT),
@@ -86,7 +86,7 @@ def lines(cost: DeviceCost) -> list[dict[str, Any]]:
 
 
 def notes(cost: DeviceCost) -> tuple[str, ...]:
-    """What to know of the numbers."""
+    """Notes on the numbers."""
     unused = [
         f"no tensor has the dimension {name}: its rule does nothing" for name in cost.unused_rules
     ]

@@ -1,4 +1,4 @@
-"""The Mesh graph of a whole training step, as Mesh itself builds it: not yet lowered."""
+"""The Mesh graph of a whole training step, as Mesh itself builds it, before lowering."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mesh_tensorflow.transformer import utils
 from mtf_synthesizer.studies.cost.model import Model
 
 _MODES = tf.estimator.ModeKeys
-# What else a packed row holds of a feature.
+# Further parts of a feature in a packed row.
 _PACKED = ("segmentation", "position")
 
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What Mesh's training step is built from; names and meanings are those of Mesh's `run`."""
+    """Inputs of Mesh's training step; names and meanings follow Mesh's `run`."""
 
     model: Model
     model_type: str
@@ -40,11 +40,11 @@ class Step:
     """A training step.
 
     Attributes:
-      mesh: with its graph.
-      loss: of the batch.
-      gradients: of the variables that are trained, where the loss depends on them.
-      trained: these variables.
-      model_variables: those of the model, trained or not; all others are the optimizer's.
+      mesh: the mesh, with its graph.
+      loss: loss of the batch.
+      gradients: gradients of the trained variables that the loss depends on.
+      trained: the trained variables.
+      model_variables: the model's variables, trained or not; all others are the optimizer's.
       updates: operations that assign to variables.
     """
 
@@ -57,7 +57,7 @@ class Step:
 
 
 class _Built(Exception):
-    """Takes a step out of Mesh's function before it lowers the graph."""
+    """Carries a step out of Mesh's function before the function lowers the graph."""
 
     def __init__(self, step: Step):
         super().__init__()
@@ -65,7 +65,7 @@ class _Built(Exception):
 
 
 def model_function(wanted: Wanted, **others: Any) -> Callable[..., Any]:
-    """Mesh's, to which gin gives what `wanted` and other arguments of Mesh's do not have."""
+    """Mesh's model function; gin supplies the arguments that `wanted` and `others` lack."""
     return utils.tpu_estimator_model_fn(
         model_type=wanted.model_type,
         transformer_model=wanted.model,
@@ -86,7 +86,7 @@ def model_function(wanted: Wanted, **others: Any) -> Callable[..., Any]:
 
 
 def build(wanted: Wanted) -> Step:
-    """Builds a step in the default graph of TensorFlow."""
+    """Build a step in the default graph of TensorFlow."""
 
     def watched(learning_rate: Any) -> mtf.optimize.Optimizer:
         return _Watched(wanted.optimizer(learning_rate=learning_rate))
@@ -95,7 +95,7 @@ def build(wanted: Wanted) -> Step:
     model_fn = model_function(
         dataclasses.replace(wanted, optimizer=watched),
         use_tpu=False,
-        tpu_summaries=True,  # so that the graph says which tensor is the loss
+        tpu_summaries=True,  # so that the graph tells which tensor is the loss
     )
     try:
         model_fn(_features(wanted), None, _MODES.TRAIN, {})
@@ -105,7 +105,7 @@ def build(wanted: Wanted) -> Step:
 
 
 def microbatches(wanted: Wanted) -> int:
-    """Into how many parts Mesh divides the batch, one after another."""
+    """The number of parts into which Mesh divides the batch, one after another."""
     return int(
         utils.serialize_num_microbatches(
             mtf.Dimension("batch", wanted.batch_size),
@@ -116,12 +116,12 @@ def microbatches(wanted: Wanted) -> int:
     )
 
 
-# Mesh's types of models that do not read two texts -> what they read.
+# Mesh's types of models that read a single text -> the features that they read.
 _TEXTS = {"lm": ("targets",)}
 
 
 def _features(wanted: Wanted) -> dict[str, tf.Tensor]:
-    """A batch as T5's data sets give it."""
+    """A batch in the form of T5's data sets."""
     features = {}
     for name in _TEXTS.get(wanted.model_type, ("inputs", "targets")):
         shape = [wanted.batch_size, wanted.sequence_length[name]]
@@ -132,7 +132,7 @@ def _features(wanted: Wanted) -> dict[str, tf.Tensor]:
 
 
 class _Watched(mtf.optimize.Optimizer):
-    """Applies another optimizer, and ends the building there."""
+    """Applies another optimizer, then ends the build of the step."""
 
     def __init__(self, optimizer: mtf.optimize.Optimizer):
         self._optimizer = optimizer
