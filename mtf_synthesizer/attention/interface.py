@@ -71,7 +71,10 @@ class View:
       queries: positions of the queries within their sequences.
       keys: positions of the keys within their sequences.
       sequences: int32 [batch, length], the sequence of each token; None unless rows may be packed.
+      group: number of the group of heads, if the layer has several groups.
     """
+
+    group: int | None = None
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ Importing this module registers the layer and every synthesizing function with g
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer, transformer_layers
 
 from mtf_synthesizer.attention import masks, relative_bias, softmax
+from mtf_synthesizer.attention.heads import Heads
 from mtf_synthesizer.attention.interface import SynthesizingFunction, View
 from mtf_synthesizer.attention.projections import Projections, head_dims
 from mtf_synthesizer.attention.synthesizers import DotProduct
@@ -32,7 +34,7 @@ class SyntheticAttention(transformer_layers.SelfAttention):
     initializers of `SelfAttention`, directly under the layer's scope.
 
     Args:
-      synthesizer: S; the dot product by default.
+      synthesizer: S; the dot product by default. `Heads` gives heads functions of their own.
       num_heads: number of heads h.
       num_memory_heads: heads of keys and values: 0 for as many as queries, 1 for multi-query.
       key_value_size: d_kv, the width of one head.
@@ -50,9 +52,14 @@ class SyntheticAttention(transformer_layers.SelfAttention):
         layer does not support.
     """
 
+    # Of a layer that is one group of another's heads.
+    group: int | None = None
+    further_heads: int = 0
+    groups: tuple[SyntheticAttention, ...] = ()
+
     def __init__(
         self,
-        synthesizer: SynthesizingFunction | None = None,
+        synthesizer: SynthesizingFunction | Heads | None = None,
         num_heads: int = 8,
         num_memory_heads: int = 0,
         key_value_size: int = 128,
@@ -78,9 +85,10 @@ class SyntheticAttention(transformer_layers.SelfAttention):
         self.synthesizer = synthesizer if synthesizer is not None else DotProduct()
         self.extra_logit = extra_logit
         self._check()
+        self.groups = self._make_groups()
 
     def _check(self) -> None:
-        if not isinstance(self.synthesizer, SynthesizingFunction):
+        if not isinstance(self.synthesizer, SynthesizingFunction | Heads):
             raise ValueError(
                 f"SyntheticAttention.synthesizer is {self.synthesizer!r}; it must be a "
                 "synthesizing function, in gin with parentheses: @Random()"
@@ -96,6 +104,23 @@ class SyntheticAttention(transformer_layers.SelfAttention):
                 f"SyntheticAttention.relative_attention_type is "
                 f"{self.relative_attention_type!r}; it must be one of {known}"
             )
+
+    def _make_groups(self) -> tuple[SyntheticAttention, ...]:
+        """A layer for each group of heads; none where all heads have one function."""
+        if not isinstance(self.synthesizer, Heads):
+            return ()
+        if self.num_memory_heads:
+            raise ValueError(
+                f"SyntheticAttention.num_memory_heads is {self.num_memory_heads}, but heads of "
+                "Heads have keys and values of their own: leave it 0"
+            )
+        sizes = self.synthesizer.sizes(self.num_heads)
+        functions = self.synthesizer.functions
+        groups = [copy.copy(self) for _ in functions]
+        for group, (layer, size, function) in enumerate(zip(groups, sizes, functions, strict=True)):
+            layer.synthesizer, layer.num_heads, layer.group = function, size, group
+            layer.further_heads = self.num_heads - size
+        return tuple(groups)
 
     def call(
         self, context: transformer.Context, x: mtf.Tensor, losses: list[mtf.Tensor] | None = None
@@ -117,20 +142,32 @@ class SyntheticAttention(transformer_layers.SelfAttention):
             raise ValueError(
                 "SyntheticAttention does not support ensembles: leave Unitransformer.ensemble unset"
             )
+        if self.groups:
+            return self._call_groups(context, x)
         projections = self.make_params(context)
         memory_length = self.memory_length(context)
         view = View(context, x, memory_length, projections, masks.sequences(context))
+        view.group = self.group
         values = self._dropped_out(context, view, view.value())
         logits = self._logits(context, x, view)
         biases = self._biases(context, view)
         outputs = self._attend(context, view, logits, biases, values)
         return projections.compute_output(outputs, output_shape=x.shape)
 
+    def _call_groups(self, context: transformer.Context, x: mtf.Tensor) -> mtf.Tensor:
+        """The sum over groups of heads, each with its variables in a scope of its own."""
+        outputs = []
+        with _joined():
+            for layer in self.groups:
+                with tf.variable_scope(f"heads_{layer.group}"):
+                    outputs.append(layer.call(context, x))
+        return mtf.add_n(outputs)
+
     def make_params(self, context: transformer.Context) -> Projections:
         """Return the projections, whose variables are made on first use."""
         heads, memory_heads = head_dims(self.num_heads, self.num_memory_heads)
         width = context.model.model_dim
-        return Projections(
+        projections = Projections(
             context.mesh,
             query_input_dim=width,
             memory_input_dim=width,
@@ -144,8 +181,11 @@ class SyntheticAttention(transformer_layers.SelfAttention):
             combine_dims=self.combine_dims,
             fold_scaling_into_initializer=self.fold_scaling_into_initializer,
         )
+        projections.further_heads = self.further_heads
+        return projections
 
     def _logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
+        assert isinstance(self.synthesizer, SynthesizingFunction)
         logits = self.synthesizer.logits(context, x, view)
         needed = [*view.heads, view.memory_length]
         if not view.decoding:
@@ -217,6 +257,7 @@ class Recorded:
 
 
 _recordings: list[list[Recorded]] = []
+_OF_A_MAP = ("heads", "length", "memory_length")
 
 
 @contextlib.contextmanager
@@ -232,3 +273,36 @@ def recording() -> Iterator[list[Recorded]]:
         yield recorded
     finally:
         _recordings.remove(recorded)
+
+
+@contextlib.contextmanager
+def _joined() -> Iterator[None]:
+    """Inside, groups of heads are called; they are recorded as one layer."""
+    outer, groups = list(_recordings), list[Recorded]()
+    _recordings[:] = [groups] if outer else []
+    try:
+        yield
+    finally:
+        _recordings[:] = outer
+    for recorded in outer:
+        recorded.append(_joined_heads(tf.get_variable_scope().name, groups))
+
+
+def _joined_heads(layer: str, groups: list[Recorded]) -> Recorded:
+    """The weights of all heads, for each example where those of any group differ by example."""
+    batch = [d for each in groups for d in each.weights.shape.dims if d.name not in _OF_A_MAP]
+    batch = list(dict.fromkeys(batch))
+    present = None if batch else groups[0].present
+    parts = []
+    for each in groups:
+        weights, dims = each.weights, each.weights.shape.dims
+        if batch and each.present is not None:
+            memory = next(d for d in dims if d.name == "memory_length")
+            weights *= mtf.cast(each.present, weights.dtype)
+            weights /= mtf.maximum(mtf.reduce_sum(weights, reduced_dim=memory), 1e-30)
+        maps = [next(d for d in dims if d.name == name) for name in ("length", "memory_length")]
+        heads = [d for d in dims if d.name == "heads"]
+        weights = mtf.broadcast(weights, mtf.Shape([*batch, *heads, *maps]))
+        heads = heads or [mtf.Dimension("heads", 1)]
+        parts.append(mtf.reshape(weights, mtf.Shape([*batch, *heads, *maps])))
+    return Recorded(layer, mtf.concat(parts, "heads"), present)

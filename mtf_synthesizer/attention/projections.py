@@ -20,7 +20,12 @@ class Projections(attention.AttentionParams):
 
     Mesh's own class can't make v without k. A layer without dot product would then have an unused
     W_K.
+
+    Attributes:
+      further_heads: heads whose outputs are added to those of these; they share one initial scale.
     """
+
+    further_heads: int = 0
 
     @classmethod
     def of_layer(
@@ -64,7 +69,8 @@ class Projections(attention.AttentionParams):
 
     @property
     def wo(self) -> mtf.Tensor:
-        return self._weight("o", self.o_shape, mtf.Shape(self.o_dims).size)
+        inputs = mtf.Shape(self.o_dims).size + self.further_heads * self.value_dim.size
+        return self._weight("o", self.o_shape, inputs)
 
     def _weight(self, name: str, shape: list[mtf.Dimension], fan_in: int) -> mtf.Tensor:
         stddev = 1.0 if mtf.layers.unit_scaling_convention() else fan_in**-0.5

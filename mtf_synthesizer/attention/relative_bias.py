@@ -7,6 +7,7 @@ float32 bias [(batch,) heads, (length,) memory_length] in some order. Variables 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import mtf_synthesizer.runtime.compat
 
@@ -30,12 +31,14 @@ def shared_by_stack(view: View, buckets: mtf.Dimension) -> mtf.Tensor:
     """Return a bias as `per_layer` does, with one variable for all layers of a stack, as in T5."""
     cache = view.context.cache
     # The cache key of Mesh's own layers, so that both kinds share the variable in one stack.
-    key = ("self_attention_bias", None, None, tuple(view.heads))
+    key: tuple[Any, ...] = ("self_attention_bias", None, None, tuple(view.heads))
+    if view.group is not None:  # groups of one size are different heads
+        key += (view.group,)
     if key not in cache:
         cache[key] = _variable(view, buckets)
     return cached(
         view.context,
-        ("relative bias", *view.heads, view.memory_length),
+        ("relative bias", view.group, *view.heads, view.memory_length),
         lambda: _of_buckets(cache[key], view, buckets),
     )
 
@@ -83,13 +86,21 @@ def _of_buckets(values: mtf.Tensor, view: View, buckets: mtf.Dimension) -> mtf.T
 
 
 def _bucket_of_each_pair(view: View, buckets: mtf.Dimension) -> mtf.Tensor:
+    return transformer_layers._relative_position_bucket(
+        distances(view),
+        bidirectional=not view.context.model.fully_autoregressive,
+        num_buckets=buckets.size,
+    )
+
+
+def distances(view: View) -> mtf.Tensor:
+    """p_j - p_i for each query i and key j of one sequence: int32 [(length,) memory_length].
+
+    With the batch dimensions while rows of different lengths are decoded.
+    """
     # Offsets in the row suffice: within a sequence their differences equal those of positions.
     context = view.context
     query = context.position
     if not view.decoding:
         query = mtf.range(context.mesh, view.length, tf.int32)
-    return transformer_layers._relative_position_bucket(
-        mtf.range(context.mesh, view.memory_length, tf.int32) - query,
-        bidirectional=not context.model.fully_autoregressive,
-        num_buckets=buckets.size,
-    )
+    return mtf.range(context.mesh, view.memory_length, tf.int32) - query

@@ -386,7 +386,7 @@ class Mixture(SynthesizingFunction):
     scope = "mixture"
 
     def __init__(self, functions: Sequence[SynthesizingFunction]):
-        self.functions = _checked("Mixture.functions", functions)
+        self.functions = checked_functions("Mixture.functions", functions)
 
     def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
         terms = mtf.Dimension("terms", len(self.functions))
@@ -425,7 +425,7 @@ class Sum(SynthesizingFunction):
     scope = "sum"
 
     def __init__(self, functions: Sequence[SynthesizingFunction]):
-        self.functions = _checked("Sum.functions", functions)
+        self.functions = checked_functions("Sum.functions", functions)
 
     def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:
         return _added([cast(f.logits(context, x, view), tf.float32) for f in self.functions])
@@ -434,9 +434,14 @@ class Sum(SynthesizingFunction):
         return _costs_of(self.functions, sizes)
 
 
-def _checked(
+def checked_functions(
     binding: str, functions: Sequence[SynthesizingFunction]
 ) -> tuple[SynthesizingFunction, ...]:
+    """The functions that a binding lists.
+
+    Raises:
+      ValueError: it is not a list of synthesizing functions.
+    """
     if not isinstance(functions, (list, tuple)) or not functions:
         raise ValueError(
             f"{binding} is {functions!r}. It must be a list of at least one synthesizing "

@@ -6,7 +6,7 @@ import reference
 from harness import D_KV, D_MODEL, HEADS, call_layer, weights_of
 from variants import TILED, VARIANTS
 
-from mtf_synthesizer.attention import synthesizers
+from mtf_synthesizer.attention import controls, synthesizers
 from mtf_synthesizer.attention.interface import SynthesizingFunction
 from mtf_synthesizer.attention.layer import SyntheticAttention
 
@@ -26,7 +26,7 @@ def expected(function, weights, heads, causal):
 def test_all_functions_are_tested():
     leaves = {
         c
-        for module in (synthesizers, synthesizers)
+        for module in (synthesizers, controls)
         for c in vars(module).values()
         if isinstance(c, type) and issubclass(c, SynthesizingFunction)
     } - {SynthesizingFunction}

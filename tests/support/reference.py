@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mtf_synthesizer.attention.controls import Toeplitz, Uniform
 from mtf_synthesizer.attention.synthesizers import (
     Dense,
     DotProduct,
@@ -135,6 +136,16 @@ def _factorized_dense(function, weights, x, heads, scopes):
     return _fill(len(x), heads, value)
 
 
+def _toeplitz(function, weights, x, heads, scopes):
+    table = weights[f"{scopes('toeplitz')}/table"].reshape(heads, -1)
+    far = function.max_length - 1
+    return _fill(len(x), heads, lambda h, i, j: table[h, far + min(max(i - j, -far), far)])
+
+
+def _uniform(function, weights, x, heads, scopes):
+    return np.zeros((heads, len(x), len(x)))
+
+
 def _mixture(function, weights, x, heads, scopes):
     a = weights[f"{scopes('mixture')}/alpha"].reshape(heads, -1)
     alpha = np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)
@@ -153,6 +164,8 @@ _LOGITS = {
     FactorizedRandom: _factorized_random,
     Dense: _dense,
     FactorizedDense: _factorized_dense,
+    Toeplitz: _toeplitz,
+    Uniform: _uniform,
     Mixture: _mixture,
     Sum: _sum,
 }

@@ -3,6 +3,7 @@
 A new leaf that is not listed here fails `test_reference.py`.
 """
 
+from mtf_synthesizer.attention.controls import Toeplitz, Uniform
 from mtf_synthesizer.attention.positions import Tile
 from mtf_synthesizer.attention.synthesizers import (
     Dense,
@@ -35,10 +36,12 @@ VARIANTS = {
     "r_plus_v": lambda: Sum([Random(N), DotProduct()]),
     "d_plus_v": lambda: Sum([Dense(N, hidden=QueryProjection(), shared_heads=True), DotProduct()]),
     "twice": lambda: Mixture([Random(N), DotProduct(), DotProduct(), Random(N)]),
+    "toeplitz": lambda: Toeplitz(4),  # distances up to 6 in the rows of the tests
+    "uniform": Uniform,
     "nested": lambda: Mixture([Sum([Random(N), FactorizedRandom(N, 2)]), FixedRandom(N)]),
 }
 
-GLOBAL = ("r", "fix", "fr", "nested")  # no term depends on the example
+GLOBAL = ("r", "fix", "fr", "toeplitz", "uniform", "nested")  # no term depends on the example
 
 T = 4  # tables shorter than the rows of the tests, with the tiling policy
 

@@ -27,10 +27,13 @@ INPUTS = np.concatenate([DRAW.randint(3, 250, (3, 11)), np.zeros((3, 2), int)], 
 TARGETS = DRAW.randint(3, 250, (3, 7))
 STACKS = ("encoder", "decoder")
 ALL = ("Random", "FactorizedRandom", "Dense", "FactorizedDense")
-MIXED = (
-    f"Mixture.functions = [{', '.join(f'@{name}()' for name in (*ALL, 'DotProduct'))}]",
-    "FactorizedRandom.rank = 2",
-)
+
+
+def mixture(*names):
+    return f"Mixture.functions = [{', '.join(f'@{name}()' for name in names)}]"
+
+
+MIXED = (mixture(*ALL, "DotProduct"), "FactorizedRandom.rank = 2")
 LAYERS = [f"{stack}/block_000/layer_000/SyntheticAttention/" for stack in STACKS]
 
 
@@ -97,6 +100,7 @@ def test_the_stock_checkpoint_is_like_the_public_ones(stock_model):
         ("rdv", 0.5, ["random/table", "dense/w2"]),
         ("rdv", 0.9, ["random/table", "dense/w2"]),
         ("d_plus_v", None, ["dense/w2"]),
+        ("toeplitz_v", None, ["toeplitz/table"]),
         ("all", None, ["random/table", "factorized_random/r2", "dense/w2", "factorized_dense/wb"]),
     ],
 )
@@ -195,7 +199,8 @@ TILED = [f"{stack}/{name}.beyond_max_length = @Tile()" for stack in STACKS for n
 def mixed(tmp_path_factory):
     """A mixture of all functions with tables of length 12 = 3 * 4, one step trained."""
     folder = tmp_path_factory.mktemp("mixed") / "m"
-    params = [*MIXED, "max_length = 12", "inputs_length = 12"]
+    params = [*MIXED, mixture(*ALL, "Toeplitz", "DotProduct")]
+    params += ["max_length = 12", "inputs_length = 12"]
     train(folder, steps=1, params=params, attention_summaries=False)
     return folder
 

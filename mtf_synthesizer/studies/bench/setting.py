@@ -57,6 +57,9 @@ ROWS = {
     "fr": "FR",
     "d": "D",
     "fd": "FD",
+    "toeplitz": "a weight for each distance",
+    "uniform": "the mean of all visible values",
+    "bias": "T5's relative position bias alone",
     "rv": "R+V",
     "dv": "D+V",
 }

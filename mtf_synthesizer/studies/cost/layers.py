@@ -23,6 +23,7 @@ from mtf_synthesizer.attention.cost import (
     queries_and_keys,
     weights,
 )
+from mtf_synthesizer.attention.interface import SynthesizingFunction
 from mtf_synthesizer.attention.layer import SyntheticAttention
 from mtf_synthesizer.baselines.convolutions import Convolution, DynamicConv, LightConv
 from mtf_synthesizer.baselines.layer import BaselineLayer
@@ -66,15 +67,19 @@ BIAS = "relative position bias"
 
 def synthetic_attention(layer: SyntheticAttention, stack: Stack) -> Parts:
     """Cost of softmax(S(X)) G(X): S with its queries and keys, G(X) with the output, softmax."""
+    if layer.groups:
+        return _added([synthetic_attention(group, stack) for group in layer.groups])
     sizes = _sizes(layer, stack)
     bias = _relative_bias(layer, sizes)
+    assert isinstance(layer.synthesizer, SynthesizingFunction)
     function = layer.synthesizer.cost(sizes)
     projections = queries_and_keys(function + bias, sizes, layer.shared_kv)
     trained = 1 if (function + bias).is_trained else 0
     mixed = product(*_pairs(sizes), sizes.d_kv, gradients=1 + trained)
     general = function.depends_on_example or bias.depends_on_example or stack.packed
     general = general or stack.model.input_full_attention or layer.extra_logit is not None
-    if stack.masks_padding and not general:
+    # Sums over logits that no variable takes part in are constants, not counted from the graph.
+    if stack.masks_padding and not general and (function + bias).parameters:
         mixed += product(*_pairs(sizes), gradients=trained)  # the sums over real tokens
     return {
         "synthesizing function": function + projections,
@@ -82,6 +87,10 @@ def synthetic_attention(layer: SyntheticAttention, stack: Stack) -> Parts:
         "values and output": _values_and_output(layer, sizes, sizes.length),
         "weighting of values": mixed,
     }
+
+
+def _added(groups: list[Parts]) -> Parts:
+    return {part: sum((group[part] for group in groups), Cost()) for part in groups[0]}
 
 
 def self_attention(layer: transformer_layers.SelfAttention, stack: Stack) -> Parts:

@@ -14,6 +14,7 @@ import mtf_synthesizer.runtime.compat
 
 from mesh_tensorflow.transformer import transformer, transformer_layers
 
+from mtf_synthesizer.attention.heads import Heads
 from mtf_synthesizer.attention.layer import Recorded, SyntheticAttention
 from mtf_synthesizer.attention.synthesizers import Mixture, Sum
 from mtf_synthesizer.upstream import graph
@@ -31,6 +32,8 @@ _LETTERS = {
     "FactorizedRandom": "FR",
     "Dense": "D",
     "FactorizedDense": "FD",
+    "Toeplitz": "Toeplitz",
+    "Uniform": "uniform",
 }
 _T5_LETTER = {"SelfAttention": "V (T5)"}
 
@@ -149,11 +152,13 @@ def _letters(layer: transformer.TransformerLayer) -> str:
 
 
 def notation(function: Any) -> str:
-    """A synthesizing function in the paper's letters: R, FR+V; R+V (sum) without α."""
+    """A function in the paper's letters: R, FR+V; R+V (sum) without α; R | V in different heads."""
     if isinstance(function, Sum):
         return f"{_joined(function)} (sum)"
     if isinstance(function, Mixture):
         return _joined(function)
+    if isinstance(function, Heads):
+        return " | ".join(notation(each) for each in function.functions)
     kind = type(function).__name__
     return _LETTERS.get(kind, kind)
 

@@ -29,6 +29,11 @@ LABELS = {
     "frv": "FR+V",
     "d_plus_v": "D+V, plain sum",
     "r_plus_v": "R+V, plain sum",
+    "toeplitz": "Toeplitz",
+    "toeplitz_v": "Toeplitz+V",
+    "uniform": "Uniform",
+    "uniform_v": "Uniform+V",
+    "bias": "Relative bias alone",
 }
 
 TITLES = {

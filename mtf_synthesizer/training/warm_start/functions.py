@@ -14,6 +14,8 @@ import mtf_synthesizer.runtime.compat
 import numpy as np
 
 from mtf_synthesizer import errors
+from mtf_synthesizer.attention.controls import Toeplitz
+from mtf_synthesizer.attention.heads import Heads
 from mtf_synthesizer.attention.interface import SynthesizingFunction
 from mtf_synthesizer.attention.layer import SyntheticAttention
 from mtf_synthesizer.attention.synthesizers import (
@@ -33,6 +35,7 @@ _ZERO: Mapping[type[SynthesizingFunction], str] = {
     FactorizedRandom: "r2",
     Dense: "w2",
     FactorizedDense: "wb",
+    Toeplitz: "table",
 }
 _ALPHA = f"{Mixture.scope}/alpha"
 
@@ -46,8 +49,13 @@ def beginning(scope: str, layer: SyntheticAttention, share: float) -> Beginning:
       share: α of V in a `Mixture`; the other terms have equal parts of the rest.
 
     Raises:
-      errors.UserError: it has V, and something beside it that can't begin with zeros.
+      errors.UserError: it has groups of heads, or something beside V that can't begin with zeros.
     """
+    if isinstance(layer.synthesizer, Heads):
+        raise errors.UserError(
+            f"{scope}: each group of Heads has projections of its own, which a T5 has not; train "
+            "this model from its beginning, or choose a Mixture"
+        )
     terms = _terms(layer.synthesizer)
     count = sum(isinstance(term, DotProduct) for term in terms)
     if not count:

@@ -29,6 +29,7 @@ _OTHER_NAMES = (
 # Dimensions along which tables are cut, or tiled as by the layer's `Tile`: row p is row p mod N.
 # `b` is that of a factorized dense function, p div a.
 _TILED = ("query_position", "key_position", "b")
+_CENTRED = "distance"  # of a Toeplitz table: the farthest weight on each side stands for all beyond
 _CUT = ("max_length",)  # learned absolute positions, of which nothing says how they go on
 
 Shape = tuple[int, ...]
@@ -212,16 +213,24 @@ def _taken(name: str, dims: Dims, source: str, before: Shape) -> Entry | None:
 
     def resized(value: np.ndarray) -> np.ndarray:
         for axis in axes:
-            value = np.take(value, np.arange(now[axis]) % before[axis], axis)
+            value = np.take(value, _places(dims[axis], before[axis]), axis)
         return value
 
     verb = "cut" if all(now[axis] < before[axis] for axis in axes) else "tiled"
     return Entry(name, now, f"{verb} from {' x '.join(map(str, before))}", source, resized)
 
 
+def _places(dim: tuple[str, int], before: int) -> np.ndarray:
+    """Which of the old entries along a dimension each new one is."""
+    name, now = dim
+    if name == _CENTRED:
+        return np.clip(np.arange(now) - now // 2 + before // 2, 0, before - 1)
+    return np.arange(now) % before
+
+
 def _fits(dim: tuple[str, int], before: int) -> bool:
     name, now = dim
-    return name in _TILED or (name in _CUT and now < before)
+    return name in (*_TILED, _CENTRED) or (name in _CUT and now < before)
 
 
 def _scaled(entry: Entry, factor: float) -> Entry:
