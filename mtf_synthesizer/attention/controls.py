@@ -9,7 +9,7 @@ import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer
 
-from mtf_synthesizer.attention.checks import at_least
+from mtf_synthesizer.attention.checks import check_at_least
 from mtf_synthesizer.attention.cost import Cost, Sizes, weights
 from mtf_synthesizer.attention.interface import SynthesizingFunction, View, cached
 from mtf_synthesizer.attention.relative_bias import distances
@@ -34,7 +34,7 @@ class Toeplitz(SynthesizingFunction):
     scope = "toeplitz"
 
     def __init__(self, max_length: int = 512, initial_scale: float = 1.0):
-        self.max_length = at_least(1, "Toeplitz.max_length", max_length)
+        self.max_length = check_at_least(1, "Toeplitz.max_length", max_length)
         self.initial_scale = initial_scale
 
     def logits(self, context: transformer.Context, x: mtf.Tensor, view: View) -> mtf.Tensor:

@@ -8,7 +8,7 @@ import mtf_synthesizer.runtime.compat
 
 import gin
 
-from mtf_synthesizer.attention.checks import at_least
+from mtf_synthesizer.attention.checks import check_at_least
 from mtf_synthesizer.attention.interface import SynthesizingFunction
 from mtf_synthesizer.attention.synthesizers import checked_functions
 
@@ -42,7 +42,7 @@ class Heads:
                 f"{len(self.functions)} functions; give a number of heads for each"
             )
         for size in self._sizes or ():
-            at_least(1, "Heads.sizes", size)
+            check_at_least(1, "Heads.sizes", size)
 
     def sizes(self, num_heads: int) -> tuple[int, ...]:
         """How many of a layer's heads each function has.

@@ -11,6 +11,7 @@ import mtf_synthesizer.runtime.compat
 
 import numpy as np
 
+from mtf_synthesizer.attention.heads import Heads
 from mtf_synthesizer.attention.interface import SynthesizingFunction
 from mtf_synthesizer.attention.positions import LengthPolicy, Refuse, Tile
 from mtf_synthesizer.attention.synthesizers import (
@@ -57,12 +58,14 @@ class FunctionPlace:
         return name, lambda value: np.expand_dims(value, _HEAD_AXIS.get(variable, 0))
 
 
-def describe(function: SynthesizingFunction) -> tuple[Spec, list[FunctionPlace]]:
+def describe(function: SynthesizingFunction | Heads) -> tuple[Spec, list[FunctionPlace]]:
     """Describe a function and the functions in it.
 
     Raises:
       UserError: a class, or a setting of it, that the modelling file does not have.
     """
+    if isinstance(function, Heads):
+        raise _unknown(function)
     parts: list[FunctionPlace] = []
     spec = _spec(function, "synthesizer", Counter(), parts)
     return spec, parts
@@ -73,11 +76,7 @@ def _spec(
 ) -> Spec:
     kind = type(function)
     if kind not in _FIELDS:
-        known = ", ".join(each.__name__ for each in _FIELDS)
-        raise UserError(
-            f"--format huggingface: {kind.__name__} is not a function that the modelling file has. "
-            f"Export it as a SavedModel, or a model of {known}."
-        )
+        raise _unknown(function)
     spec = {"kind": function.scope, **_FIELDS[kind](function)}
     if not isinstance(function, Sum):  # the only one that opens no variable scope
         number = used[function.scope]
@@ -91,6 +90,14 @@ def _spec(
             for number, each in enumerate(function.functions)
         ]
     return spec
+
+
+def _unknown(function: SynthesizingFunction | Heads) -> UserError:
+    known = ", ".join(each.__name__ for each in _FIELDS)
+    return UserError(
+        f"--format huggingface: {type(function).__name__} is not a function of the modelling file. "
+        f"Export it as a SavedModel, or a model of {known}."
+    )
 
 
 def _table(function: Any) -> Spec:
