@@ -1,24 +1,18 @@
 """`mtf_synthesizer checkpoints`: its sub-commands, their options and what they print."""
 
 import argparse
-import os
 from collections.abc import Callable, Iterable, Sequence
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import parser
 from mtf_synthesizer.cli.options import add_verbose, numbers, positive
-from mtf_synthesizer.files import new_folder, paths
-from mtf_synthesizer.model_folder import best, files, lock, metric_order, prune, scores
-from mtf_synthesizer.model_folder.checkpoints import (
-    Checkpoint,
-    checkpoints,
-    chosen_checkpoints,
-    operative_config,
-)
+from mtf_synthesizer.files import new_folder
+from mtf_synthesizer.model_folder import best, files, metric_order, prune, scores
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint, operative_config
 from mtf_synthesizer.model_folder.files import Saved
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.model_folder.prune import PrunePlan
 from mtf_synthesizer.model_folder.scores import Score
-from mtf_synthesizer.model_folder.state import current
 from mtf_synthesizer.runtime import loading
 
 _EXAMPLES = {
@@ -95,53 +89,60 @@ def run(args: argparse.Namespace) -> None:
     _COMMANDS[args.checkpoints_command](args)
 
 
+def _folder(args: argparse.Namespace) -> ModelFolder:
+    """The folder, which must have a checkpoint."""
+    folder = ModelFolder.at(args.model_dir)
+    folder.choose("all")
+    return folder
+
+
 def _list(args: argparse.Namespace) -> None:
-    chosen_checkpoints(args.model_dir, "all")
-    known = scores.read(args.model_dir, checkpoints(args.model_dir))
-    of_task = [each for each in known if args.task in (None, each.task)]
-    print_list(args.model_dir, files.saved(args.model_dir), of_task)
+    folder = _folder(args)
+    of_task = [score for score in scores.read(folder) if args.task in (None, score.task)]
+    print_list(folder, of_task)
 
 
 def _average(args: argparse.Namespace) -> None:
-    operative_config(paths.of(args.model_dir))
-    chosen = _of_last(args.model_dir, args.last) if args.last else _of_steps(args)
+    folder = ModelFolder.at(args.model_dir)
+    operative_config(folder.path)
+    chosen = _of_last(folder, args.last) if args.last else _of_steps(folder, args.steps)
     new_folder.check("--output", args.output)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.training import averaging
 
-    record = averaging.average(args.model_dir, chosen, args.output)
-    steps = ", ".join(str(each.step) for each in chosen)
+    record = averaging.average(folder, chosen, args.output)
+    steps = ", ".join(str(checkpoint.step) for checkpoint in chosen)
     print(f"{args.output}: mean of steps {steps}, {record['variables']} variables")
 
 
-def _of_last(model_dir: str, count: int) -> list[Checkpoint]:
-    found = chosen_checkpoints(model_dir, "all")
-    if count < 2 or count > len(found):
+def _of_last(folder: ModelFolder, count: int) -> list[Checkpoint]:
+    existing = folder.choose("all")
+    if count < 2 or count > len(existing):
         raise errors.UserError(
-            f"--last {count}: {model_dir} has {len(found)} complete checkpoints, and a mean needs "
+            f"--last {count}: {folder} has {len(existing)} complete checkpoints, and a mean needs "
             "at least 2"
         )
-    return found[-count:]
+    return existing[-count:]
 
 
-def _of_steps(args: argparse.Namespace) -> list[Checkpoint]:
-    steps = sorted(set(args.steps))
+def _of_steps(folder: ModelFolder, given: Iterable[int]) -> list[Checkpoint]:
+    steps = sorted(set(given))
     if len(steps) < 2:
         raise errors.UserError(f"--steps {steps}: a mean needs at least 2 checkpoints")
-    return [each for step in steps for each in chosen_checkpoints(args.model_dir, step)]
+    return [checkpoint for step in steps for checkpoint in folder.choose(step)]
 
 
 def _prune(args: argparse.Namespace) -> None:
     _check_asked(args)
-    chosen_checkpoints(args.model_dir, "all")
+    folder = _folder(args)
     if not args.delete:
-        print_plan(_planned(args))
+        print_plan(_planned(folder, args))
         print("nothing was removed: --delete does it")
         return
-    with lock.hold(args.model_dir):
-        wanted = _planned(args)
+    with folder.lock() as locked:
+        wanted = _planned(locked, args)
         print_plan(wanted)
-        prune.carry_out(args.model_dir, wanted)
+        prune.carry_out(locked, wanted)
 
 
 def _check_asked(args: argparse.Namespace) -> None:
@@ -151,14 +152,14 @@ def _check_asked(args: argparse.Namespace) -> None:
         raise errors.UserError("say what to keep: --keep_last K, --keep_best N with --metric")
 
 
-def _planned(args: argparse.Namespace) -> prune.PrunePlan:
-    return prune.plan(args.model_dir, args.keep_last or 1, _ranking(args))
+def _planned(folder: ModelFolder, args: argparse.Namespace) -> prune.PrunePlan:
+    return prune.plan(folder, args.keep_last or 1, _ranking(folder, args))
 
 
-def _ranking(args: argparse.Namespace) -> prune.Ranking | None:
+def _ranking(folder: ModelFolder, args: argparse.Namespace) -> prune.Ranking | None:
     if args.metric is None:
         return None
-    known = scores.read(args.model_dir, checkpoints(args.model_dir))
+    known = scores.read(folder)
     values = scores.of_metric(known, args.metric, args.task, args.split)
     lower = _BETTER[args.better] if args.better else metric_order.lower_is_better(args.metric)
     return prune.Ranking(args.metric, values, lower, args.keep_best)
@@ -171,20 +172,18 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
 }
 
 
-def print_list(
-    model_dir: str | os.PathLike[str], found: Iterable[Saved], scores: Sequence[Score]
-) -> None:
+def print_list(folder: ModelFolder, scores: Sequence[Score]) -> None:
     """A table of checkpoints: step, size, state, and a line for each task that was evaluated."""
     from rich.console import Console
     from rich.table import Table
 
-    goes_on = current(model_dir).name
+    goes_on = folder.current.name
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("step", "MB", "state", "scores"):
         table.add_column(
             column, justify="right" if column in ("step", "MB") else "left", overflow="fold"
         )
-    for each in found:
+    for each in files.saved(folder):
         state = "complete" if each.complete else "not finished"
         if each.complete and each.name == goes_on:
             state += ", training goes on here"

@@ -6,11 +6,12 @@ from mtf_synthesizer.cli.options import (
     add_configuration,
     add_examples,
     add_precision,
-    modules,
     of_model,
 )
+from mtf_synthesizer.config.request import for_model
 from mtf_synthesizer.files import saving
-from mtf_synthesizer.model_folder import best, checkpoints
+from mtf_synthesizer.model_folder import best
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision
 
 EXAMPLE = (
@@ -49,30 +50,24 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       errors.UserError: something is misspelt, missing or does not fit what is there.
     """
-    of_model(args, args.model_dir)  # without TensorFlow, so that a mistake is answered at once
-    checkpoints.chosen_checkpoints(args.model_dir, args.checkpoints, args.task)
-    path = args.output or best.report_path(args.model_dir, args.task, args.split)
+    folder, request = ModelFolder.at(args.model_dir), of_model(args, args.task)
+    for_model(folder, request)  # without TensorFlow, so that a mistake is answered at once
+    folder.choose(args.checkpoints, args.task)
+    path = args.output or best.report_path(folder, args.task, args.split)
     saving.check_file(path)
     precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.inference import evaluate
     from mtf_synthesizer.inference import report as inference_report
 
-    report = evaluate.evaluate(
-        args.model_dir,
-        args.task,
+    options = evaluate.EvaluateOptions(
         split=args.split,
         checkpoints=args.checkpoints,
-        batch_size=args.batch_size,
         examples=args.examples,
         decode=args.decode,
-        gin_files=args.gin_file,
-        gin_params=args.gin_param,
-        modules=modules(args),
-        vocabulary=args.vocabulary,
-        tfds_data_dir=args.tfds_data_dir,
         output=args.output,
         verbose=args.verbose,
     )
+    report = evaluate.evaluate(folder, request, options)
     print(inference_report.describe(report))
     print(f"written to {path}")

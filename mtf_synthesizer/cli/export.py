@@ -9,7 +9,8 @@ from mtf_synthesizer.cli.options import add_configuration, of_model, positive
 from mtf_synthesizer.config import request
 from mtf_synthesizer.files import new_folder
 from mtf_synthesizer.inference import export_modes
-from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import literal_paths, loading, precision
 
 EXAMPLE = (
@@ -60,9 +61,10 @@ def run(args: argparse.Namespace) -> None:
       errors.UserError: no model or checkpoint, a misspelt binding, or the folder is not empty.
     """
     _check(args)
+    folder = ModelFolder.at(args.model_dir)
     decoding = export_modes.MODES[args.mode].gin_files if args.mode else ()
-    wanted = of_model(args, args.model_dir, decoding)
-    chosen = checkpoints.chosen_checkpoints(args.model_dir, args.checkpoint)[0]
+    wanted = request.for_model(folder, of_model(args), decoding)
+    chosen = folder.choose(args.checkpoint)[0]
     if args.checkpoint == "all":
         raise errors.UserError("export takes one checkpoint: choose latest or a step, not all")
     literal_paths.check(f"--output {args.output}:", args.output)
@@ -70,20 +72,14 @@ def run(args: argparse.Namespace) -> None:
     precision.choose(precision.FLOAT32)  # graphs that are served have no precision of a process
     loading.load_tensorflow(args.verbose)
     if args.format == HUGGING_FACE:
-        print(_to_hugging_face(args, wanted, chosen))
+        print(_to_hugging_face(args, folder, wanted, chosen))
         return
     from mtf_synthesizer.inference import export
 
-    record = export.export(
-        args.model_dir,
-        wanted,
-        chosen,
-        mode=args.mode,
-        output=args.output,
-        tokens=args.tokens,
-        batch_size=args.batch_size,
-        verbose=args.verbose,
+    options = export.ExportOptions(
+        args.mode, args.output, args.tokens, args.batch_size, args.verbose
     )
+    record = export.export(folder, wanted, chosen, options)
     print(
         f"step {record['step']} of {args.model_dir} written to {args.output}: "
         f"{record['signature']}({', '.join(record['inputs'])}) -> "
@@ -109,12 +105,15 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _to_hugging_face(
-    args: argparse.Namespace, wanted: request.Configuration, chosen: checkpoints.Checkpoint
+    args: argparse.Namespace,
+    folder: ModelFolder,
+    wanted: request.Configuration,
+    chosen: Checkpoint,
 ) -> str:
     """Writes the folder; the sentence that says so."""
     from mtf_synthesizer.inference.huggingface import export
 
-    record = export.export(args.model_dir, wanted, chosen, output=args.output, verbose=args.verbose)
+    record = export.export(folder, wanted, chosen, output=args.output, verbose=args.verbose)
     tokenizer = "with a tokenizer" if record["has_tokenizer"] else "without a tokenizer"
     return (
         f"step {record['step']} of {args.model_dir} written to {args.output}: "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli.options import add_configuration, add_precision, listed, of_model, positive
+from mtf_synthesizer.config.request import for_model
 from mtf_synthesizer.files import paths, saving
-from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision
 from mtf_synthesizer.studies.maps import write
 
@@ -71,7 +73,8 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       errors.UserError: no model or checkpoint, a target without a text, or no folder to write to.
     """
-    _check(args)
+    folders = [ModelFolder.at(model_dir) for model_dir in dict.fromkeys(args.model_dir)]
+    _check(args, folders)
     precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.studies.maps import maps as maps_maps
@@ -80,38 +83,38 @@ def run(args: argparse.Namespace) -> None:
 
     found = [
         maps_maps.of_model(
-            model_dir,
-            of_model(args, model_dir),
-            checkpoints.chosen_checkpoints(model_dir, args.checkpoint, args.task)[0],
+            folder,
+            for_model(folder, of_model(args)),
+            folder.choose(args.checkpoint, args.task)[0],
             _reader(args),
             args.verbose,
         )
-        for model_dir in dict.fromkeys(args.model_dir)
+        for folder in folders
     ]
     models = write.titled(found)
     blocks = write.chosen_blocks(found, args.layers)
-    folder = paths.of(args.output)
-    arrays = write.write_arrays(folder, models)
+    output = paths.of(args.output)
+    arrays = write.write_arrays(output, models)
     sections = maps_sections.of_models(models, blocks)
     for picture in (each for section in sections for each in section.pictures):
-        saving.write_bytes(folder / picture.file, picture.png)
+        saving.write_bytes(output / picture.file, picture.png)
     described = [maps_maps.described(maps) for maps in found]
-    saving.write_json(folder / write.DESCRIPTION, {"read": _subject(args), "models": described})
+    saving.write_json(output / write.DESCRIPTION, {"read": _subject(args), "models": described})
     html = page.html(models, _subject(args), sections, arrays, args.typed)
-    saving.write_text(folder / write.PAGE, html)
-    print(write.summary(models, folder))
+    saving.write_text(output / write.PAGE, html)
+    print(write.summary(models, output))
 
 
-def _check(args: argparse.Namespace) -> None:
+def _check(args: argparse.Namespace, folders: Iterable[ModelFolder]) -> None:
     """Answers mistakes without TensorFlow."""
     if args.target is not None and args.text is None:
         raise errors.UserError("--target belongs to --text: a task has targets of its own")
     if args.checkpoint == "all":
         raise errors.UserError("maps shows one checkpoint: choose latest, best or a step, not all")
     saving.check_file(paths.of(args.output) / write.PAGE)
-    for model_dir in dict.fromkeys(args.model_dir):
-        of_model(args, model_dir)
-        checkpoints.chosen_checkpoints(model_dir, args.checkpoint, args.task)
+    for folder in folders:
+        for_model(folder, of_model(args))
+        folder.choose(args.checkpoint, args.task)
 
 
 def _reader(args: argparse.Namespace) -> Reader:

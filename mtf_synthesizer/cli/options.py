@@ -1,7 +1,6 @@
 """Options that several sub-commands have, what their values are read by, and what they come to."""
 
 import argparse
-from collections.abc import Sequence
 
 from mtf_synthesizer.config import request
 from mtf_synthesizer.runtime import precision
@@ -100,26 +99,21 @@ def modules(args: argparse.Namespace) -> list[str]:
     return [*request.TASK_MODULES, *args.module_import]
 
 
-def of_model(
-    args: argparse.Namespace, model_dir: str, gin_files: Sequence[str] = ()
-) -> request.Configuration:
-    """The configuration of a trained model, with what `add_configuration` reads.
+def of_model(args: argparse.Namespace, task: str | None = None) -> request.Request:
+    """What is asked of a trained model, with what `add_configuration` and `add_examples` read.
 
     Args:
       args: what the user typed.
-      model_dir: folder of the model.
-      gin_files: parsed before the user's.
-
-    Raises:
-      errors.UserError: no such model, or something is misspelt.
+      task: that the model is to read.
     """
-    return request.for_model(
-        model_dir,
-        [*gin_files, *args.gin_file],
-        args.gin_param,
-        modules(args),
-        args.vocabulary,
-        args.tfds_data_dir,
+    return request.Request(
+        task=task,
+        batch_size=getattr(args, "batch_size", None),
+        gin_files=args.gin_file,
+        gin_params=args.gin_param,
+        modules=modules(args),
+        vocabulary=args.vocabulary,
+        tfds_data_dir=args.tfds_data_dir,
     )
 
 

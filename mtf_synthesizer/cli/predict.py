@@ -1,7 +1,6 @@
 """The command `predict`: its options and what it does."""
 
 import argparse
-from typing import Any
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli.options import (
@@ -9,12 +8,12 @@ from mtf_synthesizer.cli.options import (
     add_examples,
     add_precision,
     listed,
-    modules,
     of_model,
 )
+from mtf_synthesizer.config.request import Request, for_model
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.inference import text_lines
-from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision
 from mtf_synthesizer.submissions import leaderboards
 
@@ -74,17 +73,18 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       errors.UserError: something is misspelt, missing or does not fit what is there.
     """
-    of_model(args, args.model_dir)  # without TensorFlow, so that a mistake is answered at once
-    checkpoints.chosen_checkpoints(args.model_dir, args.checkpoint, args.task)
+    folder, request = ModelFolder.at(args.model_dir), of_model(args, args.task)
+    for_model(folder, request)  # without TensorFlow, so that a mistake is answered at once
+    folder.choose(args.checkpoint, args.task)
     if args.tasks and not args.benchmark:
         raise errors.UserError("--tasks chooses from a benchmark: give --benchmark, or one --task")
     if args.input is not None:
-        _predict_lines(args)
+        _predict_lines(args, folder, request)
     else:
-        _predict_examples(args)
+        _predict_examples(args, folder, request)
 
 
-def _predict_examples(args: argparse.Namespace) -> None:
+def _predict_examples(args: argparse.Namespace, folder: ModelFolder, request: Request) -> None:
     benchmark = leaderboards.find(args.benchmark) if args.benchmark else None
     if benchmark:
         benchmark.tasks(args.tasks)
@@ -95,48 +95,34 @@ def _predict_examples(args: argparse.Namespace) -> None:
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.inference import predict, predict_benchmark
 
-    options: dict[str, Any] = {
-        "output": args.output,
-        "split": args.split or _SPLIT,
-        "checkpoint": args.checkpoint,
-        "batch_size": args.batch_size,
-        "examples": args.examples,
-        "gin_files": args.gin_file,
-        "gin_params": args.gin_param,
-        "modules": modules(args),
-        "vocabulary": args.vocabulary,
-        "tfds_data_dir": args.tfds_data_dir,
-        "verbose": args.verbose,
-    }
+    options = predict.PredictOptions(
+        output=args.output,
+        split=args.split or _SPLIT,
+        checkpoint=args.checkpoint,
+        examples=args.examples,
+        verbose=args.verbose,
+    )
     if benchmark:
         result = predict_benchmark.predict_benchmark(
-            args.model_dir, benchmark, tasks=args.tasks, **options
+            folder, request, benchmark, options, tasks=args.tasks
         )
     else:
-        result = predict.predict(args.model_dir, args.task, **options)
+        result = predict.predict(folder, request, options)
     print(f"{result['examples']} predictions of step {result['step']} written to {args.output}")
 
 
-def _predict_lines(args: argparse.Namespace) -> None:
+def _predict_lines(args: argparse.Namespace, folder: ModelFolder, request: Request) -> None:
     for option, why in _OF_A_TASK.items():
         if getattr(args, option) is not None:
             raise errors.UserError(f"--{option} {why}")
-    text_lines.check(args.input, args.output)
-    precision.choose_for_command(args.matmul_precision)
-    loading.load_tensorflow(args.verbose)
-    from mtf_synthesizer.inference import predict_lines
-
+    text_lines.check_output(args.output)
     with text_lines.opened(args.input) as lines:
-        result = predict_lines.predict_lines(
-            args.model_dir,
-            lines,
-            output=args.output,
-            checkpoint=args.checkpoint,
-            batch_size=args.batch_size,
-            gin_files=args.gin_file,
-            gin_params=args.gin_param,
-            modules=modules(args),
-            vocabulary=args.vocabulary,
-            verbose=args.verbose,
+        precision.choose_for_command(args.matmul_precision)
+        loading.load_tensorflow(args.verbose)
+        from mtf_synthesizer.inference import predict, predict_lines
+
+        options = predict.PredictOptions(
+            output=args.output, checkpoint=args.checkpoint, verbose=args.verbose
         )
+        result = predict_lines.predict_lines(folder, request, lines, options)
     print(predict_lines.describe(result))

@@ -17,7 +17,7 @@ from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.config.values import BoundValues
 from mtf_synthesizer.files import paths
-from mtf_synthesizer.model_folder import lock
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, signals
 
 # The modules that define the flags of t5_mesh_transformer.
@@ -43,7 +43,7 @@ def run_t5(arguments: Sequence[str]) -> None:
     """
     given = _check(arguments)
     in_use = given.model_dir and trains(given)
-    with lock.hold(given.model_dir[-1]) if in_use else contextlib.nullcontext():
+    with ModelFolder.at(given.model_dir[-1]).lock() if in_use else contextlib.nullcontext():
         _hand_over(arguments)
 
 

@@ -12,10 +12,10 @@ from mtf_synthesizer.cli.options import (
     positive,
 )
 from mtf_synthesizer.config import gin_files
-from mtf_synthesizer.config.request import Request, for_training
-from mtf_synthesizer.files import saving
+from mtf_synthesizer.config.request import Request
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision, signals
-from mtf_synthesizer.training import run_record
+from mtf_synthesizer.training.start import prepare
 
 EXAMPLE = (
     "mtf_synthesizer train --synthesizer rv --size tiny --run demo_pretrain \\\n"
@@ -92,53 +92,47 @@ def run(args: argparse.Namespace) -> None:
       errors.UserError: something is misspelt, missing or does not fit what is there.
       termination.Terminated: SIGTERM came while steps were under way.
     """
-    wanted = _wanted(args)
-    # Once without TensorFlow, so that a mistake is answered at once; train does the same again.
-    saving.check_folder(args.model_dir)
-    request = Request(**wanted)
-    for_training(run_record.resumed(args.model_dir, request, args.seed))
-    precision.choose_for_command(args.matmul_precision, run_record.kept_precision(args.model_dir))
+    # Without TensorFlow, so that a mistake is answered at once.
+    prepared = prepare(ModelFolder.at(args.model_dir), _request(args))
+    precision.choose_for_command(args.matmul_precision, prepared.precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.training import train
 
-    result = train.train(
-        args.model_dir,
-        seed=args.seed,
+    options = train.TrainOptions(
         summary_steps=args.summary_steps,
         attention_summaries=args.attention_summaries,
         verbose=args.verbose,
-        **wanted,
     )
-    print(_trained(args.model_dir, result))
+    print(_trained(train.carry_out(prepared, options)))
 
 
-def _wanted(args: argparse.Namespace) -> dict[str, Any]:
-    """The fields of a `configuration.Request`."""
-    return {
-        "task": args.task,
-        "synthesizer": args.synthesizer,
-        "size": args.size,
-        "run": args.run,
-        "experiment": args.experiment,
-        "steps": args.steps,
-        "batch_size": args.batch_size,
-        "gin_files": args.gin_file,
-        "gin_params": args.gin_param,
-        "modules": modules(args),
-        "init_checkpoint": args.init_checkpoint,
-        "partial_init": args.partial_init,
-        "vocabulary": args.vocabulary,
-        "tfds_data_dir": args.tfds_data_dir,
-        "additional_task_cache_dirs": args.additional_task_cache_dirs,
-    }
+def _request(args: argparse.Namespace) -> Request:
+    return Request(
+        task=args.task,
+        synthesizer=args.synthesizer,
+        size=args.size,
+        run=args.run,
+        experiment=args.experiment,
+        steps=args.steps,
+        batch_size=args.batch_size,
+        gin_files=args.gin_file,
+        gin_params=args.gin_param,
+        modules=modules(args),
+        init_checkpoint=args.init_checkpoint,
+        partial_init=args.partial_init,
+        vocabulary=args.vocabulary,
+        tfds_data_dir=args.tfds_data_dir,
+        additional_task_cache_dirs=args.additional_task_cache_dirs,
+        seed=args.seed,
+    )
 
 
-def _trained(model_dir: str, result: Mapping[str, Any]) -> str:
+def _trained(result: Mapping[str, Any]) -> str:
     """What `train` has done."""
     loss = "" if result["loss"] is None else f", loss {result['loss']:.4f}"
     if not result["trained"]:
         return (
-            f"{model_dir}: nothing was done: it is at step {result['step']}{loss}, and training "
-            f"ends at step {result['end']}. --steps sets another end"
+            f"{result['model_dir']}: nothing was done: it is at step {result['step']}{loss}, and "
+            f"training ends at step {result['end']}. --steps sets another end"
         )
-    return f"{model_dir}: step {result['step']}{loss}, {result['seconds']:.0f} s"
+    return f"{result['model_dir']}: step {result['step']}{loss}, {result['seconds']:.0f} s"

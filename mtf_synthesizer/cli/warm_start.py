@@ -16,6 +16,7 @@ from mtf_synthesizer.config import gin_files, request, statements
 from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.files import new_folder, paths
 from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
 from mtf_synthesizer.runtime import loading, precision
 from mtf_synthesizer.training.warm_start.plan import SHARE_OF_V
 
@@ -114,7 +115,7 @@ def _read_start(path: str) -> Start:
 
     if huggingface.is_model(path):
         return huggingface.Start.of(path)
-    return checkpoints.start_checkpoint(path)
+    return start_checkpoint(path)
 
 
 def _vocabulary(args: argparse.Namespace, start: Start) -> str | None:
@@ -147,14 +148,14 @@ def _wanted(args: argparse.Namespace, start: Start) -> request.Configuration:
         )
     if args.synthesizer or args.size or args.run:
         return request.requested(_request(args, task, start))
-    return request.for_model(
-        str(folder),
-        [request.EXACT_FILE, *args.gin_file],
-        [f"MIXTURE_NAME = {task!r}", *_params(args)],
-        modules(args),
-        args.vocabulary,
-        args.tfds_data_dir,
+    changes = request.Request(
+        gin_files=args.gin_file,
+        gin_params=[f"MIXTURE_NAME = {task!r}", *_params(args)],
+        modules=modules(args),
+        vocabulary=args.vocabulary,
+        tfds_data_dir=args.tfds_data_dir,
     )
+    return request.for_model(ModelFolder(folder), changes, [request.EXACT_FILE])
 
 
 def _of_transformers(args: argparse.Namespace, start: OfTransformers) -> request.Configuration:

@@ -12,8 +12,9 @@ from mtf_synthesizer.config.lint import lengths, meshes
 from mtf_synthesizer.config.lint.names import check
 from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.files import paths
-from mtf_synthesizer.model_folder.checkpoints import Checkpoint, operative_config, start_checkpoint
-from mtf_synthesizer.model_folder.vocabulary import BYTES, chosen
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
+from mtf_synthesizer.model_folder.vocabulary import BYTES
 
 TASK_MODULES = ("mtf_synthesizer.tasks",)
 # Whole paths, because a user's own file may have the same name.
@@ -45,9 +46,34 @@ class Configuration:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A user's request for a training run; training.train.train documents the fields.
+    """What a user asks of a model: to be trained, or read with changes to its configuration.
 
-    init_checkpoint may also be a `Checkpoint` whose step differs from the step in its path.
+    `train` reads all fields; `evaluate`, `predict` and the other readers of a trained model read
+    task, batch_size, gin_files, gin_params, modules, vocabulary and tfds_data_dir.
+
+    Attributes:
+      task: a seqio task or mixture; unless given, that of the experiment.
+      synthesizer: a name of gin/synthesizers, e.g. "rv".
+      size: a name of gin/sizes, e.g. "tiny". Without synthesizer and size the model is the one
+        of init_checkpoint.
+      run: a name of gin/runs: schedule, lengths, batch and packing; "pretrain" unless given.
+      experiment: a name of gin/experiments, instead of run: these and the size and the task.
+      steps: training steps, counted from init_checkpoint where there is one; unless given, the
+        number in the run's file.
+      batch_size: sequences in a batch; unless given, that of the run's file or of training.
+      gin_files: further gin files, parsed after the named ones.
+      gin_params: bindings, parsed last.
+      modules: imported for the tasks they register.
+      init_checkpoint: a model folder or a checkpoint to start from; may also be a `Checkpoint`
+        whose step differs from that of its path.
+      partial_init: whether that may lack variables, which then start afresh, or have more.
+      vocabulary: a SentencePiece model or "bytes", for tasks that have no vocabulary of their own;
+        unless given, that of the model or of init_checkpoint, else T5's.
+      tfds_data_dir: folder that `data prepare` has written.
+      additional_task_cache_dirs: folders that `cache` has written to, read instead of the data
+        itself.
+      seed: of initial values, the order of examples and dropout. A run that is resumed makes the
+        steps that it would have made without the stop (docs/runs.md).
     """
 
     task: str | None = None
@@ -65,6 +91,7 @@ class Request:
     vocabulary: str | None = None
     tfds_data_dir: str | None = None
     additional_task_cache_dirs: Sequence[str] = ()
+    seed: int = 0
 
 
 def for_training(request: Request) -> Configuration:
@@ -106,7 +133,7 @@ def requested(request: Request) -> Configuration:
     params += request.gin_params
     vocabulary = request.vocabulary
     if start and vocabulary is None:
-        vocabulary = chosen(paths.of(start.path).parent)
+        vocabulary = ModelFolder(paths.of(start.path).parent).vocabulary
     checked = _checked(files, params, request.modules, vocabulary, request.tfds_data_dir)
     for folder in caches:
         _check_exists("--additional_task_cache_dirs", folder, "a folder that `cache` has written")
@@ -139,7 +166,7 @@ def _check_complete(request: Request, start: Checkpoint | None) -> None:
 def _training_files(request: Request, start: Checkpoint | None) -> list[str]:
     """List the model's files, then the run's: an experiment completes a synthesizer."""
     if start and not (request.size or request.synthesizer):
-        files = [str(operative_config(paths.of(start.path).parent))]
+        files = [str(ModelFolder(paths.of(start.path).parent).operative_config)]
     else:
         files = [gin_file("synthesizers", request.synthesizer)] if request.synthesizer else []
     if request.experiment:
@@ -152,26 +179,39 @@ def _training_files(request: Request, start: Checkpoint | None) -> list[str]:
 
 
 def for_model(
-    model_dir: str | os.PathLike[str],
-    gin_files: Sequence[str],
-    gin_params: Sequence[str],
-    modules: Sequence[str],
-    vocabulary: str | None = None,
-    tfds_data_dir: str | None = None,
+    folder: ModelFolder, request: Request, gin_files: Sequence[str] = ()
 ) -> Configuration:
     """Return the configuration of a trained model, as its training run wrote it, with changes.
 
     Unless `vocabulary` is given, the model keeps the vocabulary of its training.
 
+    Args:
+      folder: of the model.
+      request: names the changes.
+      gin_files: parsed before those of the request.
+
     Raises:
       errors.UserError: the folder has no configuration, or an untrusted one, or a change is
         misspelt.
     """
-    files = [str(operative_config(paths.of(model_dir))), FLOAT32_FILE, *_on_processor(gin_files)]
-    TrustedReader(modules).check(files, gin_params)
+    changes = _on_processor([*gin_files, *request.gin_files])
+    files = [str(folder.operative_config), FLOAT32_FILE, *changes]
+    TrustedReader(request.modules).check(files, request.gin_params)
+    vocabulary = request.vocabulary
     if vocabulary is None:
-        vocabulary = chosen(model_dir)
-    return _checked(files, gin_params, modules, vocabulary, tfds_data_dir)
+        vocabulary = folder.vocabulary
+    return _checked(files, request.gin_params, request.modules, vocabulary, request.tfds_data_dir)
+
+
+def named_task(request: Request) -> str:
+    """The task of a request, for a reader of a trained model.
+
+    Raises:
+      errors.UserError: the request names none.
+    """
+    if request.task is None:
+        raise errors.UserError("no task given: --task (see `mtf_synthesizer list tasks`)")
+    return request.task
 
 
 def _on_processor(gin_files: Sequence[str]) -> Iterator[str]:

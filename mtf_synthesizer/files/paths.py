@@ -22,7 +22,7 @@ import pathlib
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, Any, Self
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -58,8 +58,12 @@ def matching(folder: Path, pattern: str) -> list[Path]:
     if not folder.is_dir():
         return []
     children: list[Path] = [*folder.iterdir()]
-    matches = [path for path in children if _is_shown(path.name, pattern)]
-    return sorted(matches, key=lambda path: path.name)
+    return sorted(matches(children, pattern), key=lambda path: path.name)
+
+
+def matches(children: Iterable[Path], pattern: str) -> list[Path]:
+    """Return the paths whose names match a pattern and are not hidden, in their order."""
+    return [path for path in children if _is_shown(path.name, pattern)]
 
 
 def matching_below(folder: Path, pattern: str) -> list[Path]:

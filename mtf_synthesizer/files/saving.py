@@ -11,33 +11,42 @@ from mtf_synthesizer.runtime import literal_paths
 
 def check_file(path: str | os.PathLike[str]) -> None:
     """Raise a UserError unless a file can be written at `path`; call this before the work."""
-    _check_named(path)
+    check_named(path)
     target = paths.of(path)
     if target.is_dir():
         raise errors.UserError(f"{path} is a folder: give the name of a file")
-    _check_place(path, target)
+    obstacle = _obstacle(target)
+    if obstacle:
+        raise errors.UserError(f"{path} can't be written: {obstacle}")
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
     """Raise a UserError unless `path` is a writable folder or can become one."""
-    _check_named(path)
+    check_named(path)
+    obstacle = _obstacle(paths.of(path) / "file")
     literal_paths.check_remote(path)
-    _check_place(path, paths.of(path) / "file")
+    if obstacle:
+        raise errors.UserError(f"{path} can't be written: {obstacle}")
 
 
-def _check_named(path: str | os.PathLike[str]) -> None:
+def check_named(path: str | os.PathLike[str]) -> None:
+    """Raise a UserError for a path that is empty, which would mean the working directory."""
     if not os.fspath(path):
         raise errors.UserError("the path of a file or folder is empty. Give its name")
 
 
-def _check_place(path: str | os.PathLike[str], target: paths.Path) -> None:
-    if paths.is_remote(path):  # only an attempt shows whether a remote place is writable
-        return
+def _obstacle(target: paths.Path) -> str | None:
+    """Return why a file can't be written; None if it can."""
+    if isinstance(
+        target, paths.RemotePath
+    ):  # only an attempt shows whether a remote place is writable
+        return None
     nearest = next(parent for parent in target.absolute().parents if parent.exists())
     if not nearest.is_dir():
-        raise errors.UserError(f"{path} can't be written: {nearest} is not a folder")
+        return f"{nearest} is not a folder"
     if not os.access(nearest, os.W_OK):
-        raise errors.UserError(f"{path} can't be written: no permission to write in {nearest}")
+        return f"no permission to write in {nearest}"
+    return None
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

@@ -1,8 +1,8 @@
 """Evaluates checkpoints of a trained model."""
 
+import dataclasses
 import inspect
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import mtf_synthesizer.runtime.compat
@@ -12,14 +12,14 @@ import seqio
 from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config import request
-from mtf_synthesizer.config.request import TASK_MODULES
+from mtf_synthesizer.config.request import Request, for_model, named_task
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.inference import predict, scoring
 from mtf_synthesizer.inference import records as decoding
 from mtf_synthesizer.inference.report import merged, read, summed_up, versions
 from mtf_synthesizer.model_folder.best import report_path
-from mtf_synthesizer.model_folder.checkpoints import Checkpoint, chosen_checkpoints
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import precision
 from mtf_synthesizer.tasks import metrics
 from mtf_synthesizer.upstream import session, tasks
@@ -40,43 +40,46 @@ _DECODERS = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """The examples of an evaluation, its checkpoints and the files it writes.
+
+    Attributes:
+      split: of the task.
+      checkpoints: "latest", "all", a step, or "best": by the report of the validation split.
+      examples: use only the first so many of each task.
+      decode: decode the tasks that have metrics, and compute these.
+      teacher_forced: compute the loss of the true targets.
+      output: where the report is written as JSON; eval_<task>_<split>.json in the model's folder
+        unless given. Rows of other checkpoints or settings that are there already are kept.
+      predictions: where decoded examples of the last checkpoint are written as by `predict`.
+      verbose: whether T5, Mesh and TensorFlow log.
+    """
+
+    split: str = "validation"
+    checkpoints: str | int = "latest"
+    examples: int | None = None
+    decode: bool = True
+    teacher_forced: bool = True
+    output: str | os.PathLike[str] | None = None
+    predictions: str | os.PathLike[str] | None = None
+    verbose: bool = False
+
+
+DEFAULTS = EvaluateOptions()
+
+
 def evaluate(
-    model_dir: str | os.PathLike[str],
-    task: str,
-    *,
-    split: str = "validation",
-    checkpoints: str | int = "latest",
-    batch_size: int | None = None,
-    examples: int | None = None,
-    decode: bool = True,
-    teacher_forced: bool = True,
-    gin_files: Sequence[str] = (),
-    gin_params: Sequence[str] = (),
-    modules: Sequence[str] = TASK_MODULES,
-    vocabulary: str | None = None,
-    tfds_data_dir: str | None = None,
-    output: str | os.PathLike[str] | None = None,
-    predictions: str | os.PathLike[str] | None = None,
-    verbose: bool = False,
+    model_dir: str | os.PathLike[str] | ModelFolder,
+    request: Request,
+    options: EvaluateOptions = DEFAULTS,
 ) -> dict[str, Any]:
     """Evaluates a trained model on a task, or on every task of a mixture.
 
     Args:
       model_dir: folder of `train`; its operative_config.gin says what the model is.
-      task: a seqio task or mixture.
-      split: of the task.
-      checkpoints: "latest", "all", a step, or "best": by the report of the validation split.
-      batch_size: sequences in a batch; unless given, that of training.
-      examples: use only the first so many of each task.
-      decode: decode the tasks that have metrics, and compute these.
-      teacher_forced: compute the loss of the true targets.
-      gin_files, gin_params: changes to the configuration, e.g. beam_search.gin.
-      modules: imported for the tasks they register.
-      vocabulary, tfds_data_dir: as in `train`; unless given, the vocabulary is the model's.
-      output: where the report is written as JSON; model_dir/eval_<task>_<split>.json unless given.
-        Rows of other checkpoints or settings that are there already are kept.
-      predictions: where decoded examples of the last checkpoint are written as by `predict`.
-      verbose: whether T5, Mesh and TensorFlow log.
+      request: the task, and changes to the configuration, e.g. beam_search.gin.
+      options: see above.
 
     Returns:
       What was evaluated now, as it is written; docs/metrics.md describes it. `results` has a
@@ -88,40 +91,56 @@ def evaluate(
       errors.UserError: a name, file, binding, split or checkpoint is wrong, or there is no data.
         Of a mixture the tasks without the split or without data are left out, and named.
     """
-    path = output or report_path(model_dir, task, split)
+    folder, task = ModelFolder.at(model_dir), named_task(request)
+    path = options.output or report_path(folder, task, options.split)
     saving.check_file(path)
-    if predictions is not None:
-        saving.check_file(predictions)
-    wanted = request.for_model(model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir)
-    chosen = chosen_checkpoints(model_dir, checkpoints, task)
-    before = read(path, task, split, model_dir if output else None)
+    if options.predictions is not None:
+        saving.check_file(options.predictions)
+    configuration = for_model(folder, request)
+    chosen = folder.choose(options.checkpoints, task)
+    before = read(path, task, options.split, folder if options.output else None)
     rows: list[dict[str, Any]] = []
-    with session.configured(wanted, verbose):
+    with session.configured(configuration, options.verbose):
         tasks.check_task(task)
-        trained = session.build(model_dir)
-        sets, left_out = _example_sets(task, split, trained, examples)
+        trained = session.build(folder.path)
+        size = request.batch_size or trained.batch_size
+        sets, left_out = _example_sets(task, options.split, trained, options.examples)
         for checkpoint in chosen:
             records: list[dict[str, Any]] = []
             for each in sets:
-                size = batch_size or trained.batch_size
-                row = _made_by(each, checkpoint, examples)
-                labelled = decoding.has_labels(each)
-                if not labelled:
-                    row["notes"] = [scoring.NO_LABELS]
-                elif teacher_forced:
-                    row |= _teacher_forced(model_dir, each, trained, size, checkpoint)
-                if decode and _is_decoded(each) and (labelled or predictions is not None):
-                    outputs = predict.decoded(model_dir, each, trained, size, checkpoint)
-                    row |= {"decoding": _decoding_settings(trained.model_type)}
-                    row |= vars(decoding.metrics(each, outputs, split))
-                    records += decoding.records(each, outputs, split, checkpoint)
+                row, outputs = _evaluated(folder, each, trained, size, checkpoint, options)
                 rows.append(row)
-        header = _header(model_dir, task, split, sets[0]) | {"left_out": left_out}
-    if predictions is not None:
-        decoding.write_lines(predictions, records)
+                if outputs is not None:
+                    records += decoding.records(each, outputs, options.split, checkpoint)
+        header = _header(folder, task, options.split, sets[0]) | {"left_out": left_out}
+    if options.predictions is not None:
+        decoding.write_lines(options.predictions, records)
     report = summed_up(header, rows)
     saving.write_json(path, merged(before, report))
     return report
+
+
+def _evaluated(
+    folder: ModelFolder,
+    examples: ExampleSet,
+    trained: Model,
+    batch_size: int,
+    checkpoint: Checkpoint,
+    options: EvaluateOptions,
+) -> tuple[dict[str, Any], list[str] | None]:
+    """The row of a checkpoint and a task, and the decoded text where any is."""
+    row = _made_by(examples, checkpoint, options.examples)
+    outputs = None
+    labelled = decoding.has_labels(examples)
+    if not labelled:
+        row["notes"] = [scoring.NO_LABELS]
+    elif options.teacher_forced:
+        row |= _teacher_forced(folder, examples, trained, batch_size, checkpoint)
+    if options.decode and _is_decoded(examples) and (labelled or options.predictions is not None):
+        outputs = predict.decoded(folder, examples, trained, batch_size, checkpoint)
+        row |= {"decoding": _decoding_settings(trained.model_type)}
+        row |= vars(decoding.metrics(examples, outputs, options.split))
+    return row, outputs
 
 
 def _example_sets(
@@ -142,14 +161,12 @@ def _example_sets(
     return sets or example_sets(task, split, trained, limit), left_out
 
 
-def _header(
-    model_dir: str | os.PathLike[str], task: str, split: str, examples: ExampleSet
-) -> dict[str, Any]:
+def _header(folder: ModelFolder, task: str, split: str, examples: ExampleSet) -> dict[str, Any]:
     """What all rows of an evaluation share."""
     vocabulary = describe(examples.task.output_features["targets"].vocabulary)
     vocabulary.pop("file", None)  # the same wherever it lies
     return {
-        "model_dir": str(model_dir),
+        "model_dir": str(folder),
         "task": task,
         "split": split,
         "vocabulary": vocabulary,
@@ -187,7 +204,7 @@ def _decoding_settings(model_type: str) -> dict[str, Any]:
 
 
 def _teacher_forced(
-    model_dir: str | os.PathLike[str],
+    folder: ModelFolder,
     each: ExampleSet,
     trained: Model,
     batch_size: int,
@@ -198,7 +215,7 @@ def _teacher_forced(
     And perplexities as `metrics` of a task that has none of its own.
     """
     lengths = {**trained.sequence_length, **each.lengths}
-    model = session.build(model_dir, sequence_length=lengths, batch_size=batch_size)
+    model = session.build(folder.path, sequence_length=lengths, batch_size=batch_size)
     rows = padded(each.arrays(), batch_size)
     values = model.estimator.evaluate(
         input_fn(rows, batch_size),

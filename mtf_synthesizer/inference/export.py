@@ -19,6 +19,7 @@ from mtf_synthesizer.inference import export_tokens, predict
 from mtf_synthesizer.inference.export_modes import MODES, RECORD, Mode
 from mtf_synthesizer.inference.report import versions
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading
 from mtf_synthesizer.upstream import model, session, tasks, variables
 from mtf_synthesizer.upstream.graph import bound
@@ -27,16 +28,28 @@ from mtf_synthesizer.upstream.vocabulary import describe
 _SIGNATURE = "serving_default"
 
 
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """The form of a SavedModel.
+
+    Attributes:
+      mode: a name of `export_modes.MODES`.
+      output: the new folder.
+      tokens: whether it reads and writes ids, int32 [rows, tokens], without any operation of
+        SentencePiece; nothing is added to what it reads, EOS included.
+      batch_size: the most texts of a call; unless given, that of training.
+      verbose: whether T5, Mesh and TensorFlow log.
+    """
+
+    mode: str
+    output: str | os.PathLike[str]
+    tokens: bool = False
+    batch_size: int | None = None
+    verbose: bool = False
+
+
 def export(
-    model_dir: str | os.PathLike[str],
-    wanted: Configuration,
-    checkpoint: Checkpoint,
-    *,
-    mode: str,
-    output: str | os.PathLike[str],
-    tokens: bool = False,
-    batch_size: int | None = None,
-    verbose: bool = False,
+    folder: ModelFolder, wanted: Configuration, checkpoint: Checkpoint, options: ExportOptions
 ) -> dict[str, Any]:
     """Writes a SavedModel whose signature has strings as inputs, or token ids.
 
@@ -46,15 +59,10 @@ def export(
     renamed when it is complete.
 
     Args:
-      model_dir: folder of the model.
+      folder: of the model.
       wanted: its configuration with that of the mode.
       checkpoint: one of its checkpoints.
-      mode: of `export_command.MODES`.
-      output: the new folder.
-      tokens: whether it reads and writes ids, int32 [rows, tokens], without any operation of
-        SentencePiece; nothing is added to what it reads, EOS included.
-      batch_size: the most texts of a call; unless given, that of training.
-      verbose: whether T5, Mesh and TensorFlow log.
+      options: see above.
 
     Returns:
       What stands in assets.extra/mtf_synthesizer.json: mode, model_dir, step, checkpoint,
@@ -63,32 +71,33 @@ def export(
     Raises:
       errors.UserError: the folder is there, or this type of model has no such mode.
     """
+    mode, output, verbose = options.mode, options.output, options.verbose
     new_folder.check("--output", output)
-    with session.configured(wanted, verbose), new_folder.create(output) as folder:
-        trained = session.build(model_dir)
+    with session.configured(wanted, verbose), new_folder.create(output) as served:
+        trained = session.build(folder.path)
         errors.check(
             f"type of model for --mode {mode}",
             trained.model_type,
-            MODES[mode].token_model_types if tokens else MODES[mode].model_types,
+            MODES[mode].token_model_types if options.tokens else MODES[mode].model_types,
         )
-        tasks.check_vocabulary(tasks.configured_task(), model_dir)
+        tasks.check_vocabulary(tasks.configured_task(), folder.path)
         predict.bind_output_length(trained)
-        rows = batch_size or trained.batch_size
+        rows = options.batch_size or trained.batch_size
         vocabulary = trained.vocabulary
-        if tokens:
+        if options.tokens:
             trained = dataclasses.replace(trained, vocabulary=export_tokens.Ids.of(vocabulary))
-        estimator = _Exporter(_estimator(model_dir, trained, MODES[mode], rows))
+        estimator = _Exporter(_estimator(folder, trained, MODES[mode], rows))
         # TensorFlow calls it an error that Mesh asserts something and does not use the assertion.
         with loading.without_messages(not verbose):
-            if tokens:
+            if options.tokens:
                 read = export_tokens.reader(
                     _features(trained, MODES[mode]), trained.sequence_length, rows
                 )
-                version = estimator.export_saved_model(str(folder), read, checkpoint.path)
+                version = estimator.export_saved_model(str(served), read, checkpoint.path)
             else:
                 version = utils.export_model(
                     estimator,
-                    str(folder),
+                    str(served),
                     vocabulary,
                     trained.sequence_length,
                     trained.model_type,
@@ -97,11 +106,11 @@ def export(
                     checkpoint_path=checkpoint.path,
                 )
             gc.collect()  # it says so when the assertion is forgotten
-        _move_up(paths.of(version.decode()), folder)
+        _move_up(paths.of(version.decode()), served)
         record = {
             "mode": mode,
-            "tokens": tokens,
-            "model_dir": str(model_dir),
+            "tokens": options.tokens,
+            "model_dir": str(folder),
             "step": checkpoint.step,
             "checkpoint": checkpoint.fingerprint,
             "batch_size": rows,
@@ -112,7 +121,7 @@ def export(
             "vocabulary": _described(vocabulary),
             "versions": versions(),
         }
-        saving.write_json(folder / "assets.extra" / RECORD, record)
+        saving.write_json(served / "assets.extra" / RECORD, record)
     return record
 
 
@@ -137,9 +146,7 @@ def _described(vocabulary: Any) -> dict[str, Any]:
     }
 
 
-def _estimator(
-    model_dir: str | os.PathLike[str], trained: model.Model, mode: Mode, batch_size: int
-) -> Any:
+def _estimator(folder: ModelFolder, trained: model.Model, mode: Mode, batch_size: int) -> Any:
     """Mesh's Estimator, as T5's `MtfModel.export` makes it: no mesh, and no device by name."""
     return utils.get_estimator(
         model_type=trained.model_type,
@@ -147,7 +154,7 @@ def _estimator(
         mesh_shape=mtf.Shape([]),
         mesh_devices=None,
         layout_rules=mtf.convert_to_layout_rules(""),
-        model_dir=str(model_dir),
+        model_dir=str(folder),
         batch_size=batch_size,
         sequence_length=trained.sequence_length,
         autostack=True,

@@ -1,7 +1,7 @@
 """Decodes with a checkpoint of a trained model, and writes what it decoded."""
 
+import dataclasses
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import mtf_synthesizer.runtime.compat
@@ -11,32 +11,39 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config import request
-from mtf_synthesizer.config.request import TASK_MODULES
+from mtf_synthesizer.config.request import Request, for_model, named_task
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.inference import records as decoding
-from mtf_synthesizer.model_folder import checkpoints
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.upstream import examples as stock
 from mtf_synthesizer.upstream import session, variables
 from mtf_synthesizer.upstream.model import Model
 
 
+@dataclasses.dataclass(frozen=True)
+class PredictOptions:
+    """The texts that are decoded, the checkpoint that decodes, and the file of the results.
+
+    Attributes:
+      output: the file to write; of a benchmark a folder.
+      split: of the task.
+      checkpoint: "latest", a step, or "best": by the report of the validation split.
+      examples: decode only the first so many of each task.
+      show_progress: whether a bar is shown, where the lines of a file are decoded.
+      verbose: whether T5, Mesh and TensorFlow log.
+    """
+
+    output: str | os.PathLike[str]
+    split: str = "test"
+    checkpoint: str | int = "latest"
+    examples: int | None = None
+    show_progress: bool = True
+    verbose: bool = False
+
+
 def predict(
-    model_dir: str | os.PathLike[str],
-    task: str,
-    *,
-    output: str | os.PathLike[str],
-    split: str = "test",
-    checkpoint: str | int = "latest",
-    batch_size: int | None = None,
-    examples: int | None = None,
-    gin_files: Sequence[str] = (),
-    gin_params: Sequence[str] = (),
-    modules: Sequence[str] = TASK_MODULES,
-    vocabulary: str | None = None,
-    tfds_data_dir: str | None = None,
-    verbose: bool = False,
+    model_dir: str | os.PathLike[str] | ModelFolder, request: Request, options: PredictOptions
 ) -> dict[str, Any]:
     """Decodes a split of a task, or of every task of a mixture, with metrics or without.
 
@@ -45,7 +52,10 @@ def predict(
     id, ...), output (the decoded text), prediction (the output as the task's postprocessor reads
     it) and, where the split has them, target (read likewise).
 
-    The other arguments are those of `evaluate`.
+    Args:
+      model_dir: folder of `train`; its operative_config.gin says what the model is.
+      request: the task, and changes to the configuration, e.g. beam_search.gin.
+      options: see above.
 
     Returns:
       model_dir, step, output and examples (their number).
@@ -53,22 +63,23 @@ def predict(
     Raises:
       errors.UserError: a name, file, binding, split or checkpoint is wrong.
     """
+    folder, task, output = ModelFolder.at(model_dir), named_task(request), options.output
     saving.check_file(output)
     _check_replaceable(paths.of(output))
-    wanted = request.for_model(model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir)
-    chosen = chosen_checkpoint(model_dir, checkpoint, task)
+    configuration = for_model(folder, request)
+    chosen = chosen_checkpoint(folder, options.checkpoint, task)
     records: list[dict[str, Any]] = []
-    with session.configured(wanted, verbose):
-        trained = session.build(model_dir)
-        for each in stock.example_sets(task, split, trained, examples):
+    with session.configured(configuration, options.verbose):
+        trained = session.build(folder.path)
+        size = request.batch_size or trained.batch_size
+        for each in stock.example_sets(task, options.split, trained, options.examples):
             if "inputs" not in each.lengths:
                 raise errors.UserError(f"the task {each.task.name} has no inputs to decode from")
-            size = batch_size or trained.batch_size
-            outputs = decoded(model_dir, each, trained, size, chosen)
-            records += decoding.records(each, outputs, split, chosen)
+            outputs = decoded(folder, each, trained, size, chosen)
+            records += decoding.records(each, outputs, options.split, chosen)
     decoding.write_lines(output, records)
     return {
-        "model_dir": str(model_dir),
+        "model_dir": str(folder),
         "step": chosen.step,
         "output": str(output),
         "examples": len(records),
@@ -88,21 +99,21 @@ def _check_replaceable(output: paths.Path) -> None:
 
 
 def chosen_checkpoint(
-    model_dir: str | os.PathLike[str], choice: str | int, task: str | None = None
+    folder: ModelFolder, choice: str | int, task: str | None = None
 ) -> Checkpoint:
     """The checkpoint meant by "latest", "best" (of a task) or a step.
 
     Raises:
       errors.UserError: there is none, or more than one is meant.
     """
-    chosen = checkpoints.chosen_checkpoints(model_dir, choice, task)
+    chosen = folder.choose(choice, task)
     if len(chosen) != 1:
         raise errors.UserError("predict uses one checkpoint: choose latest or a step, not all")
     return chosen[0]
 
 
 def decoded(
-    model_dir: str | os.PathLike[str],
+    folder: ModelFolder,
     each: stock.ExampleSet,
     trained: Model,
     batch_size: int,
@@ -110,7 +121,7 @@ def decoded(
 ) -> list[str]:
     """The decoded text of every example."""
     lengths = {**trained.sequence_length, **each.lengths}
-    model = decoding_model(model_dir, trained, lengths, batch_size)
+    model = decoding_model(folder, trained, lengths, batch_size)
     rows = stock.padded({"inputs": each.arrays()["inputs"]}, batch_size)
     outputs = utils.decode(
         FittingEstimator(model.estimator),
@@ -122,14 +133,14 @@ def decoded(
 
 
 def decoding_model(
-    model_dir: str | os.PathLike[str],
+    folder: ModelFolder,
     trained: Model,
     lengths: dict[str, int],
     batch_size: int,
 ) -> Model:
     """The model for inputs of another length; its outputs may be as long as in training."""
     bind_output_length(trained)
-    return session.build(model_dir, sequence_length=lengths, batch_size=batch_size)
+    return session.build(folder.path, sequence_length=lengths, batch_size=batch_size)
 
 
 def bind_output_length(trained: Model) -> None:

@@ -10,13 +10,14 @@ import seqio
 import tensorflow_datasets as tfds
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config import request
 from mtf_synthesizer.config.gin_files import own_digest
-from mtf_synthesizer.config.request import TASK_MODULES
+from mtf_synthesizer.config.request import Request, for_model
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.files.records import parse
 from mtf_synthesizer.inference import predict
 from mtf_synthesizer.inference import records as decoding
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.submissions.layout import Benchmark, File
 from mtf_synthesizer.upstream import session
 from mtf_synthesizer.upstream.examples import ExampleSet, example_sets
@@ -26,34 +27,23 @@ SETTINGS = "settings.json"
 
 
 def predict_benchmark(
-    model_dir: str | os.PathLike[str],
+    model_dir: str | os.PathLike[str] | ModelFolder,
+    request: Request,
     benchmark: Benchmark,
-    *,
-    output: str | os.PathLike[str],
+    options: predict.PredictOptions,
     tasks: Sequence[str] = (),
-    split: str = "test",
-    checkpoint: str | int = "latest",
-    batch_size: int | None = None,
-    examples: int | None = None,
-    gin_files: Sequence[str] = (),
-    gin_params: Sequence[str] = (),
-    modules: Sequence[str] = TASK_MODULES,
-    vocabulary: str | None = None,
-    tfds_data_dir: str | None = None,
-    verbose: bool = False,
 ) -> dict[str, Any]:
     """Decodes a split of every task of a benchmark, whether the task has metrics or not.
 
-    Writes output/<task>.jsonl for each, as `prediction.predict` does, once the task is finished:
-    called again, it goes on with the tasks that have no file. output/settings.json says what
-    decoded them.
+    Writes output/<task>.jsonl for each, as `predict` does, once the task is finished: called
+    again, it goes on with the tasks that have no file. output/settings.json says what decoded them.
 
     Args:
+      model_dir: folder of the model.
+      request: changes to the configuration; its task is not read.
       benchmark: the leaderboard.
-      output: folder of the predictions.
+      options: of `predict`; output is a folder.
       tasks: only these, by the names of tasks or of the benchmark's files.
-
-    The other arguments are those of `inference.evaluate.evaluate`.
 
     Returns:
       model_dir, step, output and examples (the number of those decoded by this call).
@@ -62,43 +52,55 @@ def predict_benchmark(
       errors.UserError: a name, file, binding, split or checkpoint is wrong, data of a task is not
         there, or the folder holds predictions of another checkpoint or with other settings.
     """
-    saving.check_folder(output)
-    wanted = request.for_model(model_dir, gin_files, gin_params, modules, vocabulary, tfds_data_dir)
-    chosen = predict.chosen_checkpoint(model_dir, checkpoint)
-    folder = paths.of(output)
-    settings = {
-        "benchmark": benchmark.name,
-        "step": chosen.step,
-        "checkpoint": chosen.fingerprint,
-        "split": split,
-        "examples": examples,
-        "gin_files": [str(file) for file in gin_files],
-        "gin_params": list(gin_params),
-    }
-    digests = [own_digest(str(file)) for file in gin_files]
-    if any(digests):  # of a user's file the text counts
-        settings["gin_file_sha256"] = digests
+    saving.check_folder(options.output)
+    model = ModelFolder.at(model_dir)
+    configuration = for_model(model, request)
+    chosen = predict.chosen_checkpoint(model, options.checkpoint)
+    folder = paths.of(options.output)
+    settings = _settings(benchmark, request, options, chosen)
     _check_settings(folder, settings)
     left = _without_predictions(folder, benchmark.tasks(tasks))
     decoded = 0
-    with session.configured(wanted, verbose):
-        _check_data(left, split)
-        trained = session.build(model_dir)
+    with session.configured(configuration, options.verbose):
+        _check_data(left, options.split)
+        trained = session.build(model.path)
+        size = request.batch_size or trained.batch_size
         saving.write_json(folder / SETTINGS, settings)
         for task in left:
-            (each,) = example_sets(task, split, trained, examples)
+            (each,) = example_sets(task, options.split, trained, options.examples)
             _check_identity(each, benchmark.file(task))
-            size = batch_size or trained.batch_size
-            outputs = predict.decoded(model_dir, each, trained, size, chosen)
-            records = decoding.records(each, outputs, split, chosen)
+            outputs = predict.decoded(model, each, trained, size, chosen)
+            records = decoding.records(each, outputs, options.split, chosen)
             decoding.write_lines(_path(folder, task), records)
             decoded += len(records)
     return {
-        "model_dir": str(model_dir),
+        "model_dir": str(model),
         "step": chosen.step,
-        "output": str(output),
+        "output": str(options.output),
         "examples": decoded,
     }
+
+
+def _settings(
+    benchmark: Benchmark,
+    request: Request,
+    options: predict.PredictOptions,
+    checkpoint: Checkpoint,
+) -> dict[str, Any]:
+    """What decides about the predictions."""
+    settings = {
+        "benchmark": benchmark.name,
+        "step": checkpoint.step,
+        "checkpoint": checkpoint.fingerprint,
+        "split": options.split,
+        "examples": options.examples,
+        "gin_files": [str(file) for file in request.gin_files],
+        "gin_params": list(request.gin_params),
+    }
+    digests = [own_digest(str(file)) for file in request.gin_files]
+    if any(digests):  # of a user's file the text counts
+        settings["gin_file_sha256"] = digests
+    return settings
 
 
 def _path(folder: paths.Path, task: str) -> paths.Path:

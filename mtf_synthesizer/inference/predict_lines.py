@@ -16,9 +16,9 @@ import tqdm
 from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config import request
-from mtf_synthesizer.config.request import TASK_MODULES
+from mtf_synthesizer.config.request import Request, for_model
 from mtf_synthesizer.inference import predict, text_lines
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import progress
 from mtf_synthesizer.upstream import session, tasks
 from mtf_synthesizer.upstream.model import Model
@@ -34,18 +34,10 @@ _NAMED = 5  # numbers of lines in a message
 
 
 def predict_lines(
-    model_dir: str | os.PathLike[str],
+    model_dir: str | os.PathLike[str] | ModelFolder,
+    request: Request,
     lines: text_lines.Lines,
-    *,
-    output: str | os.PathLike[str],
-    checkpoint: str | int = "latest",
-    batch_size: int | None = None,
-    gin_files: Sequence[str] = (),
-    gin_params: Sequence[str] = (),
-    modules: Sequence[str] = TASK_MODULES,
-    vocabulary: str | None = None,
-    show_progress: bool = True,
-    verbose: bool = False,
+    options: predict.PredictOptions,
 ) -> dict[str, Any]:
     """Decodes a text line by line: line n of the output is what the model makes of line n.
 
@@ -54,11 +46,10 @@ def predict_lines(
     goes on with an attempt that was interrupted.
 
     Args:
+      model_dir: folder of the model.
+      request: changes to the configuration; its task is not read.
       lines: what is decoded, as the model's task gives it to the model, prefixes included.
-      output: the file to write, which must not be there.
-      show_progress: whether a bar is shown.
-
-    The other arguments are those of `evaluate`.
+      options: of `predict`; split and examples are not read, and output must not be there.
 
     Returns:
       model_dir, step, output, examples (the number of lines) and empty (how many of them), cut
@@ -68,24 +59,27 @@ def predict_lines(
       errors.UserError: a name, file, binding or checkpoint is wrong, the text is not UTF-8, or
         the output was begun otherwise.
     """
-    wanted = request.for_model(model_dir, gin_files, gin_params, modules, vocabulary)
-    chosen = predict.chosen_checkpoint(model_dir, checkpoint)
-    with session.configured(wanted, verbose):
-        trained = session.build(model_dir)
+    folder = ModelFolder.at(model_dir)
+    configuration = for_model(folder, request)
+    chosen = predict.chosen_checkpoint(folder, options.checkpoint)
+    with session.configured(configuration, options.verbose):
+        trained = session.build(folder.path)
         errors.check("type of model for --input", trained.model_type, _ENDS)
-        tasks.check_vocabulary(tasks.configured_task(), model_dir)
+        tasks.check_vocabulary(tasks.configured_task(), folder.path)
         encoder = Encoder.of(trained)
         seen = survey(lines, encoder)
-        made_by = text_lines.made_by(lines, chosen.fingerprint, gin_files, gin_params)
-        out = text_lines.Output(output, made_by)
-        size = batch_size or trained.batch_size
-        decode = _decoder(model_dir, trained, encoder, seen.longest, size, chosen.path)
-        with _bar(seen.count, out.done, show_progress) as bar, out:
+        made_by = text_lines.made_by(
+            lines, chosen.fingerprint, request.gin_files, request.gin_params
+        )
+        out = text_lines.Output(options.output, made_by)
+        size = request.batch_size or trained.batch_size
+        decode = _decoder(folder, trained, encoder, seen.longest, size, chosen.path)
+        with _bar(seen.count, out.done, options.show_progress) as bar, out:
             decoded = _write(out, lines, decode, size, bar)
     return {
-        "model_dir": str(model_dir),
+        "model_dir": str(folder),
         "step": chosen.step,
-        "output": str(output),
+        "output": str(options.output),
         "examples": seen.count,
         "decoded": decoded,
         "empty": seen.empty,
@@ -175,7 +169,7 @@ Decode = Callable[[Iterable[str]], Iterator[str]]
 
 
 def _decoder(
-    model_dir: str | os.PathLike[str],
+    folder: ModelFolder,
     trained: Model,
     encoder: Encoder,
     length: int,
@@ -186,7 +180,7 @@ def _decoder(
 
     def decode(texts: Iterable[str]) -> Iterator[str]:
         lengths = {**trained.sequence_length, "inputs": length}
-        model = predict.decoding_model(model_dir, trained, lengths, batch_size)
+        model = predict.decoding_model(folder, trained, lengths, batch_size)
         rows = (encoder.row(text, length) for text in texts)
         outputs = utils.decode(
             predict.FittingEstimator(model.estimator),

@@ -12,7 +12,7 @@ from typing import Any
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths, records
 from mtf_synthesizer.inference import averages
-from mtf_synthesizer.model_folder import metric_order
+from mtf_synthesizer.model_folder import best, metric_order
 
 Row = Mapping[str, Any]
 Report = dict[str, Any]
@@ -65,28 +65,32 @@ def read(
     Raises:
       errors.UserError: the file is something else, and would be lost.
     """
-    if not paths.of(path).exists():
-        return None
-    wanted = {"task": task, "split": split}
+    needed = {"task": task, "split": split}
     if model_dir is not None:
-        wanted["model_dir"] = str(model_dir)
-    try:
-        report = records.parse(paths.of(path).read_text("utf-8"))
-        found = {name: report[name] for name in wanted}
-        if not all(map(_is_row, report["results"])):
-            raise TypeError("results are no rows with task, step and metrics")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise errors.UserError(
-            f"{path} is no report of an evaluation ({type(error).__name__}: {error}): remove it or "
-            "choose another file with --output"
-        ) from error
-    for name, value in wanted.items():
-        if found[name] != value:
+        needed["model_dir"] = str(model_dir)
+    report: Report | None = records.read(
+        paths.of(path),
+        best.KIND,
+        lambda report: _check_fields(report, needed),
+        "Remove the file or choose another file with --output",
+    )
+    if report is None:
+        return None
+    for name, value in needed.items():
+        if report[name] != value:
             raise errors.UserError(
-                f"{path} is the report of another evaluation: {name} {found[name]}, not {value}. "
+                f"{path} is the report of another evaluation: {name} {report[name]}, not {value}. "
                 "Remove it or choose another file with --output"
             )
     return report
+
+
+def _check_fields(report: Any, needed: Iterable[str]) -> None:
+    missing = [name for name in needed if name not in report]
+    if missing:
+        raise KeyError(missing[0])
+    if not all(map(_is_row, report["results"])):
+        raise TypeError("results are no rows with task, step and metrics")
 
 
 def _is_row(row: Any) -> bool:

@@ -23,18 +23,8 @@ STANDARD_INPUT = "-"
 _SECONDS_BETWEEN_UPLOADS = 60.0
 
 
-def check(source: str, output: str) -> None:
-    """Answers mistakes before the model is loaded.
-
-    Args:
-      source: a file, or "-".
-      output: the file to write.
-
-    Raises:
-      errors.UserError: there is nothing to read, or the output can't be written or is there.
-    """
-    if source != STANDARD_INPUT and not paths.of(source).is_file():
-        raise errors.UserError(f"--input {source}: no such file. Give a text file, or - to pipe in")
+def check_output(output: str) -> None:
+    """Raises a UserError unless the output can be written, and is not there yet."""
     saving.check_file(output)
     if paths.of(output).exists():
         raise errors.UserError(f"--output {output} is there: remove it, or choose another file")
@@ -42,9 +32,13 @@ def check(source: str, output: str) -> None:
 
 @contextlib.contextmanager
 def opened(source: str) -> Iterator[Lines]:
-    """The lines of a file, or of standard input, which is kept in a file meanwhile."""
+    """The lines of a file, or of standard input, which is kept in a file meanwhile.
+
+    Raises:
+      errors.UserError: the file does not exist.
+    """
     if source != STANDARD_INPUT:
-        yield Lines(paths.of(source), source)
+        yield Lines(source, source)
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder) / "lines"
@@ -59,10 +53,17 @@ class Lines:
     Args:
       path: of the file.
       shown: what it is called in messages.
+
+    Raises:
+      errors.UserError: the file does not exist.
     """
 
-    def __init__(self, path: paths.Path, shown: str):
-        self._path, self._shown = path, shown
+    def __init__(self, path: str | os.PathLike[str], shown: str):
+        self._path, self._shown = paths.of(path), shown
+        if not self._path.is_file():
+            raise errors.UserError(
+                f"--input {shown}: no such file. Give a text file, or - to pipe in"
+            )
 
     def __iter__(self) -> Iterator[str]:
         with self._path.open("rb") as file:

@@ -6,6 +6,8 @@ from typing import Any
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths, records
 
+KIND = "report of an evaluation"
+_FIELDS = {"task", "metric", "step"}
 SPLIT = "validation"  # never the split whose scores are reported
 
 
@@ -42,16 +44,12 @@ def find(model_dir: str | os.PathLike[str], task: str | None) -> int:
 
 def _entries(path: paths.Path) -> list[dict[str, Any]]:
     """Return the best steps in a report; empty if the report is missing."""
-    if not path.exists():
-        return []
-    try:
-        entries: list[dict[str, Any]] = records.parse(path.read_text("utf-8"))["best"]
-        complete = [entry for entry in entries if {"task", "metric", "step"} <= set(entry)]
-        if not all(type(entry["step"]) is int for entry in complete):
-            raise ValueError("a step is not a whole number")
-        return complete
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise errors.UserError(
-            f"{path} is not a report of an evaluation ({type(error).__name__}: {error}). Remove "
-            "the file and evaluate again"
-        ) from error
+    report = records.read(path, KIND, _check, "Remove the file and evaluate again")
+    entries = report["best"] if report else ()
+    return [entry for entry in entries if set(entry) >= _FIELDS]
+
+
+def _check(report: Any) -> None:
+    steps = [entry["step"] for entry in report["best"] if set(entry) >= _FIELDS]
+    if not all(type(step) is int for step in steps):
+        raise ValueError("a step is not a whole number")

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths
-from mtf_synthesizer.model_folder import best
 
 OPERATIVE_CONFIG = "operative_config.gin"
 _CHECKPOINT = re.compile(r"model\.ckpt-(\d+)(\.index)?$")
@@ -65,19 +64,21 @@ def operative_config(model_dir: paths.Path) -> paths.Path:
     return path
 
 
-def checkpoints(model_dir: str | os.PathLike[str]) -> list[Checkpoint]:
-    """Return every complete checkpoint of a folder, earliest first."""
-    complete = []
-    for path in paths.matching(paths.of(model_dir), "model.ckpt-*.index"):
-        match = _CHECKPOINT.search(path.name)
-        if match and _has_values(path.with_suffix("")) and _is_whole(path):
-            complete.append(Checkpoint(str(path.with_suffix("")), int(match[1])))
-    return sorted(complete, key=lambda checkpoint: checkpoint.step)
+def complete(files: Sequence[paths.Path]) -> list[Checkpoint]:
+    """Every complete checkpoint among the files of a folder, earliest first."""
+    names = [path.name for path in files]
+    indices = ((path, _CHECKPOINT.match(path.name)) for path in files if path.suffix == ".index")
+    found = [
+        Checkpoint(str(path.with_suffix("")), int(match[1]))
+        for path, match in indices
+        if match and _has_values(path.stem, names) and _is_whole(path)
+    ]
+    return sorted(found, key=lambda checkpoint: checkpoint.step)
 
 
-def _has_values(prefix: paths.Path) -> bool:
-    """Return whether all files with the checkpoint's values exist."""
-    shards = [_SHARD.search(path.name) for path in prefix.parent.glob(f"{prefix.name}.data-*")]
+def _has_values(name: str, names: Sequence[str]) -> bool:
+    """Whether the files with the values of a checkpoint are there, all of them."""
+    shards = [_SHARD.search(other) for other in names if other.startswith(f"{name}.data-")]
     return any(shard and len(shards) == int(shard[1]) for shard in shards)
 
 
@@ -87,49 +88,17 @@ def _is_whole(index: paths.Path) -> bool:
         return file.read().endswith(_END)
 
 
-def chosen_checkpoints(
-    model_dir: str | os.PathLike[str], choice: str | int, task: str | None = None
-) -> list[Checkpoint]:
-    """Return the checkpoints meant by "latest", "all", "best" (of a task) or a step.
+def at(path: str) -> Checkpoint:
+    """The checkpoint of a path folder/model.ckpt-<step>, with or without .index.
 
     Raises:
-      errors.UserError: the folder has no checkpoint, or none of that step.
+      errors.UserError: the path is not that of a checkpoint.
     """
-    complete = checkpoints(model_dir)
-    if not complete:
-        raise errors.UserError(
-            f"no checkpoint (model.ckpt-<step>.index and .data-...) in {model_dir}"
-        )
-    if choice == "all":
-        return complete
-    if choice == "latest":
-        return complete[-1:]
-    step = best.find(model_dir, task) if choice == "best" else choice
-    of_step = [checkpoint for checkpoint in complete if str(checkpoint.step) == str(step)]
-    if not of_step:
-        steps = ", ".join(str(checkpoint.step) for checkpoint in complete)
-        raise errors.UserError(
-            f"no checkpoint {str(step)!r} in {model_dir}: choose latest, all, best or one of "
-            f"{steps}"
-        )
-    return of_step
-
-
-def start_checkpoint(path: str | os.PathLike[str] | Checkpoint) -> Checkpoint:
-    """Return the checkpoint to start from: a folder's latest, or model.ckpt-<step>.
-
-    Raises:
-      errors.UserError: the checkpoint is missing.
-    """
-    if isinstance(path, Checkpoint):
-        return path
-    if paths.of(path).is_dir():
-        return chosen_checkpoints(path, "latest")[0]
-    match = _CHECKPOINT.search(str(path))
-    prefix = str(path).removesuffix(".index")
+    match = _CHECKPOINT.search(path)
+    prefix = path.removesuffix(".index")
     if not match or not paths.of(prefix + ".index").is_file():
         raise errors.UserError(
-            f"no checkpoint at {str(path)!r}: give a folder with checkpoints or a path like "
+            f"no checkpoint at {path!r}: give a folder with checkpoints or a path like "
             "folder/model.ckpt-1000"
         )
     return Checkpoint(prefix, int(match[1]))

@@ -1,12 +1,11 @@
 """Files of a folder's checkpoints, including unfinished checkpoints."""
 
 import dataclasses
-import os
 import re
 from collections.abc import Sequence
 
 from mtf_synthesizer.files import paths
-from mtf_synthesizer.model_folder.checkpoints import checkpoints
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 # model.ckpt-5.index, .data-00000-of-00001 and their temporary names. TensorFlow collects the parts
 # of several devices in the folder model.ckpt-5_temp.
@@ -38,11 +37,11 @@ class Saved:
         return sum(paths.size(file) for file in self.files if file.is_file())
 
 
-def saved(model_dir: str | os.PathLike[str]) -> list[Saved]:
+def saved(folder: ModelFolder) -> list[Saved]:
     """Return the files of every checkpoint, earliest first, unfinished checkpoints included."""
-    complete = {checkpoint.step for checkpoint in checkpoints(model_dir)}
+    complete = {checkpoint.step for checkpoint in folder.checkpoints}
     by_step: dict[int, list[paths.Path]] = {}
-    for path in paths.matching(paths.of(model_dir), "model.ckpt-*"):
+    for path in paths.matches(folder.files, "model.ckpt-*"):
         match = _FILE.match(path.name)
         if match:
             by_step.setdefault(int(match[1]), []).append(path)

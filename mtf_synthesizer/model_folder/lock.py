@@ -13,7 +13,7 @@ LOCK = "run.lock"
 
 
 @contextlib.contextmanager
-def hold(model_dir: str | os.PathLike[str]) -> Iterator[None]:
+def hold(folder: paths.Path) -> Iterator[None]:
     """Hold the lock of the folder inside.
 
     The file remains and names the process that held the lock last. The lock itself ends with the
@@ -22,7 +22,6 @@ def hold(model_dir: str | os.PathLike[str]) -> Iterator[None]:
     Raises:
       errors.UserError: another run holds the lock.
     """
-    folder = paths.of(model_dir)
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(folder, paths.RemotePath):
         yield
@@ -33,7 +32,7 @@ def hold(model_dir: str | os.PathLike[str]) -> Iterator[None]:
         except BlockingIOError as error:
             file.seek(0)
             raise errors.UserError(
-                f"{model_dir} is in use: {file.read().strip() or 'another process'} trains there. "
+                f"{folder} is in use: {file.read().strip() or 'another process'} trains there. "
                 "Wait for that run or end it, or choose another --model_dir"
             ) from error
         except OSError:  # a file system without locks

@@ -1,7 +1,6 @@
 """Losses of a run, stored in its folder."""
 
 import json
-import os
 
 from mtf_synthesizer.files import paths, records, saving
 
@@ -19,8 +18,8 @@ class LossLog:
       step: the last trained step, logged or not.
     """
 
-    def __init__(self, model_dir: str | os.PathLike[str]):
-        self.path = paths.of(model_dir) / LOSS_FILE
+    def __init__(self, folder: paths.Path):
+        self.path = folder / LOSS_FILE
         self.step = 0
 
     def read(self) -> list[dict[str, float]]:

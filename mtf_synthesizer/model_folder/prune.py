@@ -2,12 +2,12 @@
 
 import dataclasses
 import math
-import os
 from collections.abc import Mapping, Sequence
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.model_folder import files, state
 from mtf_synthesizer.model_folder.files import Saved
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class PrunePlan:
     removed: Sequence[Saved]
 
 
-def plan(model_dir: str | os.PathLike[str], keep_last: int, ranking: Ranking | None) -> PrunePlan:
+def plan(folder: ModelFolder, keep_last: int, ranking: Ranking | None) -> PrunePlan:
     """Choose the checkpoints to keep.
 
     The newest complete checkpoint and the checkpoint that training resumes from always stay. A
@@ -60,12 +60,12 @@ def plan(model_dir: str | os.PathLike[str], keep_last: int, ranking: Ranking | N
     Raises:
       errors.UserError: the folder has no complete checkpoint.
     """
-    checkpoints = files.saved(model_dir)
+    checkpoints = files.saved(folder)
     complete = [checkpoint for checkpoint in checkpoints if checkpoint.complete]
     if not complete:
-        raise errors.UserError(f"no complete checkpoint in {model_dir}")
+        raise errors.UserError(f"no complete checkpoint in {folder}")
     last = complete[-keep_last:]
-    resume_from = state.current(model_dir)
+    resume_from = folder.current
     kept = _reasons(complete, ranking)
     kept |= {resume_from.step: "training resumes from it"}
     kept |= {checkpoint.step: "one of the last" for checkpoint in last}
@@ -97,12 +97,12 @@ def _reasons(complete: Sequence[Saved], ranking: Ranking | None) -> dict[int, st
     return reasons
 
 
-def carry_out(model_dir: str | os.PathLike[str], decisions: PrunePlan) -> None:
+def carry_out(folder: ModelFolder, decisions: PrunePlan) -> None:
     """Remove the other checkpoints; no run may train in the folder meanwhile.
 
     After an interruption the folder can be resumed from, and the same command finishes the work:
     TensorFlow's list is written first, then each checkpoint loses its index, then its values.
     """
-    state.write(model_dir, decisions.resume_from, decisions.listed)
+    state.write(folder.path, decisions.resume_from, decisions.listed)
     for checkpoint in decisions.removed:
         files.remove(checkpoint)

@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.files import paths, records
-from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.files import records
+from mtf_synthesizer.model_folder import best
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 # Metrics of the true targets, which do not depend on decoding.
 _TEACHER_FORCED = ("loss", "token_accuracy", "sequence_accuracy")
@@ -40,25 +40,24 @@ class Score:
     settings: str
 
 
-def read(model_dir: str | os.PathLike[str], checkpoints: Sequence[Checkpoint]) -> list[Score]:
-    """Return every score of these checkpoints, recognised by their fingerprints.
+def read(folder: ModelFolder) -> list[Score]:
+    """Return every score of a folder's checkpoints, recognised by their fingerprints.
 
     Scores of other checkpoints that had the same step are left out.
 
     Raises:
       errors.UserError: a report can't be read.
     """
-    fingerprints = {checkpoint.step: checkpoint.fingerprint for checkpoint in checkpoints}
+    fingerprints = {checkpoint.step: checkpoint.fingerprint for checkpoint in folder.checkpoints}
     scores: list[Score] = []
-    for path in paths.matching(paths.of(model_dir), "eval_*.json"):
-        try:
-            report = records.parse(path.read_text("utf-8"))
-            scores += list(_of_report(report, fingerprints))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise errors.UserError(
-                f"{path} is not a report of an evaluation ({type(error).__name__}: {error}). "
-                "Remove the file and evaluate again"
-            ) from error
+    for path in folder.reports:
+        # Reading the scores is the check of a report.
+        records.read(
+            path,
+            best.KIND,
+            lambda report: scores.extend(list(_of_report(report, fingerprints))),
+            "Remove the file and evaluate again",
+        )
     return scores
 
 

@@ -5,7 +5,7 @@ vocabulary chosen by --vocabulary, so that the folder works on another machine. 
 TensorFlow.
 """
 
-import os
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,40 +23,39 @@ _COMPARED = ("kind", "sha256", "size", "sentinels")
 Described = Mapping[str, Mapping[str, Any]]
 
 
-def read(model_dir: str | os.PathLike[str]) -> dict[str, Any] | None:
+def read(folder: paths.Path) -> dict[str, Any] | None:
     """Return the record of a model folder; None if missing, as for a checkpoint of T5.
 
     Raises:
       errors.UserError: the record can't be read.
     """
-    path = paths.of(model_dir) / RECORD
-    if not path.exists():
-        return None
-    try:
-        record = records.parse(path.read_text("utf-8"))
-        if not all(_is_described(record[feature]) for feature in FEATURES):
-            raise ValueError("no kind or file")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise errors.UserError(
-            f"{path} is not a record of a vocabulary ({type(error).__name__}: {error}). Remove the "
-            "file if you know that the model and the task have the same vocabulary"
-        ) from error
+    record: dict[str, Any] | None = records.read(
+        folder / RECORD,
+        "record of a vocabulary",
+        _check,
+        "Remove the file if you know that the model and the task have the same vocabulary",
+    )
     return record
+
+
+def _check(record: Any) -> None:
+    if not all(_is_described(record[feature]) for feature in FEATURES):
+        raise ValueError("no kind or file")
 
 
 def _is_described(vocabulary: Any) -> bool:
     return isinstance(vocabulary["kind"], str) and isinstance(vocabulary.get("file", ""), str)
 
 
-def chosen(model_dir: str | os.PathLike[str]) -> str | None:
+def chosen(folder: paths.Path) -> str | None:
     """Return the --vocabulary of a model's training; None if the task chose the vocabulary."""
-    record = read(model_dir)
+    record = read(folder)
     if record is None or record.get("chosen") not in FEATURES:
         return None
     vocabulary = record[record["chosen"]]
     if vocabulary["kind"] == BYTES:
         return BYTES
-    copy = paths.of(model_dir) / COPY
+    copy = folder / COPY
     return str(copy) if copy.exists() else vocabulary.get("file")
 
 
@@ -66,15 +65,15 @@ def shown(record: Mapping[str, Any]) -> str:
     return f"{targets['kind']} of {targets.get('size')} ids {targets.get('file', '')}".rstrip()
 
 
-def check(model_dir: str | os.PathLike[str], used: Described) -> None:
+def check(folder: paths.Path, used: Described) -> None:
     """Compare the vocabularies of a task with the vocabularies of a model.
 
     Raises:
       errors.UserError: they differ.
     """
-    record = read(model_dir)
+    record = read(folder)
     if record is not None:
-        compare(record, used, f"the model in {model_dir}")
+        compare(record, used, f"the model in {folder}")
 
 
 def compare(record: Mapping[str, Any], used: Described, owner: str) -> None:
@@ -100,26 +99,32 @@ def compare(record: Mapping[str, Any], used: Described, owner: str) -> None:
                 )
 
 
-def remember(
-    model_dir: str | os.PathLike[str], used: Described, chosen_for: str | None, model: bytes | None
-) -> None:
-    """Write the record of a new model; compare an existing record and leave it unchanged.
+@dataclasses.dataclass(frozen=True)
+class UsedVocabulary:
+    """The vocabularies that a model is trained with.
 
-    Args:
-      model_dir: the folder.
-      used: vocabularies of the training.
-      chosen_for: the feature whose vocabulary --vocabulary decides; None if the task decides.
-      model: the SentencePiece model to copy into the folder, or None.
+    Attributes:
+      described: of the inputs and of the targets.
+      chosen_for: the feature whose vocabulary --vocabulary decides; None if the task does.
+      model: the SentencePiece model to keep a copy of.
+    """
+
+    described: Described
+    chosen_for: str | None = None
+    model: bytes | None = None
+
+
+def remember(folder: paths.Path, used: UsedVocabulary) -> None:
+    """Write the record of a new model; compare an existing record and leave it unchanged.
 
     Raises:
       errors.UserError: the folder's model was trained with other vocabularies.
     """
-
-    folder = paths.of(model_dir)
     if (folder / RECORD).exists() and any(folder.glob("model.ckpt-*.index")):
-        check(model_dir, used)
+        check(folder, used.described)
         return
-    if model is not None:
-        saving.write_bytes(folder / COPY, model)
-    record = {"package_version": __version__, "chosen": chosen_for}
-    saving.write_json(folder / RECORD, record | {name: dict(used[name]) for name in FEATURES})
+    if used.model is not None:
+        saving.write_bytes(folder / COPY, used.model)
+    record = {"package_version": __version__, "chosen": used.chosen_for}
+    described = {name: dict(used.described[name]) for name in FEATURES}
+    saving.write_json(folder / RECORD, record | described)

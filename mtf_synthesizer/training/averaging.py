@@ -10,14 +10,21 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer import __version__, errors
-from mtf_synthesizer.files import new_folder, paths, saving
-from mtf_synthesizer.model_folder import state
-from mtf_synthesizer.model_folder.averaged import COPIED, RECORD
-from mtf_synthesizer.model_folder.checkpoints import Checkpoint, is_of_optimizer
+from mtf_synthesizer.files import new_folder, saving
+from mtf_synthesizer.model_folder import state, vocabulary
+from mtf_synthesizer.model_folder.checkpoints import (
+    OPERATIVE_CONFIG,
+    Checkpoint,
+    is_of_optimizer,
+)
+from mtf_synthesizer.model_folder.folder import AVERAGE, ModelFolder
+
+# What the model is and its vocabulary, not the run that trained it.
+_COPIED = (OPERATIVE_CONFIG, vocabulary.RECORD, vocabulary.COPY)
 
 
 def average(
-    model_dir: str | os.PathLike[str], chosen: Sequence[Checkpoint], output: str | os.PathLike[str]
+    model: ModelFolder, chosen: Sequence[Checkpoint], output: str | os.PathLike[str]
 ) -> dict[str, Any]:
     """Writes a folder with the mean of checkpoints, which `evaluate` and `predict` take as a model.
 
@@ -25,7 +32,7 @@ def average(
     as the step, are those of the last checkpoint. What belongs to the optimizer is left out.
 
     Args:
-      model_dir: where the checkpoints lie.
+      model: the folder of the checkpoints.
       chosen: the checkpoints, earliest first.
       output: the new folder, which is there once it is complete.
 
@@ -40,7 +47,7 @@ def average(
     values = _means(chosen)
     record = {
         "package_version": __version__,
-        "model_dir": str(model_dir),
+        "model_dir": str(model),
         "checkpoints": [
             {"path": each.path, "step": each.step, "fingerprint": each.fingerprint}
             for each in chosen
@@ -48,8 +55,8 @@ def average(
         "variables": len(values),
     }
     with new_folder.create(output) as folder:
-        saving.write_json(folder / RECORD, record)
-        for file in (paths.of(model_dir) / name for name in COPIED):
+        saving.write_json(folder / AVERAGE, record)
+        for file in (model.path / name for name in _COPIED):
             if file.exists():
                 saving.write_bytes(folder / file.name, file.read_bytes())
         name = f"model.ckpt-{chosen[-1].step}"

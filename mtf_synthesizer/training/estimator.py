@@ -16,6 +16,7 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 from tensorflow.compat.v1 import estimator as tf_estimator
 
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import literal_paths
 from mtf_synthesizer.training import attention_summaries, saving_hooks
 from mtf_synthesizer.upstream import repeatable, variables
@@ -27,6 +28,7 @@ class ObservedEstimator:
 
     Args:
       estimator: Mesh's.
+      folder: of the model, as it is before the first step.
       seed: of initial values and dropout.
       summary_steps: steps between summaries.
       hook: makes a session hook, given the tensor of the loss.
@@ -36,6 +38,7 @@ class ObservedEstimator:
     def __init__(
         self,
         estimator: Any,
+        folder: ModelFolder,
         seed: int,
         summary_steps: int,
         hook: Callable[[tf.Tensor], tf.train.SessionRunHook],
@@ -43,22 +46,22 @@ class ObservedEstimator:
     ):
         self._listeners = []
         if make_probe is not None:
-            self._listeners.append(
-                attention_summaries.AttentionListener(estimator.model_dir, make_probe)
-            )
+            self._listeners.append(attention_summaries.AttentionListener(str(folder), make_probe))
 
         def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
             with repeatable.random_by_step():
                 spec = estimator.model_fn(features, labels, mode, config)
             repeatable.update_last(spec.train_op)
-            variables.check_same_model(estimator.model_dir)
+            if folder.checkpoints:
+                variables.check_same_model(folder.current)
             for name, value in tf.get_collection(mtf.utils.SCALAR_SUMMARIES_COLLECTION_KEY):
                 # tf.summary.scalar would number the tag: Mesh has an operation of this name.
                 summary = tf.raw_ops.ScalarSummary(tags=name, values=value)
                 tf.add_to_collection(tf.GraphKeys.SUMMARIES, summary)
             loss = _without_print(spec.loss)
             # Before Mesh's, one of which saves: what is known of a step comes first.
-            hooks = [hook(loss), *map(saving_hooks.hook, spec.training_chief_hooks)]
+            hooks = [hook(loss)]
+            hooks += [saving_hooks.hook(each, folder) for each in spec.training_chief_hooks]
             return spec._replace(loss=loss, training_chief_hooks=hooks)
 
         self._estimator = tf_estimator.Estimator(

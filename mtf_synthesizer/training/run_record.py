@@ -14,12 +14,12 @@ from mtf_synthesizer import __version__, errors
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.config.lint import meshes
 from mtf_synthesizer.config.request import Request
-from mtf_synthesizer.files import paths, records, saving
-from mtf_synthesizer.model_folder import averaged
-from mtf_synthesizer.model_folder.checkpoints import Checkpoint, checkpoints
+from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.model_folder.folder import ModelFolder
+from mtf_synthesizer.model_folder.run_file import DIGESTS, FILES, PRECISION, RECORD, START
 from mtf_synthesizer.runtime import precision
 
-RECORD = "run.json"
 _COMPARED = (
     "task",
     "synthesizer",
@@ -30,17 +30,11 @@ _COMPARED = (
     "gin_params",
     "seed",
 )
-_PRECISION = "matmul_precision"
-_FILES = "gin_files"
-# Of each of these files the SHA-256 of its text; null for one of this package or of T5.
-_DIGESTS = "gin_file_sha256"
 # Written down for the command that `report` prints; a run may be resumed with others.
 _NOTED = ("modules", "vocabulary", "tfds_data_dir", "additional_task_cache_dirs", "partial_init")
-_START = "init_checkpoint"
-_START_TYPES = {"path": str, "step": int, "fingerprint": str}
 
 
-def resumed(model_dir: str | os.PathLike[str], request: Request, seed: int) -> Request:
+def resumed(folder: ModelFolder, request: Request) -> Request:
     """The request with which a folder's run goes on: from the very checkpoint that it began with.
 
     Where that is gone, it is the folder's own latest in its stead, with the step of the other.
@@ -48,21 +42,26 @@ def resumed(model_dir: str | os.PathLike[str], request: Request, seed: int) -> R
     Raises:
       errors.UserError: the folder holds another run, or an average of checkpoints.
     """
-    averaged.check_trainable(model_dir)
-    record = _read(model_dir) if checkpoints(model_dir) else None
-    if record is not None:
-        _check_asked(model_dir, record, _asked(request, seed))
-        return _check_start(model_dir, record, request)
-    if request.init_checkpoint is not None and checkpoints(model_dir):
+    if folder.is_average:
         raise errors.UserError(
-            f"{model_dir} holds checkpoints already, and nothing says that they began with "
+            f"{folder} holds an average of checkpoints, without what the optimizer needs to go "
+            f"on. Train in another --model_dir, from --init_checkpoint {folder}"
+        )
+    if not folder.checkpoints:
+        return request
+    if folder.request is not None:
+        _check_asked(folder, folder.request, _asked(request))
+        return _check_start(folder, folder.request, request)
+    if request.init_checkpoint is not None:
+        raise errors.UserError(
+            f"{folder} holds checkpoints already, and nothing says that they began with "
             f"--init_checkpoint {request.init_checkpoint}, which would be ignored. Leave it out to "
             "go on, or choose another --model_dir"
         )
     return request
 
 
-def kept_precision(model_dir: str | os.PathLike[str]) -> str | None:
+def kept_precision(folder: ModelFolder) -> str | None:
     """The precision of products that a folder's run keeps; None where no run is resumed.
 
     Runs of earlier releases, and T5's own, had float32 products.
@@ -70,9 +69,9 @@ def kept_precision(model_dir: str | os.PathLike[str]) -> str | None:
     Raises:
       errors.UserError: the folder's record is damaged.
     """
-    if not checkpoints(model_dir):
+    if not folder.checkpoints:
         return None
-    return (_read(model_dir) or {}).get(_PRECISION, precision.FLOAT32)
+    return (folder.request or {}).get(PRECISION, precision.FLOAT32)
 
 
 def kept_precision_below(folder: str | os.PathLike[str]) -> str | None:
@@ -84,33 +83,31 @@ def kept_precision_below(folder: str | os.PathLike[str]) -> str | None:
     if not paths.of(folder).is_dir():
         return None
     names = sorted(str(path) for path in paths.of(folder).glob(f"*/{RECORD}"))
-    kept = (kept_precision(paths.of(name).parent) for name in names)
+    kept = (kept_precision(ModelFolder(paths.of(name).parent)) for name in names)
     return next((each for each in kept if each is not None), None)
 
 
-def remember(
-    model_dir: str | os.PathLike[str], request: Request, seed: int, start: Checkpoint | None
-) -> None:
+def remember(folder: ModelFolder, request: Request, start: Checkpoint | None) -> None:
     """Writes the record of a run, unless the folder has one that goes on."""
-    path = paths.of(model_dir) / RECORD
-    if path.exists() and checkpoints(model_dir):
+    path = folder.path / RECORD
+    if path.exists() and folder.checkpoints:
         return
-    record: dict[str, Any] = {"package_version": __version__, **_asked(request, seed)}
+    record: dict[str, Any] = {"package_version": __version__, **_asked(request)}
     record |= {name: value for name in _NOTED if (value := _as_json(getattr(request, name)))}
-    record[_PRECISION] = precision.current()
+    record[PRECISION] = precision.current()
     if start is not None:
-        record[_START] = dataclasses.asdict(start) | {"fingerprint": start.fingerprint}
+        record[START] = dataclasses.asdict(start) | {"fingerprint": start.fingerprint}
     saving.write_json(path, record)
 
 
-def _asked(request: Request, seed: int) -> dict[str, Any]:
+def _asked(request: Request) -> dict[str, Any]:
     """What must stay the same, as JSON has it."""
     request = _without_mesh(request)
     fields = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
-    fields |= {"seed": seed, "run": request.run or (None if request.experiment else "pretrain")}
+    fields["run"] = request.run or (None if request.experiment else "pretrain")
     return {
-        name: _as_json(value) for name, value in fields.items() if name in (*_COMPARED, _FILES)
-    } | {_DIGESTS: [gin_files.own_digest(str(file)) for file in request.gin_files]}
+        name: _as_json(value) for name, value in fields.items() if name in (*_COMPARED, FILES)
+    } | {DIGESTS: [gin_files.own_digest(str(file)) for file in request.gin_files]}
 
 
 def _as_json(value: Any) -> Any:
@@ -126,41 +123,7 @@ def _without_mesh(request: Request) -> Request:
     return dataclasses.replace(request, gin_files=files, gin_params=params)
 
 
-def _read(model_dir: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """The record of a folder; None where there is none, as with a model of T5's."""
-    path = paths.of(model_dir) / RECORD
-    if not path.exists():
-        return None
-    try:
-        record = records.parse(path.read_text("utf-8"))
-        _check_fields(record)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise errors.UserError(
-            f"{path} is no record of a run ({error}): remove it if you know that the same run goes "
-            "on"
-        ) from error
-    return record
-
-
-def _check_fields(record: Any) -> None:
-    """Raises a ValueError for what no run has written."""
-    if not isinstance(record, dict) or "seed" not in record:
-        raise ValueError("no seed in it")
-    files, digests = record.get(_FILES, []), record.get(_DIGESTS)
-    if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
-        raise ValueError(f"no list of {_FILES} in it")
-    if digests is not None and not (isinstance(digests, list) and len(digests) == len(files)):
-        raise ValueError(f"no list of {_DIGESTS} in it")
-    if record.get(_PRECISION, precision.FLOAT32) not in (precision.FLOAT32, precision.BFLOAT16):
-        raise ValueError(f"no {_PRECISION} that there is")
-    start = record.get(_START)
-    if start is not None and {n: type(start[n]) for n in _START_TYPES} != _START_TYPES:
-        raise ValueError(f"no {_START} in it")
-
-
-def _check_asked(
-    model_dir: str | os.PathLike[str], record: dict[str, Any], asked: dict[str, Any]
-) -> None:
+def _check_asked(folder: ModelFolder, record: dict[str, Any], asked: dict[str, Any]) -> None:
     other = [
         f"{_shown(name, record.get(name))}, not {_shown(name, asked[name])}"
         for name in _COMPARED
@@ -168,13 +131,13 @@ def _check_asked(
     ]
     other += _other_files(record, asked)
     if other:
-        raise _another_run(model_dir, other)
+        raise _another_run(folder, other)
 
 
 def _other_files(record: dict[str, Any], asked: dict[str, Any]) -> list[str]:
     """What is different about the gin files; the same text may have another name."""
-    before, now = record.get(_FILES, []), asked[_FILES]
-    if record.get(_DIGESTS) is not None:
+    before, now = record.get(FILES, []), asked[FILES]
+    if record.get(DIGESTS) is not None:
         was, be = _identities(record), _identities(asked)
     else:  # of an earlier release, which compared names
         was, be = before, now
@@ -182,31 +145,29 @@ def _other_files(record: dict[str, Any], asked: dict[str, Any]) -> list[str]:
         return []
     if before == now:
         changed = [file for file, old, new in zip(now, was, be, strict=True) if old != new]
-        return [f"{_shown(_FILES, changed)} had another content"]
-    return [f"{_shown(_FILES, before)}, not {_shown(_FILES, now)}"]
+        return [f"{_shown(FILES, changed)} had another content"]
+    return [f"{_shown(FILES, before)}, not {_shown(FILES, now)}"]
 
 
 def _identities(record: dict[str, Any]) -> list[str]:
     """Of each gin file its digest, else its name."""
-    both = zip(record.get(_FILES, []), record[_DIGESTS], strict=True)
+    both = zip(record.get(FILES, []), record[DIGESTS], strict=True)
     return [digest or name for name, digest in both]
 
 
-def _check_start(
-    model_dir: str | os.PathLike[str], record: dict[str, Any], request: Request
-) -> Request:
+def _check_start(folder: ModelFolder, record: dict[str, Any], request: Request) -> Request:
     """The request, with the checkpoint that the run began with instead of its folder's latest."""
-    begun, given = record.get(_START), request.init_checkpoint
+    begun, given = record.get(START), request.init_checkpoint
     if begun is None and given is None:
         return request
     if begun is not None and given is not None:
         found = _same_checkpoint(begun, str(given))
         if found is None and _is_place_of(begun, str(given)):  # gone, and no longer needed
-            found = Checkpoint(checkpoints(model_dir)[-1].path, begun["step"])
+            found = Checkpoint(folder.latest.path, begun["step"])
         if found is not None:
             return dataclasses.replace(request, init_checkpoint=found)
-    shown = _shown(_START, begun and begun["path"])
-    raise _another_run(model_dir, [f"begun with {shown}, not with {_shown(_START, given)}"])
+    shown = _shown(START, begun and begun["path"])
+    raise _another_run(folder, [f"begun with {shown}, not with {_shown(START, given)}"])
 
 
 def _same_checkpoint(begun: dict[str, Any], given: str) -> Checkpoint | None:
@@ -237,11 +198,11 @@ def _is_place_of(begun: dict[str, Any], given: str) -> bool:
     return str(paths.of(given.removesuffix(".index")).absolute()) in places
 
 
-def _another_run(model_dir: str | os.PathLike[str], differences: list[str]) -> errors.UserError:
+def _another_run(folder: ModelFolder, differences: list[str]) -> errors.UserError:
     return errors.UserError(
-        f"{model_dir} holds another run: {'; '.join(differences)}. The same command goes on there, "
+        f"{folder} holds another run: {'; '.join(differences)}. The same command goes on there, "
         "and only --steps may grow; for another run choose another --model_dir (which starts with "
-        f"this model if given --init_checkpoint {model_dir})"
+        f"this model if given --init_checkpoint {folder})"
     )
 
 

@@ -1,5 +1,6 @@
 """What a training writes by Mesh's hooks is there whole or not at all, whenever it is killed."""
 
+from collections.abc import Container
 from typing import Any
 
 import mtf_synthesizer.runtime.compat
@@ -8,14 +9,17 @@ import gin.tf
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.files import paths
-from mtf_synthesizer.model_folder.checkpoints import OPERATIVE_CONFIG, checkpoints
+from mtf_synthesizer.model_folder.checkpoints import OPERATIVE_CONFIG
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 
-def hook(of_mesh: tf.train.SessionRunHook) -> tf.train.SessionRunHook:
+def hook(of_mesh: tf.train.SessionRunHook, folder: ModelFolder) -> tf.train.SessionRunHook:
     """A hook of Mesh's, or in its stead the one that leaves nothing half-written."""
     if isinstance(of_mesh, gin.tf.GinConfigSaverHook):
-        return ConfigurationHook(of_mesh._output_dir)
-    return SavingHook(of_mesh) if isinstance(of_mesh, tf.train.CheckpointSaverHook) else of_mesh
+        return ConfigurationHook(folder.path)
+    if isinstance(of_mesh, tf.train.CheckpointSaverHook):
+        return SavingHook(of_mesh, [checkpoint.step for checkpoint in folder.checkpoints])
+    return of_mesh
 
 
 class SavingHook(tf.train.CheckpointSaverHook):
@@ -27,9 +31,11 @@ class SavingHook(tf.train.CheckpointSaverHook):
 
     Args:
       mesh: Mesh's hook.
+      saved: steps of the checkpoints that exist already.
     """
 
-    def __init__(self, mesh: tf.train.CheckpointSaverHook):
+    def __init__(self, mesh: tf.train.CheckpointSaverHook, saved: Container[int]):
+        self._saved = saved
         super().__init__(
             mesh._checkpoint_dir,
             save_steps=mesh._timer._every_steps,
@@ -40,7 +46,7 @@ class SavingHook(tf.train.CheckpointSaverHook):
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         step = session.run(self._global_step_tensor)
-        if step not in [each.step for each in checkpoints(self._checkpoint_dir)]:
+        if step not in self._saved:
             super().after_create_session(session, coord)
             return
         for listener in self._listeners:
@@ -52,12 +58,12 @@ class ConfigurationHook(gin.tf.GinConfigSaverHook):
     """Writes operative_config.gin, which is there whole or not at all.
 
     Args:
-      model_dir: the folder.
+      folder: of the model.
     """
 
-    def __init__(self, model_dir: str):
-        super().__init__(model_dir, include_step_in_filename=True)
-        self._folder = paths.of(model_dir)
+    def __init__(self, folder: paths.Path):
+        super().__init__(str(folder), include_step_in_filename=True)
+        self._folder = folder
 
     def after_create_session(self, session: Any = None, coord: Any = None) -> None:
         super().after_create_session(session, coord)

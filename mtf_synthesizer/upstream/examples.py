@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 import tensorflow_datasets as tfds
 
 from mtf_synthesizer import errors
+from mtf_synthesizer.files import paths
 from mtf_synthesizer.upstream import caches, data_folder, vocabulary
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.tasks import check_task, check_vocabulary, trains_from_caches
@@ -127,7 +128,7 @@ def example_sets(task: str, split: str, model: Model, limit: int | None) -> list
     """
     check_task(task)
     data_folder.check(task, split)
-    check_vocabulary(task, model.estimator.model_dir)
+    check_vocabulary(task, paths.of(model.estimator.model_dir))
     return [
         load(subtask, split, model.sequence_length, limit)
         for subtask in seqio.get_subtasks(seqio.get_mixture_or_task(task))

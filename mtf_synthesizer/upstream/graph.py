@@ -23,20 +23,32 @@ from mtf_synthesizer import errors
 Model: TypeAlias = "transformer.Unitransformer | transformer.Bitransformer"
 
 
-def build(model_type: str, vocabulary: Any) -> Model:
-    """Build the model, without any variable yet.
+def build(
+    model_type: str,
+    words: tuple[int, int],
+    layout_rules: mtf.LayoutRules | str = "",
+    mesh_shape: mtf.Shape | str = "",
+) -> Model:
+    """The configured model, without any variable yet.
 
     Args:
-      model_type: type of the model, as for Mesh's `run`.
-      vocabulary: vocabularies of the model, as for Mesh's `run`.
+      model_type: as for Mesh's `run`.
+      words: sizes of the vocabularies of inputs and targets.
+      layout_rules, mesh_shape: of the mesh; some layers ask the model for them.
     """
     return utils.build_model(
         model_type=model_type,
-        input_vocab_size=utils.inputs_vocabulary(vocabulary).vocab_size,
-        output_vocab_size=utils.targets_vocabulary(vocabulary).vocab_size,
-        layout_rules="",
-        mesh_shape="",
+        input_vocab_size=words[0],
+        output_vocab_size=words[1],
+        layout_rules=layout_rules,
+        mesh_shape=mesh_shape,
     )
+
+
+def words(vocabulary: Any) -> tuple[int, int]:
+    """Sizes of the vocabularies of inputs and targets, as Mesh's `run` has them."""
+    inputs, targets = utils.inputs_vocabulary(vocabulary), utils.targets_vocabulary(vocabulary)
+    return inputs.vocab_size, targets.vocab_size
 
 
 def call(
@@ -113,22 +125,6 @@ def model_type() -> str:
     kind: str = bound("run.model_type", "bitransformer")
     errors.check("model type", kind, LENGTHS)
     return kind
-
-
-def model(
-    kind: str,
-    vocabulary_size: int,
-    layout_rules: mtf.LayoutRules | str = "",
-    mesh_shape: mtf.Shape | str = "",
-) -> Model:
-    """Build the configured model; some layers need layout and mesh."""
-    return utils.build_model(
-        model_type=kind,
-        input_vocab_size=vocabulary_size,
-        output_vocab_size=vocabulary_size,
-        layout_rules=layout_rules,
-        mesh_shape=mesh_shape,
-    )
 
 
 def is_packed() -> bool:

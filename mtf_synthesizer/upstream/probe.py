@@ -1,8 +1,9 @@
 """Attention weights of a model, recorded while its graph is built."""
 
 import contextlib
+import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import mesh_tensorflow as mtf
@@ -10,24 +11,22 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.attention.layer import Recorded, recording
-from mtf_synthesizer.config import request
-from mtf_synthesizer.config.request import TASK_MODULES
-from mtf_synthesizer.model_folder.checkpoints import chosen_checkpoints
+from mtf_synthesizer.config.request import Request, for_model, named_task
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.upstream import graph, session
 from mtf_synthesizer.upstream.examples import example_sets
 from mtf_synthesizer.upstream.graph import in_order
 
+Recording = Callable[[], contextlib.AbstractContextManager[list[Recorded]]]
+
 
 def record_attention(
-    model_dir: str | os.PathLike[str],
-    task: str,
+    model_dir: str | os.PathLike[str] | ModelFolder,
+    request: Request,
     *,
     split: str = "validation",
     checkpoint: str | int = "latest",
     examples: int = 4,
-    modules: Sequence[str] = TASK_MODULES,
-    vocabulary: str | None = None,
-    tfds_data_dir: str | None = None,
     verbose: bool = False,
 ) -> dict[str, np.ndarray]:
     """Return attention weights of every `SyntheticAttention` layer on the first examples.
@@ -39,15 +38,87 @@ def record_attention(
     Raises:
       errors.UserError: an unknown name, split or checkpoint.
     """
-    configuration = request.for_model(model_dir, (), (), modules, vocabulary, tfds_data_dir)
-    chosen = chosen_checkpoints(model_dir, checkpoint)[-1]
-    with session.configured(configuration, verbose):
-        trained = session.build(model_dir)
-        sample = example_sets(task, split, trained, examples)[0]
-        probe = Probe(sample.arrays(), model_type=trained.model_type, vocabulary=trained.vocabulary)
+    folder = ModelFolder.at(model_dir)
+    chosen = folder.choose(checkpoint)[-1]
+    with session.configured(for_model(folder, request), verbose):
+        trained = session.build(folder.path)
+        each = example_sets(named_task(request), split, trained, examples)[0]
+        probe = Probe(each.arrays(), model_type=trained.model_type, vocabulary=trained.vocabulary)
         weights = probe.weights(chosen.path)
         probe.close()
     return weights
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedModel:
+    """A model called on some examples in the current graph, and the attention of its layers.
+
+    Attributes:
+      model: what `graph.build` made.
+      mesh: of its tensors.
+      features: as the model has them.
+      attention: in the order of the calls.
+    """
+
+    model: graph.Model
+    mesh: mtf.Mesh
+    features: Mapping[str, mtf.Tensor]
+    attention: Sequence[Recorded]
+
+
+def record(
+    features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any, recording: Recording
+) -> RecordedModel:
+    """Build the configured model in the current graph while its attention is recorded.
+
+    Args:
+      features: int32 [batch, length] for each of inputs and targets.
+      model_type: as for Mesh's `run`.
+      vocabulary: likewise.
+      recording: of `attention.layer`, or of `upstream.recording` for T5's own layers too.
+    """
+    with recording() as attention:
+        mesh = mtf.Mesh(mtf.Graph(), "attention")
+        model = graph.build(model_type, graph.words(vocabulary))
+        tensors = graph.call(model, mesh, features, model_type)
+    return RecordedModel(model, mesh, tensors, attention)
+
+
+class Lowered:
+    """Mesh tensors of the current graph, evaluated with the variables of any checkpoint.
+
+    Args:
+      mesh: of the tensors.
+      tensors: what can be evaluated.
+    """
+
+    def __init__(self, mesh: mtf.Mesh, *tensors: Mapping[str, mtf.Tensor]):
+        whole = [{name: mtf.anonymize(t) for name, t in group.items()} for group in tensors]
+        implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
+        lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
+        self.tensors = [
+            {name: lowering.export_to_tf_tensor(t) for name, t in group.items()} for group in whole
+        ]
+        self._saver = tf.train.Saver()
+        self._initial_values = tf.global_variables_initializer()
+        self._to_slices = lowering.copy_masters_to_slices()
+        self._session = tf.Session(graph=tf.get_default_graph())
+
+    def restore(self, checkpoint: str | None) -> None:
+        """Give the variables the values of a checkpoint; without one new initial values."""
+        if checkpoint is None:
+            self._session.run(self._initial_values)
+        else:
+            self._saver.restore(self._session, checkpoint)
+        self._session.run(self._to_slices)
+
+    def run(self, tensors: Any) -> Any:
+        """The values of some of `self.tensors`."""
+        return self._session.run(tensors)
+
+    def close(self) -> None:
+        """Frees the memory of the session."""
+        self._session.close()
 
 
 class Probe:
@@ -62,24 +133,15 @@ class Probe:
     """
 
     def __init__(self, features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any):
-        self._graph = tf.Graph()
-        with self._graph.as_default(), contextlib.ExitStack() as stack:
-            recorded = stack.enter_context(recording())
-            mesh = mtf.Mesh(mtf.Graph(), "probe")
-            model = graph.build(model_type, vocabulary)
-            tensors = graph.call(model, mesh, features, model_type)
-            recorded = [
-                record for record in recorded if record.weights.usable
-            ]  # not with recompute_grads
-            entropies = {record.layer: entropy(record, tensors) for record in recorded}
-            weights = {record.layer: mtf.anonymize(in_order(record.weights)) for record in recorded}
-            implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
-            lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
-            self._entropies = {k: lowering.export_to_tf_tensor(v) for k, v in entropies.items()}
-            self._weights = {k: lowering.export_to_tf_tensor(v) for k, v in weights.items()}
-            self._saver = tf.train.Saver()
-            self._to_slices = lowering.copy_masters_to_slices()
-        self._session = tf.Session(graph=self._graph)
+        with tf.Graph().as_default():
+            made = record(features, model_type, vocabulary, recording)
+            usable = [r for r in made.attention if r.weights.usable]  # not with recompute_grads
+            self._lowered = Lowered(
+                made.mesh,
+                {r.layer: entropy(r, made.features) for r in usable},
+                {r.layer: in_order(r.weights) for r in usable},
+            )
+        self._entropies, self._weights = self._lowered.tensors
 
     def entropies(self, checkpoint: str) -> dict[str, np.ndarray]:
         """Return the mean entropy of the attention in nats: layer scope -> [heads].
@@ -94,13 +156,13 @@ class Probe:
         return self._evaluated(self._weights, checkpoint)
 
     def close(self) -> None:
-        """Close the session and free its memory."""
-        self._session.close()
+        """Frees the memory of its session."""
+        self._lowered.close()
 
     def _evaluated(self, tensors: dict[str, tf.Tensor], checkpoint: str) -> dict[str, np.ndarray]:
-        self._saver.restore(self._session, checkpoint)
-        self._session.run(self._to_slices)
-        return self._session.run(tensors)
+        self._lowered.restore(checkpoint)
+        values: dict[str, np.ndarray] = self._lowered.run(tensors)
+        return values
 
 
 def entropy(recorded: Recorded, features: Mapping[str, mtf.Tensor]) -> mtf.Tensor:

@@ -1,7 +1,6 @@
 """SeqIO tasks and mixtures, checked against a configuration."""
 
 import importlib
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,14 @@ import gin
 import seqio
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.model_folder.vocabulary import FEATURES, check, read, remember, shown
+from mtf_synthesizer.files import paths
+from mtf_synthesizer.model_folder.vocabulary import (
+    FEATURES,
+    UsedVocabulary,
+    check,
+    read,
+    shown,
+)
 from mtf_synthesizer.upstream import caches, data_folder
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.vocabulary import (
@@ -90,15 +96,15 @@ def trains_from_caches() -> bool:
     return bool(gin.get_bindings("mesh_train_dataset_fn").get("use_cached"))
 
 
-def check_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:
+def check_vocabulary(task: str, folder: paths.Path) -> None:
     """Raise a UserError if the task's vocabularies differ from those of the model's folder."""
-    record = read(model_dir)
+    record = read(folder)
     if record is not None and _needs_t5s(task) and not _may_be_t5s(record):
         raise errors.UserError(
-            f"{task} has T5's vocabulary by default, but the model in {model_dir} was trained with "
+            f"{task} has T5's vocabulary by default, but the model in {folder} was trained with "
             f"its own task's vocabulary: {shown(record)}. Choose a task with that vocabulary"
         )
-    check(model_dir, _described(task))
+    check(folder, _described(task))
 
 
 def _needs_t5s(task: str) -> bool:
@@ -112,8 +118,8 @@ def _may_be_t5s(record: Mapping[str, Any]) -> bool:
     return was_chosen or record["targets"].get("file") == T5_MODEL
 
 
-def remember_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:
-    """Write the record that `check_vocabulary` compares with into the model's folder."""
+def used_vocabulary(task: str) -> UsedVocabulary:
+    """The vocabularies of a task, which `check_vocabulary` compares with those of a model."""
     chosen = [
         (feature, vocabulary)
         for feature, vocabulary in _vocabularies(task).items()
@@ -122,7 +128,7 @@ def remember_vocabulary(task: str, model_dir: str | os.PathLike[str]) -> None:
     feature, vocabulary = chosen[0] if chosen else (None, None)
     described = _described(task)
     keep = feature is not None and described[feature]["kind"] == "sentencepiece"
-    remember(model_dir, described, feature, model_bytes(vocabulary) if keep else None)
+    return UsedVocabulary(described, feature, model_bytes(vocabulary) if keep else None)
 
 
 def remember_cache(task: str, cache: str) -> None:

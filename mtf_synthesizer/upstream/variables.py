@@ -13,7 +13,8 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.model_folder.checkpoints import is_of_optimizer, listed
+from mtf_synthesizer.files import paths
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint, is_of_optimizer, listed
 
 Shapes = Mapping[str, list[int]]
 
@@ -102,11 +103,14 @@ def loaded_variables() -> list[tf.Variable]:
 
 def compare(path: str) -> CheckpointDifferences:
     """Compare a checkpoint with the variables of the current graph, without optimizer state."""
+    return _compared(
+        path, {utils.init_checkpoint_variable_mapping(v.op.name): v for v in loaded_variables()}
+    )
+
+
+def _compared(path: str, variables: Mapping[str, tf.Variable]) -> CheckpointDifferences:
     saved = {name: list(shape) for name, shape in tf.train.list_variables(path)}
-    built = {
-        utils.init_checkpoint_variable_mapping(variable.op.name): variable.shape.as_list()
-        for variable in loaded_variables()
-    }
+    built = {name: variable.shape.as_list() for name, variable in variables.items()}
     return CheckpointDifferences(_of_model(saved), _of_model(built))
 
 
@@ -134,28 +138,24 @@ def check_variables(checkpoint: str) -> None:
     check_types(checkpoint)
 
 
-def check_same_model(model_dir: str) -> None:
-    """Compare the variables of the current graph with the folder's latest checkpoint.
+def check_same_model(checkpoint: Checkpoint) -> None:
+    """Compare all variables of the current graph with the checkpoint to resume from.
 
     Raises:
       errors.UserError: the folder holds another model, for which the Saver would print a page of
         missing keys, or a model saved in another type.
     """
-    checkpoint = tf.train.latest_checkpoint(model_dir)
-    if checkpoint is None:
-        return
-    saved = dict(tf.train.list_variables(checkpoint))
-    built = {variable.op.name: variable.shape.as_list() for variable in tf.global_variables()}
-    # A run may choose another optimizer later, which has other slots for the same model.
-    compared = sorted(name for name in saved.keys() | built.keys() if not is_of_optimizer(name))
-    for name in compared:
-        if saved.get(name) != built.get(name):
-            raise errors.UserError(
-                f"{model_dir} holds another model: the variable {name} is "
-                f"{saved.get(name, 'absent')} in {checkpoint}, and {built.get(name, 'absent')} "
-                "in this one. Choose another --model_dir, or the model of that folder"
-            )
-    check_types(checkpoint)
+    shapes = _compared(checkpoint.path, {v.op.name: v for v in tf.global_variables()})
+    differing = sorted([*shapes.reshaped, *shapes.dropped, *shapes.fresh])
+    if differing:
+        name = differing[0]
+        raise errors.UserError(
+            f"{paths.of(checkpoint.path).parent} holds another model: the variable {name} is "
+            f"{shapes.saved.get(name, 'absent')} in {checkpoint.path}, and "
+            f"{shapes.built.get(name, 'absent')} in this one. Choose another --model_dir, or the "
+            "model of that folder"
+        )
+    check_types(checkpoint.path)
 
 
 def is_rounded(path: str) -> bool:

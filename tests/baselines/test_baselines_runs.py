@@ -1,13 +1,12 @@
 """Every baseline trains, evaluates and decodes by its name, as a synthesizer does."""
 
+import calls
 import numpy as np
 import pytest
 from runner_tasks import PAIRS
 from small_runs import MODULES, SMALLEST
 
 from mtf_synthesizer.config import gin_files
-from mtf_synthesizer.inference import evaluate
-from mtf_synthesizer.training import train
 
 # One of the public Synthesizers stands for all, and none of the convolutions decodes as it trains.
 NAMES = [name for name in gin_files.known("baselines") if not name.startswith("mesh-")]
@@ -21,7 +20,7 @@ def test_trains_evaluates_and_decodes(name, tmp_path):
     params = [p for p in SMALLEST if has_table or not p.startswith("max_length")]
     if name == "universal":
         params.append("UTLayerStack.act_max_steps = 2")
-    trained = train.train(
+    trained = calls.train(
         tmp_path,
         PAIRS,
         synthesizer=name,
@@ -36,7 +35,7 @@ def test_trains_evaluates_and_decodes(name, tmp_path):
     assert trained["step"] == 3
     assert np.isfinite([row["loss"] for row in trained["losses"]]).all()
     for given in ({}, {"gin_files": ["beam_search.gin"], "teacher_forced": False}):
-        report = evaluate.evaluate(tmp_path, PAIRS, modules=MODULES, **given)
+        report = calls.evaluate(tmp_path, PAIRS, modules=MODULES, **given)
         (row,) = report["results"]
         assert row["examples"] == 5
         assert given or row["loss"] > 0

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from mtf_synthesizer.config import statements
-from mtf_synthesizer.model_folder.checkpoints import checkpoints
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 PRETRAIN, FINETUNE = "pretrain", "finetune"
 SPANS, VERSES = "synthesizer_verse_spans_v001", "synthesizer_verses_v001"
@@ -41,7 +41,7 @@ class Folder:
 
     def step(self, name: str) -> int:
         """The last checkpoint of a model."""
-        return max([each.step for each in checkpoints(self.path / name)], default=0)
+        return max([each.step for each in ModelFolder.at(self.path / name).checkpoints], default=0)
 
     def check(self) -> str:
         """Says what is there.
@@ -59,7 +59,7 @@ class Folder:
         return f"{len(self._checkpoints)} checkpoints and {len(files)} files are whole"
 
     def _check_model(self, model: pathlib.Path) -> None:
-        found = {each.path for each in checkpoints(model)}
+        found = {each.path for each in ModelFolder.at(model).checkpoints}
         known = {path for path in self._checkpoints if pathlib.Path(path).parent == model}
         if known - found:
             raise Violation(f"checkpoints are gone: {sorted(known - found)}")
@@ -168,7 +168,7 @@ def _trained(folder: pathlib.Path, name: str, first: int, last: int) -> None:
     steps = list(losses(folder / name))
     if steps != list(range(first, last + 1)):
         raise Violation(f"{name} has losses of {steps[:1]} to {steps[-1:]}, not {first} to {last}")
-    if max(each.step for each in checkpoints(folder / name)) != last:
+    if max(each.step for each in ModelFolder.at(folder / name).checkpoints) != last:
         raise Violation(f"{name} has no checkpoint of step {last}")
 
 

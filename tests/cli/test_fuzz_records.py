@@ -17,6 +17,7 @@ from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.inference import report
 from mtf_synthesizer.model_folder import best, loss_log, vocabulary
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.studies import steps
 from mtf_synthesizer.studies.cost.device.layout import parse
 from mtf_synthesizer.studies.report import files, formats, tables
@@ -121,7 +122,9 @@ def test_the_record_of_a_run(folder):
     def read(folder):
         for start in (None, "start", str(folder)):
             with contextlib.suppress(errors.UserError):
-                run_record.resumed(folder, dataclasses.replace(REQUEST, init_checkpoint=start), 3)
+                run_record.resumed(
+                    ModelFolder(folder), dataclasses.replace(REQUEST, init_checkpoint=start)
+                )
 
     survives(folder, "run.json", encoded(RUN), read)
 

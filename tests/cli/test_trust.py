@@ -16,6 +16,7 @@ import mtf_synthesizer
 from mtf_synthesizer import errors
 from mtf_synthesizer.config import request
 from mtf_synthesizer.config.trust import TrustedReader
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.studies.demo import random_tables
 from mtf_synthesizer.studies.demo.page import write
 from mtf_synthesizer.studies.maps import page
@@ -81,7 +82,7 @@ def test_arrays_of_objects_are_not_loaded(tmp_path):
 def test_a_model_folder_that_changes_after_its_check_runs_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     strangers.prepare(tmp_path, strangers.Way("", ""))
-    wanted = request.for_model("runs/m", (), (), request.TASK_MODULES)
+    wanted = request.for_model(ModelFolder.at("runs/m"), request.Request())
     with configured(wanted, False):
         pass
     for way in strangers.WAYS.values():

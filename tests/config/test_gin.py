@@ -19,6 +19,7 @@ from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.request import Configuration, Request, for_model, for_training
 from mtf_synthesizer.mesh import clipping
 from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.studies.report import paper
 from mtf_synthesizer.upstream import session as stock
 
@@ -115,7 +116,7 @@ def test_a_file_of_the_users_own_wins(trains, tmp_path):
         *((of_t5, exact), ((*of_t5, str(mine)), rounded)),
     ):
         request = Request(synthesizer="r", size="tiny", task="t", gin_files=files, modules=())
-        wanted = for_training(request) if trains else for_model(tmp_path, files, (), ())
+        wanted = for_training(request) if trains else for_model(ModelFolder(tmp_path), request)
         with stock.configured(wanted, verbose=False):
             found = utils.get_variable_dtype()
         assert (found.master_dtype, found.slice_dtype, found.activation_dtype) == expected

@@ -2,6 +2,7 @@
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 import pytest
 import runner_tasks  # noqa: F401  (registers the tasks)
 import tensorflow.compat.v1 as tf
@@ -10,8 +11,6 @@ from runner_tasks import PAIRS
 from mtf_synthesizer import errors
 from mtf_synthesizer.config import gin_files, request
 from mtf_synthesizer.config.lint import meshes
-from mtf_synthesizer.inference import predict
-from mtf_synthesizer.training import train
 from mtf_synthesizer.upstream import devices as mesh_devices
 from mtf_synthesizer.upstream.session import configured
 
@@ -181,7 +180,7 @@ SMALLEST = (
 
 
 def trained(folder, *params, mesh=None):
-    return train.train(
+    return calls.train(
         folder,
         PAIRS,
         synthesizer="rv",
@@ -208,5 +207,5 @@ def test_a_run_on_two_devices_is_that_on_one(tmp_path):
     output = tmp_path / "split.jsonl"
     options = {"split": "validation", "modules": ("runner_tasks",), "examples": 3, "output": output}
     with pytest.raises(errors.UserError, match="batch_size = 3 can't be divided into 2"):
-        predict.predict(tmp_path / "split", PAIRS, batch_size=3, **options)
-    assert predict.predict(tmp_path / "split", PAIRS, batch_size=2, **options)["examples"] == 3
+        calls.predict(tmp_path / "split", PAIRS, batch_size=3, **options)
+    assert calls.predict(tmp_path / "split", PAIRS, batch_size=2, **options)["examples"] == 3

@@ -11,6 +11,7 @@ import sys
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 import pytest
 import ram_folders
 import runner_tasks
@@ -24,7 +25,6 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.config import request
 from mtf_synthesizer.data import sentence_pieces
 from mtf_synthesizer.model_folder import vocabulary
-from mtf_synthesizer.training import train as runner
 from mtf_synthesizer.upstream.caches import check, read_from, remember, splits
 from mtf_synthesizer.upstream.vocabulary import DEFAULT, choose, describe, output_features
 
@@ -89,7 +89,7 @@ def caches(tmp_path_factory):
 
 def train(folder, task=TASK, caches=(), **changes):
     given = {"synthesizer": "r", "size": "tiny", "gin_params": FIXED, "attention_summaries": False}
-    return runner.train(
+    return calls.train(
         folder,
         task,
         run="finetune",

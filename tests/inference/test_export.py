@@ -6,6 +6,7 @@ import sys
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 import numpy as np
 import pytest
 import runner_tasks
@@ -18,8 +19,8 @@ from task_rows import small_model
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.config import request
-from mtf_synthesizer.inference import evaluate, export_modes, predict, predict_lines, text_lines
-from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.inference import export_modes, predict_lines, text_lines
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.upstream import vocabulary
 
 pytestmark = pytest.mark.slow
@@ -111,7 +112,7 @@ def predicted(models, tmp_path_factory):
         for mode, files in (("greedy", []), ("beam", ["beam_search.gin"])):
             path = folder / f"{model}_{mode}"
             given = {"split": "validation", "gin_files": files, "batch_size": 3}
-            predict.predict(models / model, PIECES, output=path, modules=MODULES, **given)
+            calls.predict(models / model, PIECES, output=path, modules=MODULES, **given)
             lines = path.read_text("utf-8").splitlines()
             found[model, mode] = [json.loads(line)["output"] for line in lines]
     return found
@@ -150,7 +151,7 @@ def test_scores_are_log_likelihoods(models, answers, encode, model):
 
 
 def test_a_language_model_scores_a_text(models, answers):
-    report = evaluate.evaluate(models / "lm", TEXT, modules=MODULES)
+    report = calls.evaluate(models / "lm", TEXT, modules=MODULES)
     (row,) = report["results"]
     found = answers["lm score"]
     assert found["scores"][0] == pytest.approx(-row["loss"] * row["tokens"] / 5, rel=1e-5)
@@ -181,12 +182,11 @@ def test_no_half_written_export_is_left(models, tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(saving, "write_json", fail)
-    wanted = request.for_model(models / "r", (), (), MODULES)
-    (chosen,) = checkpoints.chosen_checkpoints(models / "r", "latest")
+    folder = ModelFolder(models / "r")
+    wanted = request.for_model(folder, request.Request(modules=MODULES))
+    options = inference_export.ExportOptions("score", tmp_path / "new", batch_size=1)
     with pytest.raises(OSError, match="disk full"):
-        inference_export.export(
-            models / "r", wanted, chosen, mode="score", output=tmp_path / "new", batch_size=1
-        )
+        inference_export.export(folder, wanted, folder.latest, options)
     assert not list(tmp_path.iterdir())
     assert export_modes.MODES["score"].scores
 
@@ -233,7 +233,7 @@ def test_an_interrupted_text_goes_on_where_it_was(models, predicted, tmp_path, m
 
     def run(output):
         with text_lines.opened(str(tmp_path / "in")) as lines:
-            return predict_lines.predict_lines(
+            return calls.predict_lines(
                 models / "r", lines, output=output, modules=MODULES, show_progress=False
             )
 
@@ -249,4 +249,4 @@ def test_an_interrupted_text_goes_on_where_it_was(models, predicted, tmp_path, m
     found = (tmp_path / "out").read_text("utf-8").split("\n")
     assert found == [*wanted[:2], "", *wanted[2:], ""]
     with pytest.raises(errors.UserError, match="is there"):
-        text_lines.check("-", str(tmp_path / "out"))
+        text_lines.check_output(str(tmp_path / "out"))

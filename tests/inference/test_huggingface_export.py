@@ -21,7 +21,7 @@ from task_rows import small_model
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.cli.commands import parser
 from mtf_synthesizer.files import saving
-from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.training.warm_start import huggingface
 
 MODELLING_FILE = (
@@ -88,7 +88,7 @@ def plain(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain")
     pieces = str(small_model(folder))
     random_models.make(folder / "m", PAIRS, "v", vocabulary=pieces)
-    step = checkpoints.chosen_checkpoints(folder / "m", "latest")[0]
+    step = ModelFolder(folder / "m").latest
     row = {"task": PAIRS, "step": step.step, "checkpoint": step.fingerprint}
     report = {
         "task": PAIRS,
@@ -103,7 +103,7 @@ def plain(tmp_path_factory):
 def test_what_is_exported_can_be_the_start_of_a_model(plain):
     start = huggingface.Start.of(plain / "export")
     reader = start.reader()
-    (latest,) = checkpoints.chosen_checkpoints(plain / "m", "latest")
+    latest = ModelFolder(plain / "m").latest
     import tensorflow as tf
 
     saved = tf.train.load_checkpoint(latest.path)

@@ -111,10 +111,10 @@ def test_kept_rows_say_their_precision_of_products():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", r"no report of an evaluation \(JSONDecodeError"),
-        ("[1]", "no report of an evaluation"),
-        ('{"task": "glue", "split": "validation"}', "no report of an evaluation"),
-        (json.dumps(HEADER | {"results": 3}), r"no report of an evaluation \(TypeError"),
+        ("{", r"not a report of an evaluation \(JSONDecodeError"),
+        ("[1]", "not a report of an evaluation"),
+        ('{"task": "glue", "split": "validation"}', "not a report of an evaluation"),
+        (json.dumps(HEADER | {"results": 3}), r"not a report of an evaluation \(TypeError"),
         (json.dumps(HEADER | {"results": [{"task": "t", "metrics": {}}]}), "KeyError: 'step'"),
         (json.dumps(HEADER | {"results": [cola("20", 1.0)]}), "no rows with task, step and"),
         (json.dumps(HEADER | {"results": [], "task": "cola"}), "task cola, not glue"),

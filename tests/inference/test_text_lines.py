@@ -82,7 +82,7 @@ def test_the_beginning_outlives_an_interruption_and_is_continued(tmp_path):
 
 def test_a_remote_output_is_continued_alike():
     out = bucket() / "out"
-    text_lines.check("-", str(out))
+    text_lines.check_output(str(out))
     interrupted(out, ["a", "b"])
     with (out.parent / "out.part").open("ab") as file:
         file.write(b"half")
@@ -92,7 +92,7 @@ def test_a_remote_output_is_continued_alike():
     assert out.read_text() == "a\nb\nc\n"
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     with pytest.raises(errors.UserError, match="is there: remove it"):
-        text_lines.check("-", str(out))
+        text_lines.check_output(str(out))
 
 
 def test_gin_files_count_by_what_is_in_them(tmp_path):
@@ -148,6 +148,6 @@ def test_mistakes_are_found_before_the_model_is_loaded(tmp_path):
         (given_, given_, "is there: remove it"),
         (given_, str(tmp_path), "is a folder"),
     ):
-        with pytest.raises(errors.UserError, match=message):
-            text_lines.check(source, output)
-    text_lines.check("-", str(tmp_path / "out"))
+        with pytest.raises(errors.UserError, match=message), text_lines.opened(source):
+            text_lines.check_output(output)
+    text_lines.check_output(str(tmp_path / "out"))

@@ -10,7 +10,6 @@ import pytest
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.model_folder import (
-    checkpoints,
     files,
     lock,
     metric_order,
@@ -18,6 +17,7 @@ from mtf_synthesizer.model_folder import (
     scores,
     state,
 )
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 TASK = "glue_cola_v002"
 
@@ -31,7 +31,7 @@ def save(folder, *steps):
 
 
 def steps_in(folder):
-    return [each.step for each in checkpoints.checkpoints(folder)]
+    return [each.step for each in ModelFolder.at(folder).checkpoints]
 
 
 def listed(folder):
@@ -41,7 +41,7 @@ def listed(folder):
 
 
 def row(folder, step, task=TASK, limit=None, beam=1, **metrics):
-    fingerprint = checkpoints.chosen_checkpoints(folder, step)[0].fingerprint
+    fingerprint = ModelFolder.at(folder).choose(step)[0].fingerprint
     loss = metrics.pop("loss", None)
     return {
         "step": step,
@@ -98,7 +98,7 @@ def test_the_last_the_best_and_those_never_evaluated_stay(model, asked, kept, in
     assert command("prune", "--model_dir", model, *asked, "--delete") == 0
     assert steps_in(model) == kept
     assert listed(model) == in_list
-    assert state.named(model) == "model.ckpt-11"
+    assert state.read(model).named == "model.ckpt-11"
     assert not [path for path in model.glob("*.meta") if int(path.stem[11:]) not in kept]
 
 
@@ -106,7 +106,7 @@ def test_a_folder_that_was_set_back_stays_so(model):
     state.write(model, "model.ckpt-3", ["model.ckpt-2", "model.ckpt-11"])
     command("prune", "--model_dir", model, "--keep_last", 1, "--delete")
     assert steps_in(model) == [3, 11]
-    assert state.named(model) == "model.ckpt-3"
+    assert state.read(model).named == "model.ckpt-3"
 
 
 def test_what_was_never_finished_goes_unless_it_is_the_newest(model):
@@ -115,28 +115,32 @@ def test_what_was_never_finished_goes_unless_it_is_the_newest(model):
     (model / "model.ckpt-4_temp").mkdir()
     (model / "model.ckpt-4_temp" / "part-00000-of-00001.index").touch()
     command("prune", "--model_dir", model, "--keep_last", 9, "--delete")
-    assert {each.step: each.complete for each in files.saved(model)} == {
+    assert {each.step: each.complete for each in files.saved(ModelFolder(model))} == {
         2: True,
         5: True,
         7: True,
         11: False,
     }
-    assert state.named(model) == "model.ckpt-7"
+    assert state.read(model).named == "model.ckpt-7"
 
 
 def test_names_that_begin_alike_are_told_apart(tmp_path):
     save(tmp_path, 1, 10, 100)
-    found = {each.step: len(each.files) for each in files.saved(tmp_path)}
+    found = {each.step: len(each.files) for each in files.saved(ModelFolder(tmp_path))}
     assert found == {1: 3, 10: 3, 100: 3}
-    wanted = prune.plan(tmp_path, 1, None)
-    prune.carry_out(tmp_path, wanted)
-    assert [each.step for each in files.saved(tmp_path)] == [100]
+    model = ModelFolder(tmp_path)
+    prune.carry_out(model, prune.plan(model, 1, None))
+    assert [each.step for each in files.saved(ModelFolder(tmp_path))] == [100]
 
 
 def test_of_equals_the_earliest_and_never_what_is_no_number():
     values = {11: float("nan"), 5: 1.0, 3: 1.0, 2: 9.0, 7: 4.0}
     assert prune.Ranking("loss", values, lower=True, keep=2).best() == [3, 5]
     assert prune.Ranking("loss", values, lower=False, keep=9).best() == [2, 7, 3, 5]
+
+
+def carry_out(folder, ranking):
+    prune.carry_out(folder, prune.plan(folder, 1, ranking))
 
 
 class Killed(BaseException):
@@ -169,12 +173,15 @@ def test_interrupted_anywhere_the_folder_is_usable_and_the_same_command_finishes
             with monkeypatch.context() as patched:
                 for name in changing:
                     patched.setattr(f"pathlib.Path.{name}", killing(getattr(type(folder), name)))
-                prune.carry_out(folder, prune.plan(folder, 1, ranking))
+                carry_out(ModelFolder(folder), ranking)
         except Killed:
             assert {3, 7, *listed(folder)} <= set(steps_in(folder))
-            assert state.named(folder) == "model.ckpt-7"
-            prune.carry_out(folder, prune.plan(folder, 1, ranking))
-        assert {each.step: each.complete for each in files.saved(folder)} == {3: True, 7: True}
+            assert state.read(folder).named == "model.ckpt-7"
+            carry_out(ModelFolder(folder), ranking)
+        assert {each.step: each.complete for each in files.saved(ModelFolder(folder))} == {
+            3: True,
+            7: True,
+        }
         if left > 0:
             break
     assert point == 2 + 2 * 3 + 1  # the state twice, three files of two checkpoints, and no kill
@@ -206,7 +213,7 @@ def test_mistakes(model, asked, message, capsys):
 def test_values_of_other_checkpoints_do_not_count(model):
     """The folder was trained anew: step 5 is another model now."""
     (model / "model.ckpt-5.index").write_bytes(b"another" + checkpoint_files.END)
-    found = scores.read(model, checkpoints.checkpoints(model))
+    found = scores.read(ModelFolder(model))
     assert sorted({each.step for each in found}) == [3, 7, 11]
 
 
@@ -215,20 +222,20 @@ def test_values_of_nothing_that_is_there_do_not_count(model):
     rows = [row(model, 7, accuracy=1.0), {**row(model, 5, accuracy=2.0), "step": 6}]
     del rows[1]["checkpoint"]
     report(model, rows)
-    found = scores.read(model, checkpoints.checkpoints(model))
+    found = scores.read(ModelFolder(model))
     assert [each.step for each in found] == [7]
 
 
 def test_values_that_can_not_be_compared(model):
     report(model, [row(model, 5, accuracy=1.0), row(model, 7, accuracy=2.0, beam=4)])
-    found = scores.read(model, checkpoints.checkpoints(model))
+    found = scores.read(ModelFolder(model))
     with pytest.raises(errors.UserError, match="different settings"):
         scores.of_metric(found, "accuracy", None, "validation")
     report(model, [row(model, 5, loss=1.0), row(model, 7, loss=2.0, beam=4)])
-    found = scores.read(model, checkpoints.checkpoints(model))
+    found = scores.read(ModelFolder(model))
     assert scores.of_metric(found, "loss", TASK, "validation") == {5: 1.0, 7: 2.0}
     report(model, [row(model, 5, loss=1.0), row(model, 7, loss=2.0, limit=3)])
-    found = scores.read(model, checkpoints.checkpoints(model))
+    found = scores.read(ModelFolder(model))
     with pytest.raises(errors.UserError, match=r"3 examples .*all examples"):
         scores.of_metric(found, "loss", TASK, "validation")
 
@@ -239,7 +246,7 @@ def test_one_of_several_tasks_or_the_average_of_a_mixture(model):
     average = made | {"benchmark": "GLUE", "value": 1.5, "tasks": {"t": 1.0, "u": 2.0}}
     (model / f"eval_{TASK}_validation.json").unlink()
     report(model, rows, task="mixture", averages=[average])
-    found = scores.read(model, checkpoints.checkpoints(model))
+    found = scores.read(ModelFolder(model))
     with pytest.raises(errors.UserError, match=r"several tasks have accuracy.* t, u"):
         scores.of_metric(found, "accuracy", None, "validation")
     assert scores.of_metric(found, "accuracy", "u", "validation") == {5: 2.0}
@@ -251,7 +258,7 @@ def test_one_of_several_tasks_or_the_average_of_a_mixture(model):
 def test_a_report_that_is_none(model, content):
     (model / "eval_x_validation.json").write_text(content)
     with pytest.raises(errors.UserError, match="not a report of an evaluation"):
-        scores.read(model, checkpoints.checkpoints(model))
+        scores.read(ModelFolder(model))
 
 
 def test_a_metric_of_ones_own_has_no_order(model, capsys):

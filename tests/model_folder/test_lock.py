@@ -14,9 +14,9 @@ from mtf_synthesizer.model_folder import lock
 from mtf_synthesizer.runtime import signals
 
 HOLDER = """
-import sys, time
+import pathlib, sys, time
 from mtf_synthesizer.model_folder import lock
-with lock.hold(sys.argv[1]):
+with lock.hold(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """

@@ -8,7 +8,7 @@ import mtf_synthesizer.runtime.compat
 import pytest
 import tensorflow.compat.v1 as tf
 
-from mtf_synthesizer.model_folder.state import point_to_complete, remove_unfinished
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 
 def test_removed_files_lead_to_the_checkpoint_before(tmp_path):
@@ -20,11 +20,11 @@ def test_removed_files_lead_to_the_checkpoint_before(tmp_path):
         for number in (0, 7, 9):
             session.run(step.assign(number))
             saver.save(session, str(folder / "model.ckpt"), global_step=number)
-        point_to_complete(folder)
+        ModelFolder(folder).repair()
         assert tf.train.latest_checkpoint(str(folder)).endswith("ckpt-9")
         for path in folder.glob("model.ckpt-9.data*"):  # of the last one, only a part is left
             path.unlink()
-        point_to_complete(folder)
+        ModelFolder(folder).repair()
         latest = tf.train.latest_checkpoint(str(folder))
         assert latest.endswith("ckpt-7")
         saver.restore(session, latest)
@@ -46,7 +46,7 @@ def test_a_copied_folder_has_nothing_to_do_with_its_original(tmp_path):
     saved(tmp_path / "a", 3, 5)
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     assert str(tmp_path / "a") in (tmp_path / "b" / "checkpoint").read_text()
-    point_to_complete(tmp_path / "b")
+    ModelFolder(tmp_path / "b").repair()
     state = tf.train.get_checkpoint_state(str(tmp_path / "b"))
     expected = [str(tmp_path / "b" / f"model.ckpt-{step}") for step in (3, 5)]
     assert list(state.all_model_checkpoint_paths) == expected
@@ -60,7 +60,7 @@ def test_training_goes_on_without_the_file(tmp_path, content):
     (tmp_path / "checkpoint").unlink()
     if content is not None:
         (tmp_path / "checkpoint").write_bytes(content)
-    point_to_complete(tmp_path)
+    ModelFolder(tmp_path).repair()
     assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-5")
 
 
@@ -78,7 +78,7 @@ def test_a_kill_before_the_file_is_replaced_loses_no_checkpoint(tmp_path, kept):
     saved(tmp_path, 8, kept=kept)
     (tmp_path / "checkpoint").write_bytes(before)
     listed = tf.train.get_checkpoint_state(str(tmp_path)).all_model_checkpoint_paths
-    assert point_to_complete(tmp_path).step == 8
+    assert ModelFolder(tmp_path).repair().step == 8
     state = tf.train.get_checkpoint_state(str(tmp_path))
     assert state.model_checkpoint_path == str(tmp_path / "model.ckpt-8")
     assert [*state.all_model_checkpoint_paths] == [*listed, state.model_checkpoint_path]
@@ -87,12 +87,12 @@ def test_a_kill_before_the_file_is_replaced_loses_no_checkpoint(tmp_path, kept):
 def test_a_folder_that_was_set_back_stays_so(tmp_path):
     saved(tmp_path, 3, 5, 8)
     set_back(tmp_path, 5)
-    assert point_to_complete(tmp_path).step == 5
+    assert ModelFolder(tmp_path).repair().step == 5
     assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-5")
 
 
 def test_a_folder_without_checkpoints_is_left_alone(tmp_path):
-    assert point_to_complete(tmp_path) is None
+    assert ModelFolder(tmp_path).repair() is None
     assert not list(tmp_path.iterdir())
 
 
@@ -101,5 +101,5 @@ def test_what_is_left_of_an_unfinished_checkpoint_is_removed(tmp_path):
     left.parent.mkdir()
     left.touch()
     (tmp_path / "model.ckpt-3.index").touch()
-    remove_unfinished(tmp_path)
+    ModelFolder(tmp_path).repair()
     assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt-3.index"]

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import statistics
 
+import calls
+import checkpoint_files
 import pytest
 from small_runs import SMALLEST
 
@@ -11,7 +13,6 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.data import prepare
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.inference import evaluate
-from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.studies.compare import compare, plan
 from mtf_synthesizer.studies.compare.plan import ComparisonPlan
 from mtf_synthesizer.studies.steps import check_settings
@@ -56,7 +57,7 @@ def test_each_row_has_mean_and_spread_of_its_runs(compared):
     for row, found in summary["rows"].items():
         values = []
         for seed in (3, 5):
-            report = evaluate.evaluate(
+            report = calls.evaluate(
                 folder / f"{row}_seed{seed}",
                 "synthesizer_tiny_shakespeare_v001",
                 split="validation",
@@ -151,12 +152,12 @@ def test_the_fall_is_that_of_all_tasks_of_a_mixture(wanted, tmp_path, monkeypatc
     """The first task has converged, the second falls by 0.06 nats: 0.03 on average."""
     losses = {8: {"a": 1.0, "b": 2.0}, 10: {"a": 1.0, "b": 1.94}}
 
-    def evaluated(model_dir, task, *, checkpoints, **_):
-        found = losses[checkpoints].items()
+    def evaluated(model_dir, request, options):
+        found = losses[options.checkpoints].items()
         return {"results": [{"task": name, "loss": loss} for name, loss in found]}
 
-    made = [Checkpoint(f"model.ckpt-{step}", step) for step in (0, 4, 8, 10)]
-    monkeypatch.setattr(compare.checkpoints, "checkpoints", lambda _: made)
+    for step in (0, 4, 8, 10):
+        checkpoint_files.write(tmp_path, step)
     monkeypatch.setattr(evaluate, "evaluate", evaluated)
     found = compare._fall(tmp_path, wanted)
     assert found["fell"] == pytest.approx(0.03)

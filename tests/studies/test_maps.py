@@ -6,6 +6,7 @@ import shutil
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 import numpy as np
 import pytest
 import reference
@@ -18,7 +19,6 @@ from small_runs import SMALLEST
 from mtf_synthesizer.attention.synthesizers import Dense, DotProduct
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.studies.maps import layers
-from mtf_synthesizer.training import train as runner
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def train(
     sizes=SMALLEST,
     summaries=False,
 ):
-    runner.train(
+    calls.train(
         folder,
         task,
         synthesizer=synthesizer,

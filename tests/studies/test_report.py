@@ -7,18 +7,17 @@ import json
 import re
 import shlex
 
+import calls
 import pytest
 from small_runs import MODULES, SMALLEST
 
 from mtf_synthesizer.cli import main, report
 from mtf_synthesizer.cli.commands import parser
 from mtf_synthesizer.data import prepare
-from mtf_synthesizer.inference import evaluate
 from mtf_synthesizer.studies.compare import compare, plan
 from mtf_synthesizer.studies.report import files, formats, paper, tables
 from mtf_synthesizer.studies.report.runs import Run
 from mtf_synthesizer.studies.report.section import NONE, NOT_RUN
-from mtf_synthesizer.training import train
 
 SIZES = [p for p in SMALLEST if "length" not in p and "save" not in p]
 
@@ -63,7 +62,7 @@ def really_run(tmp_path_factory):
         ),
     )
     model = folder / "results" / "alone"
-    train.train(
+    calls.train(
         model,
         "synthesizer_test_pairs",
         synthesizer="r",
@@ -77,7 +76,7 @@ def really_run(tmp_path_factory):
         attention_summaries=False,
         show_progress=False,
     )
-    evaluate.evaluate(model, "synthesizer_test_pairs", modules=MODULES, decode=False)
+    calls.evaluate(model, "synthesizer_test_pairs", modules=MODULES, decode=False)
     return folder / "results"
 
 

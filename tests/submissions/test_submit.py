@@ -9,6 +9,7 @@ import zipfile
 import mtf_synthesizer.runtime.compat
 
 import benchmark_examples
+import calls
 import pytest
 import seqio
 import submission_checker
@@ -18,16 +19,16 @@ from submitted_files import content, t5_files
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import main
-from mtf_synthesizer.config.request import TASK_MODULES, for_model
+from mtf_synthesizer.config.request import Request, for_model
 from mtf_synthesizer.data import prepare
 from mtf_synthesizer.inference import predict_benchmark
 from mtf_synthesizer.inference import records as decoding
-from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.inference.predict import PredictOptions
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.submissions import leaderboards, prediction_files
 from mtf_synthesizer.submissions.answers import TextAnswers
 from mtf_synthesizer.submissions.archive import write
 from mtf_synthesizer.submissions.layout import Benchmark, File, Identities, tsv
-from mtf_synthesizer.training import train
 from mtf_synthesizer.upstream import examples, session
 
 SMALL = (
@@ -56,7 +57,7 @@ def data(tmp_path_factory):
 def model(tmp_path_factory, data):
     """A model that knows the five sentences of CoLA and nothing else."""
     folder = tmp_path_factory.mktemp("model")
-    train.train(
+    calls.train(
         folder,
         "glue_cola_v002",
         synthesizer="v",
@@ -74,9 +75,13 @@ def model(tmp_path_factory, data):
 
 
 def predict(model, data, benchmark, output, **options):
-    found = leaderboards.find(benchmark)
+    tasks, params = options.pop("tasks", ()), options.pop("gin_params", ())
     return predict_benchmark.predict_benchmark(
-        model, found, output=output, tfds_data_dir=str(data), **options
+        model,
+        Request(tfds_data_dir=str(data), gin_params=params),
+        leaderboards.find(benchmark),
+        PredictOptions(output, **options),
+        tasks,
     )
 
 
@@ -99,7 +104,7 @@ TEXTS = {
 
 @contextlib.contextmanager
 def configured(model, data):
-    wanted = for_model(model, (), (), TASK_MODULES, tfds_data_dir=str(data))
+    wanted = for_model(ModelFolder(model), Request(tfds_data_dir=str(data)))
     with session.configured(wanted, verbose=False):
         yield
 
@@ -108,7 +113,7 @@ def configured(model, data):
 def answered(request, tmp_path_factory, model, data):
     """(benchmark with the counts of the small data, folder of answers for all of its tasks)."""
     folder = tmp_path_factory.mktemp("answered")
-    (checkpoint,) = checkpoints.chosen_checkpoints(model, STEPS)
+    (checkpoint,) = ModelFolder.at(model).choose(STEPS)
     benchmark = leaderboards.find(request.param)
     with configured(model, data):
         trained = session.build(model)

@@ -116,7 +116,7 @@ FOLDERS = [
     ),
     evaluated(
         "a report in place of another file",
-        "runs/m/run.json is no report of an evaluation",
+        "runs/m/run.json is not a report of an evaluation",
         "choose another file with --output",
         more="--output runs/m/run.json",
     ),
@@ -135,7 +135,7 @@ FOLDERS = [
     Fault(
         "a record of a run that is cut off",
         NEW.replace("new", "runs/m"),
-        ("runs/m/run.json is no record of a run", "remove it if"),
+        ("runs/m/run.json is not a record of a run", "Remove the file if"),
         cut("runs/m/run.json", 50),
     ),
     Fault(

@@ -18,6 +18,8 @@ from mesh_tensorflow.transformer import transformer, utils
 from mtf_synthesizer.config import request
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder import vocabulary as vocabulary_record
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.upstream import graph, session, tasks
 from mtf_synthesizer.upstream import vocabulary as vocabularies
 
@@ -87,10 +89,10 @@ def make(
     folder.mkdir(parents=True)
     with session.configured(wanted, False), tf.Graph().as_default(), tf.Session() as running:
         step = tf.train.get_or_create_global_step()
-        tasks.remember_vocabulary(tasks.configured_task(), folder)
+        vocabulary_record.remember(folder, tasks.used_vocabulary(tasks.configured_task()))
         mesh = mtf.Mesh(mtf.Graph(), "random")
         trained = session.build(folder)
-        model = graph.build(trained.model_type, trained.vocabulary)
+        model = graph.build(trained.model_type, graph.words(trained.vocabulary))
         ids = np.ones((1, 2), np.int32)
         graph.call(model, mesh, {"inputs": ids, "targets": ids}, trained.model_type)
         draw = np.random.RandomState(seed)
@@ -122,12 +124,12 @@ def computed(
     Returns:
       logits [batch, length, words] and written [batch, steps].
     """
-    (latest,) = checkpoints.chosen_checkpoints(folder, "latest")
-    wanted = request.for_model(folder, (), (), ("random_models",))
+    latest = ModelFolder.at(folder).latest
+    wanted = request.for_model(ModelFolder.at(folder), request.Request(modules=("random_models",)))
     with session.configured(wanted, False), tf.Graph().as_default(), tf.Session() as running:
         mesh = mtf.Mesh(mtf.Graph(), "random")
         trained = session.build(folder)
-        model = graph.build(trained.model_type, trained.vocabulary)
+        model = graph.build(trained.model_type, graph.words(trained.vocabulary))
         tensors = {name: _imported(mesh, ids) for name, ids in features.items()}
         targets = tensors["targets"]
         is_pair = isinstance(model, transformer.Bitransformer)

@@ -2,9 +2,8 @@
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 from runner_tasks import PAIRS
-
-from mtf_synthesizer.training import train as runner
 
 SMALLEST = (
     "d_model = 8",
@@ -24,7 +23,7 @@ def train(folder, task=PAIRS, synthesizer="rv", size="tiny", params=(), **change
     """Without attention summaries, whose second graph takes a third of the time."""
     given = {"steps": 3, "batch_size": 4, "run": "finetune", "modules": MODULES}
     given |= {"attention_summaries": False} | changes
-    return runner.train(
+    return calls.train(
         folder,
         task,
         synthesizer=synthesizer,

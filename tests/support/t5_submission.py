@@ -15,7 +15,7 @@ from tensorflow.python.eager import context
 
 import mtf_synthesizer.tasks
 from mtf_synthesizer.config import request
-from mtf_synthesizer.config.request import TASK_MODULES
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.submissions import leaderboards
 from mtf_synthesizer.upstream import session
 
@@ -46,7 +46,7 @@ def write(task: str, predictions: pathlib.Path, benchmark: str, target: pathlib.
 
 
 def main(benchmark: str, model: str, data: str, folder: str, output: str) -> None:
-    wanted = request.for_model(pathlib.Path(model), (), (), TASK_MODULES, tfds_data_dir=data)
+    wanted = request.for_model(ModelFolder.at(model), request.Request(tfds_data_dir=data))
     with session.configured(wanted, verbose=False), context.eager_mode():
         for file in leaderboards.find(benchmark).files:
             if file.name != "AX.tsv":  # which the script does not know

@@ -8,13 +8,13 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer.config import request
-from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.upstream.session import configured
 
 
 def values(folder):
     """Name -> value of every variable of the latest checkpoint."""
-    (latest,) = checkpoints.chosen_checkpoints(folder, "latest")
+    latest = ModelFolder.at(folder).latest
     reader = tf.train.load_checkpoint(latest.path)
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
@@ -32,8 +32,10 @@ def compute(folder, inputs, targets, gin_params=(), modules=("runner_tasks",), g
     Returns:
       The logits, and name -> gradient.
     """
-    (latest,) = checkpoints.chosen_checkpoints(folder, "latest")
-    wanted = request.for_model(folder, (), gin_params, modules)
+    model_folder = ModelFolder.at(folder)
+    latest = model_folder.latest
+    asked = request.Request(gin_params=gin_params, modules=modules)
+    wanted = request.for_model(model_folder, asked)
     with configured(wanted, verbose=False), tf.Graph().as_default(), tf.Session() as session:
         mesh = mtf.Mesh(mtf.Graph(), "test")
         logits = _logits(mesh, latest.path, {"inputs": inputs, "targets": targets})

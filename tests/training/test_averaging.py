@@ -4,6 +4,7 @@ import json
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -12,8 +13,8 @@ from small_runs import MODULES, train
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import main
-from mtf_synthesizer.inference import evaluate
-from mtf_synthesizer.model_folder import checkpoints, state
+from mtf_synthesizer.model_folder import state
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.training import averaging
 
 EVERY_STEP = ("save_checkpoints_steps = 1", "utils.run.keep_checkpoint_max = 4")
@@ -61,14 +62,14 @@ def test_of_what_it_is_the_mean(trained, averaged):
     record = json.loads((averaged / "average.json").read_text())
     assert [each["step"] for each in record["checkpoints"]] == [2, 3, 4]
     assert record["checkpoints"][0]["fingerprint"] == (
-        checkpoints.chosen_checkpoints(trained, 2)[0].fingerprint
+        ModelFolder.at(trained).choose(2)[0].fingerprint
     )
     assert tf.train.latest_checkpoint(str(averaged)).endswith("model.ckpt-4")
 
 
 @pytest.mark.slow
 def test_it_is_evaluated_as_a_model(averaged):
-    [row] = evaluate.evaluate(averaged, PAIRS, modules=MODULES, decode=False)["results"]
+    [row] = calls.evaluate(averaged, PAIRS, modules=MODULES, decode=False)["results"]
     assert (row["step"], row["examples"]) == (4, 5) and np.isfinite(row["loss"])
     assert (averaged / f"eval_{PAIRS}_validation.json").exists()
 
@@ -91,8 +92,8 @@ def test_half_precision_is_rounded_once(tmp_path):
         for number, value in saved.items():
             session.run([assign, step.assign(number)], {fed: value})
             saver.save(session, str(tmp_path / "model.ckpt"), global_step=number)
-    found = checkpoints.checkpoints(tmp_path)
-    averaging.average(tmp_path, found, tmp_path / "mean")
+    found = ModelFolder.at(tmp_path).checkpoints
+    averaging.average(ModelFolder(tmp_path), found, tmp_path / "mean")
     result = values(tmp_path / "mean", 7)
     assert result["global_step"] == 7
     assert result["w"].dtype == tf.bfloat16.as_numpy_dtype
@@ -105,7 +106,7 @@ def write(folder, step, variables):
             tf.get_variable(name, initializer=np.float32(value))
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, str(folder / "model.ckpt"), global_step=step)
-    return checkpoints.chosen_checkpoints(folder, step)[0]
+    return ModelFolder.at(folder).choose(step)[0]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def write(folder, step, variables):
 def test_what_has_no_mean(tmp_path, other, message):
     chosen = [write(tmp_path, 3, {"z": 0.0} | other), write(tmp_path, 5, {"z": 0.0, "a": [1, 2]})]
     with pytest.raises(errors.UserError, match=message):
-        averaging.average(tmp_path, chosen, tmp_path / "mean")
+        averaging.average(ModelFolder(tmp_path), chosen, tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
 
 
@@ -132,9 +133,9 @@ def test_an_average_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
     chosen = two(tmp_path)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(state, "write", lambda *args: throw(KeyboardInterrupt))
-        averaging.average(tmp_path, chosen, tmp_path / "new" / "mean")
+        averaging.average(ModelFolder(tmp_path), chosen, tmp_path / "new" / "mean")
     assert not list((tmp_path / "new").iterdir())
-    averaging.average(tmp_path, chosen, tmp_path / "new" / "mean")
+    averaging.average(ModelFolder(tmp_path), chosen, tmp_path / "new" / "mean")
     assert values(tmp_path / "new" / "mean", 5)["z"] == 4
 
 
@@ -146,7 +147,7 @@ def test_the_folder_of_a_run_that_has_not_begun_is_left_alone(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}")
     with pytest.raises(errors.UserError, match=r"--output .*/run exists and is not empty"):
-        averaging.average(tmp_path, two(tmp_path), tmp_path / "run")
+        averaging.average(ModelFolder(tmp_path), two(tmp_path), tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
 
 
@@ -181,13 +182,13 @@ def test_training_goes_on_after_pruning(trained):
     """Its Saver removes the older of what it has written, and not what was kept as the best."""
     rows = [
         {"step": each.step, "task": PAIRS, "checkpoint": each.fingerprint, "metrics": {}, "loss": v}
-        for each, v in zip(checkpoints.checkpoints(trained), (3.0, 1.0, 2.0, 2.5), strict=True)
+        for each, v in zip(ModelFolder.at(trained).checkpoints, (3.0, 1.0, 2.0, 2.5), strict=True)
     ]
     report = {"task": PAIRS, "split": "validation", "results": rows}
     (trained / f"eval_{PAIRS}_validation.json").write_text(json.dumps(report))
     arguments = ["checkpoints", "prune", "--model_dir", trained, "--keep_last", 1, "--delete"]
     arguments += ["--keep_best", 1, "--metric", "loss"]
     assert main.main([*map(str, arguments)]) == 0
-    assert [each.step for each in checkpoints.checkpoints(trained)] == [2, 4]
+    assert [each.step for each in ModelFolder.at(trained).checkpoints] == [2, 4]
     train(trained, synthesizer="fix", steps=8, params=EVERY_STEP)
-    assert [each.step for each in checkpoints.checkpoints(trained)] == [2, 5, 6, 7, 8]
+    assert [each.step for each in ModelFolder.at(trained).checkpoints] == [2, 5, 6, 7, 8]

@@ -2,12 +2,12 @@
 
 import shutil
 
+import calls
 import pytest
 from runner_tasks import PAIRS
 from small_runs import MODULES, SMALLEST, train
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.inference import evaluate, predict
 from mtf_synthesizer.training.train import alphas
 from mtf_synthesizer.upstream import variables
 
@@ -92,7 +92,7 @@ def test_a_start_that_is_gone_is_not_needed_any_more(pretrained, tmp_path):
 def test_what_an_optimizer_keeps_is_no_part_of_a_model(pretrained, tmp_path):
     adam = ["utils.run.optimizer = @optimize.AdamWeightDecayOptimizer"]
     assert follow(tmp_path / "m", pretrained, params=adam, steps=1)["step"] == 3
-    report = evaluate.evaluate(tmp_path / "m", PAIRS, modules=MODULES, decode=False)
+    report = calls.evaluate(tmp_path / "m", PAIRS, modules=MODULES, decode=False)
     assert report["results"][0]["loss"] > 0
     assert follow(tmp_path / "adafactor", tmp_path / "m", steps=1)["step"] == 4
 
@@ -104,7 +104,7 @@ def test_another_model_is_neither_evaluated_nor_decoded_with(pretrained, tmp_pat
     config.write_text(config.read_text().replace("max_length = 17", "max_length = 19"))
     shapes = r"table is \[2, 17, 17\] there and \[2, 19, 19\] in this model"
     with pytest.raises(errors.UserError, match=rf"ckpt-2 belongs to another model: .*{shapes}"):
-        evaluate.evaluate(tmp_path / "m", PAIRS, modules=MODULES, decode=False)
+        calls.evaluate(tmp_path / "m", PAIRS, modules=MODULES, decode=False)
     with pytest.raises(errors.UserError, match=rf"ckpt-2 belongs to another model: .*{shapes}"):
-        predict.predict(tmp_path / "m", PAIRS, modules=MODULES, output=tmp_path / "x.jsonl")
+        calls.predict(tmp_path / "m", PAIRS, modules=MODULES, output=tmp_path / "x.jsonl")
     assert not (tmp_path / "x.jsonl").exists()

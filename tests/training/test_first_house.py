@@ -15,12 +15,10 @@ import mtf_synthesizer.runtime.compat
 import first_house_tasks
 import gin
 import pytest
+from calls import evaluate, predict, train
 
 import mtf_synthesizer.upstream.old_selectors
 from mtf_synthesizer.config.old_selectors import ALIASES
-from mtf_synthesizer.inference.evaluate import evaluate
-from mtf_synthesizer.inference.predict import predict
-from mtf_synthesizer.training.train import train
 
 pytestmark = pytest.mark.slow
 

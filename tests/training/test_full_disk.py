@@ -11,13 +11,13 @@ import pytest
 SCRIPT = """
 import json, pathlib, sys
 from small_runs import train
-from mtf_synthesizer.model_folder import checkpoints, state
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import failures
 from mtf_synthesizer.training.train import alphas
 
 def steps_of(folder):
-    steps = [each.step for each in checkpoints.checkpoints(folder)]
-    return steps, state.named(folder)
+    model = ModelFolder(folder)
+    return [checkpoint.step for checkpoint in model.checkpoints], model.state.named
 
 folder = pathlib.Path(sys.argv[1]) / "m"
 options = {"attention_summaries": False}

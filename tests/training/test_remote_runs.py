@@ -4,6 +4,7 @@ import json
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 import numpy as np
 import pytest
 import ram_folders
@@ -18,8 +19,8 @@ from mtf_synthesizer.data import prepared
 from mtf_synthesizer.data.sentence_pieces import train_sentencepiece
 from mtf_synthesizer.data.spec import Dataset
 from mtf_synthesizer.files import saving
-from mtf_synthesizer.inference import evaluate, predict
-from mtf_synthesizer.model_folder import best, checkpoints
+from mtf_synthesizer.model_folder import best
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.model_folder.vocabulary import chosen
 from mtf_synthesizer.training.train import loss_curve
 from mtf_synthesizer.upstream import data_folder
@@ -72,11 +73,11 @@ def command(*arguments):
 
 def test_evaluation_and_predictions(models, bucket):
     folder, output = models["remote"], bucket / "out" / "p.jsonl"
-    report = evaluate.evaluate(folder, PAIRS, modules=MODULES, checkpoints=3, decode=False)
+    report = calls.evaluate(folder, PAIRS, modules=MODULES, checkpoints=3, decode=False)
     written = best.report_path(folder, PAIRS, "validation")
     assert json.loads(written.read_text("utf-8")) == report
     assert np.isfinite(report["results"][0]["loss"])
-    predict.predict(folder, PAIRS, output=output, modules=MODULES, checkpoint=3)
+    calls.predict(folder, PAIRS, output=output, modules=MODULES, checkpoint=3)
     rows = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
     assert [(row["step"], row["idx"]) for row in rows] == [(3, 10 + i) for i in range(5)]
     assert command("report", folder, "--output", bucket / "out" / "report.md") == 0
@@ -91,7 +92,7 @@ def test_an_average_and_a_start_from_there(models, bucket):
     given = {"synthesizer": None, "size": None, "init_checkpoint": mean, "params": lengths}
     assert train(bucket / "next", steps=1, **given)["trained"] == 1
     assert command("checkpoints", "prune", "--model_dir", folder, "--keep_last", 1, "--delete") == 0
-    assert [each.step for each in checkpoints.checkpoints(folder)] == [4]
+    assert [each.step for each in ModelFolder.at(folder).checkpoints] == [4]
     assert tf.train.latest_checkpoint(str(folder)).endswith("model.ckpt-4")
 
 

@@ -9,6 +9,7 @@ import signal
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 import numpy as np
 import pytest
 import runner_tasks
@@ -17,14 +18,11 @@ from runner_tasks import BOTH, CHAIN, PAIRS, SOME_WITH_TEST, TEXT, WITHOUT_TEST
 from small_runs import MODULES, train
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.inference import evaluate as inference_evaluate
-from mtf_synthesizer.inference import predict
 from mtf_synthesizer.inference.report import describe
-from mtf_synthesizer.model_folder import best, lock, loss_log, vocabulary
+from mtf_synthesizer.model_folder import best, lock, loss_log, run_file, vocabulary
 from mtf_synthesizer.runtime import signals
-from mtf_synthesizer.training import run_record
 from mtf_synthesizer.training import train as runner
-from mtf_synthesizer.upstream import probe, session, tasks
+from mtf_synthesizer.upstream import session, tasks
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +93,7 @@ def test_summaries(trained):
 def test_alphas_and_attention(trained):
     folder = trained[0]
     alphas = runner.alphas(folder)
-    weights = probe.record_attention(folder, PAIRS, modules=MODULES, examples=3)
+    weights = calls.record_attention(folder, PAIRS, modules=MODULES, examples=3)
     assert set(alphas) == set(weights)
     for layer, alpha in alphas.items():
         assert alpha.shape == (2, 2)
@@ -110,7 +108,7 @@ def test_alphas_and_attention(trained):
 def test_evaluates_a_mixture_and_writes_json(trained):
     folder = trained[0]
     predictions = folder / "predictions.jsonl"
-    report = inference_evaluate.evaluate(
+    report = calls.evaluate(
         folder, BOTH, checkpoints=3, modules=MODULES, predictions=predictions, batch_size=3
     )
     assert {(row["step"], row["task"]) for row in report["results"]} == {(3, PAIRS), (3, CHAIN)}
@@ -130,7 +128,7 @@ def test_evaluates_a_mixture_and_writes_json(trained):
 
 @pytest.mark.slow
 def test_evaluates_every_checkpoint(trained):
-    report = inference_evaluate.evaluate(
+    report = calls.evaluate(
         trained[0], CHAIN, checkpoints="all", modules=MODULES, decode=False, batch_size=5
     )
     losses = {row["step"]: row["loss"] for row in report["results"]}
@@ -144,7 +142,7 @@ def test_evaluates_every_checkpoint(trained):
 
 @pytest.mark.slow
 def test_a_report_says_how_it_was_made(trained):
-    report = inference_evaluate.evaluate(
+    report = calls.evaluate(
         trained[0], PAIRS, modules=MODULES, gin_files=["beam_search.gin"], examples=3
     )
     (row,) = report["results"]
@@ -165,7 +163,7 @@ def test_the_folder_of_t5s_own_command(trained, tmp_path):
     """T5 binds the vocabulary as an object, which a configuration can't hold, and no records."""
     folder = tmp_path / "m"
     shutil.copytree(trained[0], folder)
-    for record in (run_record.RECORD, vocabulary.RECORD):
+    for record in (run_file.RECORD, vocabulary.RECORD):
         (folder / record).unlink()
     config = folder / "operative_config.gin"
     lines = config.read_text().splitlines()
@@ -173,15 +171,13 @@ def test_the_folder_of_t5s_own_command(trained, tmp_path):
     assert len(kept) == len(lines) - 2
     config.write_text("\n".join(kept).replace("%MIXTURE_NAME", repr(PAIRS)))
     given = {"modules": MODULES, "checkpoints": 5, "examples": 2, "decode": False}
-    ours, theirs = (
-        inference_evaluate.evaluate(path, CHAIN, **given) for path in (trained[0], folder)
-    )
+    ours, theirs = (calls.evaluate(path, CHAIN, **given) for path in (trained[0], folder))
     assert theirs["results"] == ours["results"]
 
 
 def test_a_split_without_labels_has_neither_loss_nor_metrics(trained):
     for given in ({}, {"decode": False}):
-        report = inference_evaluate.evaluate(
+        report = calls.evaluate(
             trained[0], BOTH, split="test", checkpoints=5, modules=MODULES, **given
         )
         for row in report["results"]:
@@ -192,7 +188,7 @@ def test_a_split_without_labels_has_neither_loss_nor_metrics(trained):
 
 
 def test_tasks_without_the_split_are_named_and_left_out(trained):
-    report = inference_evaluate.evaluate(trained[0], SOME_WITH_TEST, split="test", modules=MODULES)
+    report = calls.evaluate(trained[0], SOME_WITH_TEST, split="test", modules=MODULES)
     (row,) = report["results"]
     assert row["task"] == PAIRS
     assert set(report["left_out"]) == {WITHOUT_TEST}
@@ -204,7 +200,7 @@ def test_a_report_keeps_what_was_evaluated_before(trained, tmp_path):
     path = tmp_path / "report.json"
 
     def evaluate(**settings):
-        inference_evaluate.evaluate(trained[0], PAIRS, modules=MODULES, output=path, **settings)
+        calls.evaluate(trained[0], PAIRS, modules=MODULES, output=path, **settings)
         rows = json.loads(path.read_text("utf-8"))["results"]
         return [(row["step"], row["limit"], bool(row["decoding"]), "loss" in row) for row in rows]
 
@@ -231,13 +227,13 @@ def test_where_no_report_can_be_written_nothing_is_evaluated(tmp_path, monkeypat
     with pytest.raises(
         errors.UserError, match=r"eval_t_test\.json can't be written: no permission"
     ):
-        inference_evaluate.evaluate(tmp_path, "t", split="test")
+        calls.evaluate(tmp_path, "t", split="test")
 
 
 def test_predicts_with_identity(trained, tmp_path):
     folder = trained[0]
     output = tmp_path / "new" / "pairs.jsonl"
-    result = predict.predict(folder, CHAIN, output=output, modules=MODULES, batch_size=2)
+    result = calls.predict(folder, CHAIN, output=output, modules=MODULES, batch_size=2)
     rows = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
     assert result["examples"] == len(rows) == 5
     assert result["step"] == 5
@@ -263,16 +259,16 @@ def test_starts_from_another_run_without_model_flags(trained, tmp_path):
 def test_a_language_model(tmp_path):
     folder = tmp_path / "lm"
     train(folder, TEXT, "r", "tiny_lm", ["targets_length = 17", "pack = False"])
-    report = inference_evaluate.evaluate(folder, TEXT, modules=MODULES)
+    report = calls.evaluate(folder, TEXT, modules=MODULES)
     (row,) = report["results"]
     nats = row["loss"] * row["tokens"]
     assert row["tokens"] == 5 * 17  # cut: 16 of the bytes, and an end
     assert row["metrics"]["perplexity"] == pytest.approx(np.exp(row["loss"]))
     assert row["metrics"]["bits_per_byte"] == pytest.approx(nats / np.log(2) / (5 * 16))
-    weights = probe.record_attention(folder, TEXT, modules=MODULES)
+    weights = calls.record_attention(folder, TEXT, modules=MODULES)
     assert [array.shape for array in weights.values()] == [(2, 17, 17)]
     with pytest.raises(errors.UserError, match="no inputs"):
-        predict.predict(folder, TEXT, output=tmp_path / "x", modules=MODULES)
+        calls.predict(folder, TEXT, output=tmp_path / "x", modules=MODULES)
 
 
 def test_mistakes_name_what_is_known(trained, tmp_path):
@@ -280,11 +276,11 @@ def test_mistakes_name_what_is_known(trained, tmp_path):
     with pytest.raises(errors.UserError, match=rf"unknown task .* Did you mean '{PAIRS}'"):
         train(tmp_path, PAIRS + "x")
     with pytest.raises(errors.UserError, match=r"unknown split .*'vaildation'.*'validation'"):
-        inference_evaluate.evaluate(folder, PAIRS, split="vaildation", modules=MODULES)
+        calls.evaluate(folder, PAIRS, split="vaildation", modules=MODULES)
     with pytest.raises(errors.UserError, match="latest, all, best or one of 0, 3, 5"):
-        inference_evaluate.evaluate(folder, PAIRS, checkpoints="4", modules=MODULES)
+        calls.evaluate(folder, PAIRS, checkpoints="4", modules=MODULES)
     with pytest.raises(errors.UserError, match="one checkpoint"):
-        predict.predict(folder, PAIRS, output="x", checkpoint="all", modules=MODULES)
+        calls.predict(folder, PAIRS, output="x", checkpoint="all", modules=MODULES)
     with pytest.raises(errors.UserError, match="no module named 'not_there'"):
         train(tmp_path, modules=["not_there"])
     with pytest.raises(errors.UserError, match="choose a size ending in _lm"):
@@ -300,7 +296,7 @@ def test_another_model_in_the_same_folder_is_refused(trained, tmp_path):
     ):
         train(trained[0], synthesizer="r", steps=9)
     shutil.copytree(trained[0], tmp_path / "m")
-    (tmp_path / "m" / run_record.RECORD).unlink()  # as of a model that T5 has trained
+    (tmp_path / "m" / run_file.RECORD).unlink()  # as of a model that T5 has trained
     with pytest.raises(errors.UserError, match="another model"):
         train(tmp_path / "m", synthesizer="r", steps=9)
 

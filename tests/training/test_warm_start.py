@@ -2,6 +2,7 @@
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 import numpy as np
 import pytest
 import runner_tasks
@@ -13,8 +14,8 @@ from mtf_synthesizer.attention.layer import SyntheticAttention
 from mtf_synthesizer.attention.synthesizers import DotProduct, FixedRandom, Mixture, Random, Sum
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.files import new_folder, paths, saving
-from mtf_synthesizer.inference import predict_lines, text_lines
-from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.inference import text_lines
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.training.train import alphas
 from mtf_synthesizer.training.warm_start import begin, functions, plan
 
@@ -147,7 +148,7 @@ def test_decodes_what_t5_decodes(stock_model, tmp_path):
     found = []
     for number, folder in enumerate((stock_model, tmp_path / "m")):
         with text_lines.opened(str(text)) as lines:
-            predict_lines.predict_lines(
+            calls.predict_lines(
                 folder,
                 lines,
                 output=tmp_path / str(number),
@@ -256,7 +257,7 @@ def test_words_of_the_inputs_are_those_of_the_encoder(saved, sizes):
 
 
 def test_a_vocabulary_of_another_size_is_refused(stock_model):
-    (start,) = checkpoints.chosen_checkpoints(stock_model, "latest")
+    (start,) = ModelFolder.at(stock_model).choose("latest")
     begin._check_sizes({name: {"size": 259} for name in ("inputs", "targets")}, start)
     record = {"inputs": {"size": 259}, "targets": {"size": 133}}
     with pytest.raises(errors.UserError, match=r"of the targets has 133 words.* has 384"):

@@ -5,6 +5,7 @@ import os
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 import numpy as np
 import pytest
 import sentencepiece
@@ -17,7 +18,6 @@ from tensorflow_datasets.text.glue import Glue
 from mtf_synthesizer import errors
 from mtf_synthesizer.data import prepare
 from mtf_synthesizer.tasks import t5_mixtures
-from mtf_synthesizer.training import train
 from mtf_synthesizer.upstream import data_folder, vocabulary
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -142,7 +142,7 @@ def test_a_stock_task_trains_from_the_sample_files(real, shared_data, tmp_path):
         "vocabulary": str(shared_data / "vocab/t5_cc_all.32000/sentencepiece.model"),
         "tfds_data_dir": str(real),
     }
-    result = train.train(
+    result = calls.train(
         tmp_path / "model",
         "glue_cola_v002",
         synthesizer="rv",

@@ -4,6 +4,7 @@ import json
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 import harness
 import mesh_tensorflow as mtf
 import numpy as np
@@ -17,8 +18,6 @@ from variants import VARIANTS
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.attention.layer import SyntheticAttention
-from mtf_synthesizer.inference import evaluate, predict
-from mtf_synthesizer.training import train
 from mtf_synthesizer.upstream import encoder_only
 
 TASK = "synthesizer_test_classes"
@@ -135,7 +134,7 @@ def trained(tmp_path_factory):
             metric_fns=[runner_tasks.accuracy],
         )
     folder = tmp_path_factory.mktemp("classes") / "m"
-    train.train(
+    calls.train(
         folder,
         TASK,
         synthesizer="rv",
@@ -158,14 +157,14 @@ def trained(tmp_path_factory):
 
 
 def test_classes_are_learned(trained):
-    row = evaluate.evaluate(trained, TASK, modules=())["results"][0]
+    row = calls.evaluate(trained, TASK, modules=())["results"][0]
     assert row["metrics"]["accuracy"] == 1
     assert row["token_accuracy"] == 1
     assert row["tokens"] == 6  # one for each text
 
 
 def test_classes_are_predicted(trained, tmp_path):
-    predict.predict(trained, TASK, output=tmp_path / "p.jsonl", modules=())
+    calls.predict(trained, TASK, output=tmp_path / "p.jsonl", modules=())
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     assert [line["output"] for line in lines] == ["u", "v"] * 3
 
@@ -182,4 +181,4 @@ def test_classes_are_predicted(trained, tmp_path):
 def test_a_task_for_another_kind_of_model_is_refused(tmp_path, task, size, advice):
     runner_tasks.register()
     with pytest.raises(errors.UserError, match=advice):
-        train.train(tmp_path / "m", task, synthesizer="r", size=size, steps=1, vocabulary="bytes")
+        calls.train(tmp_path / "m", task, synthesizer="r", size=size, steps=1, vocabulary="bytes")

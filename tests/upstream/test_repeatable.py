@@ -4,6 +4,7 @@ import json
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 import mesh_tensorflow as mtf
 import numpy as np
 import pytest
@@ -12,9 +13,7 @@ from runner_tasks import BOTH
 from small_runs import MODULES, train
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.inference import evaluate
-from mtf_synthesizer.model_folder import loss_log
-from mtf_synthesizer.training import run_record
+from mtf_synthesizer.model_folder import loss_log, run_file
 from mtf_synthesizer.upstream import repeatable, variables
 
 ROWS, COLUMNS = 6, 5
@@ -164,7 +163,7 @@ def test_a_run_of_an_earlier_release_goes_on_as_it_is_saved(tmp_path):
     """In bfloat16; a run that starts from it has all digits."""
     rounded = ["utils.get_variable_dtype.master_dtype = 'bfloat16'"]
     train(tmp_path / "old", steps=1, params=rounded)
-    record = tmp_path / "old" / run_record.RECORD
+    record = tmp_path / "old" / run_file.RECORD
     asked = json.loads(record.read_text())
     record.write_text(json.dumps(asked | {"gin_params": asked["gin_params"][:-1]}))
     assert variables.is_rounded(str(tmp_path / "old" / "model.ckpt-1"))
@@ -180,7 +179,7 @@ def test_a_run_of_an_earlier_release_goes_on_as_it_is_saved(tmp_path):
         tf.train.load_checkpoint(str(tmp_path / name / "model.ckpt-2")) for name in ("old", "new")
     )
     with pytest.raises(errors.UserError, match="ckpt-3 is saved as float32, which can't be read"):
-        evaluate.evaluate(tmp_path / "new", BOTH, modules=MODULES, gin_params=rounded, decode=False)
+        calls.evaluate(tmp_path / "new", BOTH, modules=MODULES, gin_params=rounded, decode=False)
     table = "encoder/block_000/layer_000/SyntheticAttention/random/table"
     np.testing.assert_array_equal(old.get_tensor(table).astype(np.float32), new.get_tensor(table))
     assert new.get_tensor(table).dtype == np.float32

@@ -7,6 +7,7 @@ import pathlib
 
 import mtf_synthesizer.runtime.compat
 
+import calls
 import pytest
 import runner_tasks
 import seqio
@@ -16,9 +17,7 @@ from small_runs import SMALLEST
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.data import sentence_pieces
-from mtf_synthesizer.inference import evaluate as inference_evaluate
-from mtf_synthesizer.model_folder.vocabulary import COPY, RECORD, read, remember
-from mtf_synthesizer.training import train as runner
+from mtf_synthesizer.model_folder.vocabulary import COPY, RECORD, UsedVocabulary, read, remember
 from mtf_synthesizer.upstream import tasks
 from mtf_synthesizer.upstream.vocabulary import (
     CHOICE_VARIABLE,
@@ -67,7 +66,7 @@ def task():
 
 
 def train(folder, vocabulary=None, **changes):
-    return runner.train(
+    return calls.train(
         folder,
         TASK,
         synthesizer="r",
@@ -85,7 +84,7 @@ def train(folder, vocabulary=None, **changes):
 
 
 def evaluate(folder, **changes):
-    return inference_evaluate.evaluate(folder, TASK, decode=False, modules=(), **changes)
+    return calls.evaluate(folder, TASK, decode=False, modules=(), **changes)
 
 
 def test_bytes():
@@ -186,11 +185,11 @@ def test_a_record_without_a_model_binds_nobody(tmp_path):
     other = {"kind": "bytes", "size": 259, "sentinels": 0}
     for described in (bytes_, other):
         used = {"inputs": described, "targets": described}
-        remember(tmp_path, used, None, None)
+        remember(tmp_path, UsedVocabulary(used))
         assert read(tmp_path)["targets"] == described
     (tmp_path / "model.ckpt-0.index").touch()
     with pytest.raises(errors.UserError, match="another vocabulary"):
-        remember(tmp_path, {"inputs": bytes_, "targets": bytes_}, None, None)
+        remember(tmp_path, UsedVocabulary({"inputs": bytes_, "targets": bytes_}))
 
 
 def test_another_vocabulary_is_refused(trained, models, tmp_path):
@@ -207,13 +206,13 @@ def test_another_vocabulary_is_refused(trained, models, tmp_path):
 def test_a_task_with_a_vocabulary_of_its_own_is_compared_too(trained):
     runner_tasks.register()
     with pytest.raises(errors.UserError, match="kind is bytes instead of sentencepiece"):
-        inference_evaluate.evaluate(trained, runner_tasks.PAIRS, decode=False, modules=())
+        calls.evaluate(trained, runner_tasks.PAIRS, decode=False, modules=())
 
 
 def test_a_model_of_a_task_with_its_own_vocabulary_is_not_asked_for_t5s(tmp_path, models):
     """At once: T5's is not looked for, which takes a minute without a network."""
     own = {"kind": "bytes", "size": 259, "sentinels": 0}
-    remember(tmp_path, {"inputs": own, "targets": own}, None, None)
+    remember(tmp_path, UsedVocabulary({"inputs": own, "targets": own}))
     with pytest.raises(
         errors.UserError, match=r"its own task's vocabulary: bytes of 259 ids\. Choose"
     ):

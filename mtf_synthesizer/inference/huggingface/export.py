@@ -21,6 +21,7 @@ from mtf_synthesizer.files import new_folder, paths, saving
 from mtf_synthesizer.inference.huggingface import architecture, card, tokenizer
 from mtf_synthesizer.model_folder import scores
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.upstream import graph, huggingface, session, tasks, variables
 from mtf_synthesizer.upstream import vocabulary as vocabularies
 from mtf_synthesizer.upstream.graph import bound
@@ -31,7 +32,7 @@ _PYTORCH = {"format": "pt"}  # without it transformers refuses the weights
 
 
 def export(
-    model_dir: str | os.PathLike[str],
+    model: ModelFolder,
     wanted: Configuration,
     checkpoint: Checkpoint,
     *,
@@ -45,7 +46,7 @@ def export(
     folder is written under another name and renamed when it is complete.
 
     Args:
-      model_dir: folder of the model.
+      model: its folder.
       wanted: its configuration.
       checkpoint: one of its checkpoints.
       output: the new folder.
@@ -60,9 +61,9 @@ def export(
     """
     new_folder.check("--output", output)
     with session.configured(wanted, verbose), new_folder.create(output) as folder:
-        trained = session.build(model_dir)
+        trained = session.build(model.path)
         errors.check("type of model for --format huggingface", trained.model_type, _MODEL_TYPES)
-        tasks.check_vocabulary(tasks.configured_task(), model_dir)
+        tasks.check_vocabulary(tasks.configured_task(), model.path)
         described, tensors = _converted(trained, checkpoint)
         _save(folder, tensors)
         record = {
@@ -73,7 +74,8 @@ def export(
             "parameters": sum(tensor.size for tensor in tensors.values()),
             **_tokenizer(folder, trained),
         }
-        _describe(folder, described, record, scores.read(model_dir, [checkpoint]))
+        found = [score for score in scores.read(model) if score.step == checkpoint.step]
+        _describe(folder, described, record, found)
     return record
 
 
@@ -84,7 +86,7 @@ def _converted(
     kind = trained.model_type
     with tf.Graph().as_default():
         tf.train.get_or_create_global_step()
-        model = graph.build(kind, trained.vocabulary)
+        model = graph.build(kind, graph.words(trained.vocabulary))
         mesh = mtf.Mesh(mtf.Graph(), "export")
         ids = np.ones((1, 2), np.int32)
         graph.call(model, mesh, {"inputs": ids, "targets": ids}, kind)

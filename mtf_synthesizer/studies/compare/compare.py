@@ -4,15 +4,14 @@ Every run has its own folder. Finished runs are not repeated, and an interrupted
 from its checkpoint.
 """
 
-import dataclasses
 import statistics
 from typing import Any
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config.request import for_training
+from mtf_synthesizer.config.request import Request, for_training
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.inference import averages, evaluate
-from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.studies.compare import plan
 from mtf_synthesizer.studies.compare.plan import ComparisonPlan
 from mtf_synthesizer.studies.report import paper
@@ -62,12 +61,7 @@ def _run(
     request = plan.request(wanted, row, seed)
     trained = steps.run(
         f"{model_dir.name}_train",
-        lambda: train.train(
-            model_dir,
-            seed=seed,
-            attention_summaries=False,
-            **{field.name: getattr(request, field.name) for field in dataclasses.fields(request)},
-        ),
+        lambda: train.train(model_dir, request, train.TrainOptions(attention_summaries=False)),
     )
     fell = steps.run(f"{model_dir.name}_fall", lambda: _fall(model_dir, wanted))
     tested = steps.run(f"{model_dir.name}_scores", lambda: _tested(model_dir, wanted))
@@ -103,7 +97,7 @@ def _fall(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
 
     For a mixture the result is the mean over its tasks.
     """
-    found = checkpoints.checkpoints(model_dir)
+    found = ModelFolder.at(model_dir).checkpoints
     first, last = found[0].step, found[-1].step
     late = [c for c in found[:-1] if c.step <= last - LAST_PART * (last - first)][-1:]
     losses = [_losses(model_dir, wanted, step) for step in (*(c.step for c in late), last)]
@@ -119,27 +113,27 @@ def _losses(model_dir: paths.Path, wanted: ComparisonPlan, step: int) -> dict[st
     """The validation loss of each task at a step."""
     report = evaluate.evaluate(
         model_dir,
-        plan.task(wanted),
-        split=wanted.validation_split,
-        checkpoints=step,
-        decode=False,
-        examples=VALIDATION_EXAMPLES,
-        modules=wanted.modules,
-        tfds_data_dir=wanted.tfds_data_dir,
-        output=model_dir / f"validation_{step}.json",
+        Request(plan.task(wanted), modules=wanted.modules, tfds_data_dir=wanted.tfds_data_dir),
+        evaluate.EvaluateOptions(
+            split=wanted.validation_split,
+            checkpoints=step,
+            decode=False,
+            examples=VALIDATION_EXAMPLES,
+            output=model_dir / f"validation_{step}.json",
+        ),
     )
     return {row["task"]: row["loss"] for row in report["results"]}
 
 
 def _tested(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
-    report = evaluate.evaluate(
-        model_dir,
+    request = Request(
         plan.task(wanted),
-        split=wanted.split,
         gin_files=wanted.evaluation_gin_files,
         modules=wanted.modules,
         tfds_data_dir=wanted.tfds_data_dir,
     )
+    options = evaluate.EvaluateOptions(split=wanted.split)
+    report = evaluate.evaluate(model_dir, request, options)
     rows = report["results"]
     metrics: dict[str, float] = {}
     for row in rows:

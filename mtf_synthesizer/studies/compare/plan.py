@@ -10,7 +10,7 @@ from mtf_synthesizer.config import gin_files, statements
 from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.request import TASK_MODULES, Request, for_training
 from mtf_synthesizer.files import paths
-from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ComparisonPlan:
       validation_split: split that shows whether the loss still falls.
       steps: training steps; None for the experiment's.
       vocabulary, tfds_data_dir, additional_task_cache_dirs, gin_files, gin_params, modules: as in
-        runner.train.
+        `config.request.Request`.
       init_from: folder of a comparison whose models are fine-tuned, each by its row and seed.
       evaluation_gin_files: gin files for the evaluation alone, e.g. beam_search.gin.
     """
@@ -67,6 +67,7 @@ def request(wanted: ComparisonPlan, row: str, seed: int) -> Request:
         vocabulary=wanted.vocabulary,
         tfds_data_dir=wanted.tfds_data_dir,
         additional_task_cache_dirs=wanted.additional_task_cache_dirs,
+        seed=seed,
     )
 
 
@@ -125,7 +126,7 @@ def _check_starts(wanted: ComparisonPlan, folder: paths.Path) -> None:
         )
     for row, seed in itertools.product(wanted.rows, wanted.seeds):
         start = model_dir(folder, row, seed)
-        if not checkpoints.checkpoints(start):
+        if not ModelFolder.at(start).checkpoints:
             raise errors.UserError(
                 f"--init_from {folder} has no model of row {row} and seed {seed}: no checkpoint in "
                 f"{start}. Give --rows and --seeds that were trained there"

@@ -103,6 +103,6 @@ def built(
         kind = upstream_graph.model_type()
         lengths = upstream_graph.LENGTHS[kind](upstream_graph.bound("run.sequence_length", {}))
         yield (
-            upstream_graph.model(kind, vocabulary_size),
+            upstream_graph.build(kind, (vocabulary_size, vocabulary_size)),
             Batch(batch_size, lengths, upstream_graph.is_packed()),
         )

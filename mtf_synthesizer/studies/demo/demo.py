@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.config.request import Request
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.inference import evaluate
-from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.studies.demo import findings, page, random_tables
 from mtf_synthesizer.studies.steps import Steps, check_settings
 from mtf_synthesizer.submissions import archive, prediction_files
@@ -110,52 +111,57 @@ def _model(
             f"{synthesizer}_pretrain",
             lambda: train.train(
                 pretrained,
-                pretraining.SPANS,
-                synthesizer=synthesizer,
-                size=settings.size,
-                run="demo_pretrain",
-                steps=settings.pretrain_steps,
-                gin_params=[
-                    f"{name}_length = {n}" for name, n in settings.pretrain_lengths.items()
-                ],
-                seed=settings.seed,
-                attention_summaries=False,
+                Request(
+                    pretraining.SPANS,
+                    synthesizer=synthesizer,
+                    size=settings.size,
+                    run="demo_pretrain",
+                    steps=settings.pretrain_steps,
+                    gin_params=[
+                        f"{name}_length = {n}" for name, n in settings.pretrain_lengths.items()
+                    ],
+                    seed=settings.seed,
+                ),
+                train.TrainOptions(attention_summaries=False),
             ),
         ),
         "pretrain_evaluation": steps.run(
             f"{synthesizer}_pretrain_evaluation",
             lambda: evaluate.evaluate(
                 pretrained,
-                pretraining.SPANS,
-                split="test",
-                decode=False,
-                examples=settings.pretrain_rows,
+                Request(pretraining.SPANS),
+                evaluate.EvaluateOptions(
+                    split="test", decode=False, examples=settings.pretrain_rows
+                ),
             ),
         ),
         "finetune": steps.run(
             f"{synthesizer}_finetune",
             lambda: train.train(
                 finetuned,
-                embedded.VERSES,
-                synthesizer=synthesizer,
-                size=settings.size,
-                run="demo_finetune",
-                steps=settings.finetune_steps,
-                init_checkpoint=pretrained,
-                seed=settings.seed,
-                attention_summaries=False,
+                Request(
+                    embedded.VERSES,
+                    synthesizer=synthesizer,
+                    size=settings.size,
+                    run="demo_finetune",
+                    steps=settings.finetune_steps,
+                    init_checkpoint=pretrained,
+                    seed=settings.seed,
+                ),
+                train.TrainOptions(attention_summaries=False),
             ),
         ),
         "evaluation": steps.run(
             f"{synthesizer}_evaluation",
             lambda: evaluate.evaluate(
                 finetuned,
-                embedded.VERSES,
-                split="test",
-                teacher_forced=False,
-                batch_size=128,
-                examples=settings.examples,
-                predictions=folder / PREDICTIONS,
+                Request(embedded.VERSES, batch_size=128),
+                evaluate.EvaluateOptions(
+                    split="test",
+                    teacher_forced=False,
+                    examples=settings.examples,
+                    predictions=folder / PREDICTIONS,
+                ),
             ),
         ),
         "attention": steps.run(
@@ -166,7 +172,9 @@ def _model(
 
 def _attention(folder: paths.Path, pretrained: paths.Path, finetuned: paths.Path) -> dict[str, Any]:
     """Save the attention on one verse; return the movement of R, and α."""
-    weights = probe.record_attention(finetuned, findings.MODERN_ENGLISH, split="test", examples=1)
+    weights = probe.record_attention(
+        finetuned, Request(findings.MODERN_ENGLISH), split="test", examples=1
+    )
     # One example: V's maps lose their batch dimension, R's never had one.
     of_verse = {layer: w[0] if w.ndim == 4 else w for layer, w in weights.items()}
     random_tables.save(folder / ATTENTION, of_verse)
@@ -182,8 +190,8 @@ def _attention(folder: paths.Path, pretrained: paths.Path, finetuned: paths.Path
 def _first_and_last(pretrained: paths.Path, finetuned: paths.Path) -> tuple[str, str]:
     """The checkpoint before the first step of pretraining, and the last of fine-tuning."""
     return (
-        checkpoints.chosen_checkpoints(pretrained, 0)[0].path,
-        checkpoints.chosen_checkpoints(finetuned, "latest")[0].path,
+        ModelFolder.at(pretrained).choose(0)[0].path,
+        ModelFolder.at(finetuned).latest.path,
     )
 
 

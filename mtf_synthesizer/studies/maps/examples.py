@@ -6,7 +6,6 @@ Needs the gin configuration of the model.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from mesh_tensorflow.transformer import utils
 from mtf_synthesizer import errors
 from mtf_synthesizer.inference import predict
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.upstream import tasks
 from mtf_synthesizer.upstream.examples import ExampleSet, example_sets
 from mtf_synthesizer.upstream.model import Model
@@ -48,12 +48,12 @@ class Subject:
     """The model that examples are for.
 
     Attributes:
-      model_dir: its folder.
+      folder: folder of the model.
       model: the model that the configuration defines.
       checkpoint: checkpoint that decodes if a text has no target.
     """
 
-    model_dir: str | os.PathLike[str]
+    folder: ModelFolder
     model: Model
     checkpoint: Checkpoint
 
@@ -70,7 +70,7 @@ def of_task(subject: Subject, task: str, split: str, examples: int) -> Features:
     features = example_sets(task, split, subject.model, examples)[0].arrays()
     if "inputs" not in features and subject.model.model_type != "lm":
         raise errors.UserError(
-            f"the task {task} has no inputs, which the model in {subject.model_dir} reads: choose "
+            f"the task {task} has no inputs, which the model in {subject.folder} reads: choose "
             "a task like the one it was trained on"
         )
     return features
@@ -120,7 +120,7 @@ _READERS: dict[str, Callable[[Subject, GivenText], Features]] = {
 def _check_no_target(subject: Subject, text: GivenText) -> None:
     if text.target is not None:
         raise errors.UserError(
-            f"--target {text.target!r}: the model in {subject.model_dir} is of the type "
+            f"--target {text.target!r}: the model in {subject.folder} is of the type "
             f"{subject.model.model_type!r} and reads one text only: leave --target out"
         )
 
@@ -134,7 +134,7 @@ def _encoded(subject: Subject, feature: str, flag: str, text: str) -> np.ndarray
     most = subject.model.sequence_length[feature]
     if not 0 < len(ids) <= most:
         raise errors.UserError(
-            f"{flag} {text!r} has {len(ids)} tokens; the model in {subject.model_dir} takes 1 to "
+            f"{flag} {text!r} has {len(ids)} tokens; the model in {subject.folder} takes 1 to "
             f"{most}"
         )
     return np.array([ids], np.int32)
@@ -144,7 +144,7 @@ def _decoded(subject: Subject, inputs: np.ndarray) -> str:
     """The model's own output."""
     task = seqio.get_subtasks(seqio.get_mixture_or_task(tasks.configured_task()))[0]
     example = ExampleSet(task, [{"inputs": inputs[0]}], {"inputs": inputs.shape[1]})
-    (output,) = predict.decoded(subject.model_dir, example, subject.model, 1, subject.checkpoint)
+    (output,) = predict.decoded(subject.folder, example, subject.model, 1, subject.checkpoint)
     vocabulary = vocabulary_of(subject.model, "targets")
     # A decoded text that never ended fills all positions, so it is cut for an end token to fit.
     most = subject.model.sequence_length["targets"] - 1

@@ -11,7 +11,6 @@ from typing import Any
 
 import mtf_synthesizer.runtime.compat
 
-import mesh_tensorflow as mtf
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -19,7 +18,7 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.attention import layer
 from mtf_synthesizer.attention.layer import Recorded
 from mtf_synthesizer.studies.maps import layers
-from mtf_synthesizer.upstream import graph
+from mtf_synthesizer.upstream import graph, probe
 from mtf_synthesizer.upstream.recording import recording
 
 
@@ -58,43 +57,24 @@ class AttentionGraph:
     """
 
     def __init__(self, features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any):
-        self._graph = tf.Graph()
-        with self._graph.as_default(), recording() as recorded:
+        with tf.Graph().as_default():
             tf.set_random_seed(0)
-            mesh = mtf.Mesh(mtf.Graph(), "attention")
-            model = graph.build(model_type, vocabulary)
-            tensors = graph.call(model, mesh, features, model_type)
-            kept = layers.by_place(r for r in recorded if r.weights.usable)
-            objects = layers.objects_of(model)
+            made = probe.record(features, model_type, vocabulary, recording)
+            kept = layers.by_place(r for r in made.attention if r.weights.usable)
+            objects = layers.objects_of(made.model)
             self.title = layers.title(objects)
             self.layers = layers.described(kept, objects)
-            self.left_out = layers.left_out(objects, recorded, kept)
+            self.left_out = layers.left_out(objects, made.attention, kept)
             if not kept:
                 missing = "; ".join(f"{place}: {why}" for place, why in self.left_out.items())
                 raise errors.UserError(f"this model has no attention weights to show: {missing}")
-            self._lower(mesh, kept, tensors)
-        self._session = tf.Session(graph=self._graph)
-        self.positions = self._positions(model)
-
-    def _lower(
-        self, mesh: mtf.Mesh, kept: Mapping[str, Recorded], features: Mapping[str, mtf.Tensor]
-    ) -> None:
-        """Lower Mesh's graph to TensorFlow's: weights, masks of padding, and the tokens."""
-        ordered = {place: graph.in_order(r.weights) for place, r in kept.items()}
-        masks = {place: r.present for place, r in kept.items() if r.present is not None}
-        weights, present, ids = (
-            {name: mtf.anonymize(tensor) for name, tensor in tensors.items()}
-            for tensors in (ordered, masks, features)
-        )
-        implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
-        lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
-        self._weights, self._present, self._ids = (
-            {name: lowering.export_to_tf_tensor(tensor) for name, tensor in tensors.items()}
-            for tensors in (weights, present, ids)
-        )
-        self._saver = tf.train.Saver()
-        self._initial_values = tf.global_variables_initializer()
-        self._to_slices = lowering.copy_masters_to_slices()
+            self._lowered = probe.Lowered(
+                made.mesh,
+                {place: graph.in_order(r.weights) for place, r in kept.items()},
+                {place: r.present for place, r in kept.items() if r.present is not None},
+                made.features,
+            )
+        self.positions = self._positions(made.model)
 
     def trained(self, checkpoint: str) -> dict[str, np.ndarray]:
         """The weights with the variables of a checkpoint.
@@ -103,26 +83,24 @@ class AttentionGraph:
           Place -> float32 [example, heads, length, memory_length]. Rows sum to 1 over the keys that
           their query sees; rows of padding are undefined.
         """
-        self._saver.restore(self._session, checkpoint)
-        return self._evaluated()
+        return self._evaluated(checkpoint)
 
     def initial(self) -> dict[str, np.ndarray]:
         """The weights with newly drawn initial variables, in the form of `trained`."""
-        self._session.run(self._initial_values)
-        return self._evaluated()
+        return self._evaluated(None)
 
     def close(self) -> None:
         """Free the memory of the session."""
-        self._session.close()
+        self._lowered.close()
 
-    def _evaluated(self) -> dict[str, np.ndarray]:
-        self._session.run(self._to_slices)
-        weights, present = self._session.run([self._weights, self._present])
+    def _evaluated(self, checkpoint: str | None) -> dict[str, np.ndarray]:
+        self._lowered.restore(checkpoint)
+        weights, present = self._lowered.run(self._lowered.tensors[:2])
         examples = len(next(iter(self.positions.values())).lengths)
         return {k: of_examples(w, present.get(k), examples) for k, w in weights.items()}
 
     def _positions(self, model: graph.Model) -> dict[str, StackTokens]:
-        ids = self._session.run(self._ids)
+        ids = self._lowered.run(self._lowered.tensors[2])
         found = {}
         for stack in graph.stacks(model):
             feature = "targets" if stack.autoregressive else "inputs"

@@ -13,8 +13,8 @@ import numpy as np
 
 from mtf_synthesizer.config.request import Configuration
 from mtf_synthesizer.files import paths, saving
-from mtf_synthesizer.model_folder import checkpoints
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.studies.maps import examples
 from mtf_synthesizer.studies.maps.examples import Features, Subject
 from mtf_synthesizer.studies.maps.graph import AttentionGraph, StackTokens
@@ -91,12 +91,12 @@ class Maps:
 
 
 def of_model(
-    model_dir: str, wanted: Configuration, checkpoint: Checkpoint, read: Reader, verbose: bool
+    folder: ModelFolder, wanted: Configuration, checkpoint: Checkpoint, read: Reader, verbose: bool
 ) -> Maps:
     """Build a model as it was trained, and compute its attention weights.
 
     Args:
-      model_dir: its folder.
+      folder: of the model.
       wanted: its configuration.
       checkpoint: the trained variables.
       read: gives the examples.
@@ -105,10 +105,10 @@ def of_model(
     Raises:
       errors.UserError: the model has no attention weights, or the examples do not fit the model.
     """
-    first = checkpoints.checkpoints(model_dir)[0]
+    first = folder.checkpoints[0]
     with session.configured(wanted, verbose):
-        model = session.build(model_dir)
-        features = read(Subject(model_dir, model, checkpoint))
+        model = session.build(folder.path)
+        features = read(Subject(folder, model, checkpoint))
         graph = AttentionGraph(features, model.model_type, model.vocabulary)
         is_saved = first.step == 0
         initial = graph.trained(first.path) if is_saved else graph.initial()
@@ -119,7 +119,7 @@ def of_model(
     alphas = attention_summaries.alphas(checkpoint.path)
     return Maps(
         title=graph.title,
-        model_dir=str(model_dir),
+        model_dir=str(folder),
         step=checkpoint.step,
         layers=graph.layers,
         weights=weights,

@@ -13,7 +13,6 @@ import gin
 import mesh_tensorflow as mtf
 import numpy as np
 import tensorflow.compat.v1 as tf
-from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import __version__, errors
 from mtf_synthesizer.attention.layer import SyntheticAttention
@@ -106,14 +105,7 @@ def _built(reader: Any) -> tuple[graph.Model, dict[str, plan.Dims]]:
     """The configured model and its variables, with those of the optimizer, in the current graph."""
     tf.train.get_or_create_global_step()
     kind = bound("run.model_type", "bitransformer")
-    words_in, words_out = _vocabulary_sizes(_shapes(reader))
-    model = utils.build_model(
-        model_type=kind,
-        input_vocab_size=words_in,
-        output_vocab_size=words_out,
-        layout_rules="",
-        mesh_shape="",
-    )
+    model = graph.build(kind, _vocabulary_sizes(_shapes(reader)))
     mesh = mtf.Mesh(mtf.Graph(), "start")
     tokens = np.ones((1, 2), np.int32)
     graph.call(model, mesh, {"inputs": tokens, "targets": tokens}, kind)
@@ -231,7 +223,7 @@ def _remember_vocabulary(folder: paths.Path, start: Start, chosen: bool) -> str:
             if (before / name).exists():
                 saving.write_bytes(folder / name, (before / name).read_bytes())
     elif chosen:
-        tasks.remember_vocabulary(task, folder)
+        vocabulary_record.remember(folder, tasks.used_vocabulary(task))
     record = vocabulary_record.read(folder)
     if record is None:
         return ""

@@ -129,7 +129,7 @@ def _wanted(plan: MeshLayout, batch_size: int | None, vocabulary_size: int) -> W
         rows = utils.compute_batch_size(lengths, shape, rules, rows)
     model_type = graph.model_type()
     return Wanted(
-        model=graph.model(model_type, vocabulary_size, rules, shape),
+        model=graph.build(model_type, (vocabulary_size, vocabulary_size), rules, shape),
         model_type=model_type,
         mesh_shape=shape,
         layout_rules=rules,

@@ -1,0 +1,51 @@
+"""A training run, checked before TensorFlow is loaded."""
+
+import dataclasses
+
+from mtf_synthesizer.config.request import Configuration, Request, for_training
+from mtf_synthesizer.files import saving
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
+from mtf_synthesizer.training import run_record
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingRun:
+    """A run that may begin, or resume, in a folder.
+
+    Attributes:
+      folder: the snapshot that everything was compared with.
+      asked: the request as the user made it.
+      request: the same, with the start and the vocabulary of the run that is resumed.
+      configuration: of the request.
+      start: the checkpoint that the run begins, or once began, from; None for initial values.
+      precision: of products, that the run keeps; None for a new run.
+    """
+
+    folder: ModelFolder
+    asked: Request
+    request: Request
+    configuration: Configuration
+    start: Checkpoint | None
+    precision: str | None
+
+
+def prepare(folder: ModelFolder, asked: Request) -> TrainingRun:
+    """Check a request and compare it with the run that a folder holds.
+
+    Raises:
+      errors.UserError: a name, file or binding is wrong, the folder can't be written or holds
+        another run, or no checkpoint to start from exists.
+    """
+    saving.check_folder(folder.path)
+    request = run_record.resumed(folder, asked)
+    if request.vocabulary is None and folder.checkpoints:
+        request = dataclasses.replace(request, vocabulary=folder.vocabulary)
+    return TrainingRun(
+        folder,
+        asked,
+        request,
+        for_training(request),
+        start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None,
+        run_record.kept_precision(folder),
+    )
