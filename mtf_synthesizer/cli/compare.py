@@ -41,8 +41,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add(
         "--validation_split",
         default="validation",
-        help="that tells whether the loss still falls (default: %(default)s; IMDB and AG News have "
-        "none: give test)",
+        help="that tells whether the loss still falls (default: %(default)s; LM1B, IMDB and "
+        "AG News have none: give test)",
     )
     add("--init_from", help="folder of an earlier comparison, whose models are fine-tuned")
     add_caches(command)

@@ -9,6 +9,7 @@ from printed_commands import (
     check_configuration,
     known_splits,
     makes,
+    of_help,
     of_pages,
     of_report,
     splits,
@@ -31,12 +32,12 @@ def _ours(printed):
 
 def test_names_files_and_bindings(report):
     assert len(report) > 20
-    for printed in [*report, *_ours(of_pages())]:
+    for printed in [*report, *_ours([*of_pages(), *of_help()])]:
         check_configuration(printed)
 
 
 def test_gin_files_of_t5():
-    found = [each for each in of_pages() if each.words[0] == "t5"]
+    found = [each for each in [*of_pages(), *of_help()] if each.words[0] == "t5"]
     assert found
     for printed in found:
         for word in printed.words:
@@ -46,7 +47,7 @@ def test_gin_files_of_t5():
 
 
 def test_splits_exist(report):
-    compared = [p for p in [*report, *_ours(of_pages())] if p.words[0] == "compare"]
+    compared = [p for p in [*report, *_ours([*of_pages(), *of_help()])] if p.words[0] == "compare"]
     assert len(compared) > 15
     for printed in compared:
         assert splits(printed) <= known_splits(printed), printed.text
@@ -97,4 +98,5 @@ def test_each_command_is_one_line(report):
 
 def test_every_page_with_commands_is_read():
     pages = {pathlib.PurePath(printed.page).name for printed in of_pages()}
+    assert len(of_help()) > 15
     assert {"README.md", "experiments.md", "baselines.md", "warm_start.md"} <= pages

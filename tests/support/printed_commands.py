@@ -1,11 +1,11 @@
-"""Every command that the report and the documentation print, and their common checks."""
+"""Every command that the report, the documentation and the help print, and their checks."""
 
 import dataclasses
 import pathlib
 import re
 import shlex
 
-from mtf_synthesizer.cli.commands import parser
+from mtf_synthesizer.cli.commands import COMMANDS, parser
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.request import Request, requested
@@ -69,6 +69,16 @@ def of_pages():
             r"^    (mtf_synthesizer [a-z].*)$", page.read_text(), re.MULTILINE
         )
         if "..." not in command and not command.endswith("\\")
+    ]
+
+
+def of_help():
+    """The examples of each command's help."""
+    return [
+        Printed(f"{name} --help", line.strip())
+        for name, command in COMMANDS.items()
+        for line in command.module.EXAMPLE.replace("\\\n", "").splitlines()
+        if line.strip().startswith("mtf_synthesizer")
     ]
 
 
