@@ -45,7 +45,7 @@ class Heads:
             check_at_least(1, "Heads.sizes", size)
 
     def sizes(self, num_heads: int) -> tuple[int, ...]:
-        """How many of a layer's heads each function has.
+        """The number of a layer's heads that each function has.
 
         Raises:
           ValueError: the layer has another number of heads.

@@ -277,7 +277,7 @@ def recording() -> Iterator[list[Recorded]]:
 
 @contextlib.contextmanager
 def _joined() -> Iterator[None]:
-    """Inside, groups of heads are called; they are recorded as one layer."""
+    """Record the groups of heads that are called inside as one layer."""
     outer, groups = list(_recordings), list[Recorded]()
     _recordings[:] = [groups] if outer else []
     try:

@@ -46,7 +46,7 @@ class Configuration:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a user asks of a model: to be trained, or read with changes to its configuration.
+    """A user's request: train a model, or read one with changes to its configuration.
 
     `train` reads all fields; `evaluate`, `predict` and the other readers of a trained model read
     task, batch_size, gin_files, gin_params, modules, vocabulary and tfds_data_dir.
@@ -58,7 +58,7 @@ class Request:
         of init_checkpoint.
       run: a name of gin/runs: schedule, lengths, batch and packing; "pretrain" unless given.
       experiment: a name of gin/experiments, instead of run: these and the size and the task.
-      steps: training steps, counted from init_checkpoint where there is one; unless given, the
+      steps: training steps, counted from init_checkpoint if one is given; unless given, the
         number in the run's file.
       batch_size: sequences in a batch; unless given, that of the run's file or of training.
       gin_files: further gin files, parsed after the named ones.

@@ -77,7 +77,7 @@ def complete(files: Sequence[paths.Path]) -> list[Checkpoint]:
 
 
 def _has_values(name: str, names: Sequence[str]) -> bool:
-    """Whether the files with the values of a checkpoint are there, all of them."""
+    """True if every file with values of a checkpoint exists."""
     shards = [_SHARD.search(other) for other in names if other.startswith(f"{name}.data-")]
     return any(shard and len(shards) == int(shard[1]) for shard in shards)
 

@@ -140,7 +140,7 @@ class ModelFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[ModelFolder]:
-        """Inside, the folder belongs to this process; the value is a snapshot from then.
+        """Hold the folder for this process and yield a snapshot taken meanwhile.
 
         Raises:
           errors.UserError: another run has the folder.
@@ -182,7 +182,7 @@ class ModelFolder:
 
     @property
     def is_average(self) -> bool:
-        """Whether the folder holds a mean of checkpoints, which can't be trained further."""
+        """True if the folder holds a mean of checkpoints, which can't be trained further."""
         return (self.path / AVERAGE).exists()
 
 

@@ -21,13 +21,13 @@ def read(path: paths.Path) -> dict[str, Any] | None:
       errors.UserError: the record is damaged.
     """
     record: dict[str, Any] | None = records.read(
-        path, "record of a run", _check, "Remove the file if you know that the same run goes on"
+        path, "record of a run", _check, "Remove the file if you know that the same run resumes"
     )
     return record
 
 
 def _check(record: Any) -> None:
-    """Raises a ValueError for what no run has written."""
+    """Raise a ValueError for a record that no run has written."""
     if not isinstance(record, dict) or "seed" not in record:
         raise ValueError("no seed in it")
     files, digests = record.get(FILES, []), record.get(DIGESTS)
@@ -36,7 +36,7 @@ def _check(record: Any) -> None:
     if digests is not None and not (isinstance(digests, list) and len(digests) == len(files)):
         raise ValueError(f"no list of {DIGESTS} in it")
     if record.get(PRECISION, precision.FLOAT32) not in (precision.FLOAT32, precision.BFLOAT16):
-        raise ValueError(f"no {PRECISION} that there is")
+        raise ValueError(f"no known {PRECISION} in it")
     start = record.get(START)
     if start is not None and {n: type(start[n]) for n in _START_TYPES} != _START_TYPES:
         raise ValueError(f"no {START} in it")

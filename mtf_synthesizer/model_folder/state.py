@@ -40,7 +40,7 @@ class State:
 
     @property
     def has_folders(self) -> bool:
-        """Whether the file names checkpoints by whole paths."""
+        """True if the file names checkpoints by whole paths."""
         return any(folder for folder, _ in _LISTED.findall(self.text))
 
     def current(self, existing: Sequence[Checkpoint]) -> Checkpoint:
