@@ -1,4 +1,4 @@
-"""The command `bench`: time and memory of steps, rows side by side; its flags and its output."""
+"""The command `bench`: time and memory of steps, with rows side by side."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SWEPT_ROWS = "t5,r,fr,linformer"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of `mtf_synthesizer bench`."""
+    """Add the flags of `bench`."""
     add = parser.add_argument
     add(
         "--rows",
@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measures and prints.
+    """Measure and print.
 
     Raises:
       UserError: unknown rows, numbers out of range, flags that exclude each other.
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Answers mistakes without TensorFlow."""
+    """Check the options without TensorFlow."""
     if args.steps < 1:
         raise UserError(f"--steps is {args.steps}; at least one step must be measured")
     rows, setting = _rows(args), _setting(args)
@@ -125,7 +125,7 @@ def _setting(args: argparse.Namespace) -> Setting:
 
 
 def _measured(args: argparse.Namespace) -> dict[str, Any]:
-    """What is printed: size, machine, flags and rows."""
+    """The document to print: size, machine, flags and rows."""
     from mtf_synthesizer.studies.bench import machine as bench_machine
 
     rows, setting = _rows(args), _setting(args)
@@ -156,7 +156,7 @@ def _compared(
     from mtf_synthesizer.studies.bench import program, timing
 
     parts = timing.PARTS if args.parts else (program.STEP,)
-    # Before the models are built here, so that no two are in memory at once.
+    # Memory is measured before models are built here, so that only one model is in memory.
     memory = [of_row(row, setting) for row in rows] if args.memory else []
     timed = timing.measure(rows, setting, args.steps, parts)
     found = [result.summary(peak) for result in timed]

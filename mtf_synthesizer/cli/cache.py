@@ -1,4 +1,4 @@
-"""The command `cache`: its options and what it does."""
+"""The command `cache`: its options and its run."""
 
 import argparse
 import shlex
@@ -16,7 +16,7 @@ EXAMPLE = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `cache`."""
+    """Add the options of `cache`."""
     add = command.add_argument
     add(
         "--task",
@@ -52,14 +52,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Writes caches and prints what is in them.
+    """Write caches and print their contents.
 
     Raises:
-      errors.UserError: Beam, a task, file or folder is missing, or a cache is there.
+      errors.UserError: Beam, a task, file or folder is missing, or a cache exists.
     """
     wanted = request.for_caching(modules(args), args.vocabulary, args.tfds_data_dir)
     loading.load_tensorflow(args.verbose)
-    with loading.without_messages(not args.verbose):  # Beam warns of what it is not asked for
+    with loading.without_messages(not args.verbose):  # Beam warns of unused features
         from mtf_synthesizer.data import token_cache
 
     made = token_cache.make(

@@ -1,4 +1,4 @@
-"""`mtf_synthesizer checkpoints`: its sub-commands, their options and what they print."""
+"""The command `checkpoints`: its sub-commands, their options and their output."""
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ EXAMPLE = _EXAMPLES["list"]
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The options of the sub-commands; `checkpoints_command` of the result is the name of one."""
+    """Add the sub-commands; `checkpoints_command` of the parsed result names the sub-command."""
     commands = command.add_subparsers(dest="checkpoints_command", metavar="COMMAND", required=True)
     _add_list(_add(commands, "list", "show what there is of each checkpoint, and its scores"))
     _add_average(_add(commands, "average", "make a model of the mean of several checkpoints"))
@@ -85,7 +85,7 @@ _BETTER = {"lower": True, "higher": False}
 
 
 def run(args: argparse.Namespace) -> None:
-    """Does what the arguments say."""
+    """Run the sub-command."""
     _COMMANDS[args.checkpoints_command](args)
 
 
@@ -173,7 +173,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
 
 
 def print_list(folder: ModelFolder, scores: Sequence[Score]) -> None:
-    """A table of checkpoints: step, size, state, and a line for each task that was evaluated."""
+    """Print a table of checkpoints: step, size, state, and a line for each evaluated task."""
     from rich.console import Console
     from rich.table import Table
 
@@ -193,7 +193,7 @@ def print_list(folder: ModelFolder, scores: Sequence[Score]) -> None:
 
 
 def _scores(of_step: Sequence[Score]) -> list[str]:
-    """For each task, split and number of examples a line of its metrics."""
+    """Lines of metrics, one for each task, split and number of examples."""
     lines: dict[str, dict[str, float]] = {}
     for each in of_step:
         of = "" if each.examples is None else f" ({each.examples} examples)"
@@ -205,7 +205,7 @@ def _scores(of_step: Sequence[Score]) -> list[str]:
 
 
 def print_plan(wanted: PrunePlan) -> None:
-    """What is kept and why, and what is not."""
+    """Print the kept checkpoints with reasons, and the others."""
     for step, why in wanted.kept.items():
         print(f"keep    {step:>9}  {why}")
     for each in wanted.removed:

@@ -1,4 +1,4 @@
-"""The commands: what each is for and the module that has its options and runs it."""
+"""The commands: their purposes, and the modules that define and run them."""
 
 import argparse
 import dataclasses
@@ -30,15 +30,15 @@ from mtf_synthesizer.cli.parser import Parser, add
 
 
 class Module(Protocol):
-    """What the module of a command has. Without TensorFlow, which only `run` may load."""
+    """Interface of a command's module. Only `run` may load TensorFlow."""
 
     EXAMPLE: str
 
     def add_arguments(self, command: argparse.ArgumentParser, /) -> None:
-        """Adds the command's options to its parser."""
+        """Add the options of the command to its parser."""
 
     def run(self, args: argparse.Namespace, /) -> None:
-        """Does what the options say: first what can be checked without TensorFlow."""
+        """Run the command; first check what needs no TensorFlow."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Command:
     """A command.
 
     Attributes:
-      purpose: what it is for, as the help says it.
-      module: has its options and runs it.
-      goes_on: whether the same command goes on where it was stopped.
+      purpose: purpose of the command, shown in the help.
+      module: module that defines the options and runs the command.
+      goes_on: whether the same command resumes after an interruption.
     """
 
     purpose: str
@@ -81,7 +81,7 @@ COMMANDS: Mapping[str, Command] = {
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line; `command` of the result is the name of the command."""
+    """The parser of the whole command line; `command` of the result names the command."""
     top: argparse.ArgumentParser = Parser(
         prog="mtf_synthesizer",
         description="Synthesizer attention for Mesh-TensorFlow and T5.",

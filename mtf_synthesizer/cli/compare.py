@@ -1,4 +1,4 @@
-"""The command `compare`: its options and what it does."""
+"""The command `compare`: its options and its run."""
 
 import argparse
 
@@ -24,7 +24,7 @@ EXAMPLE = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `compare`."""
+    """Add the options of `compare`."""
     add = command.add_argument
     experiments = " ".join(gin_files.known("experiments"))
     add("--experiment", required=True, help=f"one of {experiments}")
@@ -59,14 +59,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 @signals.ends_the_process()
 def run(args: argparse.Namespace) -> None:
-    """Trains and evaluates everything that is not yet there, and prints a table.
+    """Train and evaluate all unfinished runs, and print a table.
 
     Raises:
-      errors.UserError: something is misspelt, missing or does not fit what is there.
+      errors.UserError: an argument is misspelt, or a file is missing or does not fit.
       termination.Terminated: SIGTERM came while steps were under way.
     """
     wanted = _wanted(args)
-    plan.check(wanted)  # once without TensorFlow; compare does the same again
+    plan.check(wanted)  # without TensorFlow; compare checks again
     saving.check_folder(args.output)
     kept = run_record.kept_precision_below(args.output)
     precision.choose_for_command(args.matmul_precision, kept)

@@ -1,4 +1,4 @@
-"""The command `cost`: what it asks for, and its report as a table, JSON or CSV."""
+"""The command `cost`: its options, and its report as a table, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ EXAMPLE = (
     "mtf_synthesizer cost --synthesizer rv --size base\n"
     "  mtf_synthesizer cost --table 4 --format csv"
 )
-_NO_TASK = "none"  # a model costs the same whatever it is trained on
-_VOCABULARY = 32_128  # T5's, as Mesh rounds it up
+_NO_TASK = "none"  # the cost of a model does not depend on its task
+_VOCABULARY = 32_128  # size of T5's vocabulary, rounded up by Mesh
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `cost`."""
+    """Add the options of `cost`."""
     add = command.add_argument
     add("--synthesizer", help=f"one of {' '.join(gin_files.known('synthesizers'))}")
     add("--size", help=f"one of {' '.join(gin_files.known('sizes'))}")
@@ -56,7 +56,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _add_mesh_options(command: argparse.ArgumentParser) -> None:
-    """Adds the options of a mesh to those of `cost`."""
+    """Add the options of a mesh to those of `cost`."""
     add = command.add_argument
     add(
         "--mesh_shape",
@@ -71,10 +71,10 @@ def _add_mesh_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Counts and prints.
+    """Count and print.
 
     Raises:
-      errors.UserError: an unknown name or file, a misspelt binding, or options that exclude others.
+      errors.UserError: a name or file is unknown, a binding is misspelt, or options exclude others.
     """
     _check(args)
     loading.load_tensorflow(args.verbose)
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Answers mistakes without TensorFlow."""
+    """Check the options without TensorFlow."""
     asked = [
         args.synthesizer,
         args.size,
@@ -112,7 +112,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def wanted(args: argparse.Namespace) -> request.Configuration:
-    """The configuration that is asked for, as `train` has it."""
+    """The requested configuration, as `train` builds it."""
     return request.for_training(
         request.Request(
             task=_NO_TASK,
@@ -128,7 +128,7 @@ def wanted(args: argparse.Namespace) -> request.Configuration:
 
 
 def _on_mesh(args: argparse.Namespace) -> DeviceCost | None:
-    """What each device has to do, where a mesh is asked for."""
+    """The cost of each device, if a mesh is given."""
     if args.mesh_shape is None:
         return None
     from mtf_synthesizer.studies.cost.device import measure
@@ -149,10 +149,10 @@ def _name(args: argparse.Namespace) -> str:
 
 
 def _check_mesh(args: argparse.Namespace) -> None:
-    """Answers mistakes without TensorFlow.
+    """Check the options without TensorFlow.
 
     Raises:
-      errors.UserError: no mesh, or none that can be.
+      errors.UserError: the mesh is missing or impossible.
     """
     if args.mesh_shape is not None:
         layout.parse(args.mesh_shape, args.layout)

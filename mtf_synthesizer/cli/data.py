@@ -1,4 +1,4 @@
-"""`mtf_synthesizer data`: the sub-commands that find, check and prepare data."""
+"""The command `data`: sub-commands that find, check and prepare data."""
 
 import argparse
 from collections.abc import Callable
@@ -19,7 +19,7 @@ EXAMPLE = _EXAMPLES["prepare"]
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The options of the sub-commands; `data_command` of the result is the name of one."""
+    """Add the sub-commands; `data_command` of the parsed result names the sub-command."""
     commands = command.add_subparsers(dest="data_command", metavar="COMMAND", required=True)
     _add_prepare(_add(commands, "prepare", "check official files and prepare them for training"))
     _add_list(_add(commands, "list", "show the benchmarks and the files that prepare looks for"))
@@ -96,7 +96,7 @@ def _add_vocabulary(command: argparse.ArgumentParser) -> None:
 
 
 def _share(text: str) -> float:
-    """A number above 0, up to 1."""
+    """Parse a number in (0, 1]."""
     share = decimals.parse(text, 0.0)
     if not 0 < share <= 1:
         raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {text!r}")
@@ -104,7 +104,7 @@ def _share(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Does what the arguments say."""
+    """Run the sub-command."""
     _COMMANDS[args.data_command](args)
 
 

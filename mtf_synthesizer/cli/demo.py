@@ -1,4 +1,4 @@
-"""The command `demo`: its options and what it does."""
+"""The command `demo`: its options and its run."""
 
 import argparse
 
@@ -11,7 +11,7 @@ EXAMPLE = "mtf_synthesizer demo"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `demo`."""
+    """Add the options of `demo`."""
     command.add_argument("--output", default="runs/demo", help="folder (default: %(default)s)")
     add_precision(command)
     add_verbose(command)
@@ -19,7 +19,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 @signals.ends_the_process()
 def run(args: argparse.Namespace) -> None:
-    """Trains, compares, and writes and prints what came of it.
+    """Train and compare the models, then write and print the results.
 
     Raises:
       errors.UserError: the folder can't be written to, or holds another demo.

@@ -1,4 +1,4 @@
-"""The command `evaluate`: its options and what it does."""
+"""The command `evaluate`: its options and its run."""
 
 import argparse
 
@@ -21,7 +21,7 @@ EXAMPLE = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `evaluate`."""
+    """Add the options of `evaluate`."""
     add = command.add_argument
     add("--model_dir", required=True, help="folder of a trained model")
     add("--task", required=True, help="seqio task or mixture")
@@ -45,13 +45,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Evaluates, writes the report and prints it.
+    """Evaluate, write the report and print it.
 
     Raises:
-      errors.UserError: something is misspelt, missing or does not fit what is there.
+      errors.UserError: an argument is misspelt, or a file is missing or does not fit.
     """
     folder, request = ModelFolder.at(args.model_dir), of_model(args, args.task)
-    for_model(folder, request)  # without TensorFlow, so that a mistake is answered at once
+    for_model(folder, request)  # without TensorFlow, so mistakes are reported at once
     folder.choose(args.checkpoints, args.task)
     path = args.output or best.report_path(folder, args.task, args.split)
     saving.check_file(path)

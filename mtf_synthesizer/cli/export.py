@@ -1,4 +1,4 @@
-"""The command `export`: what it asks for and what it says."""
+"""The command `export`: its options and its messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAVED_MODEL, HUGGING_FACE = "savedmodel", "huggingface"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `export`."""
+    """Add the options of `export`."""
     add = command.add_argument
     add("--model_dir", required=True, help="folder of a trained model")
     add(
@@ -55,10 +55,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Exports and prints what.
+    """Export a model and print a summary.
 
     Raises:
-      errors.UserError: no model or checkpoint, a misspelt binding, or the folder is not empty.
+      errors.UserError: the model or checkpoint is missing, a binding is misspelt, or the folder is
+        not empty.
     """
     _check(args)
     folder = ModelFolder.at(args.model_dir)
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
         raise errors.UserError("export takes one checkpoint: choose latest or a step, not all")
     literal_paths.check(f"--output {args.output}:", args.output)
     new_folder.check("--output", args.output)
-    precision.choose(precision.FLOAT32)  # graphs that are served have no precision of a process
+    precision.choose(precision.FLOAT32)  # a served graph can't depend on the process's precision
     loading.load_tensorflow(args.verbose)
     if args.format == HUGGING_FACE:
         print(_to_hugging_face(args, folder, wanted, chosen))
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raise a UserError for options that do not go with the format."""
+    """Raise a UserError for options that do not apply to the format."""
     if args.format == SAVED_MODEL:
         if args.mode is None:
             known = ", ".join(export_modes.MODES)
@@ -110,7 +111,7 @@ def _to_hugging_face(
     wanted: request.Configuration,
     chosen: Checkpoint,
 ) -> str:
-    """Writes the folder; the sentence that says so."""
+    """Write the folder; return a sentence that reports it."""
     from mtf_synthesizer.inference.huggingface import export
 
     record = export.export(folder, wanted, chosen, output=args.output, verbose=args.verbose)

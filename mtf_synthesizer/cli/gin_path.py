@@ -1,4 +1,4 @@
-"""The command `gin-path`: its options and what it does."""
+"""The command `gin-path`: its options and its run."""
 
 import argparse
 
@@ -11,9 +11,9 @@ EXAMPLE = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """There are none."""
+    """Add nothing: the command has no options."""
 
 
 def run(args: argparse.Namespace) -> None:
-    """Prints the folder."""
+    """Print the folder of gin files."""
     print(gin_files.gin_folder())

@@ -1,4 +1,4 @@
-"""The command `list`: its options and what it does."""
+"""The command `list`: its options and its run."""
 
 import argparse
 
@@ -10,7 +10,7 @@ EXAMPLE = "mtf_synthesizer list synthesizers"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `list`."""
+    """Add the options of `list`."""
     choices = ["all", *gin_files.KINDS, "tasks"]
     command.add_argument("what", nargs="?", default="all", choices=choices)
     add_modules(command)
@@ -18,7 +18,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Prints names; TensorFlow is loaded only for those of tasks."""
+    """Print names; only names of tasks need TensorFlow."""
     for folder in gin_files.folders_of(args.what):
         print(f"{folder}: {' '.join(gin_files.known(folder))}")
     if args.what == "tasks":

@@ -1,4 +1,4 @@
-"""The command `maps`: what it asks for, and the files it writes."""
+"""The command `maps`: its options, and the files it writes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXAMPLE = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `maps`."""
+    """Add the options of `maps`."""
     add = command.add_argument
     add(
         "--model_dir",
@@ -68,10 +68,11 @@ def _numbers(text: str) -> list[int]:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Writes everything and prints what.
+    """Write all files and print a summary.
 
     Raises:
-      errors.UserError: no model or checkpoint, a target without a text, or no folder to write to.
+      errors.UserError: the model or checkpoint is missing, a target has no text, or the folder
+        can't be written to.
     """
     folders = [ModelFolder.at(model_dir) for model_dir in dict.fromkeys(args.model_dir)]
     _check(args, folders)
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace, folders: Iterable[ModelFolder]) -> None:
-    """Answers mistakes without TensorFlow."""
+    """Check the options without TensorFlow."""
     if args.target is not None and args.text is None:
         raise errors.UserError("--target belongs to --text: a task has targets of its own")
     if args.checkpoint == "all":

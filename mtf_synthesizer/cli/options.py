@@ -1,4 +1,4 @@
-"""Options that several sub-commands have, what their values are read by, and what they come to."""
+"""Options shared by sub-commands, parsers of their values, and the resulting configuration."""
 
 import argparse
 
@@ -7,7 +7,7 @@ from mtf_synthesizer.runtime import precision
 
 
 def add_configuration(command: argparse.ArgumentParser) -> None:
-    """What every command takes that reads a configuration."""
+    """Add the options of every command that reads a configuration."""
     add_gin(command)
     add_data(command)
     add_modules(command)
@@ -15,7 +15,7 @@ def add_configuration(command: argparse.ArgumentParser) -> None:
 
 
 def add_gin(command: argparse.ArgumentParser) -> None:
-    """--gin_file and --gin_param."""
+    """Add --gin_file and --gin_param."""
     command.add_argument(
         "--gin_file",
         action="append",
@@ -33,7 +33,7 @@ def add_gin(command: argparse.ArgumentParser) -> None:
 
 
 def add_data(command: argparse.ArgumentParser) -> None:
-    """--vocabulary and --tfds_data_dir."""
+    """Add --vocabulary and --tfds_data_dir."""
     command.add_argument(
         "--vocabulary",
         metavar="FILE",
@@ -49,7 +49,7 @@ def add_data(command: argparse.ArgumentParser) -> None:
 
 
 def add_caches(command: argparse.ArgumentParser) -> None:
-    """--additional_task_cache_dirs."""
+    """Add --additional_task_cache_dirs."""
     command.add_argument(
         "--additional_task_cache_dirs",
         type=listed,
@@ -60,13 +60,13 @@ def add_caches(command: argparse.ArgumentParser) -> None:
 
 
 def add_examples(command: argparse.ArgumentParser) -> None:
-    """--examples and --batch_size, of what a trained model reads."""
+    """Add --examples and --batch_size, which limit the input of a trained model."""
     command.add_argument("--examples", type=positive, help="only the first so many of each task")
     command.add_argument("--batch_size", type=positive, help="default: that of training")
 
 
 def add_modules(command: argparse.ArgumentParser) -> None:
-    """--module_import."""
+    """Add --module_import."""
     command.add_argument(
         "--module_import",
         action="append",
@@ -77,7 +77,7 @@ def add_modules(command: argparse.ArgumentParser) -> None:
 
 
 def add_precision(command: argparse.ArgumentParser) -> None:
-    """--matmul_precision."""
+    """Add --matmul_precision."""
     command.add_argument(
         precision.FLAG,
         choices=precision.CHOICES,
@@ -88,14 +88,14 @@ def add_precision(command: argparse.ArgumentParser) -> None:
 
 
 def add_verbose(command: argparse.ArgumentParser) -> None:
-    """--verbose."""
+    """Add --verbose."""
     command.add_argument(
         "--verbose", action="store_true", help="all logs, and tracebacks of errors"
     )
 
 
 def modules(args: argparse.Namespace) -> list[str]:
-    """What is imported for its tasks: this package's, and --module_import."""
+    """Modules that register tasks: this package's, and --module_import."""
     return [*request.TASK_MODULES, *args.module_import]
 
 
@@ -118,7 +118,7 @@ def of_model(args: argparse.Namespace, task: str | None = None) -> request.Reque
 
 
 def listed(text: str) -> list[str]:
-    """a,b -> [a, b], each once; one at least."""
+    """Parse a,b as [a, b], without duplicates; at least one name."""
     parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not parts:
         raise argparse.ArgumentTypeError(f"{text!r} is empty: give one or more, with commas")
@@ -126,7 +126,7 @@ def listed(text: str) -> list[str]:
 
 
 def numbers(text: str) -> list[int]:
-    """0,1,2 -> [0, 1, 2]."""
+    """Parse 0,1,2 as [0, 1, 2]."""
     parts = listed(text)
     if not all(part.isdecimal() for part in parts):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers like 0,1,2")
@@ -134,7 +134,7 @@ def numbers(text: str) -> list[int]:
 
 
 def positive(text: str) -> int:
-    """A whole number above 0."""
+    """Parse a whole number above 0."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
     return int(text)

@@ -1,4 +1,4 @@
-"""How a sub-command is shown in the help, and what is said of an option that it does not have."""
+"""The help of sub-commands, and messages about unknown options."""
 
 import argparse
 import itertools
@@ -8,18 +8,18 @@ from typing import Any, NoReturn
 
 from mtf_synthesizer import errors
 
-_FREE_TEXT = ("--text", "--target")  # any value is one
+_FREE_TEXT = ("--text", "--target")  # every value is valid
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _QUOTES = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 _INVALID_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
 
 
 class Parser(argparse.ArgumentParser):
-    """Suggests what a misspelt option or sub-command may have meant."""
+    """A parser with suggestions for misspelt options and sub-commands."""
 
-    # Typed as argparse's own, whose overloads tell more than is used here.
+    # argparse's overloads are more precise than this use needs, so the types are Any.
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse's, but for an error of the sub-command that does not know an option."""
+        """Parse like argparse, but let the sub-command report its unknown options."""
         if self._subparsers is None and args is not None:
             self._check_options(args)
         return super().parse_known_args(args, namespace)
@@ -36,19 +36,19 @@ class Parser(argparse.ArgumentParser):
                     self._check_glued(argument, known)
             before = argument
             option = argument.partition("=")[0]
-            # With a blank inside argparse takes it for a value; shortened options are allowed.
+            # argparse takes an argument with a blank for a value; shortened options are allowed.
             if option.startswith("--") and " " not in argument and not _begins(option, known):
                 self.error(f"unknown option {option}.{_remedy(option, known)}")
 
     def _check_glued(self, argument: str, known: Sequence[str]) -> None:
-        """Ends the program for a value like rv--size, with the value of --size after it."""
+        """End the program for a value like rv--size, which the value of --size follows."""
         for option in known:
             value = argument.removesuffix(option)
             if value not in (argument, "") and " " not in value:
                 self.error(f"{argument}: leave a blank before {option}: {value} {option}")
 
     def _check_letters(self, before: str, argument: str) -> None:
-        """Ends the program for an empty value, and for letters that word processors put in."""
+        """End the program for an empty value, and for dashes and quotes of word processors."""
         option, equals, value = argument.partition("=")
         if not argument.startswith("--") or " " in option:
             option, equals, value = before, "", argument
@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
             )
 
     def error(self, message: str) -> NoReturn:
-        """Ends the program, with a suggestion for a misspelt sub-command or choice."""
+        """End the program, with a suggestion for a misspelt sub-command or choice."""
         invalid = _INVALID_CHOICE.search(message)
         if invalid is not None:
             choices = re.findall(r"[^\s,']+", invalid[2])
@@ -75,7 +75,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _is_text(argument: str) -> bool:
-    """Whether it is Unicode; Python keeps other bytes as halves of characters."""
+    """True for valid Unicode; Python keeps other bytes as surrogates."""
     try:
         argument.encode()
     except UnicodeEncodeError:
@@ -84,7 +84,7 @@ def _is_text(argument: str) -> bool:
 
 
 def _remedy(option: str, known: Sequence[str]) -> str:
-    """Of an unknown option: a value that was glued to one that is known, or a misspelling."""
+    """Advice for an unknown option: a value glued to a known option, or a misspelling."""
     glued = [each for each in known if option.startswith(each)]
     if glued:
         longest = max(glued, key=len)
@@ -102,7 +102,7 @@ def add(
     purpose: str,
     example: str,
 ) -> argparse.ArgumentParser:
-    """A sub-command with a sentence that says what it is for, and an example."""
+    """Add a sub-command with its purpose and an example."""
     return commands.add_parser(
         name,
         help=purpose,

@@ -1,4 +1,4 @@
-"""The command `predict`: its options and what it does."""
+"""The command `predict`: its options and its run."""
 
 import argparse
 
@@ -26,7 +26,7 @@ EXAMPLE = (
 )
 
 _SPLIT = "test"
-# What means nothing to --input, and why.
+# Options that do not apply to --input, with reasons.
 _OF_A_TASK = {
     "examples": "counts those of a task: give --input fewer lines",
     "split": "is one of a task: leave it out, --input has none",
@@ -35,7 +35,7 @@ _OF_A_TASK = {
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `predict`."""
+    """Add the options of `predict`."""
     add = command.add_argument
     add("--model_dir", required=True, help="folder of a trained model")
     what = command.add_mutually_exclusive_group(required=True)
@@ -68,13 +68,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Decodes, and prints how many predictions there are.
+    """Decode, and print the number of predictions.
 
     Raises:
-      errors.UserError: something is misspelt, missing or does not fit what is there.
+      errors.UserError: an argument is misspelt, or a file is missing or does not fit.
     """
     folder, request = ModelFolder.at(args.model_dir), of_model(args, args.task)
-    for_model(folder, request)  # without TensorFlow, so that a mistake is answered at once
+    for_model(folder, request)  # without TensorFlow, so mistakes are reported at once
     folder.choose(args.checkpoint, args.task)
     if args.tasks and not args.benchmark:
         raise errors.UserError("--tasks chooses from a benchmark: give --benchmark, or one --task")

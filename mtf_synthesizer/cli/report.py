@@ -1,4 +1,4 @@
-"""The command `report`: the paper's tables with our values beside them, from files of results."""
+"""The command `report`: the paper's tables with our values beside, from files of results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FORMATS: dict[str, Callable[[Sequence[ReportSection], Sequence[str], str], str]
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `report`."""
+    """Add the options of `report`."""
     command.add_argument(
         "folders",
         nargs="+",
@@ -38,10 +38,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Collects, writes, and says what was left out. Needs no TensorFlow.
+    """Collect and write results, and report skipped files. Needs no TensorFlow.
 
     Raises:
-      errors.UserError: a folder is not there, or an output can't be written.
+      errors.UserError: a folder does not exist, or an output can't be written.
     """
     for output in args.output:
         errors.check("kind of report", paths.of(output).suffix, _FORMATS)

@@ -1,4 +1,4 @@
-"""The command `submit`: its options and what it does."""
+"""The command `submit`: its options and its run."""
 
 import argparse
 
@@ -12,7 +12,7 @@ EXAMPLE = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `submit`."""
+    """Add the options of `submit`."""
     add = command.add_argument
     add("--benchmark", required=True, help=f"one of {' '.join(leaderboards.NAMES)}")
     add(
@@ -42,10 +42,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Writes the zip and prints what is in it. Needs no TensorFlow.
+    """Write the zip and print its contents. Needs no TensorFlow.
 
     Raises:
-      errors.UserError: the zip is there, or predictions are missing or none that can be sent.
+      errors.UserError: the zip exists, or predictions are missing or invalid.
     """
     benchmark = leaderboards.find(args.benchmark)
     archive.check_free(args.output, args.overwrite)  # before many predictions are read

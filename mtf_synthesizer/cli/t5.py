@@ -1,7 +1,7 @@
-"""`mtf_synthesizer t5`: T5's own entry point, with its own flags, on current TensorFlow.
+"""The command `t5`: T5's own entry point, with its own flags, on current TensorFlow.
 
-The console script t5_mesh_transformer imports Mesh before anything of ours can run, so from
-TensorFlow 2.13 on it can't start; and it does not know our gin files.
+The console script t5_mesh_transformer imports Mesh before our code can run, so it can't start with
+TensorFlow 2.13 or later. It does not know our gin files either.
 """
 
 import argparse
@@ -31,14 +31,14 @@ _HELP = frozenset({"--help", "-help", "--helpshort"})
 
 
 def run_t5(arguments: Sequence[str]) -> None:
-    """Checks what can be checked at once, then hands over to T5.
+    """Check flags and files, then run T5.
 
     Args:
       arguments: the command line after `t5`.
 
     Raises:
-      errors.UserError: an unknown flag, a missing file, a misspelt binding or a folder in which
-        another run trains.
+      errors.UserError: a flag is unknown, a file is missing, a binding is misspelt, or another run
+        trains in the folder.
       SystemExit: when T5 is done.
     """
     given = _check(arguments)
@@ -48,7 +48,7 @@ def run_t5(arguments: Sequence[str]) -> None:
 
 
 def trains(given: argparse.Namespace) -> bool:
-    """Whether T5 is going to train; to evaluate a model while it trains is fine."""
+    """True if T5 will train; a model may be evaluated while it trains."""
     if given.use_model_api:
         return given.mode[-1:] in (["train"], ["finetune"])
     with gin_files.searched(_listed(given.gin_location_prefix)):
@@ -58,19 +58,19 @@ def trains(given: argparse.Namespace) -> bool:
 
 def _hand_over(arguments: Sequence[str]) -> None:
     wants_help = bool(_HELP & set(arguments))
-    # Its users expect its logs: they are how it shows losses and scores.
+    # T5 reports losses and scores in its logs, so the logs stay on.
     loading.load_tensorflow(verbose=not wants_help)
     import gin
     from t5.models import mesh_transformer_main
 
-    # Before T5's tasks, so that they have the vocabulary that $MTF_SYNTHESIZER_VOCABULARY chooses.
+    # Imported before T5's tasks, so that they use the vocabulary of $MTF_SYNTHESIZER_VOCABULARY.
     import mtf_synthesizer.tasks
     from mtf_synthesizer.upstream import fast, gin_reader, old_selectors
 
     fast.install()
     old_selectors.register()
     gin.add_config_file_search_path(str(gin_files.gin_folder()))
-    # T5 keeps the command line in the model directory, from where it should work again.
+    # T5 stores the command line in the model directory, so it should work when it is run again.
     sys.argv = ["mtf_synthesizer t5", *arguments]
     if wants_help:
         for module in _FLAG_MODULES:
@@ -81,13 +81,13 @@ def _hand_over(arguments: Sequence[str]) -> None:
 
 
 def _reader_of_flags() -> TrustedReader:
-    """Parse the command line once before T5 does, whose program would end with absl's status.
+    """Parse the command line before T5 does, because absl would end with its own exit status.
 
     Returns:
-      The reader of gin files, which knows the modules that a --flagfile names too.
+      The reader of gin files, which also knows the modules that a --flagfile names.
 
     Raises:
-      errors.UserError: an unknown flag, or a value that a flag does not take.
+      errors.UserError: a flag is unknown, or its value is invalid.
     """
     app.define_help_flags()
     try:
@@ -104,7 +104,7 @@ def _reader_of_flags() -> TrustedReader:
 
 
 def _check(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the flags that the guards need; check the configuration they give."""
+    """Read the flags that the guards need, and check the configuration."""
     given = _gin_flags(arguments)
     with gin_files.searched(_listed(given.gin_location_prefix)):
         read = [*given.gin_file, *_operative_configs(given)]
@@ -123,7 +123,7 @@ def _check(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _operative_configs(given: argparse.Namespace) -> list[str]:
-    """The files of model folders that T5's Python interface reads by itself."""
+    """Files of model folders that T5's Python interface reads by itself."""
     folders = [*given.model_dir[-1:], *given.pretrained_model_dir[-1:]]
     files = [paths.of(folder) / statements.OPERATIVE for folder in folders if folder]
     return [str(file) for file in files if given.use_model_api and file.is_file()]
@@ -134,7 +134,7 @@ def _listed(values: Sequence[str]) -> list[str]:
 
 
 def _gin_flags(arguments: Sequence[str]) -> argparse.Namespace:
-    """The flags that say what the configuration is, what is done and where the model lies."""
+    """The flags of configuration, mode and model folder."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in (
         "gin_file",
@@ -163,15 +163,15 @@ EXAMPLE = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """There are none: its flags are T5's own."""
+    """Add nothing: the flags are T5's own."""
 
 
 @signals.ends_the_process("asked to end: there is what T5 has saved so far")
 def run(args: argparse.Namespace) -> None:
-    """Hands over to T5 what was typed after `t5`, as it is.
+    """Pass the arguments after `t5` to T5 unchanged.
 
     Raises:
-      errors.UserError: an unknown flag, a missing file or a misspelt binding.
+      errors.UserError: a flag is unknown, a file is missing, or a binding is misspelt.
       SystemExit: when T5 is done.
     """
     run_t5(args.arguments)

@@ -1,4 +1,4 @@
-"""The command `train`: its options and what it does."""
+"""The command `train`: its options and its run."""
 
 import argparse
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ EXAMPLE = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `train`."""
+    """Add the options of `train`."""
     add = command.add_argument
     add("--model_dir", required=True, help="folder for checkpoints, summaries, configuration")
     add("--task", help="seqio task or mixture (`mtf_synthesizer list tasks`)")
@@ -86,10 +86,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 @signals.ends_the_process()
 def run(args: argparse.Namespace) -> None:
-    """Trains and prints how far.
+    """Train and print the progress.
 
     Raises:
-      errors.UserError: something is misspelt, missing or does not fit what is there.
+      errors.UserError: an argument is misspelt, or a file is missing or does not fit.
       termination.Terminated: SIGTERM came while steps were under way.
     """
     # Without TensorFlow, so that a mistake is answered at once.
@@ -128,7 +128,7 @@ def _request(args: argparse.Namespace) -> Request:
 
 
 def _trained(result: Mapping[str, Any]) -> str:
-    """What `train` has done."""
+    """A summary of the training."""
     loss = "" if result["loss"] is None else f", loss {result['loss']:.4f}"
     if not result["trained"]:
         return (

@@ -1,4 +1,4 @@
-"""The command `warm-start`: what it asks for and what it says."""
+"""The command `warm-start`: its options and its messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BLOCK = re.compile(r"block_\d+|layer_\d+(?=/.*layer_\d+)")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Adds the options of `warm-start`."""
+    """Add the options of `warm-start`."""
     add = command.add_argument
     add(
         "--from",
@@ -84,10 +84,11 @@ def _share(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Writes the model and prints what it was made of.
+    """Write the model and print the sources of its variables.
 
     Raises:
-      errors.UserError: an unknown name or file, no checkpoint, or the new folder is not empty.
+      errors.UserError: a name or file is unknown, the checkpoint is missing, or the new folder is
+        not empty.
     """
     if args.synthesizer is not None:
         errors.check("synthesizer", args.synthesizer, gin_files.known("synthesizers"))
@@ -119,7 +120,7 @@ def _read_start(path: str) -> Start:
 
 
 def _vocabulary(args: argparse.Namespace, start: Start) -> str | None:
-    """What was asked for, else the tokenizer beside a model of transformers."""
+    """The requested vocabulary, else the tokenizer beside a model of transformers."""
     of_folder = None if isinstance(start, checkpoints.Checkpoint) else start.vocabulary
     return args.vocabulary or of_folder
 
@@ -128,7 +129,7 @@ def _wanted(args: argparse.Namespace, start: Start) -> request.Configuration:
     """The configuration of the new model.
 
     Raises:
-      errors.UserError: something is misspelt, or neither flags nor files say what is wanted.
+      errors.UserError: an argument is misspelt, or neither flags nor files define the model.
     """
     if not isinstance(start, checkpoints.Checkpoint):
         return _of_transformers(args, start)
@@ -159,10 +160,10 @@ def _wanted(args: argparse.Namespace, start: Start) -> request.Configuration:
 
 
 def _of_transformers(args: argparse.Namespace, start: OfTransformers) -> request.Configuration:
-    """The configuration of a model whose size stands in config.json.
+    """The configuration of a model whose size is in config.json.
 
     Raises:
-      UserError: --size is given, or --task is not.
+      UserError: --size is given, or --task is missing.
     """
     if args.size is not None:
         raise errors.UserError(
@@ -173,7 +174,7 @@ def _of_transformers(args: argparse.Namespace, start: OfTransformers) -> request
         raise errors.UserError(
             f"--from {args.start}: no task is named there. Give with --task what the model is for."
         )
-    # Without a synthesizer the layers are T5's own, and a request without one needs a file.
+    # A request without a synthesizer needs a gin file; here the layers are T5's own.
     files = [] if args.synthesizer else [request.EXACT_FILE]
     return request.requested(
         request.Request(
@@ -224,7 +225,7 @@ def _task_of(folder: paths.Path) -> str | None:
 
 
 def described(model_dir: str, begun: Begun) -> str:
-    """A table of what was taken, changed, made and dropped, and what to do next."""
+    """A table of loaded, changed, new and dropped variables, and the next step."""
     from rich.console import Console
     from rich.table import Table
 
@@ -247,7 +248,7 @@ def described(model_dir: str, begun: Begun) -> str:
 
 
 def _lines(begun: Begun) -> Iterator[tuple[tuple[str, str, str], tuple[int, int]]]:
-    """The same variable of all blocks in one line."""
+    """Lines of the table; a variable of all blocks takes one line."""
     counts: Counter[tuple[str, str, str]] = Counter()
     sizes: Counter[tuple[str, str, str]] = Counter()
     for name, source, what, size in _rows(begun):

@@ -69,7 +69,7 @@ def _run(
 
 
 def check_data(wanted: ComparisonPlan) -> None:
-    """Checks that the task has every split that the comparison reads, before the first step.
+    """Check that the task has every split that the comparison reads, before the first step.
 
     Raises:
       errors.UserError: the task is unknown, or a split or all data of a split is missing.

@@ -22,10 +22,10 @@ _BASE_PLUS_START, _BASE_PLUS = "runs/base_plus_c4", "runs/base_plus"
 
 @dataclasses.dataclass(frozen=True)
 class TableSetting:
-    """How a table of the paper is compared, beside its rows.
+    """Settings of the comparison for a table of the paper.
 
     Attributes:
-      split: on which the table's values are.
+      split: split of the table's values.
       validation_split: tells whether the loss still falls; "test" where the data lacks validation.
       layers: gin files of the rows that are not T5's own layer.
       evaluation: gin files of the evaluation.
@@ -74,7 +74,7 @@ def missing(experiment: str, rows: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_stock(experiment: str, row: str) -> bool:
-    """Whether a row has a folder of its own, because it goes without the files of the others."""
+    """True for a row with a separate folder, because it is trained without the layers' files."""
     return row == _STOCK and bool(SETTINGS[experiment].layers)
 
 
