@@ -102,9 +102,9 @@ def _write_data():
             FOLDER / "ag_news" / f"{split}.csv",
             *(f'"{n % 4 + 1}","Title {n}","{text.strip()}"\n' for n, text in enumerate(TEXT)),
         )
-        for label in ("pos", "neg"):
+        for label, rating in (("pos", 7), ("neg", 4)):
             for number, text in enumerate(TEXT[:8]):
-                _write(FOLDER / "imdb" / split / label / f"{number}_7.txt", text)
+                _write(FOLDER / "imdb" / split / label / f"{number}_{rating}.txt", text)
 
 
 def _write(path, *lines):
