@@ -83,7 +83,7 @@ _FEWEST_COLUMNS = 2
 
 
 def averages(scores: Mapping[str, Metrics]) -> list[dict[str, Any]]:
-    """The score of each benchmark of which at least two columns are there.
+    """The score of each benchmark with at least two columns.
 
     Args:
       scores: name of a task -> its metrics. Names are T5's: glue_cola_v002.
@@ -97,7 +97,7 @@ def averages(scores: Mapping[str, Metrics]) -> list[dict[str, Any]]:
 
 
 def average(benchmark: ScoredBenchmark, scores: Mapping[str, Metrics]) -> dict[str, Any]:
-    """As `averages`, of one benchmark; value is None if nothing of it is there."""
+    """The entry of `averages` for one benchmark; value is None without any column."""
     columns = {column.name: _score(benchmark, column, scores) for column in benchmark.columns}
     there = {name: score for name, score in columns.items() if score is not None}
     return {
@@ -121,7 +121,7 @@ def _score(
 
 
 def spread(values: Sequence[float]) -> float | None:
-    """Standard deviation over seeds; None of one value, or where a perplexity is infinite."""
+    """Standard deviation over seeds; None for one value, or if a perplexity is infinite."""
     if len(values) < 2 or not all(map(math.isfinite, values)):
         return None
     return statistics.stdev(values)

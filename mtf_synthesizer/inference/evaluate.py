@@ -1,4 +1,4 @@
-"""Evaluates checkpoints of a trained model."""
+"""Evaluate checkpoints of a trained model."""
 
 import dataclasses
 import inspect
@@ -74,7 +74,7 @@ def evaluate(
     request: Request,
     options: EvaluateOptions = DEFAULTS,
 ) -> dict[str, Any]:
-    """Evaluates a trained model on a task, or on every task of a mixture.
+    """Evaluate a trained model on a task, or on every task of a mixture.
 
     Args:
       model_dir: folder of `train`; its operative_config.gin says what the model is.
@@ -162,7 +162,7 @@ def _example_sets(
 
 
 def _header(folder: ModelFolder, task: str, split: str, examples: ExampleSet) -> dict[str, Any]:
-    """What all rows of an evaluation share."""
+    """Fields that all rows of an evaluation share."""
     vocabulary = describe(examples.task.output_features["targets"].vocabulary)
     vocabulary.pop("file", None)  # the same wherever it lies
     return {
@@ -189,12 +189,12 @@ def _made_by(examples: ExampleSet, checkpoint: Checkpoint, limit: int | None) ->
 
 
 def _is_decoded(examples: ExampleSet) -> bool:
-    """Whether the task has metrics of decoded text."""
+    """True if the task has metrics of decoded text."""
     return "inputs" in examples.lengths and bool(metrics.of(examples.task))
 
 
 def _decoding_settings(model_type: str) -> dict[str, Any]:
-    """How text was decoded; empty for models whose output has only one reading."""
+    """Settings of the decoding; empty for models whose output has only one reading."""
     if model_type not in _DECODERS:
         return {}
     method, fields = _DECODERS[model_type]

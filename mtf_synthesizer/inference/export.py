@@ -51,7 +51,7 @@ class ExportOptions:
 def export(
     folder: ModelFolder, wanted: Configuration, checkpoint: Checkpoint, options: ExportOptions
 ) -> dict[str, Any]:
-    """Writes a SavedModel whose signature has strings as inputs, or token ids.
+    """Write a SavedModel whose signature has strings as inputs, or token ids.
 
     Modes greedy and beam read `inputs` and give `inputs` and `outputs`, as they were understood
     and written; score reads `targets` and, but for language models, `inputs`, and gives `targets`
@@ -126,7 +126,7 @@ def export(
 
 
 def _features(trained: model.Model, mode: Mode) -> list[str]:
-    """What the signature reads, as T5's export has it."""
+    """Features that the signature reads, as in T5's export."""
     if not mode.scores:
         return ["inputs"]
     return ["targets"] if trained.model_type == "lm" else ["inputs", "targets"]
@@ -174,7 +174,7 @@ def _estimator(folder: ModelFolder, trained: model.Model, mode: Mode, batch_size
 
 
 class _Exporter:
-    """What Mesh's export needs of an Estimator; of a padded batch only the texts are answered.
+    """The part of an Estimator that Mesh's export needs; results of a batch's padding are dropped.
 
     Mesh leaves the padding in the scores.
 

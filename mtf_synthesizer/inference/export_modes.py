@@ -24,11 +24,11 @@ class Mode:
 
     @property
     def token_model_types(self) -> tuple[str, ...]:
-        """Those of a model that reads ids: no EOS is added to what a language model continues."""
+        """Types of models that can read ids; no EOS is added to a language model's prefix."""
         return self.model_types if "beam" in str(self.gin_files) else (*self.model_types, "lm")
 
 
-# T5's export ends every text with EOS, so a language model could not go on with one.
+# T5's export ends every text with EOS, so a language model could not continue a text.
 MODES: Mapping[str, Mode] = {
     "greedy": Mode(("greedy_decode.gin",), False, ("bitransformer", "delimited_lm", "aligned")),
     "beam": Mode(("beam_search.gin",), False, ("bitransformer",)),

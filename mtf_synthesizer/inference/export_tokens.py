@@ -15,7 +15,7 @@ from tensorflow.compat.v1 import estimator as tf_estimator
 
 @dataclasses.dataclass(frozen=True)
 class Ids:
-    """What Mesh asks of a vocabulary to build a model; without `decode_tf` ids stay ids.
+    """The part of a vocabulary that Mesh needs to build a model; without `decode_tf` ids stay ids.
 
     Attributes:
       vocab_size: number of ids.

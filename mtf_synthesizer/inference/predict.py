@@ -1,4 +1,4 @@
-"""Decodes with a checkpoint of a trained model, and writes what it decoded."""
+"""Decode with a checkpoint of a trained model, and write the decoded text."""
 
 import dataclasses
 import os
@@ -45,7 +45,7 @@ class PredictOptions:
 def predict(
     model_dir: str | os.PathLike[str] | ModelFolder, request: Request, options: PredictOptions
 ) -> dict[str, Any]:
-    """Decodes a split of a task, or of every task of a mixture, with metrics or without.
+    """Decode a split of a task, or of every task of a mixture, with metrics or without.
 
     Writes one JSON object per line and example: task, split, step and checkpoint (which one
     decoded it), index (in the split), the identifying fields of the example where it has any (idx,
@@ -87,7 +87,7 @@ def predict(
 
 
 def _check_replaceable(output: paths.Path) -> None:
-    """Predictions may be made anew; any other file is somebody's."""
+    """Refuse to replace a file that does not hold predictions."""
     if not output.exists():
         return
     with output.open("rb") as file:
@@ -144,7 +144,7 @@ def decoding_model(
 
 
 def bind_output_length(trained: Model) -> None:
-    """Lets outputs be as long as the targets in training, unless the configuration says how long.
+    """Let outputs be as long as the targets in training, unless the configuration sets a length.
 
     Mesh would make them as long as the inputs.
     """
@@ -156,7 +156,7 @@ def bind_output_length(trained: Model) -> None:
 
 
 class FittingHook(tf.train.SessionRunHook):
-    """Compares the variables of a graph with a checkpoint, once all of them are there.
+    """A hook that compares the variables of a graph with a checkpoint, once all of them exist.
 
     Args:
       checkpoint: its path.
@@ -185,7 +185,7 @@ class FittingEstimator:
         self._estimator = estimator
 
     def predict(self, input_fn: Any, checkpoint_path: str) -> Any:
-        """As the Estimator's."""
+        """Predict as the Estimator does, after the comparison."""
         return self._estimator.predict(
             input_fn, checkpoint_path=checkpoint_path, hooks=[FittingHook(checkpoint_path)]
         )

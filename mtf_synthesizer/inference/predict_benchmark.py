@@ -1,4 +1,4 @@
-"""Decodes the test sets of a whole benchmark, each of them once."""
+"""Decode the test sets of a whole benchmark, each of them once."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -33,10 +33,10 @@ def predict_benchmark(
     options: predict.PredictOptions,
     tasks: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Decodes a split of every task of a benchmark, whether the task has metrics or not.
+    """Decode a split of every task of a benchmark, whether the task has metrics or not.
 
-    Writes output/<task>.jsonl for each, as `predict` does, once the task is finished: called
-    again, it goes on with the tasks that have no file. output/settings.json says what decoded them.
+    Writes output/<task>.jsonl for each, as `predict` does, once the task is finished: another
+    call resumes with the tasks that have no file. output/settings.json records the settings.
 
     Args:
       model_dir: folder of the model.
@@ -87,7 +87,7 @@ def _settings(
     options: predict.PredictOptions,
     checkpoint: Checkpoint,
 ) -> dict[str, Any]:
-    """What decides about the predictions."""
+    """The settings that predictions depend on."""
     settings = {
         "benchmark": benchmark.name,
         "step": checkpoint.step,
@@ -119,7 +119,7 @@ def _without_predictions(folder: paths.Path, tasks: Iterable[str]) -> list[str]:
 
 
 def _check_settings(folder: paths.Path, wanted: dict[str, Any]) -> None:
-    """Raises a UserError if the folder holds predictions that were made otherwise."""
+    """Raise a UserError if the folder holds predictions that were made otherwise."""
     path = folder / SETTINGS
     if not paths.matching(folder, "*.jsonl"):
         return
@@ -141,7 +141,7 @@ def _check_settings(folder: paths.Path, wanted: dict[str, Any]) -> None:
 
 
 def _check_data(tasks: Iterable[str], split: str) -> None:
-    """Raises a UserError that names every task whose split is not in the folder of data.
+    """Raise a UserError that names every task whose split is not in the folder of data.
 
     Nothing is checked without a folder: tensorflow_datasets then downloads what it lacks.
     """
@@ -169,7 +169,7 @@ def _is_there(loader: seqio.utils.LazyTfdsLoader, split: str) -> bool:
 
 
 def _check_identity(each: ExampleSet, file: File) -> None:
-    """Says how many examples there are; raises a UserError if they can't be told apart.
+    """Print the number of examples; raise a UserError if examples have no distinct identities.
 
     T5's tasks keep the identities of the official files, under names that `file` knows. They are
     not made up from the place in the split, which need not be the official order.

@@ -1,4 +1,4 @@
-"""Decodes the lines of a text file, in their order, and writes them down while it goes on."""
+"""Decode the lines of a text file in their order, and write results after every batch."""
 
 import contextlib
 import dataclasses
@@ -24,7 +24,7 @@ from mtf_synthesizer.upstream import session, tasks
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.vocabulary import EOS
 
-# What a model reads after a line, by its type: a language model goes on with an open end.
+# Ids after a line, by the type of model: a language model continues a line without EOS.
 _ENDS: Mapping[str, list[int]] = {
     "bitransformer": [EOS],
     "delimited_lm": [EOS],
@@ -39,7 +39,7 @@ def predict_lines(
     lines: text_lines.Lines,
     options: predict.PredictOptions,
 ) -> dict[str, Any]:
-    """Decodes a text line by line: line n of the output is what the model makes of line n.
+    """Decode a text line by line: line n of the output is what the model makes of line n.
 
     An empty line stays empty. A line of more tokens than the model's inputs may have is cut. The
     output is written after every batch, under another name until it is complete: the same call
@@ -88,7 +88,7 @@ def predict_lines(
 
 
 def describe(result: Mapping[str, Any]) -> str:
-    """What `predict_lines` has done, in a few sentences."""
+    """A summary of `predict_lines`, in a few sentences."""
     found = [f"{result['examples']} lines of step {result['step']} written to {result['output']}"]
     if result["decoded"] < result["examples"] - result["empty"]:
         found.append(f"{result['decoded']} of them now, the others by an earlier attempt")
@@ -107,7 +107,7 @@ def describe(result: Mapping[str, Any]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
-    """How a line becomes tokens.
+    """The conversion of a line to tokens.
 
     Attributes:
       vocabulary: of the inputs.
@@ -125,7 +125,7 @@ class Encoder:
         return cls(vocabulary, _ENDS[model.model_type], model.sequence_length["inputs"])
 
     def ids(self, line: str) -> list[int]:
-        """The tokens of a line, as many as there are."""
+        """All tokens of a line."""
         return [*self.vocabulary.encode(line), *self.ends]
 
     def row(self, line: str, length: int) -> np.ndarray:
@@ -138,7 +138,7 @@ class Encoder:
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """What is known of a text before it is decoded.
+    """Properties of a text, known before it is decoded.
 
     Attributes:
       count, empty: lines, and how many of them have nothing in them.
@@ -153,7 +153,7 @@ class Survey:
 
 
 def survey(lines: Iterable[str], encoder: Encoder) -> Survey:
-    """Reads a text once."""
+    """Read a text once."""
     count = empty = longest = 0
     cut = []
     for count, line in enumerate(lines, 1):
@@ -216,7 +216,7 @@ def _input_fn(
 def _write(
     out: text_lines.Output, lines: text_lines.Lines, decode: Decode, batch_size: int, bar: Any
 ) -> int:
-    """Writes a line for each that is left; the number of those that were decoded."""
+    """Write a line for each that is left; the number of those that were decoded."""
     # Two readers, because TensorFlow asks for what it decodes next in a thread of its own.
     outputs = decode(line for line in itertools.islice(lines, out.done, None) if line)
     decoded = 0

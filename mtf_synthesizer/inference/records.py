@@ -64,7 +64,7 @@ def _postprocessed(examples: ExampleSet, outputs: list[str]) -> list[Any]:
 
 
 def _targets(examples: ExampleSet) -> list[Any]:
-    """What the metrics compare with; empty where the split has no targets."""
+    """The targets of the metrics; empty if the split has no targets."""
     if any("targets_pretokenized" not in row for row in examples.rows):
         return []
     return [
@@ -76,7 +76,7 @@ def _targets(examples: ExampleSet) -> list[Any]:
 
 
 def has_labels(examples: ExampleSet) -> bool:
-    """Whether the targets say anything: official test splits have T5's signs of missing labels."""
+    """True if the targets are real: official test splits have T5's marks of missing labels."""
     texts = [row.get("targets_pretokenized") for row in examples.rows]
     if any(text is None for text in texts):  # made of the inputs, as in span corruption
         return True
@@ -99,5 +99,5 @@ def _plain(value: Any) -> Any:
 
 
 def write_lines(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes JSON lines, replacing the file only once it is complete."""
+    """Write JSON lines, replacing the file only once it is complete."""
     saving.write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

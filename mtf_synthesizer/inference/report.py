@@ -32,7 +32,7 @@ PACKAGES = (
     "scipy",
     "pycocoevalcap",
 )
-# Two rows that are equal in these and in whether there is a loss are of the same evaluation.
+# Rows with equal values of these keys, and both with or both without a loss, are one evaluation.
 _SETTINGS = ("step", "checkpoint", "limit", "decoding")
 _MOST = 2**63  # JSON has numbers that no mean can be taken of
 
@@ -54,7 +54,7 @@ def read(
     split: str,
     model_dir: str | os.PathLike[str] | None,
 ) -> Report | None:
-    """The report that a further evaluation is added to; None if there is no file.
+    """The report that a further evaluation is added to; None without a file.
 
     Args:
       path: of the file.
@@ -162,7 +162,7 @@ def _best(rows: Sequence[Row], of_benchmarks: Sequence[Row]) -> list[Report]:
 
 
 def _best_step(task: str, metric: str | None, values: Mapping[int, float]) -> list[Report]:
-    """The earliest of the best steps; nothing where there is no choice, NaN being none."""
+    """The earliest of the best steps; empty without two comparable values (NaN does not count)."""
     values = {step: value for step, value in values.items() if not math.isnan(value)}
     if metric is None or len(values) < 2:
         return []

@@ -1,4 +1,4 @@
-"""What decoded text and the loss of the true targets are worth: metrics, and remarks on them."""
+"""Metrics of decoded text and of the loss of true targets, with notes."""
 
 import dataclasses
 import math
@@ -21,7 +21,7 @@ _FIRST_BYTE = 3  # ids below: padding, end of sequence, unknown
 
 @dataclasses.dataclass
 class Scores:
-    """What a task's metrics say.
+    """Results of a task's metrics.
 
     Attributes:
       metrics: name -> number, in the task's order.
@@ -37,7 +37,7 @@ class Scores:
 def of_predictions(
     metrics: Iterable[Metric], targets: Sequence[Any], predictions: Sequence[Any]
 ) -> Scores:
-    """Computes metrics; one that can't be computed leaves a note and no value.
+    """Compute metrics; one that can't be computed leaves a note and no value.
 
     Args:
       metrics: as a task has them.
@@ -56,7 +56,7 @@ def of_predictions(
 
 
 def says_nothing(target: Any) -> bool:
-    """Whether it is what T5's tasks make of a missing label."""
+    """True for a target that T5's tasks write for a missing label."""
     value = target["value"] if isinstance(target, dict) and "value" in target else target
     if isinstance(value, list | tuple | str):
         return len(value) == 0
@@ -83,7 +83,7 @@ def of_language(
 
     Args:
       loss: nats per target token.
-      tokens: how many there are.
+      tokens: number of target tokens.
       rows: the examples that these are of.
       task: of the examples.
 

@@ -19,12 +19,12 @@ from mtf_synthesizer.config.gin_files import own_digest
 from mtf_synthesizer.files import paths, saving
 
 STANDARD_INPUT = "-"
-# Object stores know no appending: what is there is written once more with what is added.
+# Object stores can't append, so the whole file is written again with the addition.
 _SECONDS_BETWEEN_UPLOADS = 60.0
 
 
 def check_output(output: str) -> None:
-    """Raises a UserError unless the output can be written, and is not there yet."""
+    """Raise a UserError unless the output can be written, and is not there yet."""
     saving.check_file(output)
     if paths.of(output).exists():
         raise errors.UserError(f"--output {output} is there: remove it, or choose another file")
@@ -48,7 +48,7 @@ def opened(source: str) -> Iterator[Lines]:
 
 
 class Lines:
-    """The lines of a text file, without the blanks around them, read anew by every iteration.
+    """The lines of a text file, stripped of blanks; every iteration reads the file again.
 
     Args:
       path: of the file.
@@ -93,7 +93,7 @@ class Lines:
 def made_by(
     lines: Lines, checkpoint: str, gin_files: Sequence[str], gin_params: Sequence[str]
 ) -> dict[str, Any]:
-    """What decides about the lines of an output.
+    """The settings that the lines of an output depend on.
 
     Args:
       lines: what is decoded.
@@ -175,12 +175,12 @@ class Output:
         return self
 
     def write(self, text: str) -> None:
-        """Adds a line; breaks inside of it become blanks."""
+        """Add a line; breaks inside of it become blanks."""
         assert self._file is not None
         self._file.write(" ".join(text.splitlines()).encode("utf-8") + b"\n")
 
     def flush(self) -> None:
-        """Hands what was written to the file system: it outlives this process."""
+        """Hand what was written to the file system: it outlives this process."""
         assert self._file is not None
         if time.monotonic() - self._flushed >= self._between:
             self._file.flush()

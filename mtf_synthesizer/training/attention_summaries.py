@@ -13,7 +13,7 @@ _ALPHA = "mixture/alpha"
 
 
 class AttentionListener(tf_estimator.CheckpointSaverListener):
-    """Writes α and the entropy of each head's attention whenever a checkpoint is saved.
+    """A listener that writes α and the entropy of each head whenever a checkpoint is saved.
 
     The entropy comes from a graph and session of its own, so training steps stay as they are. The
     checkpoint from before the first step has to wait for the next one, not the first step for it.

@@ -26,7 +26,7 @@ _COPIED = (OPERATIVE_CONFIG, vocabulary.RECORD, vocabulary.COPY)
 def average(
     model: ModelFolder, chosen: Sequence[Checkpoint], output: str | os.PathLike[str]
 ) -> dict[str, Any]:
-    """Writes a folder with the mean of checkpoints, which `evaluate` and `predict` take as a model.
+    """Write a folder with the mean of checkpoints, which `evaluate` and `predict` take as a model.
 
     Floating-point variables are averaged in float64 and rounded back to their type; all others,
     as the step, are those of the last checkpoint. What belongs to the optimizer is left out.
@@ -34,7 +34,7 @@ def average(
     Args:
       model: the folder of the checkpoints.
       chosen: the checkpoints, earliest first.
-      output: the new folder, which is there once it is complete.
+      output: the new folder, which appears once it is complete.
 
     Returns:
       The record of the average, as it is written: model_dir, checkpoints, variables.

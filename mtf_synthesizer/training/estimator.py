@@ -1,4 +1,4 @@
-"""What can be watched while a model trains: loss, gradient, α, entropy of the attention.
+"""Observation of a training: loss, gradient, α, entropy of the attention.
 
 Mesh's training function takes no hooks, prints the loss on every step, and on a processor only
 collects its scalar summaries. `ObservedEstimator` stands between it and the Estimator.
@@ -24,7 +24,7 @@ from mtf_synthesizer.upstream.probe import Probe
 
 
 class ObservedEstimator:
-    """Trains like the Estimator that Mesh makes, with hooks, summaries and no prints.
+    """An Estimator like Mesh's, with hooks and summaries and without prints.
 
     Args:
       estimator: Mesh's.
@@ -74,13 +74,13 @@ class ObservedEstimator:
         )
 
     def train(self, input_fn: Any, max_steps: int, hooks: Any) -> None:
-        """What Mesh's `train_model` calls."""
+        """Train; called by Mesh's `train_model`."""
         self._estimator.train(
             input_fn, max_steps=max_steps, hooks=hooks, saving_listeners=self._listeners
         )
 
     def latest_checkpoint(self) -> str | None:
-        """What Mesh's `train_model` calls, too; likewise `get_variable_value`."""
+        """The latest checkpoint; called by Mesh's `train_model`, like `get_variable_value`."""
         found: str | None = self._estimator.latest_checkpoint()
         return found
 
@@ -107,7 +107,7 @@ class StartingEstimator:
         self.model_dir, self.config = estimator.model_dir, estimator.config
 
     def model_fn(self, features: Any, labels: Any, mode: str, config: Any) -> Any:
-        """What Mesh builds.
+        """Build Mesh's model, with initial values from the checkpoint.
 
         Raises:
           errors.UserError: the checkpoint is of another model.
@@ -122,7 +122,7 @@ class StartingEstimator:
 
 
 def _take_over(path: str) -> None:
-    """Lets the variables of the current graph begin with the values of a checkpoint.
+    """Let the variables of the current graph begin with the values of a checkpoint.
 
     As Mesh does, but whatever type the values are saved as: T5's own are bfloat16.
     """

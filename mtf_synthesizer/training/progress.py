@@ -1,4 +1,4 @@
-"""What a user sees of a training run: a progress bar and a file of losses."""
+"""Display of a training run: a progress bar and a file of losses."""
 
 import math
 import time

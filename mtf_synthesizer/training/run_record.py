@@ -1,4 +1,4 @@
-"""What a model folder remembers of the run that trains it, so that no other goes on there unseen.
+"""The record of a model folder's run, which keeps another run from resuming there.
 
 `run.json` says what the run was asked for. The same command goes on where it stopped; its steps may
 grow, and data and vocabulary may lie elsewhere (`vocabulary_record` compares the vocabulary). Loads
@@ -35,9 +35,9 @@ _NOTED = ("modules", "vocabulary", "tfds_data_dir", "additional_task_cache_dirs"
 
 
 def resumed(folder: ModelFolder, request: Request) -> Request:
-    """The request with which a folder's run goes on: from the very checkpoint that it began with.
+    """The request that resumes a folder's run, with the checkpoint that the run began with.
 
-    Where that is gone, it is the folder's own latest in its stead, with the step of the other.
+    If that checkpoint is gone, the folder's own latest replaces it, with the step of the first.
 
     Raises:
       errors.UserError: the folder holds another run, or an average of checkpoints.
@@ -88,7 +88,7 @@ def kept_precision_below(folder: str | os.PathLike[str]) -> str | None:
 
 
 def remember(folder: ModelFolder, request: Request, start: Checkpoint | None) -> None:
-    """Writes the record of a run, unless the folder has one that goes on."""
+    """Write the record of a run, unless the run is resumed."""
     path = folder.path / RECORD
     if path.exists() and folder.checkpoints:
         return
@@ -101,7 +101,7 @@ def remember(folder: ModelFolder, request: Request, start: Checkpoint | None) ->
 
 
 def _asked(request: Request) -> dict[str, Any]:
-    """What must stay the same, as JSON has it."""
+    """The settings that must stay the same, as JSON values."""
     request = _without_mesh(request)
     fields = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
     fields["run"] = request.run or (None if request.experiment else "pretrain")
@@ -115,7 +115,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _without_mesh(request: Request) -> Request:
-    """Checkpoints fit any mesh, so a run may go on with other devices."""
+    """The request without its mesh: checkpoints fit any mesh, so a run may resume on another."""
     files, params = (
         [each for each in given if not meshes.is_choice(str(each))]
         for given in (request.gin_files, request.gin_params)
@@ -135,7 +135,7 @@ def _check_asked(folder: ModelFolder, record: dict[str, Any], asked: dict[str, A
 
 
 def _other_files(record: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """What is different about the gin files; the same text may have another name."""
+    """Differences of the gin files; an equal text may have another name."""
     before, now = record.get(FILES, []), asked[FILES]
     if record.get(DIGESTS) is not None:
         was, be = _identities(record), _identities(asked)
@@ -150,7 +150,7 @@ def _other_files(record: dict[str, Any], asked: dict[str, Any]) -> list[str]:
 
 
 def _identities(record: dict[str, Any]) -> list[str]:
-    """Of each gin file its digest, else its name."""
+    """The digest of each gin file, else its name."""
     both = zip(record.get(FILES, []), record[DIGESTS], strict=True)
     return [digest or name for name, digest in both]
 
@@ -190,7 +190,7 @@ def _is_file(path: str) -> bool:
 
 
 def _is_place_of(begun: dict[str, Any], given: str) -> bool:
-    """Whether a start is spelt as when it was there, and there is none any more."""
+    """True if a start has its old path and its checkpoint no longer exists."""
     path = paths.of(begun["path"])
     if _is_file(f"{path}.index"):
         return False

@@ -1,4 +1,4 @@
-"""What a training writes by Mesh's hooks is there whole or not at all, whenever it is killed."""
+"""Hooks whose files are complete or absent, even if the training is killed."""
 
 from collections.abc import Container
 from typing import Any
@@ -23,11 +23,12 @@ def hook(of_mesh: tf.train.SessionRunHook, folder: ModelFolder) -> tf.train.Sess
 
 
 class SavingHook(tf.train.CheckpointSaverHook):
-    """Saves as Mesh's hook does, without what a run does not need.
+    """Save as Mesh's hook does, without what a run does not need.
 
-    A run that goes on would begin by writing the checkpoint once more that it has just read: killed
-    meanwhile, or on a full disk, it would lose it. And nothing reads graph.pbtxt and the .meta file
-    of every checkpoint, which for a small model take longer than its first steps.
+    On resume the Estimator rewrites the checkpoint it just restored. A crash or a full disk would
+    then destroy the checkpoint, so that save is skipped. Nothing reads graph.pbtxt and the .meta
+    files, and for a small model writing them takes longer than the first steps, so they are
+    skipped too.
 
     Args:
       mesh: Mesh's hook.
@@ -55,7 +56,7 @@ class SavingHook(tf.train.CheckpointSaverHook):
 
 
 class ConfigurationHook(gin.tf.GinConfigSaverHook):
-    """Writes operative_config.gin, which is there whole or not at all.
+    """A hook that writes operative_config.gin, which is complete or absent.
 
     Args:
       folder: of the model.

@@ -1,4 +1,4 @@
-"""Trains models: the command `train` as a function.
+"""Train models: the command `train` as a function.
 
 Every call starts from an empty gin configuration and leaves none behind, so calls may come in any
 order and any number of times in one process.
@@ -60,7 +60,7 @@ def train(
     request: Request,
     options: TrainOptions = DEFAULTS,
 ) -> dict[str, Any]:
-    """Trains a model, or resumes where an earlier call with the same model_dir stopped.
+    """Train a model, or resumes where an earlier call with the same model_dir stopped.
 
     Args:
       model_dir: folder for checkpoints, summaries, operative_config.gin and loss.jsonl.
@@ -81,7 +81,7 @@ def train(
 
 
 def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
-    """Trains as `train` does, with a run that was prepared."""
+    """Train as `train` does, with a run that was prepared."""
     began = time.monotonic()
     with run.folder.lock() as folder, signals.noticed() as notice:
         if folder.checkpoints != run.folder.checkpoints:  # another process trained meanwhile
@@ -185,7 +185,7 @@ def _probe(task: str, model: Model) -> probe.Probe:
 
 
 def _going_on(folder: ModelFolder, step: int, batches: int) -> str:
-    """What there is to wait for before the first step of a run that goes on."""
+    """Announce the wait before the first step of a resumed run."""
     return (
         f"{folder}: goes on after step {step}, once the {batches} batches that it has seen are "
         "passed over"
@@ -193,7 +193,7 @@ def _going_on(folder: ModelFolder, step: int, batches: int) -> str:
 
 
 def _train(estimator: ObservedEstimator, model: Model, log: loss_log.LossLog, begun: int) -> None:
-    """Trains up to the last step; `begun` is the step at which the run once began."""
+    """Train up to the last step; `begun` is the step at which the run once began."""
     try:
         utils.train_model(
             estimator,
@@ -226,7 +226,7 @@ _ADVICE = "a smaller learning rate, more warm-up or --gin_file clip_gradients.gi
 
 
 def divergence_advice(model_dir: str | os.PathLike[str], step: int) -> str:
-    """A sentence for a run that ended so at a step."""
+    """Advice for a run whose loss became infinite or NaN at a step."""
     what = f"the loss is no longer a finite number at step {step}"
     found = ModelFolder.at(model_dir).checkpoints
     good = [each for each in found if _is_finite(each)]
@@ -241,7 +241,7 @@ def divergence_advice(model_dir: str | os.PathLike[str], step: int) -> str:
 
 
 def _is_finite(checkpoint: Checkpoint) -> bool:
-    """Whether all values of a checkpoint are numbers."""
+    """True if all values of a checkpoint are finite."""
     reader = tf.train.load_checkpoint(checkpoint.path)
     types = reader.get_variable_to_dtype_map()
     return all(

@@ -62,7 +62,7 @@ class Attention:
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """What becomes of a model.
+    """The exported form of a model.
 
     Attributes:
       config: the content of config.json.
@@ -316,7 +316,7 @@ def _check(stack: transformer.Unitransformer) -> None:
 
 
 def _is_in_order(layers: Sequence[Any]) -> bool:
-    """Whether blocks of self-attention, cross-attention (or not) and feed-forward layer repeat."""
+    """True for repeated blocks of self-attention, optional cross-attention and feed-forward."""
     kinds = [type(layer) for layer in layers]
     has_cross = transformer_layers.EncDecAttention in kinds
     cross = [transformer_layers.EncDecAttention] if has_cross else []

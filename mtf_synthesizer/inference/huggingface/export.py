@@ -1,4 +1,4 @@
-"""Writes a trained model in the format of transformers."""
+"""Write a trained model in the format of transformers."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def export(
 def _converted(
     trained: Model, checkpoint: Checkpoint
 ) -> tuple[architecture.Exported, dict[str, np.ndarray]]:
-    """What becomes of the model, and its tensors by name."""
+    """The exported form of the model, and its tensors by name."""
     kind = trained.model_type
     with tf.Graph().as_default():
         tf.train.get_or_create_global_step()

@@ -36,7 +36,7 @@ _HEAD_AXIS = {"w1": 1}
 
 @dataclasses.dataclass(frozen=True)
 class FunctionPlace:
-    """Where the variables of one function lie.
+    """The place of the variables of one function.
 
     Attributes:
       scope: below the scope of the layer.

@@ -24,8 +24,8 @@ def write(
       longest: tokens of the inputs in training.
 
     Returns:
-      Whether there is one: transformers has one tokenizer for both sides, of SentencePiece or
-      bytes.
+      Whether a tokenizer was written: transformers has one tokenizer for both sides, of
+      SentencePiece or bytes.
     """
     described = vocabularies.describe(inputs)
     if described != vocabularies.describe(targets):

@@ -1,4 +1,4 @@
-"""Writes the model folder that begins as another model."""
+"""A model folder that starts from another model."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def begin(
     seed: int = 0,
     verbose: bool = False,
 ) -> Begun:
-    """Makes a folder with a checkpoint of a model, its configuration and its vocabulary.
+    """Make a folder with a checkpoint of a model, its configuration and its vocabulary.
 
     The checkpoint has the step of the other one, and variables for the optimizer of the
     configuration that are zero, so that training can go on in the folder. The folder is written
@@ -120,7 +120,7 @@ def _all(mesh: mtf.Mesh) -> list[mtf.Variable]:
 
 
 def _make_slots(mesh: mtf.Mesh) -> None:
-    """Lets the configured optimizer make its variables."""
+    """Let the configured optimizer make its variables."""
     optimizer = bound("run.optimizer", None)
     trained = mesh.graph.trainable_variables
     optimizer(learning_rate=0.0).apply_grads([mtf.zeros(mesh, v.shape) for v in trained], trained)
@@ -183,7 +183,7 @@ def _layers(model: graph.Model) -> Iterator[tuple[str, SyntheticAttention]]:
 
 
 def _save(folder: paths.Path, reader: Any, begun: Begun) -> None:
-    """Writes the checkpoint: what the plan says, and initial values for the optimizer."""
+    """Write the checkpoint: what the plan says, and initial values for the optimizer."""
     entries = {entry.name: entry for entry in begun.plan.entries}
     step = tf.train.get_global_step()
     fed = {}
@@ -209,7 +209,7 @@ def _value(entry: plan.Entry | None, reader: Any) -> np.ndarray | None:
 
 
 def _remember_vocabulary(folder: paths.Path, start: Start, chosen: bool) -> str:
-    """Keeps the vocabulary of the other model, or the one that was asked for.
+    """Keep the vocabulary of the other model, or the one that was asked for.
 
     Raises:
       errors.UserError: the task has another one, or it does not fit the embedding.
@@ -244,7 +244,7 @@ def _check_sizes(record: Mapping[str, Any], start: Start) -> None:
 
 
 def summary(begun: Begun) -> Mapping[str, object]:
-    """What the new folder remembers of its start."""
+    """The record of the start in the new folder."""
     return {
         "from": begun.start.path,
         "step": begun.start.step,

@@ -1,4 +1,4 @@
-"""How each synthesizing function begins beside a dot product that is to go on as it was.
+"""Initial values of synthesizing functions beside a dot product whose output must not change.
 
 Its logits are 0, so that softmax(α_V (q / α_V) k + 0 + bias) is what T5 computes; and a gradient
 reaches it, so of two factors only one is 0.
@@ -41,7 +41,7 @@ _ALPHA = f"{Mixture.scope}/alpha"
 
 
 def beginning(scope: str, layer: SyntheticAttention, share: float) -> Beginning:
-    """How a layer begins.
+    """The initial values of a layer.
 
     Args:
       scope: its variable scope.

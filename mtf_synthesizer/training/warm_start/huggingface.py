@@ -41,7 +41,7 @@ _PAD = 0
 
 
 def is_model(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder holds a model in the format of transformers, and no checkpoint of ours."""
+    """True for a folder with a model in the format of transformers and without our checkpoints."""
     path = paths.of(folder)
     if not path.is_dir() or not (path / huggingface.CONFIG).is_file():
         return False
@@ -95,7 +95,7 @@ class Start:
 
     @property
     def vocabulary(self) -> str | None:
-        """What --vocabulary would be for the tokenizer in the folder; None without one."""
+        """The --vocabulary for the tokenizer in the folder; None without a tokenizer."""
         for name in _TOKENIZERS:
             if (self.folder / name).is_file():
                 return str(self.folder / name)
@@ -243,7 +243,7 @@ def _files(folder: pathlib.Path) -> tuple[pathlib.Path, dict[str, pathlib.Path]]
     """The weights' file or index, and the file of every tensor.
 
     Raises:
-      UserError: none is there, or one can't be read.
+      UserError: the weights are missing or can't be read.
     """
     whole, index = folder / huggingface.WEIGHTS, folder / INDEX
     if whole.is_file():

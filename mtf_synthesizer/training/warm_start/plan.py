@@ -1,4 +1,4 @@
-"""What every variable of a new model gets of a checkpoint, decided before a value is read.
+"""The source of every variable of a new model, decided before a value is read.
 
 Needs no TensorFlow: variables are names and dimensions here.
 """
@@ -39,7 +39,7 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Own:
-    """How a variable of a synthesizing function begins.
+    """The initial value of a variable of a synthesizing function.
 
     Attributes:
       what: in words.
@@ -52,7 +52,7 @@ class Own:
 
 @dataclasses.dataclass(frozen=True)
 class Beginning:
-    """How the synthesizing function of a layer begins if the checkpoint has another one there.
+    """The start of a layer's synthesizing function if the checkpoint has another function.
 
     Attributes:
       scope: variable scope of the layer.
@@ -69,7 +69,7 @@ class Beginning:
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """Where the value of a variable comes from.
+    """The source of a variable's value.
 
     Attributes:
       name, shape: of the variable.
@@ -104,7 +104,7 @@ def make(
     built: Mapping[str, Dims],
     beginnings: Iterable[Beginning],
 ) -> WarmStartPlan:
-    """Decides about every variable, of the checkpoint and of the model.
+    """Decide about every variable of the checkpoint and of the model.
 
     Args:
       path: of the checkpoint, for messages.
@@ -147,7 +147,7 @@ def make(
 
 
 def _candidates(name: str) -> Iterator[str]:
-    """What a variable may be called in a checkpoint."""
+    """Possible names of a variable in a checkpoint."""
     yield name
     for ours, other in _OTHER_NAMES:
         if ours in name:
@@ -164,7 +164,7 @@ def _within(name: str, begun: Mapping[str, Beginning]) -> tuple[Beginning | None
 
 
 def _is_new(path: str, scope: str, saved: Mapping[str, Shape], built: Mapping[str, Dims]) -> bool:
-    """Whether a layer's function is another one than that of the checkpoint, which is then V.
+    """True if a layer's function differs from the checkpoint's function, which is then V.
 
     Raises:
       errors.UserError: both have functions of their own, and not the same.
@@ -257,7 +257,7 @@ class _Problems:
     reshaped: dict[str, tuple[Shape, Shape]] = dataclasses.field(default_factory=dict)
 
     def check(self, path: str) -> None:
-        """Raises a UserError if there are any."""
+        """Raise a UserError if any variable has no place."""
         reshaped = [f"{name} {list(a)} -> {list(b)}" for name, (a, b) in self.reshaped.items()]
         found = {
             "it lacks": self.lacking,
