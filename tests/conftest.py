@@ -21,6 +21,7 @@ import mtf_synthesizer.runtime.compat  # noqa: E402  (before any test imports Me
 import quick_graphs  # noqa: E402  (before the package takes the Estimator's session options)
 
 quick_graphs.install()
+import mtf_synthesizer.upstream.vocabulary  # noqa: E402  (T5's tasks ask for theirs on import)
 
 # The first example builds a TensorFlow graph or imports something; time per example says nothing.
 # The same examples every time; with --hypothesis-profile=long many, and others each time.
