@@ -11,7 +11,7 @@ from mtf_synthesizer.runtime import literal_paths
 
 def check_file(path: str | os.PathLike[str]) -> None:
     """Raise a UserError unless a file can be written at `path`; call this before the work."""
-    check_named(path)
+    _check_named(path)
     target = paths.of(path)
     if target.is_dir():
         raise errors.UserError(f"{path} is a folder: give the name of a file")
@@ -22,14 +22,14 @@ def check_file(path: str | os.PathLike[str]) -> None:
 
 def check_folder(path: str | os.PathLike[str]) -> None:
     """Raise a UserError unless `path` is a writable folder or can become one."""
-    check_named(path)
+    _check_named(path)
     obstacle = _obstacle(paths.of(path) / "file")
     literal_paths.check_remote(path)
     if obstacle:
         raise errors.UserError(f"{path} can't be written: {obstacle}")
 
 
-def check_named(path: str | os.PathLike[str]) -> None:
+def _check_named(path: str | os.PathLike[str]) -> None:
     """Raise a UserError for a path that is empty, which would mean the working directory."""
     if not os.fspath(path):
         raise errors.UserError("the path of a file or folder is empty. Give its name")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.files import paths
 from mtf_synthesizer.model_folder import best, checkpoints, lock, run_file, state, vocabulary
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.state import State
@@ -39,7 +39,8 @@ class ModelFolder:
         """
         if isinstance(model_dir, ModelFolder):
             return model_dir
-        saving.check_named(model_dir)
+        if not os.fspath(model_dir):  # which would mean the working directory
+            raise errors.UserError("the path of a model's folder is empty. Give its name")
         return cls(paths.of(model_dir))
 
     def reread(self) -> ModelFolder:
@@ -109,7 +110,7 @@ class ModelFolder:
     @functools.cached_property
     def state(self) -> State:
         """TensorFlow's file `checkpoint`, which says where training resumes."""
-        return state.read(self.path)
+        return state.read(self.path / state.STATE)
 
     @functools.cached_property
     def current(self) -> Checkpoint:
@@ -129,7 +130,8 @@ class ModelFolder:
         there what is over `keep_checkpoint_max`. Only for the process that trains here: what
         another has not finished is removed.
         """
-        state.remove_unfinished(self.path)
+        for parts in self.path.glob("model.ckpt-*_temp"):  # of a checkpoint, before a kill
+            paths.remove_folder(parts)
         if not self.checkpoints:
             return None
         names = [checkpoint.name for checkpoint in self.checkpoints]

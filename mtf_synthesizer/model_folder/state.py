@@ -59,9 +59,8 @@ class State:
         return next((each for each in existing if each.name == self.named), last)
 
 
-def read(folder: paths.Path) -> State:
-    """The state of a model's folder."""
-    path = folder / STATE
+def read(path: paths.Path) -> State:
+    """Return the state that a file holds; an empty one if the file is missing."""
     return State(path.read_bytes().decode("utf-8", "replace") if path.is_file() else "")
 
 
@@ -77,13 +76,3 @@ def write(folder: paths.Path, resume_from: str, listed: Iterable[str]) -> None:
     lines = [f'model_checkpoint_path: "{resume_from}"']
     lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
     saving.write_text(folder / STATE, "\n".join(lines) + "\n")
-
-
-def remove_unfinished(folder: paths.Path) -> None:
-    """Remove the parts of a checkpoint that a kill or a full disk left unfinished.
-
-    Call this only in the process that trains in the folder: another process may be about to finish
-    its checkpoint.
-    """
-    for parts in folder.glob("model.ckpt-*_temp"):
-        paths.remove_folder(parts)

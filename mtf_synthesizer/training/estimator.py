@@ -46,7 +46,9 @@ class ObservedEstimator:
     ):
         self._listeners = []
         if make_probe is not None:
-            self._listeners.append(attention_summaries.AttentionListener(str(folder), make_probe))
+            self._listeners.append(
+                attention_summaries.AttentionListener(str(folder.path), make_probe)
+            )
 
         def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
             with repeatable.random_by_step():

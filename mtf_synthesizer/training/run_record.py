@@ -40,13 +40,8 @@ def resumed(folder: ModelFolder, request: Request) -> Request:
     If that checkpoint is gone, the folder's own latest replaces it, with the step of the first.
 
     Raises:
-      errors.UserError: the folder holds another run, or an average of checkpoints.
+      errors.UserError: the folder holds another run.
     """
-    if folder.is_average:
-        raise errors.UserError(
-            f"{folder} holds an average of checkpoints, without what the optimizer needs to go "
-            f"on. Train in another --model_dir, from --init_checkpoint {folder}"
-        )
     if not folder.checkpoints:
         return request
     if folder.request is not None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Configuration, Request, for_training
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
@@ -38,9 +39,15 @@ def prepare(folder: ModelFolder, asked: Request) -> TrainingRun:
         another run, or no checkpoint to start from exists.
     """
     saving.check_folder(folder.path)
-    request = run_record.resumed(folder, asked)
-    if request.vocabulary is None and folder.checkpoints:
+    if folder.is_average:
+        raise errors.UserError(
+            f"{folder} holds an average of checkpoints, without what the optimizer needs to go "
+            f"on. Train in another --model_dir, from --init_checkpoint {folder}"
+        )
+    request = asked
+    if folder.checkpoints and request.vocabulary is None:
         request = dataclasses.replace(request, vocabulary=folder.vocabulary)
+    request = run_record.resumed(folder, request)
     return TrainingRun(
         folder,
         asked,

@@ -116,7 +116,7 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
         )
     rows = log.read()
     return {
-        "model_dir": str(folder),
+        "model_dir": str(folder.path),
         "step": done.step,
         "end": model.train_steps,
         "trained": done.step - at,

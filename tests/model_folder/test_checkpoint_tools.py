@@ -98,7 +98,7 @@ def test_the_last_the_best_and_those_never_evaluated_stay(model, asked, kept, in
     assert command("prune", "--model_dir", model, *asked, "--delete") == 0
     assert steps_in(model) == kept
     assert listed(model) == in_list
-    assert state.read(model).named == "model.ckpt-11"
+    assert ModelFolder(model).state.named == "model.ckpt-11"
     assert not [path for path in model.glob("*.meta") if int(path.stem[11:]) not in kept]
 
 
@@ -106,7 +106,7 @@ def test_a_folder_that_was_set_back_stays_so(model):
     state.write(model, "model.ckpt-3", ["model.ckpt-2", "model.ckpt-11"])
     command("prune", "--model_dir", model, "--keep_last", 1, "--delete")
     assert steps_in(model) == [3, 11]
-    assert state.read(model).named == "model.ckpt-3"
+    assert ModelFolder(model).state.named == "model.ckpt-3"
 
 
 def test_what_was_never_finished_goes_unless_it_is_the_newest(model):
@@ -121,7 +121,7 @@ def test_what_was_never_finished_goes_unless_it_is_the_newest(model):
         7: True,
         11: False,
     }
-    assert state.read(model).named == "model.ckpt-7"
+    assert ModelFolder(model).state.named == "model.ckpt-7"
 
 
 def test_names_that_begin_alike_are_told_apart(tmp_path):
@@ -176,7 +176,7 @@ def test_interrupted_anywhere_the_folder_is_usable_and_the_same_command_finishes
                 carry_out(ModelFolder(folder), ranking)
         except Killed:
             assert {3, 7, *listed(folder)} <= set(steps_in(folder))
-            assert state.read(folder).named == "model.ckpt-7"
+            assert ModelFolder(folder).state.named == "model.ckpt-7"
             carry_out(ModelFolder(folder), ranking)
         assert {each.step: each.complete for each in files.saved(ModelFolder(folder))} == {
             3: True,

@@ -71,7 +71,7 @@ def test_training_resumes_where_the_state_points(model):
     state.write(model, names[1], names[:2])  # older than the last checkpoint
     assert ModelFolder(model).current.step == 7
     assert ModelFolder(model).repair().step == 7
-    assert state.read(model).named == "model.ckpt-7"
+    assert ModelFolder(model).state.named == "model.ckpt-7"
 
 
 def test_repair_leaves_a_copied_folder_its_own(model):
