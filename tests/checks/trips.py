@@ -11,6 +11,10 @@ is traced, so the count is the same every time.
 trains the smallest model on an embedded task and decodes one line with it, in one process, and
 prints both counts; --stops prints every stop. The script runs on the first house (302abbb) too:
 copy it there and run it with the checkout's own Python.
+
+               302abbb             now
+    train      47 in 17 files      29 in 17 files
+    predict     8 in  5 files       5 in  5 files
 """
 
 from __future__ import annotations
