@@ -24,7 +24,7 @@ MISTAKES = {
     "synthesizer": ([*TRAIN, "--size", "tiny", "--synthesizer", "vr"], ["'vr'", "Known:", "frv"]),
     "size": ([*TRAIN, "--synthesizer", "r", "--size", "tyny"], ["'tyny'", "'tiny'", "Known:"]),
     "run": ([*RV, "--run", "pretrian"], ["'pretrian'", "'pretrain'"]),
-    "model": ([*TRAIN, "--size", "tiny"], ["no synthesizer", "frv"]),
+    "model": ([*TRAIN, "--size", "tiny"], ["--synthesizer is missing", "frv"]),
     "file": ([*RV, "--gin_file", "clip_gradient.gin"], ["not found", "'clip_gradients.gin'"]),
     "syntax": ([*RV, "--gin_param", "d_model = = 3"], ["d_model = = 3", "not valid gin"]),
     "macro": ([*RV, "--gin_param", "d_modle = 3"], ["'d_modle'", "'d_model'"]),
@@ -158,7 +158,7 @@ def test_a_gin_file_that_is_no_text(tmp_path):
 
 def test_baselines_stand_beside_synthesizers(helps):
     synthesizers, baselines = helps["beside"][1].splitlines()
-    assert synthesizers.startswith("synthesizers: d ")
+    assert synthesizers.startswith("synthesizers: bias d ")
     assert "lightconv" in baselines
 
 

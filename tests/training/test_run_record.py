@@ -192,7 +192,7 @@ def test_the_precision_of_products_is_kept(begun):
     path.write_text(json.dumps(record))
     assert run_record.kept_precision(ModelFolder(begun)) == "float32"
     path.write_text(json.dumps(record | {"matmul_precision": "float16"}))
-    with pytest.raises(errors.UserError, match=r"no matmul_precision"):
+    with pytest.raises(errors.UserError, match=r"no known matmul_precision"):
         run_record.kept_precision(ModelFolder(begun))
     shutil.rmtree(begun)
     assert run_record.kept_precision(ModelFolder(begun)) is None

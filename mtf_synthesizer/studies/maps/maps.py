@@ -165,7 +165,7 @@ def described(maps: Maps) -> dict[str, Any]:
         "title": maps.title,
         "model_dir": maps.model_dir,
         "step": maps.step,
-        "initial": "checkpoint of step 0" if maps.initial_is_saved else "drawn anew",
+        "initial": "checkpoint of step 0" if maps.initial_is_saved else "drawn again",
         "layers": {place: dataclasses.asdict(layer) for place, layer in maps.layers.items()},
         "left_out": dict(maps.left_out),
         "tokens": maps.tokens,
