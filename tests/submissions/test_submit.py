@@ -75,10 +75,11 @@ def model(tmp_path_factory, data):
 
 
 def predict(model, data, benchmark, output, **options):
-    tasks, params = options.pop("tasks", ()), options.pop("gin_params", ())
+    tasks = options.pop("tasks", ())
+    asked = {name: options.pop(name) for name in ("batch_size", "gin_params") if name in options}
     return predict_benchmark.predict_benchmark(
         model,
-        Request(tfds_data_dir=str(data), gin_params=params),
+        Request(tfds_data_dir=str(data), **asked),
         leaderboards.find(benchmark),
         PredictOptions(output, **options),
         tasks,
@@ -225,7 +226,10 @@ def test_examples_without_identity_are_refused(model, data, tmp_path):
     file = File("x.tsv", {"glue_cola_v002": TextAnswers()}, Identities(5, "guid"), tsv)
     with pytest.raises(errors.UserError, match=r"glue_cola_v002 gives examples without guid"):
         predict_benchmark.predict_benchmark(
-            model, Benchmark("b", (file,)), output=tmp_path, tfds_data_dir=str(data)
+            model,
+            Request(tfds_data_dir=str(data)),
+            Benchmark("b", (file,)),
+            PredictOptions(tmp_path),
         )
 
 

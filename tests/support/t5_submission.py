@@ -9,6 +9,9 @@ import sys
 
 import mtf_synthesizer.runtime.compat
 
+import mtf_synthesizer.upstream.vocabulary  # T5's tasks, which the script loads, ask for theirs
+
+# isort: split
 from absl import flags
 from t5.scripts import prepare_glue_submission
 from tensorflow.python.eager import context
