@@ -59,6 +59,7 @@ def contents(folder):
     return {
         path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes()
         for path in sorted(folder.rglob("*"))
+        if "__pycache__" not in path.parts
     }
 
 
