@@ -15,7 +15,9 @@ from mtf_synthesizer.data import files
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.files.paths import Path
 
-LONGEST_LINE = 4192  # bytes; SentencePiece's trainer silently skips longer lines
+# Bytes; the trainer's default. Given explicitly, it would be written into the model, whose SHA-256
+# would then differ from that of release 0.1.
+LONGEST_LINE = 4192
 _CHARACTERS = re.compile(r"smaller than required_chars\. \d+ vs (\d+)")
 
 
@@ -61,7 +63,6 @@ def train_sentencepiece(
         vocab_size=pieces,
         model_type="unigram",
         character_coverage=character_coverage,
-        max_sentence_length=LONGEST_LINE,
         pad_id=0,
         eos_id=1,
         unk_id=2,
