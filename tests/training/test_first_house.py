@@ -19,24 +19,12 @@ from calls import evaluate, predict, train
 
 import mtf_synthesizer.upstream.old_selectors
 from mtf_synthesizer.config.old_selectors import ALIASES
-from mtf_synthesizer.tasks import verses_vocabulary
-from mtf_synthesizer.upstream import vocabulary
 
 pytestmark = pytest.mark.slow
 
 FOLDERS = pathlib.Path(__file__).resolve().parent.parent / "golden" / "first_house"
 EXPECTED = json.loads((FOLDERS / "expected.json").read_text("utf-8"))
 MODULES = ("mtf_synthesizer.tasks", "runner_tasks", first_house_tasks.__name__)
-
-
-def check_vocabulary(name):
-    """Skip models of the embedded text where SentencePiece trains another vocabulary than then."""
-    record = json.loads((FOLDERS / name / "vocabulary.json").read_text("utf-8"))["inputs"]
-    if record is None or record.get("kind") != "sentencepiece":
-        return
-    here = vocabulary.describe(verses_vocabulary.VOCABULARY)
-    if here["sha256"] != record["sha256"]:
-        pytest.skip("SentencePiece trains another vocabulary of the verses on this machine")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +35,6 @@ def folders(tmp_path_factory):
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_evaluates(folders, name):
-    check_vocabulary(name)
     task = EXPECTED[name]["task"]
     given = {"examples": 4, "modules": MODULES, "decode": False}  # as the next test does
     (row,) = evaluate(folders / name, task, **given)["results"]
@@ -56,7 +43,6 @@ def test_evaluates(folders, name):
 
 @pytest.mark.parametrize("name", [name for name in EXPECTED if EXPECTED[name]["outputs"]])
 def test_predicts(folders, tmp_path, name):
-    check_vocabulary(name)
     output = tmp_path / "predictions.jsonl"
     task = EXPECTED[name]["task"]
     predict(folders / name, task, split="validation", examples=4, output=output, modules=MODULES)
@@ -66,7 +52,6 @@ def test_predicts(folders, tmp_path, name):
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_resumes_with_the_steps_that_release_0_1_took(folders, name):
-    check_vocabulary(name)
     record = json.loads((FOLDERS / name / "run.json").read_text("utf-8"))
     result = train(
         shutil.copytree(folders / name, folders / f"{name}_resumed"),
