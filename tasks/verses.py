@@ -7,7 +7,11 @@ verse tables are read directly, because asking `pythonbible` for single verses t
 import dataclasses
 import functools
 import hashlib
+import heapq
 import importlib
+import importlib.util
+import itertools
+import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -27,6 +31,8 @@ OVERLAP_SAMPLE = 3000
 VALIDATION_PERCENT = 4
 TEST_PERCENT = 10
 FIRST_NEW_TESTAMENT_BOOK = 40
+
+BETWEEN_WORDS = re.compile(r"[^a-zæïü']+")
 
 Texts = Mapping[int, str]
 
@@ -58,9 +64,12 @@ def fixed_order(*key: object) -> int:
     return int.from_bytes(hashlib.md5(repr(key).encode()).digest()[:8], "big")
 
 
+_sample_order = functools.cache(fixed_order)  # every translation is compared on the same sample
+
+
 def words(text: str) -> list[str]:
     """Return the words of `text` in lower case, without punctuation."""
-    return re.findall(r"[a-zæïü']+", text.lower())
+    return BETWEEN_WORDS.sub(" ", text.lower()).split()
 
 
 def overlap(left: str, right: str) -> float:
@@ -76,7 +85,7 @@ def check_alignment(reference: Texts, other: Texts, name: str) -> float:
         ValueError: the mean word overlap over a sample of verses is below `MINIMUM_OVERLAP`, so
             the verse numbers do not match.
     """
-    shared = sorted(reference.keys() & other.keys(), key=fixed_order)[:OVERLAP_SAMPLE]
+    shared = heapq.nsmallest(OVERLAP_SAMPLE, reference.keys() & other.keys(), key=_sample_order)
     mean = sum(overlap(reference[i], other[i]) for i in shared) / max(1, len(shared))
     if mean < MINIMUM_OVERLAP:
         raise ValueError(
@@ -104,7 +113,7 @@ def read_translation(name: str) -> dict[int, str]:
     if name not in TRANSLATIONS:
         raise ValueError(f"unknown translation {name!r}. Known: {', '.join(TRANSLATIONS)}")
     try:
-        module = importlib.import_module(f"pythonbible_{name}.plain_text_readers_bible")
+        module = importlib.import_module(_text_module(name))
     except ImportError as error:
         raise ImportError(
             f"the text of the {TRANSLATIONS[name]} needs the package pythonbible-{name}, which "
@@ -116,6 +125,21 @@ def read_translation(name: str) -> dict[int, str]:
         for identity, start in bible.verse_start_indices.items()
     }
     return {identity: text for identity, text in texts.items() if text}
+
+
+def source_files() -> list[pathlib.Path]:
+    """Return the files on which the verses depend: the texts and this module.
+
+    Missing packages have no files here; `read_translation` names them.
+    """
+    modules = [_text_module(name) for name in TRANSLATIONS]
+    packages = [module for module in modules if importlib.util.find_spec(module.partition(".")[0])]
+    specs = [importlib.util.find_spec(module) for module in packages]
+    return [pathlib.Path(__file__), *(pathlib.Path(s.origin) for s in specs if s and s.origin)]
+
+
+def _text_module(name: str) -> str:
+    return f"pythonbible_{name}.plain_text_readers_bible"
 
 
 def align(translations: Mapping[str, Texts]) -> list[Verse]:
@@ -157,13 +181,15 @@ def split_verses(verses: Iterable[Verse]) -> dict[str, list[Verse]]:
     seen: set[str] = set()
     result = {}
     for split in SPLITS:
-        result[split] = [verse for verse in members[split] if seen.isdisjoint(_wordings(verse))]
-        seen.update(wording for verse in members[split] for wording in _wordings(verse))
+        wordings = [_wordings(verse) for verse in members[split]]
+        pairs = zip(members[split], wordings, strict=True)
+        result[split] = [verse for verse, texts in pairs if seen.isdisjoint(texts)]
+        seen.update(itertools.chain.from_iterable(wordings))
     return result
 
 
-def _wordings(verse: Verse) -> Sequence[str]:
-    return [" ".join(words(text)) for text in verse.texts.values()]
+def _wordings(verse: Verse) -> list[str]:
+    return [BETWEEN_WORDS.sub(" ", text.lower()).strip() for text in verse.texts.values()]
 
 
 @functools.cache

@@ -33,7 +33,12 @@ class TrainedVocabulary(seqio.SentencePieceVocabulary):
     """
 
     def __init__(
-        self, name: str, sentences: Callable[[], Iterable[str]], pieces: int, extra_ids: int
+        self,
+        name: str,
+        sentences: Callable[[], Iterable[str]],
+        pieces: int,
+        extra_ids: int,
+        sources: Callable[[], Iterable[pathlib.Path]],
     ):
         """Store the parameters; read and train nothing.
 
@@ -42,11 +47,13 @@ class TrainedVocabulary(seqio.SentencePieceVocabulary):
             sentences: function that returns the training sentences.
             pieces: size of the vocabulary without sentinels.
             extra_ids: number of sentinels at the end of the vocabulary, for span corruption.
+            sources: function that returns the files on which the sentences depend.
         """
         super().__init__(sentencepiece_model_file="", extra_ids=extra_ids)
         self._name = name
         self._sentences = sentences
         self._pieces = pieces
+        self._sources = sources
 
     def _model_context(self) -> Any:
         if not self._model:
@@ -59,7 +66,23 @@ class TrainedVocabulary(seqio.SentencePieceVocabulary):
         return self._sentencepiece_model_file
 
     def model_file(self) -> paths.Path:
-        """Return the model's file in the cache directory; train the model if it is missing."""
+        """Return the model's file in the cache directory; train the model if it is missing.
+
+        The sentences of unchanged sources are read once: making them takes seconds.
+        """
+        sources = hashlib.md5()
+        for source in self._sources():
+            sources.update(source.read_bytes())
+        pointer = cache_directory() / f"{self._name}-{self._pieces}-{sources.hexdigest()[:12]}.txt"
+        if pointer.exists():
+            path = cache_directory() / pointer.read_text().strip()
+            if path.exists():
+                return path
+        path = self._trained()
+        saving.write_bytes(pointer, path.name.encode())
+        return path
+
+    def _trained(self) -> paths.Path:
         sentences = list(self._sentences())
         digest = hashlib.md5("\n".join([str(self._pieces), *sentences]).encode()).hexdigest()[:12]
         path = cache_directory() / f"{self._name}-{self._pieces}-{digest}.model"
@@ -76,7 +99,13 @@ def training_sentences() -> Iterator[str]:
         yield verse.texts[names[verses.fixed_order("vocabulary", verse.identity) % len(names)]]
 
 
-VOCABULARY = TrainedVocabulary("verses", training_sentences, PIECES, SENTINELS)
+def source_files() -> Iterator[pathlib.Path]:
+    """Yield the texts, and the modules that choose the training sentences."""
+    yield from verses.source_files()
+    yield pathlib.Path(__file__)
+
+
+VOCABULARY = TrainedVocabulary("verses", training_sentences, PIECES, SENTINELS, source_files)
 OUTPUT_FEATURES = {
     "inputs": seqio.Feature(vocabulary=VOCABULARY, add_eos=True),
     "targets": seqio.Feature(vocabulary=VOCABULARY, add_eos=True),

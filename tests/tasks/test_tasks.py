@@ -31,8 +31,17 @@ def rows(name, split, lengths, number, **options):
     return list(itertools.islice(tfds.as_numpy(dataset), number))
 
 
-def small_vocabulary(sentences=SMALL, pieces=30):
-    return verses_vocabulary.TrainedVocabulary("small", lambda: sentences, pieces, extra_ids=3)
+def small_vocabulary(source, pieces=30):
+    return verses_vocabulary.TrainedVocabulary(
+        "small", lambda: source.read_text().splitlines(), pieces, 3, lambda: [source]
+    )
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "sentences.txt"
+    path.write_text("\n".join(SMALL))
+    return path
 
 
 def test_vocabulary_follows_t5():
@@ -45,25 +54,39 @@ def test_vocabulary_follows_t5():
     assert vocabulary.encode("<extra_id_0>")[-1] == 2047
 
 
-def test_vocabulary_is_trained_once_and_is_the_same_again(tmp_path, monkeypatch):
+def test_vocabulary_is_trained_once_and_is_the_same_again(tmp_path, monkeypatch, source):
     monkeypatch.setenv(verses_vocabulary.CACHE_VARIABLE, str(tmp_path / "a"))
-    first = small_vocabulary().model_file()
+    first = small_vocabulary(source).model_file()
     before = first.stat().st_mtime_ns
-    assert small_vocabulary().model_file() == first
+    assert small_vocabulary(source).model_file() == first
     assert first.stat().st_mtime_ns == before
     monkeypatch.setenv(verses_vocabulary.CACHE_VARIABLE, str(tmp_path / "b"))
-    again = small_vocabulary().model_file()
+    again = small_vocabulary(source).model_file()
     assert again != first
     assert again.read_bytes() == first.read_bytes()
-    assert [path.name for path in (tmp_path / "b").iterdir()] == [again.name]
+    assert list((tmp_path / "b").glob("*.model")) == [again]
 
 
-def test_another_text_or_size_gets_another_file(tmp_path, monkeypatch):
-    monkeypatch.setenv(verses_vocabulary.CACHE_VARIABLE, str(tmp_path))
-    small_vocabulary().model_file()
-    small_vocabulary(sentences=[*SMALL, "one more dog"]).model_file()
-    small_vocabulary(pieces=31).model_file()
-    assert len(list(tmp_path.iterdir())) == 3
+def test_unchanged_sources_are_not_read_into_sentences_again(tmp_path, monkeypatch, source):
+    monkeypatch.setenv(verses_vocabulary.CACHE_VARIABLE, str(tmp_path / "a"))
+    first = small_vocabulary(source).model_file()
+
+    def never():
+        raise AssertionError("the sentences were made again")
+
+    again = verses_vocabulary.TrainedVocabulary("small", never, 30, 3, lambda: [source])
+    assert again.model_file() == first
+    first.unlink()  # the pointer alone is not enough
+    assert small_vocabulary(source).model_file() == first
+
+
+def test_another_text_or_size_gets_another_file(tmp_path, monkeypatch, source):
+    monkeypatch.setenv(verses_vocabulary.CACHE_VARIABLE, str(tmp_path / "a"))
+    small_vocabulary(source).model_file()
+    small_vocabulary(source, pieces=31).model_file()
+    source.write_text("\n".join([*SMALL, "one more dog"]))
+    small_vocabulary(source).model_file()
+    assert len(list((tmp_path / "a").glob("*.model"))) == 3
 
 
 def test_cache_directory(monkeypatch, tmp_path):
@@ -78,7 +101,7 @@ def test_making_a_vocabulary_reads_nothing():
     def fail():
         raise AssertionError("sentences were read before the vocabulary was used")
 
-    verses_vocabulary.TrainedVocabulary("unused", fail, 40, extra_ids=3)
+    verses_vocabulary.TrainedVocabulary("unused", fail, 40, 3, fail)
 
 
 @pytest.mark.parametrize("name", embedded.TASKS)
