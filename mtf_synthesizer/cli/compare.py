@@ -12,7 +12,7 @@ from mtf_synthesizer.cli.options import (
     positive,
 )
 from mtf_synthesizer.config import gin_files
-from mtf_synthesizer.files import saving
+from mtf_synthesizer.files import locks, saving
 from mtf_synthesizer.runtime import loading, precision, signals
 from mtf_synthesizer.studies.compare import plan
 from mtf_synthesizer.training import run_record
@@ -68,12 +68,14 @@ def run(args: argparse.Namespace) -> None:
     wanted = _wanted(args)
     plan.check(wanted)  # without TensorFlow; compare checks again
     saving.check_folder(args.output)
+    locks.check_output_is_free(args.output)
     kept = run_record.kept_precision_below(args.output)
     precision.choose_for_command(args.matmul_precision, kept)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.studies.compare import compare
 
-    summary = compare.compare(args.output, wanted)
+    with locks.hold_output(args.output):
+        summary = compare.compare(args.output, wanted)
     print(compare.describe(summary))
     print(f"written to {args.output}/{compare.RESULTS}")
 

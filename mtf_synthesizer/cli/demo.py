@@ -3,7 +3,7 @@
 import argparse
 
 from mtf_synthesizer.cli.options import add_precision, add_verbose
-from mtf_synthesizer.files import saving
+from mtf_synthesizer.files import locks, saving
 from mtf_synthesizer.runtime import loading, precision, signals
 from mtf_synthesizer.training import run_record
 
@@ -26,9 +26,11 @@ def run(args: argparse.Namespace) -> None:
       termination.Terminated: SIGTERM came while steps were under way.
     """
     saving.check_folder(args.output)
+    locks.check_output_is_free(args.output)
     kept = run_record.kept_precision_below(args.output)
     precision.choose_for_command(args.matmul_precision, kept)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.studies.demo import demo
 
-    demo.run_demo(args.output)
+    with locks.hold_output(args.output):
+        demo.run_demo(args.output)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli.options import add_configuration, add_precision, listed, of_model, positive
 from mtf_synthesizer.config.request import for_model
-from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.files import locks, paths, saving
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision
 from mtf_synthesizer.studies.maps import write
@@ -82,27 +82,28 @@ def run(args: argparse.Namespace) -> None:
     from mtf_synthesizer.studies.maps import page
     from mtf_synthesizer.studies.maps import sections as maps_sections
 
-    found = [
-        maps_maps.of_model(
-            folder,
-            for_model(folder, of_model(args)),
-            folder.choose(args.checkpoint, args.task)[0],
-            _reader(args),
-            args.verbose,
-        )
-        for folder in folders
-    ]
-    models = write.titled(found)
-    blocks = write.chosen_blocks(found, args.layers)
     output = paths.of(args.output)
-    arrays = write.write_arrays(output, models)
-    sections = maps_sections.of_models(models, blocks)
-    for picture in (each for section in sections for each in section.pictures):
-        saving.write_bytes(output / picture.file, picture.png)
-    described = [maps_maps.described(maps) for maps in found]
-    saving.write_json(output / write.DESCRIPTION, {"read": _subject(args), "models": described})
-    html = page.html(models, _subject(args), sections, arrays, args.typed)
-    saving.write_text(output / write.PAGE, html)
+    with locks.hold_output(output):
+        found = [
+            maps_maps.of_model(
+                folder,
+                for_model(folder, of_model(args)),
+                folder.choose(args.checkpoint, args.task)[0],
+                _reader(args),
+                args.verbose,
+            )
+            for folder in folders
+        ]
+        models = write.titled(found)
+        blocks = write.chosen_blocks(found, args.layers)
+        arrays = write.write_arrays(output, models)
+        sections = maps_sections.of_models(models, blocks)
+        for picture in (each for section in sections for each in section.pictures):
+            saving.write_bytes(output / picture.file, picture.png)
+        described = [maps_maps.described(maps) for maps in found]
+        saving.write_json(output / write.DESCRIPTION, {"read": _subject(args), "models": described})
+        html = page.html(models, _subject(args), sections, arrays, args.typed)
+        saving.write_text(output / write.PAGE, html)
     print(write.summary(models, output))
 
 
@@ -113,6 +114,7 @@ def _check(args: argparse.Namespace, folders: Iterable[ModelFolder]) -> None:
     if args.checkpoint == "all":
         raise errors.UserError("maps shows one checkpoint: choose latest, best or a step, not all")
     saving.check_file(paths.of(args.output) / write.PAGE)
+    locks.check_output_is_free(args.output)
     for folder in folders:
         for_model(folder, of_model(args))
         folder.choose(args.checkpoint, args.task)

@@ -11,7 +11,7 @@ from mtf_synthesizer.cli.options import (
     of_model,
 )
 from mtf_synthesizer.config.request import Request, for_model
-from mtf_synthesizer.files import saving
+from mtf_synthesizer.files import locks, saving
 from mtf_synthesizer.inference import text_lines
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision
@@ -91,6 +91,7 @@ def _predict_examples(args: argparse.Namespace, folder: ModelFolder, request: Re
         saving.check_folder(args.output)
     else:
         saving.check_file(args.output)
+    locks.check_output_is_free(args.output)
     precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.inference import predict, predict_benchmark
@@ -116,6 +117,7 @@ def _predict_lines(args: argparse.Namespace, folder: ModelFolder, request: Reque
         if getattr(args, option) is not None:
             raise errors.UserError(f"--{option} {why}")
     text_lines.check_output(args.output)
+    locks.check_output_is_free(args.output)
     with text_lines.opened(args.input) as lines:
         precision.choose_for_command(args.matmul_precision)
         loading.load_tensorflow(args.verbose)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.files import locks, paths, saving
 
 # Copied last: without these files nothing takes a folder for a model or a data set.
 _LAST = ("checkpoint", "saved_model.pb", "features.json")
@@ -18,22 +18,24 @@ _LAST = ("checkpoint", "saved_model.pb", "features.json")
 def check(flag: str, path: str | os.PathLike[str]) -> None:
     """Raise a UserError unless the folder can be created: the place is free or an empty folder.
 
-    Unfinished content of a killed process does not count.
+    Unfinished content of a killed process does not count. A process that writes there now does.
 
     Args:
       flag: the flag that names the folder, for the message.
       path: the folder.
     """
     folder = paths.of(path).resolve()
-    if folder.exists() and (not folder.is_dir() or {*folder.iterdir()} > {*_left_in(folder)}):
+    if folder.exists() and (not folder.is_dir() or {*folder.iterdir()} > {*_left(folder, folder)}):
         raise errors.UserError(f"{flag} {path} exists and is not empty: choose a new folder")
     saving.check_folder(path)
+    locks.check_output_is_free(folder)
 
 
-def _left_in(folder: paths.Path) -> list[paths.Path]:
-    """Return the temporary folders in which killed processes were filling this folder."""
+def _left(folder: paths.Path, place: paths.Path) -> list[paths.Path]:
+    """Return the temporary folders in a place in which killed processes were making a folder."""
     temporary = re.compile(rf"{re.escape(folder.name)}\.(\d+)\.tmp")
-    candidates = [(entry, temporary.fullmatch(entry.name)) for entry in folder.iterdir()]
+    entries = place.iterdir() if place.is_dir() else ()
+    candidates = [(entry, temporary.fullmatch(entry.name)) for entry in entries]
     return [
         entry
         for entry, match in candidates
@@ -58,6 +60,9 @@ def create(path: str | os.PathLike[str]) -> Iterator[paths.Path]:
     """Yield a local folder to write to, which then takes the place of `path`.
 
     After any failure `path` is as it was before.
+
+    Raises:
+      errors.UserError: another process writes there, or has just done so.
     """
     target = paths.of(path).resolve()
     if isinstance(target, paths.RemotePath):
@@ -65,21 +70,38 @@ def create(path: str | os.PathLike[str]) -> Iterator[paths.Path]:
             yield pathlib.Path(local)
             copy(pathlib.Path(local), target)
         return
-    # An empty folder is filled, not replaced: it may be a working directory or a mount point.
-    exists = target.exists()
-    for leftover in _left_in(target) if exists else ():
-        paths.remove_folder(leftover)
-    folder = (target if exists else target.parent) / f"{target.name}.{os.getpid()}.tmp"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-        if exists:
-            _fill(target, folder, _move)
-        else:
-            folder.replace(target)
-    finally:
-        if folder.exists():
-            paths.remove_folder(folder)
+    before = _content(target)
+    with locks.hold_output(target):
+        _check_unchanged(target, before)
+        # An empty folder is filled, not replaced: it may be a working directory or a mount point.
+        exists = target.exists()
+        place = target if exists else target.parent
+        for leftover in _left(target, place):
+            paths.remove_folder(leftover)
+        folder = place / f"{target.name}.{os.getpid()}.tmp"
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+            _check_unchanged(target, before)
+            if exists:
+                _fill(target, folder, _move)
+            else:
+                folder.replace(target)
+        finally:
+            if folder.exists():
+                paths.remove_folder(folder)
+
+
+def _check_unchanged(folder: pathlib.Path, before: list[str] | None) -> None:
+    if _content(folder) != before:
+        raise errors.UserError(f"{folder} was written by another process: choose a new folder")
+
+
+def _content(folder: pathlib.Path) -> list[str] | None:
+    """Return the names in a folder without hidden and temporary ones; None without the folder."""
+    if not folder.is_dir():
+        return None
+    return [path.name for path in paths.matching(folder, "*") if path.suffix != ".tmp"]
 
 
 def copy(source: pathlib.Path, target: paths.RemotePath) -> None:

@@ -12,7 +12,7 @@ from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Request, for_model, named_task
-from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.files import locks, paths, saving
 from mtf_synthesizer.inference import records as decoding
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
@@ -61,7 +61,8 @@ def predict(
       model_dir, step, output and examples (their number).
 
     Raises:
-      errors.UserError: a name, file, binding, split or checkpoint is wrong.
+      errors.UserError: a name, file, binding, split or checkpoint is wrong, or another process
+        writes the output.
     """
     folder, task, output = ModelFolder.at(model_dir), named_task(request), options.output
     saving.check_file(output)
@@ -69,7 +70,7 @@ def predict(
     configuration = for_model(folder, request)
     chosen = chosen_checkpoint(folder, options.checkpoint, task)
     records: list[dict[str, Any]] = []
-    with session.configured(configuration, options.verbose):
+    with locks.hold_output(output), session.configured(configuration, options.verbose):
         trained = session.build(folder.path)
         size = request.batch_size or trained.batch_size
         for each in stock.example_sets(task, options.split, trained, options.examples):
@@ -77,7 +78,7 @@ def predict(
                 raise errors.UserError(f"the task {each.task.name} has no inputs to decode from")
             outputs = decoded(folder, each, trained, size, chosen)
             records += decoding.records(each, outputs, options.split, chosen)
-    decoding.write_lines(output, records)
+        decoding.write_lines(output, records)
     return {
         "model_dir": str(folder),
         "step": chosen.step,

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.gin_files import own_digest
 from mtf_synthesizer.config.request import Request, for_model
-from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.files import locks, paths, saving
 from mtf_synthesizer.files.records import parse
 from mtf_synthesizer.inference import predict
 from mtf_synthesizer.inference import records as decoding
@@ -58,10 +58,10 @@ def predict_benchmark(
     chosen = predict.chosen_checkpoint(model, options.checkpoint)
     folder = paths.of(options.output)
     settings = _settings(benchmark, request, options, chosen)
-    _check_settings(folder, settings)
-    left = _without_predictions(folder, benchmark.tasks(tasks))
     decoded = 0
-    with session.configured(configuration, options.verbose):
+    with locks.hold_output(folder), session.configured(configuration, options.verbose):
+        _check_settings(folder, settings)
+        left = _without_predictions(folder, benchmark.tasks(tasks))
         _check_data(left, options.split)
         trained = session.build(model.path)
         size = request.batch_size or trained.batch_size

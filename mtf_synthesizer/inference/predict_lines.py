@@ -17,6 +17,7 @@ from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Request, for_model
+from mtf_synthesizer.files import locks
 from mtf_synthesizer.inference import predict, text_lines
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import progress
@@ -56,21 +57,23 @@ def predict_lines(
       (numbers of the lines that were, from 1), decoded (how many by this call).
 
     Raises:
-      errors.UserError: a name, file, binding or checkpoint is wrong, the text is not UTF-8, or
-        the output was begun otherwise.
+      errors.UserError: a name, file, binding or checkpoint is wrong, the text is not UTF-8, the
+        output exists or was begun otherwise, or another process writes it.
     """
     folder = ModelFolder.at(model_dir)
     configuration = for_model(folder, request)
     chosen = predict.chosen_checkpoint(folder, options.checkpoint)
-    with session.configured(configuration, options.verbose):
+    with (
+        locks.hold_output(options.output),
+        session.configured(configuration, options.verbose),
+    ):
+        text_lines.check_output(options.output)  # another process may have finished meanwhile
         trained = session.build(folder.path)
         errors.check("type of model for --input", trained.model_type, _ENDS)
         tasks.check_vocabulary(tasks.configured_task(), folder.path)
         encoder = Encoder.of(trained)
         seen = survey(lines, encoder)
-        made_by = text_lines.made_by(
-            lines, chosen.fingerprint, request.gin_files, request.gin_params
-        )
+        made_by = text_lines.made_by(lines, chosen.fingerprint, configuration)
         out = text_lines.Output(options.output, made_by)
         size = request.batch_size or trained.batch_size
         decode = _decoder(folder, trained, encoder, seen.longest, size, chosen.path)

@@ -11,20 +11,23 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, Self
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.gin_files import own_digest
+from mtf_synthesizer.config.request import Configuration
 from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.model_folder.vocabulary import BYTES
+from mtf_synthesizer.runtime import precision
 
 STANDARD_INPUT = "-"
 # Object stores can't append, so the whole file is written again with the addition.
 _SECONDS_BETWEEN_UPLOADS = 60.0
 
 
-def check_output(output: str) -> None:
-    """Raise a UserError unless the output can be written, and is not there yet."""
+def check_output(output: str | os.PathLike[str]) -> None:
+    """Raise a UserError if the output can't be written, or exists."""
     saving.check_file(output)
     if paths.of(output).exists():
         raise errors.UserError(f"--output {output} is there: remove it, or choose another file")
@@ -90,22 +93,31 @@ class Lines:
         return digest.hexdigest()
 
 
-def made_by(
-    lines: Lines, checkpoint: str, gin_files: Sequence[str], gin_params: Sequence[str]
-) -> dict[str, Any]:
+def made_by(lines: Lines, checkpoint: str, configuration: Configuration) -> dict[str, Any]:
     """The settings that the lines of an output depend on.
 
     Args:
-      lines: what is decoded.
+      lines: the text to decode.
       checkpoint: its fingerprint.
-      gin_files, gin_params: changes to the model's configuration; of a user's file its text counts.
+      configuration: of the model, with the user's changes. The text of a gin file counts, and of a
+        vocabulary.
     """
     return {
         "input": lines.digest(),
         "checkpoint": checkpoint,
-        "gin_files": [own_digest(str(file)) or str(file) for file in gin_files],
-        "gin_params": list(gin_params),
+        "gin_files": [own_digest(file) or file for file in configuration.files],
+        "gin_params": list(configuration.params),
+        "modules": list(configuration.modules),
+        "vocabulary": _content(configuration.vocabulary),
+        "matmul_precision": precision.current(),
     }
+
+
+def _content(vocabulary: str | None) -> str | None:
+    """Return the SHA-256 of a vocabulary's file; "bytes", and None for that of the task."""
+    if vocabulary in (None, BYTES):
+        return vocabulary
+    return hashlib.sha256(paths.of(vocabulary).read_bytes()).hexdigest()
 
 
 class Output:

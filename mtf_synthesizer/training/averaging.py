@@ -44,17 +44,17 @@ def average(
         there and not empty.
     """
     new_folder.check("--output", output)
-    values = _means(chosen)
-    record = {
-        "package_version": __version__,
-        "model_dir": str(model),
-        "checkpoints": [
-            {"path": each.path, "step": each.step, "fingerprint": each.fingerprint}
-            for each in chosen
-        ],
-        "variables": len(values),
-    }
     with new_folder.create(output) as folder:
+        values = _means(chosen)
+        record = {
+            "package_version": __version__,
+            "model_dir": str(model),
+            "checkpoints": [
+                {"path": each.path, "step": each.step, "fingerprint": each.fingerprint}
+                for each in chosen
+            ],
+            "variables": len(values),
+        }
         saving.write_json(folder / AVERAGE, record)
         for file in (model.path / name for name in _COPIED):
             if file.exists():

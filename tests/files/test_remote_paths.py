@@ -138,6 +138,7 @@ def test_a_scheme_that_tensorflow_does_not_know():
 # Modules that touch files in other ways, and why these never lie elsewhere. Sub-folders too.
 LOCAL = {
     "mtf_synthesizer/files/paths.py": "the layer itself",
+    "mtf_synthesizer/files/locks.py": "locks files of this machine's file systems alone",
     "mtf_synthesizer/files/saving.py": "asks whether an ordinary folder can be written",
     "mtf_synthesizer/config/gin_files.py": "gin files of the installed packages",
     "mtf_synthesizer/config/lint/configurables.py": "sources of the installed packages",

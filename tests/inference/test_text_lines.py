@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ram_folders import bucket, exact_names  # noqa: F401
 
 from mtf_synthesizer import errors
+from mtf_synthesizer.config.request import Configuration
 from mtf_synthesizer.inference import text_lines
 
 
@@ -99,7 +100,7 @@ def test_gin_files_count_by_what_is_in_them(tmp_path):
     lines, mine = lines_of(tmp_path, b"a\n"), tmp_path / "mine.gin"
 
     def made_by(gin_file):
-        return text_lines.made_by(lines, "def", [gin_file], ["d_ff = 7"])
+        return text_lines.made_by(lines, "def", Configuration((str(gin_file),), ("d_ff = 7",), ()))
 
     mine.write_text("beam_size = 2")
     begun = made_by(mine)
@@ -110,6 +111,23 @@ def test_gin_files_count_by_what_is_in_them(tmp_path):
     with pytest.raises(errors.UserError, match="another gin_files"):
         text_lines.Output(tmp_path / "out", made_by(mine))
     assert made_by("beam_search.gin")["gin_files"] == ["beam_search.gin"]
+
+
+def test_vocabularies_count_by_what_is_in_them_and_modules_by_name(tmp_path):
+    lines = lines_of(tmp_path, b"a\n")
+
+    def made_by(vocabulary, *modules):
+        return text_lines.made_by(lines, "def", Configuration((), (), modules, str(vocabulary)))
+
+    for name, content in (("a.model", b"one"), ("b.model", b"one"), ("c.model", b"two")):
+        (tmp_path / name).write_bytes(content)
+    interrupted(tmp_path / "out", ["a"], made_by(tmp_path / "a.model"))
+    assert made_by(tmp_path / "a.model") == made_by(tmp_path / "b.model")
+    for other in (made_by(tmp_path / "c.model"), made_by("bytes")):
+        with pytest.raises(errors.UserError, match="another vocabulary"):
+            text_lines.Output(tmp_path / "out", other)
+    with pytest.raises(errors.UserError, match="another modules"):
+        text_lines.Output(tmp_path / "out", made_by(tmp_path / "a.model", "mine"))
 
 
 @given(st.integers(0, 12))
