@@ -23,6 +23,7 @@ ROOMS = (
     "mtf_synthesizer/upstream",
     "mtf_synthesizer/data",
     "mtf_synthesizer/submissions",
+    "mtf_synthesizer/studies",
     "tasks",
     "gin",
 )

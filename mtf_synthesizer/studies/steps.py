@@ -60,7 +60,7 @@ def check_settings(
         changed = [name for name in bound if (wanted.get(name) or 0) != (found.get(name) or 0)]
         if changed:
             raise errors.UserError(
-                f"{folder} holds results with another {', '.join(changed)}; remove the folder or "
+                f"{folder} holds results with another {', '.join(changed)}. Remove the folder, or "
                 "choose another with --output"
             )
     saving.write_json(path, wanted)
@@ -79,9 +79,9 @@ def _read(path: paths.Path, *needed: str) -> dict[str, Any]:
     try:
         found = records.parse(path.read_text("utf-8"))
         if not isinstance(found, dict) or not found.keys() >= set(needed):
-            raise ValueError(f"no JSON object with {' and '.join(needed) or 'settings'}")
+            raise ValueError(f"not a JSON object with {' and '.join(needed) or 'settings'}")
     except (OSError, ValueError) as error:
         raise errors.UserError(
-            f"{path} can't be read ({error}): remove it, and what it stands for is done again"
+            f"{path} can't be read ({error}). Remove it and run the command again"
         ) from error
     return found

@@ -33,15 +33,15 @@ def test_default_layout_may_have_other_axes():
     "shape, layout, words",
     [
         ("batch", "", ["--mesh_shape 'batch'", "batch:4;model:2"]),
-        ("batch:2:3", "", ["'batch:2:3' is no pair"]),
-        ("batch:", "", ["--mesh_shape", "no pair"]),
-        ("batch:two", "", ["'two' is no number of devices"]),
-        ("batch:0", "", ["'0' is no number of devices", "from 1"]),
-        ("batch:-2", "", ["'-2' is no number"]),
-        ("a:2;b:3;a:5", "", ["'a' is there 2 times"]),
+        ("batch:2:3", "", ["'batch:2:3' is not a pair"]),
+        ("batch:", "", ["--mesh_shape", "not a pair"]),
+        ("batch:two", "", ["'two' is not a number of devices"]),
+        ("batch:0", "", ["'0' is not a number of devices", "from 1"]),
+        ("batch:-2", "", ["'-2' is not a number"]),
+        ("a:2;b:3;a:5", "", ["'a' occurs 2 times"]),
         ("batch:2", "heads", ["--layout 'heads'", "batch:batch;heads:model"]),
         ("batch:2;model:3", "heads:modell", ["'modell'. Did you mean 'model'?", "batch, model"]),
-        ("batch:2;model:3", "heads:model;heads:batch", ["'heads' is there 2 times", "one axis"]),
+        ("batch:2;model:3", "heads:model;heads:batch", ["'heads' occurs 2 times", "one axis"]),
     ],
 )
 def test_mistakes(shape, layout, words):

@@ -73,7 +73,7 @@ def test_table_and_the_layout_of_the_configuration(capsys):
     "options, words",
     [
         (["--layout", "batch:all"], "--layout batch:all without a mesh: add --mesh_shape"),
-        (["--mesh_shape", "batch=2"], "'batch=2' is no pair"),
+        (["--mesh_shape", "batch=2"], "'batch=2' is not a pair"),
         (["--mesh_shape", "batch:2", "--layout", "heads:model"], "the mesh has no axis 'model'"),
     ],
 )

@@ -169,7 +169,7 @@ def test_rows_add_to_one_over_what_is_visible(shown, name):
 def test_layers_without_weights_are_named(shown, capsys):
     described = json.loads((shown / "lightconv/maps.json").read_text())["models"][0]
     assert list(described["layers"]) == [CROSS]
-    why = "LightConv has no weights from each position to each"
+    why = "LightConv computes no weights for pairs of positions"
     assert described["left_out"] == {FIRST: why, DECODER: why}
     assert described["title"] == "LightConv"
     page = (shown / "lightconv/maps.html").read_text()

@@ -328,10 +328,10 @@ def test_broken_files_are_named_and_others_ignored(tmp_path, capsys):
     output = tmp_path / "report.md"
     assert main.main(["report", str(tmp_path / "a"), "--output", str(output)]) == 0
     errors = capsys.readouterr().err
-    assert "warning: left out" in errors and "broken.json is no JSON" in errors
-    assert "eval.json is not as the command writes it" in errors
+    assert "warning: left out" in errors and "broken.json is not JSON" in errors
+    assert "eval.json is not in the format of the command" in errors
     assert "list.json" not in errors and "else.json" not in errors
-    assert "broken.json is no JSON" in output.read_text()
+    assert "broken.json is not JSON" in output.read_text()
 
 
 @pytest.mark.parametrize(

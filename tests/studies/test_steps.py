@@ -29,9 +29,9 @@ def test_other_settings_are_refused(tmp_path):
     check_settings(tmp_path, settings)
     Steps(tmp_path / "steps").run("one", lambda: {"value": 3})
     check_settings(tmp_path, settings)
-    with pytest.raises(errors.UserError, match="another size, seed; remove the folder"):
+    with pytest.raises(errors.UserError, match="another size, seed. Remove the folder"):
         check_settings(tmp_path, settings | {"size": "base", "seed": 3})
-    with pytest.raises(errors.UserError, match="another seed; remove"):
+    with pytest.raises(errors.UserError, match="another seed. Remove"):
         check_settings(tmp_path, {"size": "mini", "lengths": (5, 7), "seed": 3})
     check_settings(tmp_path, settings | {"new_option": ()})  # of a later release, and not given
 
@@ -48,7 +48,7 @@ def test_a_start_that_failed_binds_nobody(tmp_path):
 @pytest.mark.parametrize("content", ["", "[]", "{", "\x00"])
 def test_a_broken_result_is_said_to_be_one(tmp_path, content):
     (tmp_path / "one.json").write_text(content)
-    with pytest.raises(errors.UserError, match=r"one\.json can't be read .*: remove it"):
+    with pytest.raises(errors.UserError, match=r"one\.json can't be read .*. Remove it"):
         Steps(tmp_path).run("one", dict)
 
 

@@ -110,7 +110,7 @@ NUMBERS = [
     Fault(
         "dropout that is no number",
         f"{BENCH} --dropout nan",
-        ("--dropout is nan; it must be at least 0 and below 1",),
+        ("--dropout is nan; it must be in [0, 1)",),
     ),
     Fault(
         "more sequences than tokens in a row",
@@ -120,7 +120,7 @@ NUMBERS = [
     Fault(
         "packed rows that are decoded",
         f"{BENCH} --packed 2 --mode greedy",
-        ("--packed is 2, but rows that are decoded hold one sequence each: leave it out",),
+        ("--packed is 2, but decoding takes one sequence a row. Omit --packed",),
     ),
     Fault(
         "growth with one length",
@@ -130,7 +130,7 @@ NUMBERS = [
     Fault(
         "lengths that a batch is no multiple of",
         f"{BENCH} --sweep 64,96",
-        ("has 256 tokens, which can't be rows of 96; give lengths that divide 256",),
+        ("has 256 tokens, which don't divide into rows of 96. Give lengths that divide 256",),
     ),
     Fault(
         "more than all for V",
@@ -140,17 +140,17 @@ NUMBERS = [
     Fault(
         "a mesh that is no pairs",
         f"{COST} --mesh_shape batch4",
-        ("--mesh_shape 'batch4': 'batch4' is no pair. Write pairs like batch:4;model:2",),
+        ("--mesh_shape 'batch4': 'batch4' is not a pair. Write pairs like batch:4;model:2",),
     ),
     Fault(
         "a mesh without devices",
         f"{COST} --mesh_shape batch:0",
-        ("--mesh_shape batch:0: '0' is no number of devices.", "numbers from 1"),
+        ("--mesh_shape batch:0: '0' is not a number of devices.", "numbers from 1"),
     ),
     Fault(
         "an axis that is there twice",
         f"{COST} --mesh_shape batch:2;batch:4",
-        ("the axis 'batch' is there 2 times",),
+        ("axis 'batch' occurs 2 times",),
     ),
     Fault(
         "a layout for another mesh",
@@ -282,7 +282,7 @@ PLACES = [
     Fault(
         "results that are not there",
         "report absent --output report.md",
-        ("absent: no such file or folder; give folders with results",),
+        ("absent: no such file or folder. Give folders with results",),
     ),
     Fault(
         "a leaderboard that is misspelt",

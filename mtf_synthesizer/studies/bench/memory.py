@@ -45,25 +45,26 @@ def of_row(row: str, setting: Setting) -> Memory:
     """Measure some steps of a row in a new process.
 
     Args:
-      row: one of `benchmark_setting.ROWS`.
+      row: one of `setting.ROWS`.
       setting: shape, mode and options.
 
     Raises:
       UserError: the process failed.
     """
-    asked = json.dumps({"row": row, "setting": dataclasses.asdict(setting)})
+    request = json.dumps({"row": row, "setting": dataclasses.asdict(setting)})
     process = subprocess.run(
         [sys.executable, "-m", __name__],
-        input=asked,
+        input=request,
         capture_output=True,
         text=True,
         check=False,
     )
     if process.returncode:
-        said = process.stderr.strip().splitlines()[-1:] or ["no message"]
+        last_line = (process.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError(
             f"{row}: the process that measures memory ended with status {process.returncode} "
-            f"({said[0]}; -9 is a lack of memory): take a smaller --size, or --no_memory"
+            f"({last_line}). Status -9 means out of memory: choose a smaller --size, or pass "
+            "--no_memory"
         )
     return Memory(**json.loads(process.stdout.splitlines()[-1]))
 
@@ -76,7 +77,7 @@ def of_steps(program: Program) -> Memory:
     base = _status_mib("VmRSS")
     for _ in range(STEPS):
         program.run()
-    # The kernel updates its counters only at times, so a peak may read slightly below the base.
+    # The kernel updates its counters now and then, so a peak may read slightly below the base.
     return Memory(max(_status_mib("VmHWM"), base), base)
 
 
@@ -106,12 +107,12 @@ def _status_mib(key: str) -> float:
 
 def _main() -> None:
     """Entry point of the new process: read a row and a setting, print the memory."""
-    asked = json.loads(sys.stdin.read())
+    request = json.loads(sys.stdin.read())
     loading.load_tensorflow(verbose=False)
     from mtf_synthesizer.studies.bench.program import Program
     from mtf_synthesizer.studies.bench.rows import layers
 
-    program = Program(layers()[asked["row"]], Setting.from_dict(asked["setting"]))
+    program = Program(layers()[request["row"]], Setting.from_dict(request["setting"]))
     print(json.dumps(dataclasses.asdict(of_steps(program))))
 
 

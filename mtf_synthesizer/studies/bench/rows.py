@@ -33,7 +33,7 @@ MakeLayer = Callable[[Size, float], transformer.TransformerLayer]
 class ValuesOnly(transformer_layers.SelfAttention):
     """Values and output projection with no mixing of positions: the limit of any synthesizer."""
 
-    further_heads = 0  # of a layer in groups of heads, which `make_params` reads
+    further_heads = 0  # `make_params` reads it: heads of further groups, as in `Heads`
 
     def call(
         self, context: transformer.Context, x: mtf.Tensor, losses: list[mtf.Tensor] | None = None

@@ -117,9 +117,9 @@ class Setting:
         check("mode", self.mode, MODES)
         self._check_packed()
         if not 0 <= self.dropout < 1:
-            raise UserError(f"--dropout is {self.dropout}; it must be at least 0 and below 1")
+            raise UserError(f"--dropout is {self.dropout}; it must be in [0, 1)")
         if self.threads < 0:
-            raise UserError(f"--threads is {self.threads}; it must be 0, for all, or positive")
+            raise UserError(f"--threads is {self.threads}; it must be positive, or 0 for all")
         self._check_tables(rows)
 
     def _check_packed(self) -> None:
@@ -130,8 +130,8 @@ class Setting:
             )
         if self.packed and self.mode in DECODING:
             raise UserError(
-                f"--packed is {self.packed}, but rows that are decoded hold one sequence each: "
-                "leave it out, or take --mode train or evaluate"
+                f"--packed is {self.packed}, but decoding takes one sequence a row. Omit --packed, "
+                "or use --mode train or evaluate"
             )
 
     def _check_tables(self, rows: Sequence[str]) -> None:
@@ -139,6 +139,6 @@ class Setting:
         short = [row for row in rows if row in PUBLIC_TABLES]
         if short and longest > _PUBLIC_LENGTH:
             raise UserError(
-                f"{', '.join(short)}: the public layer has tables of {_PUBLIC_LENGTH} rows and "
-                f"can't take {longest} tokens; leave these rows out"
+                f"{', '.join(short)}: tables of the public layer have {_PUBLIC_LENGTH} rows, too "
+                f"few for {longest} tokens. Omit these names from --rows"
             )

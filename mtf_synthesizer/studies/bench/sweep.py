@@ -42,8 +42,8 @@ def check(rows: Sequence[str], setting: Setting, lengths: Sequence[int]) -> None
     short = [row for row in rows if row in PUBLIC_TABLES]
     if short:
         raise UserError(
-            f"--sweep: {', '.join(short)} can't be measured, since tables of the public layer have "
-            "512 rows at every length; leave these rows out"
+            f"--sweep: tables of {', '.join(short)}, the public layer, have 512 rows at every "
+            "length. Omit these names from --rows"
         )
     if setting.mode in DECODING:
         raise UserError(f"--sweep is for --mode train and evaluate, not for {setting.mode}")
@@ -53,8 +53,8 @@ def check(rows: Sequence[str], setting: Setting, lengths: Sequence[int]) -> None
     bad = [length for length in lengths if length < 1 or tokens % length]
     if bad:
         raise UserError(
-            f"--sweep: a batch of this --size has {tokens} tokens, which can't be rows of "
-            f"{', '.join(map(str, bad))}; give lengths that divide {tokens}"
+            f"--sweep: a batch of this --size has {tokens} tokens, which don't divide into rows of "
+            f"{', '.join(map(str, bad))}. Give lengths that divide {tokens}"
         )
     for length in lengths:
         at_length(setting, length).check(rows)

@@ -86,7 +86,7 @@ def _print_machine(document: Mapping[str, Any]) -> None:
     machine = document["machine"]
     _console().print(
         f"{machine['processor']}, {machine['cores']} cores, TensorFlow {machine['tensorflow']}; "
-        f"product of matrices: {machine['peak_gflops']:.0f} GFLOP/s",
+        f"matrix product: {machine['peak_gflops']:.0f} GFLOP/s",
         highlight=False,
         markup=False,
     )

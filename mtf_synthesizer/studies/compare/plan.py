@@ -92,13 +92,13 @@ def check(wanted: ComparisonPlan) -> None:
             names.check(evaluated, trained.params, trained.modules)
 
 
-# Settings that only the evaluation in the end reads, and those of the look at the validation loss.
+# Settings that only the final evaluation reads; settings that only the validation loss depends on.
 _OF_SCORES = ("split", "evaluation_gin_files", "evaluation_gin_file_sha256")
 _OF_FALL = ("validation_split",)
 
 
 def settings(wanted: ComparisonPlan) -> dict[str, Any]:
-    """The settings that results of one folder share; of a user's gin file its text counts.
+    """Settings that all results of a folder share; a user's gin file counts by its text.
 
     Further rows and seeds may be added to a folder.
     """
@@ -110,7 +110,7 @@ def settings(wanted: ComparisonPlan) -> dict[str, Any]:
 
 
 def free_settings(folder: paths.Path) -> list[str]:
-    """The settings that nothing in a folder was made with yet: a corrected command resumes."""
+    """Settings that no result in a folder depends on yet, so a corrected command resumes."""
     free: list[str] = []
     if not any(folder.glob("steps/*_scores.json")):
         free += _OF_SCORES
@@ -128,6 +128,6 @@ def _check_starts(wanted: ComparisonPlan, folder: paths.Path) -> None:
         start = model_dir(folder, row, seed)
         if not ModelFolder.at(start).checkpoints:
             raise errors.UserError(
-                f"--init_from {folder} has no model of row {row} and seed {seed}: no checkpoint in "
-                f"{start}. Give --rows and --seeds that were trained there"
+                f"--init_from {folder} lacks the model of row {row} and seed {seed}: no checkpoint "
+                f"in {start}. Give --rows and --seeds that were trained there"
             )

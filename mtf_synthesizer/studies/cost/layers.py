@@ -195,7 +195,7 @@ def _check_stock(layer: transformer_layers.SelfAttention) -> None:
 
 
 def light_conv(layer: LightConv, stack: Stack) -> Parts:
-    """Cost of one kernel for each head; the kernel multiplies element by element: no FLOPs."""
+    """Cost of one kernel for each head; element-wise products don't count as FLOPs."""
     kernel = weights(_heads(layer), layer.width.size)
     return {"kernel": kernel, "values, gate and output": _gated(layer, stack)}
 

@@ -104,7 +104,7 @@ class TableModel:
 
 
 _LAYERS = ("table4_layers.gin",)
-_STOCK = ("local_cpu.gin",)  # nothing to change
+_STOCK = ("local_cpu.gin",)  # the experiment has T5's layers already
 
 
 def _convolution(kind: str, *stacks: str) -> tuple[str, ...]:
@@ -182,8 +182,8 @@ def table_4(verbose: bool = False) -> CostReport:
             "lightconv and dynconv are ours, of width 9; mesh-* are the public layers.",
             "Kernels of convolutions are multiplied and added element by element, which is not "
             "counted; predicting them is.",
-            "DyConv's 257M come from no reading of its definition: they are 2.4 d² a layer above "
-            "T5, where a kernel of width 9 that is predicted from the token takes 9 d².",
+            "No reading of DyConv's definition gives the paper's 257M, 2.4 d² a layer above T5: a "
+            "kernel of width 9 that is predicted from the token takes 9 d².",
         ),
     )
 
@@ -232,10 +232,11 @@ def table_2(verbose: bool = False) -> CostReport:
         lines,
         lines,
         (
-            "The totals hang on the vocabulary, which the paper does not state; the differences "
+            "The totals depend on the vocabulary, which the paper does not state; the differences "
             "do not.",
-            "Q and K of 12 layers are 6.29M and so are 12 tables R, which explains the paper's "
-            "V, Fix, R, FR and R+V. No single formula of D gives its 62M, 67M (R+D) and 74M (D+V).",
+            "Q and K of 12 layers have 6.29M parameters, and so have 12 tables R. This explains "
+            "the paper's V, Fix, R, FR and R+V. No single formula of D gives its 62M, 67M (R+D) "
+            "and 74M (D+V).",
         ),
     )
 

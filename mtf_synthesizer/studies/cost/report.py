@@ -60,9 +60,9 @@ def of_row(row: CostRow, device: DeviceCost | None = None) -> CostReport:
 def _notes(row: CostRow) -> tuple[str, ...]:
     notes = []
     if row.why_no_formula:
-        notes.append(f"{row.why_no_formula}: all numbers are the graph's")
+        notes.append(f"{row.why_no_formula}: all numbers are counted from the graph")
     if row.freezes:
-        notes.append("run.variable_filter is set: what it freezes is counted as trained")
+        notes.append("run.variable_filter is set: variables that it freezes are counted as trained")
     return tuple(notes)
 
 

@@ -59,7 +59,7 @@ class CostRow:
 
 
 def numbers(cost: Cost) -> dict[str, int]:
-    """The numbers that are reported of a cost."""
+    """The reported numbers of a cost."""
     return {
         "parameters": cost.parameters,
         "trainable_parameters": cost.trainable_parameters,
@@ -94,7 +94,7 @@ def measure(
 def built(
     wanted: Configuration, batch_size: int, vocabulary_size: int, verbose: bool = False
 ) -> Iterator[tuple[Model, Batch]]:
-    """The model and the batch of a configuration, under that configuration.
+    """Yield the model and the batch of a configuration; gin has the configuration meanwhile.
 
     Raises:
       errors.UserError: the rows of this kind of model have no known length.

@@ -18,7 +18,7 @@ _NAMES = {
 }
 CLASSIFICATIONS = (TESTAMENT, SAME_VERSE)
 UNIGRAM_ROWS = 8192  # rows of the training split; about 115,000 target tokens
-# The text in a submission where a model decoded no label.
+# The label in a submission if the decoded text is not a label.
 FALLBACK_LABELS = {TESTAMENT: "old", SAME_VERSE: "other"}
 
 
@@ -34,7 +34,7 @@ def baselines(
 
     Returns:
       unigram_entropy: nats per target token under the frequencies of the training targets.
-      unigram_entropy_free_sentinels: unigram_entropy with the sentinels free of cost.
+      unigram_entropy_free_sentinels: unigram_entropy if predicting sentinels costs nothing.
       majority: task -> per cent of the most frequent label. examples: task -> number of examples.
       copying: BLEU of the source itself.
     """

@@ -96,19 +96,19 @@ def _value(found: Mapping[str, Any]) -> str:
 
 
 def summary(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Learned and unlearned tasks, in a sentence for each model."""
+    """A sentence for each model: the comparisons that it passes and fails."""
     sentences = []
     for name, found in findings.items():
         failed = [each["task"] for each in found if not each["holds"]]
         if failed:
-            sentences.append(f"{title(name)} did not learn enough of: {', '.join(failed)}.")
+            sentences.append(f"{title(name)} does not beat the baseline of: {', '.join(failed)}.")
         else:
-            sentences.append(f"{title(name)} learned all of it.")
+            sentences.append(f"{title(name)} beats all baselines.")
     return " ".join(sentences)
 
 
 def movement(models: Mapping[str, Any]) -> str:
-    """Movement of the tables R, in a sentence for each model that has tables."""
+    """A sentence on the movement of the tables R, for each model that has tables."""
     sentences = []
     for name, model in models.items():
         moved = model["attention"]["movement"].values()
@@ -135,7 +135,7 @@ def _sample(sample: Mapping[str, Any]) -> dict[str, Any]:
 
 def _replaced(submission: Mapping[str, Any]) -> str:
     count = sum(submission["replaced"][submission["of"]].values())
-    return f"; {count} decoded texts that are no label were replaced" if count else ""
+    return f"; {count} decoded texts that are not labels were replaced" if count else ""
 
 
 def _png(figure: Any) -> bytes:

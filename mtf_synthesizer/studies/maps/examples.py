@@ -1,6 +1,6 @@
-"""Examples for the maps of a model: of a task, or a text; and the display of tokens.
+"""Examples for the maps of a model, from a task or a text; and the display of tokens.
 
-Needs the gin configuration of the model.
+The functions need the gin configuration of the model.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def of_task(subject: Subject, task: str, split: str, examples: int) -> Features:
     features = example_sets(task, split, subject.model, examples)[0].arrays()
     if "inputs" not in features and subject.model.model_type != "lm":
         raise errors.UserError(
-            f"the task {task} has no inputs, which the model in {subject.folder} reads: choose "
-            "a task like the one it was trained on"
+            f"the task {task} lacks inputs, which the model in {subject.folder} reads. Choose a "
+            "task like that of its training"
         )
     return features
 
@@ -121,7 +121,7 @@ def _check_no_target(subject: Subject, text: GivenText) -> None:
     if text.target is not None:
         raise errors.UserError(
             f"--target {text.target!r}: the model in {subject.folder} is of the type "
-            f"{subject.model.model_type!r} and reads one text only: leave --target out"
+            f"{subject.model.model_type!r} and reads only one text. Omit --target"
         )
 
 
@@ -146,7 +146,7 @@ def _decoded(subject: Subject, inputs: np.ndarray) -> str:
     example = ExampleSet(task, [{"inputs": inputs[0]}], {"inputs": inputs.shape[1]})
     (output,) = predict.decoded(subject.folder, example, subject.model, 1, subject.checkpoint)
     vocabulary = vocabulary_of(subject.model, "targets")
-    # A decoded text that never ended fills all positions, so it is cut for an end token to fit.
+    # A decoded text without an end token fills all positions; cut it to make room for the token.
     most = subject.model.sequence_length["targets"] - 1
     return str(vocabulary.decode(vocabulary.encode(output)[:most]))
 

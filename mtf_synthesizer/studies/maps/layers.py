@@ -126,11 +126,11 @@ def left_out(
         kind = type(layer).__name__
         if place in hidden:
             found[place] = (
-                f"the weights of {kind} can't be looked at with LayerStack.recompute_grads = True: "
-                "bind it to False"
+                f"the weights of {kind} are not kept with LayerStack.recompute_grads = True: bind "
+                "it to False"
             )
         elif place not in shown and kind not in _FEED_FORWARD:
-            found[place] = f"{kind} has no weights from each position to each"
+            found[place] = f"{kind} computes no weights for pairs of positions"
     return found
 
 

@@ -96,10 +96,10 @@ def of_model(
     """Build a model as it was trained, and compute its attention weights.
 
     Args:
-      folder: of the model.
-      wanted: its configuration.
+      folder: folder of the model.
+      wanted: configuration of the model.
       checkpoint: the trained variables.
-      read: gives the examples.
+      read: reads the examples.
       verbose: whether T5, Mesh and TensorFlow write logs.
 
     Raises:
@@ -114,7 +114,7 @@ def of_model(
         initial = graph.trained(first.path) if is_saved else graph.initial()
         weights = graph.trained(checkpoint.path)
         graph.close()
-        # Read here, because only here do tasks have the vocabulary of the model.
+        # Only under this configuration tasks have the vocabulary of the model.
         tokens = {stack: _tokens(model, each) for stack, each in graph.positions.items()}
     alphas = attention_summaries.alphas(checkpoint.path)
     return Maps(

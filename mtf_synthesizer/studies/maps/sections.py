@@ -61,9 +61,8 @@ def _histograms(models: Mapping[str, Maps], blocks: Sequence[int]) -> MapSection
         pictures.append(Picture("histograms.png", "self-attention", png))
     return MapSection(
         "Histograms (the paper's Figures 2 and 3)",
-        "How the weights of all heads and examples are distributed, before any training and "
-        "after, on a logarithmic scale. Padding, masked keys and queries that see one key alone "
-        "are left out.",
+        "Distribution of the weights of all heads and examples, before training and after it, on "
+        "a logarithmic scale. Padding, masked keys and queries that see only one key are left out.",
         pictures,
     )
 
@@ -79,8 +78,8 @@ def _heat_maps(
             pictures.append(Picture(file, state, png))
     return MapSection(
         f"{stack.capitalize()}: {what} (Figures 4 to 7)",
-        "Rows are queries, columns keys; the brighter, the more attention (square root of the "
-        "weight).",
+        "Rows are queries and columns are keys. A brighter cell is more attention; colours follow "
+        "the square root of the weight. Masked keys are hatched.",
         pictures,
     )
 
@@ -93,6 +92,6 @@ def _alphas(models: Mapping[str, Maps]) -> MapSection:
     ]
     return MapSection(
         "α of mixtures",
-        "The weight that each head gives to each function; all start even.",
+        "The weight that each head gives to each function. All weights start equal.",
         pictures,
     )

@@ -1,6 +1,6 @@
 """The commands that fill the paper's tables, as `report` prints them for cells that nobody has run.
 
-Each is one line. They are in order: a model that another starts from is made by an earlier command.
+Each command is one line. An earlier command trains the model that a later one starts from.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mtf_synthesizer.studies.report import paper
 SPLIT, VALIDATION_SPLIT = "test", "validation"
 _PROGRAM = "mtf_synthesizer"
 _DATA = ("--tfds_data_dir", "data")
-# T5's own layer, which the layers of Table 4 would not reach, and must not.
+# T5's own layer, which must stay without the gin files of Table 4's layers.
 _STOCK = "t5"
 _BASE_PLUS_START, _BASE_PLUS = "runs/base_plus_c4", "runs/base_plus"
 

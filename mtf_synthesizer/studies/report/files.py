@@ -70,7 +70,7 @@ def collect(given: Iterable[str]) -> Found:
         if fault is None:
             kinds.setdefault(kind, []).append(document)
         else:
-            found.skipped.append(f"{document.path} is not as the command writes it: {fault}")
+            found.skipped.append(f"{document.path} is not in the format of the command: {fault}")
     found.costs = kinds.get("cost", [])
     found.benchmarks = kinds.get("benchmark", [])
     comparisons = kinds.get("comparison", [])
@@ -94,7 +94,7 @@ def _files(given: Iterable[str]) -> list[Path]:
     files: list[Path] = []
     for path in map(paths.of, given):
         if not path.exists():
-            raise errors.UserError(f"{path}: no such file or folder; give folders with results")
+            raise errors.UserError(f"{path}: no such file or folder. Give folders with results")
         files += paths.matching_below(path, "*.json") if path.is_dir() else [path]
     return list({file.resolve(): file for file in files}.values())
 
@@ -104,7 +104,7 @@ def _read(files: Iterable[Path], found: Found) -> Iterable[Document]:
         try:
             content = records.parse(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            found.skipped.append(f"{path} is no JSON: {' '.join(str(error).split())}")
+            found.skipped.append(f"{path} is not JSON: {' '.join(str(error).split())}")
             continue
         if isinstance(content, dict):
             yield Document(path, content)
@@ -115,7 +115,7 @@ def _add(found: Found, path: Path, runs: Callable[[], Iterable[Run]]) -> None:
         found.runs += runs()
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         found.skipped.append(
-            f"{path} is not as the command writes it: {type(error).__name__}: {error}"
+            f"{path} is not in the format of the command: {type(error).__name__}: {error}"
         )
 
 

@@ -9,10 +9,10 @@ from mtf_synthesizer.studies.report.section import ReportSection
 
 _TITLE = "Results beside the paper's"
 _LEGEND = (
-    "Results are means over the seeds ± their standard deviation. “–” marks a value that does not "
-    "exist, “not run” a value that nobody has measured."
+    "Values are means over the seeds ± their standard deviation. “–” marks a value that does not "
+    "exist; “not run” marks a value that nobody has measured."
 )
-_DONE, _MISSING = "Run with:", "Would be run with:"
+_DONE, _MISSING = "Run with:", "Commands for the missing values:"
 
 
 def html(sections: Sequence[ReportSection], warnings: Sequence[str], command: str) -> str:

@@ -50,34 +50,37 @@ TITLES = {
 # Experiment -> its mixture, where a command must name it.
 TASKS = {"table5_glue": "synthesizer_en_mix_v001"}
 
-# Table -> the paper's contradictions and open ends about it.
+# Table -> contradictions and open questions of the paper about it.
 NOTES: Mapping[int, tuple[str, ...]] = {
     2: (
         "No formula of D explains the paper's 62M (D), 67M (R+D) and 74M (D+V).",
-        "By the appendix these were Tensor2Tensor models with sinusoidal positions; ours have T5's "
-        "relative bias, or none. Theirs: --gin_file sinusoidal_positions.gin.",
+        "According to the appendix these are Tensor2Tensor models with sinusoidal positions; ours "
+        "have T5's relative bias or none. For theirs add --gin_file sinusoidal_positions.gin.",
     ),
     3: (
-        "The paper says that R+D outperforms the Transformer in summarization; no row shows it.",
-        "By the appendix these were Tensor2Tensor models with sinusoidal positions; ours have T5's "
-        "relative bias, or none. Theirs: --gin_file sinusoidal_positions.gin.",
-        "ROUGE-1, ROUGE-2 and BLEU-1 are from the paper's page of results, which has R+V alone.",
+        "The paper claims that R+D outperforms the Transformer in summarization; none of its rows "
+        "shows this.",
+        "According to the appendix these are Tensor2Tensor models with sinusoidal positions; ours "
+        "have T5's relative bias or none. For theirs add --gin_file sinusoidal_positions.gin.",
+        "ROUGE-1, ROUGE-2 and BLEU-1 are from the paper's page of results, which lists only R+V.",
     ),
     4: (
-        "By the printed numbers R is 61 % faster than DyConv (4.26 and 2.65 steps/s) and its "
-        "log-perplexity 3.3 % lower (1.972 and 2.040); the text says 60 % and 3.5 %.",
+        "From the printed numbers R is 61 % faster than DyConv (4.26 and 2.65 steps/s), and its "
+        "log-perplexity is 3.3 % lower (1.972 and 2.040). The text states 60 % and 3.5 %.",
     ),
     5: (
-        "The caption says small, the rows say Base.",
-        "The text gives T5 (Base+) about 10M parameters more, as the control of what R+V and D+V "
-        "have more. By Table 4 that is 69M and 20M.",
-        "The text has R 4 to 5 points ahead of DyConv; by the averages it is 5.7, in Table 6 3.3.",
+        "The caption reads small, the rows read Base.",
+        "The text gives T5 (Base+) about 10M more parameters, to match R+V and D+V. In Table 4 R+V "
+        "and D+V have 69M and 20M more.",
+        "The text puts R 4 to 5 points ahead of DyConv. The averages differ by 5.7 here and by 3.3 "
+        "in Table 6.",
         "The paper's page of results calls CoLA's 53.3 and MRPC's 91.2 accuracy; they are Matthews "
         "correlation and F1.",
     ),
     6: (
-        "The caption says small, the rows say Base.",
-        "The text has R 4 to 5 points ahead of DyConv; by the averages it is 3.3, in Table 5 5.7.",
+        "The caption reads small, the rows read Base.",
+        "The text puts R 4 to 5 points ahead of DyConv. The averages differ by 3.3 here and by 5.7 "
+        "in Table 5.",
     ),
 }
 

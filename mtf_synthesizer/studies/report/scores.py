@@ -67,7 +67,7 @@ def of_leaderboard(board: paper.Leaderboard, runs: Sequence[Run]) -> Columns:
         tuple(f"{head}, {whose}" for head in heads for whose in ("paper", "ours")),
         cells,
         notes=(
-            f"Ours is the mean of these {len(board.tasks)} tasks, where all of them are there.",
+            f"Our average is the mean of these {len(board.tasks)} tasks, if all are evaluated.",
             *notes,
         ),
         commands=_commands(ours.values()),
@@ -95,10 +95,10 @@ def _average(benchmark: averages.ScoredBenchmark, tasks: Sequence[str]) -> Score
     """The mean of the paper's tasks; for GLUE without WNLI."""
 
     def value(run: Run) -> list[float] | None:
-        there = averages.average(benchmark, run.tasks)["tasks"]
-        if not set(tasks) <= set(there):
+        scores = averages.average(benchmark, run.tasks)["tasks"]
+        if not set(tasks) <= set(scores):
             return None
-        return [statistics.fmean(there[task] for task in tasks)]
+        return [statistics.fmean(scores[task] for task in tasks)]
 
     return value
 
@@ -146,17 +146,17 @@ def _made(runs: Sequence[Run], split: str) -> str:
     """Notes on a value: seeds, steps, and other conditions of the runs."""
     seeds = sorted({run.seed for run in runs if run.seed is not None})
     steps = sorted({run.steps for run in runs if run.steps is not None})
-    said = [f"{len(runs)} run{'s' if len(runs) > 1 else ''}"]
+    notes = [f"{len(runs)} run{'s' if len(runs) > 1 else ''}"]
     if len(seeds) == len(runs):
-        said = [f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"]
+        notes = [f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"]
     if steps:
         ends = dict.fromkeys((steps[0], steps[-1]))
-        said.append(f"{' to '.join(f'{end:,}' for end in ends)} steps")
-    said += [f"{other} split" for other in sorted({run.split for run in runs} - {split}) if split]
-    said += [f"first {n} examples" for n in sorted({run.limit for run in runs if run.limit})]
+        notes.append(f"{' to '.join(f'{end:,}' for end in ends)} steps")
+    notes += [f"{other} split" for other in sorted({run.split for run in runs} - {split}) if split]
+    notes += [f"first {n} examples" for n in sorted({run.limit for run in runs if run.limit})]
     falling = sum(bool(run.falls) for run in runs)
-    said += [f"{falling} still falling"] if falling else []
-    return "; ".join(said)
+    notes += [f"{falling} still falling"] if falling else []
+    return "; ".join(notes)
 
 
 def _commands(groups: Iterable[Sequence[Run]]) -> tuple[str, ...]:

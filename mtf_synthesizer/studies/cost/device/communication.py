@@ -12,11 +12,11 @@ from collections.abc import Iterable
 
 KINDS = {
     "all_reduce": "sums over devices: the bytes of the tensor that each device adds to the sum",
-    "all_reduce_max": "maxima over devices, each of which gets what all have: the bytes of that",
-    "all_gather": "concatenations of what devices have: the bytes of the whole result",
-    "all_to_all": "another dimension is split than before: the bytes of a device's part",
-    "permute": "a device gets what another one has: the bytes of a device's part",
-    "random_numbers": "made equal on devices that don't split them: the bytes of a device's part",
+    "all_reduce_max": "maxima over devices, gathered on each device: the bytes of all parts",
+    "all_gather": "concatenations of the devices' parts: the bytes of the whole result",
+    "all_to_all": "changes of the dimension that is split: the bytes of a device's part",
+    "permute": "a device receives the part of another device: the bytes of the part",
+    "random_numbers": "random numbers made equal on some devices: the bytes of a device's part",
 }
 
 

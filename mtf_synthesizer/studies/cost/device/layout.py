@@ -59,7 +59,7 @@ class MeshLayout:
                 raise UserError(
                     f"{self.source} {self.rules_text}: a tensor with the dimensions "
                     f"{_listed(dims)} has {split[axis]} and {name}, which can't both be split "
-                    f"over {axis!r}: give them different axes, or leave one whole"
+                    f"over {axis!r}. Give them different axes, or leave one whole"
                 )
             if size % sizes[axis]:
                 raise UserError(
@@ -92,7 +92,9 @@ def parse(mesh_shape: str, layout: str | None, default_layout: str = "") -> Mesh
     )
     for name, times in collections.Counter(name for name, _ in axes).items():
         if times > 1:
-            raise UserError(f"--mesh_shape {mesh_shape}: the axis {name!r} is there {times} times")
+            raise UserError(
+                f"--mesh_shape {mesh_shape}: axis {name!r} occurs {times} times; name it once"
+            )
     if layout is None:
         return MeshLayout(axes, tuple(_pairs(_DEFAULT, default_layout)), _DEFAULT)
     rules = tuple(_pairs("--layout", layout))
@@ -110,7 +112,7 @@ def _check_rules(layout: str, rules: Sequence[tuple[str, str]], axes: Sequence[s
     for name, times in collections.Counter(name for name, _ in rules).items():
         if times > 1:
             raise UserError(
-                f"--layout {layout}: {name!r} is there {times} times, but a dimension is split "
+                f"--layout {layout}: dimension {name!r} occurs {times} times. Split each dimension "
                 "over one axis at most"
             )
 
@@ -122,7 +124,7 @@ def _pairs(flag: str, text: str) -> list[tuple[str, str]]:
         first, colon, second = part.partition(":")
         if not (first and colon and second) or ":" in second:
             raise UserError(
-                f"{flag} {text!r}: {part!r} is no pair. Write pairs like {_EXAMPLES[flag]}"
+                f"{flag} {text!r}: {part!r} is not a pair. Write pairs like {_EXAMPLES[flag]}"
             )
         pairs.append((first, second))
     return pairs
@@ -138,7 +140,7 @@ _EXAMPLES = {
 def _size(text: str, mesh_shape: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise UserError(
-            f"--mesh_shape {mesh_shape}: {text!r} is no number of devices. Write "
+            f"--mesh_shape {mesh_shape}: {text!r} is not a number of devices. Write "
             f"{_EXAMPLES['--mesh_shape']} with numbers from 1"
         )
     return int(text)

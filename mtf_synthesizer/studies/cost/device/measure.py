@@ -115,7 +115,8 @@ def measure(
 def as_on_tpu(wanted: Configuration) -> Configuration:
     """The configuration with settings for TPUs in place of those that `train` adds for CPUs."""
     files = list(wanted.files)
-    where = files.index(_LOCAL) if _LOCAL in files else 0  # the first: a user's own comes later
+    # The first occurrence is that of `train`; a user's own gin files come later.
+    where = files.index(_LOCAL) if _LOCAL in files else 0
     files[where : where + (_LOCAL in files)] = [_ON_TPU]
     return dataclasses.replace(wanted, files=tuple(files))
 
@@ -217,7 +218,7 @@ def _fitting(plan: MeshLayout) -> Iterator[None]:
     try:
         yield
     except (ValueError, NotImplementedError) as error:
-        why = str(error).strip().splitlines()[0]  # gin appends the call's place
+        why = str(error).strip().splitlines()[0]  # gin appends lines about the call
         raise UserError(
             f"--mesh_shape {plan.shape_text}, {plan.source} {plan.rules_text}: {why}"
         ) from error

@@ -66,11 +66,11 @@ def lines(cost: DeviceCost) -> list[dict[str, Any]]:
     frozen = cost.parameters - cost.trained
     held = [
         (f"parameters ({cost.variable_type})", cost.parameters, _EXACT),
-        ("of these not trained", frozen, _EXACT),
+        ("of which not trained", frozen, _EXACT),
         ("optimizer state", cost.optimizer, _EXACT),
         (f"gradients ({cost.activation_type})", cost.gradients, _EXACT),
         (f"activations ({cost.activation_type})", cost.activations, _ESTIMATE),
-        ("most at once", cost.total, _ESTIMATE),
+        ("peak", cost.total, _ESTIMATE),
     ]
     memory = [_line("memory", what, None, size, known) for what, size, known in held]
     return memory + [
@@ -88,11 +88,11 @@ def lines(cost: DeviceCost) -> list[dict[str, Any]]:
 def notes(cost: DeviceCost) -> tuple[str, ...]:
     """Notes on the numbers."""
     unused = [
-        f"no tensor has the dimension {name}: its rule does nothing" for name in cost.unused_rules
+        f"no tensor has the dimension {name}: its rule has no effect" for name in cost.unused_rules
     ]
     return (
-        "Most at once: parameters, optimizer state, and the most that lives together of gradients "
-        "and activations.",
+        "Peak: parameters, optimizer state, and the largest sum of gradients and activations that "
+        "exist together.",
         *unused,
     )
 
