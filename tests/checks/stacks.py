@@ -103,14 +103,14 @@ def check_stock_script() -> bool:
 
 
 def build(name: str, *more: str, lock: pathlib.Path | None = None) -> pathlib.Path:
-    """Makes .stacks/NAME unless it is there; returns its bin folder.
+    """Build .stacks/NAME unless it exists; return its bin folder.
 
     Args:
-      name: of the environment, and of checks/NAME.txt with what is in it.
+      name: name of the environment, whose packages are listed in tests/checks/NAME.txt.
       more: requirements installed afterwards.
-      lock: another file with what is in it.
+      lock: another list of packages.
     """
-    environment, requirements = STACKS / name, lock or ROOT / "checks" / f"{name}.txt"
+    environment, requirements = STACKS / name, lock or ROOT / "tests/checks" / f"{name}.txt"
     stamp = environment / "requirements.txt"
     wanted = requirements.read_text("utf-8") + "".join(more)
     bin = environment / "bin"
