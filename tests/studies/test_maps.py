@@ -173,7 +173,7 @@ def test_layers_without_weights_are_named(shown, capsys):
     assert described["left_out"] == {FIRST: why, DECODER: why}
     assert described["title"] == "LightConv"
     page = (shown / "lightconv/maps.html").read_text()
-    assert f"{FIRST}: LightConv has no weights" in page
+    assert f"{FIRST}: {why}" in page
     assert not (shown / "lightconv/histograms.png").exists()
     assert (shown / "lightconv/decoder_attention_to_the_encoder.png").exists()
 
@@ -266,7 +266,7 @@ def test_a_decoder_alone(tmp_path, capsys):
     capsys.readouterr()
     wrong = ("--text", "red", "--target", "x")
     assert maps(tmp_path / "out", folder, text=wrong) == main.USER_ERROR
-    assert "leave --target out" in capsys.readouterr().err
+    assert "Omit --target" in capsys.readouterr().err
 
 
 def aligned(split, shuffle_files=False, seed=None):
