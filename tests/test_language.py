@@ -24,6 +24,7 @@ ROOMS = (
     "mtf_synthesizer/data",
     "mtf_synthesizer/submissions",
     "mtf_synthesizer/studies",
+    "mtf_synthesizer/cli",
     "tasks",
     "gin",
 )

@@ -1,4 +1,4 @@
-"""The command `bench`: time and memory of steps, with rows side by side."""
+"""The command `bench`: its options and its run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from mtf_synthesizer.cli.options import add_precision, add_verbose, listed, numbers
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.values import listed, numbers
 from mtf_synthesizer.errors import UserError
 from mtf_synthesizer.runtime import loading, precision
 from mtf_synthesizer.studies.bench import sweep, tables
@@ -23,37 +25,80 @@ _ROWS = "t5,r,mesh-r,none"
 _SWEPT_ROWS = "t5,r,fr,linformer"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of `bench`."""
-    add = parser.add_argument
+def add_arguments(command: Parser) -> None:
+    """Add the options of `bench`."""
+    add = command.group("model").add_argument
     add(
         "--rows",
         type=listed,
-        help=f"rows to compare, with commas, of {' '.join(ROWS)}; the first is the reference "
-        f"(default: {_ROWS}; with --sweep {_SWEPT_ROWS})",
+        metavar="NAME,NAME",
+        help=f"Rows to compare; the first one is the reference. Each is one of: {' '.join(ROWS)}. "
+        f"Default: {_ROWS}; with --sweep {_SWEPT_ROWS}.",
     )
-    add("--mode", default="train", choices=list(MODES), help="what a step is (default: train)")
-    add("--size", default="small", choices=sorted(SIZES), help="shape (default: small)")
-    add("--steps", type=int, default=10, help="measured steps (default: 10)")
-    add("--packed", type=int, default=0, help="sequences in each row (default: 0, not packed)")
-    add("--dropout", type=float, default=0.1, help="dropout rate (default: 0.1, as T5)")
-    add("--threads", type=int, default=0, help="threads (default: all)")
+    add(
+        "--size",
+        default="small",
+        choices=sorted(SIZES),
+        help="Shape of the model and the batch. Default: %(default)s.",
+    )
     add(
         "--gathered_embedding",
         action="store_true",
-        help="look embeddings up, as local_cpu.gin does (default: as Mesh, a product with one-hot "
-        "rows)",
+        help="Gather rows of the embedding, as local_cpu.gin does. Default: multiply by one-hot "
+        "vectors, as Mesh does.",
     )
     add(
         "--fast_cpu",
         action="store_true",
-        help="attention, norms and Adafactor in fewer passes, as fast_cpu.gin has them (default: "
-        "T5's and Mesh's own)",
+        help="Use the attention, norms and Adafactor of fast_cpu.gin, which make fewer passes. "
+        "Default: those of T5 and Mesh.",
+    )
+    _add_run_options(command)
+    command.group("devices").add_argument(
+        "--threads", type=int, default=0, metavar="N", help="CPU threads to use. Default: all."
+    )
+    command.group("output").add_argument(
+        "--no_memory",
+        "--no-memory",
+        dest="memory",
+        action="store_false",
+        help="Skip the peak memory, which needs a new process for each row.",
+    )
+    options.add_format(command, ("table", "json"))
+    options.add_precision(command)
+    options.add_verbose(command)
+
+
+def _add_run_options(command: Parser) -> None:
+    add = command.group("run").add_argument
+    add(
+        "--mode",
+        default="train",
+        choices=list(MODES),
+        help="Kind of step to measure. Default: %(default)s.",
+    )
+    add(
+        "--steps", type=int, default=10, metavar="N", help="Steps to measure. Default: %(default)s."
+    )
+    add(
+        "--packed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Sequences packed into each row of the batch. Default: 0, rows are not packed.",
+    )
+    add(
+        "--dropout",
+        type=float,
+        default=0.1,
+        metavar="RATE",
+        help="Dropout rate. Default: %(default)s, as T5.",
     )
     add(
         "--parts",
         action="store_true",
-        help="forward, backward and optimizer apart, in training; takes about twice as long",
+        help="Also measure forward pass, backward pass and optimizer of a training step, which "
+        "takes about twice as long.",
     )
     add(
         "--sweep",
@@ -61,31 +106,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=sweep.LENGTHS,
         metavar="LENGTH,LENGTH",
-        help="time at several lengths with as many tokens in a batch, and how it grows (default "
-        f"lengths: {','.join(map(str, sweep.LENGTHS))})",
+        help="Measure several sequence lengths with the same number of tokens in a batch, and the "
+        f"growth of the time. Default lengths: {','.join(map(str, sweep.LENGTHS))}.",
     )
-    add(
-        "--no_memory",
-        "--no-memory",
-        dest="memory",
-        action="store_false",
-        help="leave out the peak memory, which takes a fresh process for each row",
-    )
-    add("--format", default="table", choices=["table", "json"])
-    add_precision(parser)
-    add_verbose(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure and print.
 
     Raises:
-      UserError: unknown rows, numbers out of range, flags that exclude each other.
+      UserError: a row is unknown, a number is out of range, or options exclude each other.
     """
     _check(args)
     precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
-    document = _measured(args)
+    document = _measure(args)
     if args.format == "json":
         print(json.dumps(document, indent=2))
     elif args.sweep:
@@ -97,12 +132,14 @@ def run(args: argparse.Namespace) -> None:
 def _check(args: argparse.Namespace) -> None:
     """Check the options without TensorFlow."""
     if args.steps < 1:
-        raise UserError(f"--steps is {args.steps}; at least one step must be measured")
+        raise UserError(f"--steps {args.steps}: nothing to measure. Give 1 or more")
     rows, setting = _rows(args), _setting(args)
     if args.parts and args.mode != "train":
-        raise UserError(f"--parts is for --mode train; a step of {args.mode} has none")
+        raise UserError(
+            f"--parts: only a training step has parts, not --mode {args.mode}. Leave --parts out"
+        )
     if args.parts and args.sweep:
-        raise UserError("--parts and --sweep exclude each other")
+        raise UserError("--parts: --sweep measures whole steps. Leave --parts or --sweep out")
     setting.check(rows)
     if args.sweep:
         sweep.check(rows, setting, args.sweep)
@@ -124,16 +161,16 @@ def _setting(args: argparse.Namespace) -> Setting:
     )
 
 
-def _measured(args: argparse.Namespace) -> dict[str, Any]:
-    """The document to print: size, machine, flags and rows."""
+def _measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the document to print: size, machine, flags and rows."""
     from mtf_synthesizer.studies.bench import machine as bench_machine
 
     rows, setting = _rows(args), _setting(args)
     peak = bench_machine.peak_gflops(args.threads)
     if args.sweep:
-        found = sweep.measure(rows, setting, args.steps, args.sweep, peak)
+        measured = sweep.measure(rows, setting, args.steps, args.sweep, peak)
     else:
-        found = _compared(rows, setting, args, peak)
+        measured = _compare(rows, setting, args, peak)
     return {
         "size": args.size,
         "machine": bench_machine.description() | {"peak_gflops": round(peak, 1)},
@@ -146,20 +183,21 @@ def _measured(args: argparse.Namespace) -> dict[str, Any]:
             "gathered_embedding": args.gathered_embedding,
             "fast_cpu": args.fast_cpu,
         },
-        "rows": found,
+        "rows": measured,
     }
 
 
-def _compared(
+def _compare(
     rows: Sequence[str], setting: Setting, args: argparse.Namespace, peak: float
 ) -> list[dict[str, Any]]:
     from mtf_synthesizer.studies.bench import program, timing
 
     parts = timing.PARTS if args.parts else (program.STEP,)
-    # Memory is measured before models are built here, so that only one model is in memory.
+    # Models of this process would take memory from the measured one, so memory comes first.
     memory = [of_row(row, setting) for row in rows] if args.memory else []
-    timed = timing.measure(rows, setting, args.steps, parts)
-    found = [result.summary(peak) for result in timed]
-    for summary, measured in zip(found, memory, strict=False):
-        summary |= vars(measured)
-    return found
+    summaries = [
+        result.summary(peak) for result in timing.measure(rows, setting, args.steps, parts)
+    ]
+    for summary, row_memory in zip(summaries, memory, strict=False):
+        summary |= vars(row_memory)
+    return summaries

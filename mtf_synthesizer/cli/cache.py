@@ -3,7 +3,9 @@
 import argparse
 import shlex
 
-from mtf_synthesizer.cli.options import add_data, add_modules, add_verbose, modules, positive
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.values import positive
 from mtf_synthesizer.config import request
 from mtf_synthesizer.runtime import loading
 
@@ -15,40 +17,41 @@ EXAMPLE = (
 )
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `cache`."""
-    add = command.add_argument
-    add(
+    command.group("data").add_argument(
         "--task",
         action="append",
         required=True,
-        help="seqio task or mixture; may be given several times",
+        help="SeqIO task or mixture. May be given several times.",
     )
+    add = command.group("output").add_argument
     add(
         "--output_cache_dir",
         required=True,
         metavar="DIR",
-        help="folder to write to, which train takes as --additional_task_cache_dirs",
+        help="Folder to write: --additional_task_cache_dirs of `train`.",
     )
     add(
         "--min_shards",
         type=positive,
         default=64,
-        help="files of each split, at least: the more, the better they are mixed in training "
-        "(default: %(default)s)",
+        metavar="N",
+        help="Least number of files of each split. Training mixes the examples of many files "
+        "better. Default: %(default)s.",
     )
-    add(
+    command.group("run").add_argument(
         "--pipeline_options",
         type=shlex.split,
         default=[],
         metavar="OPTIONS",
-        help='Beam\'s own, as in --pipeline_options="--runner=FlinkRunner ..." (docs/caching.md; '
-        "default: this process does it all)",
+        help='Options of Apache Beam, for example "--runner=FlinkRunner ..." (docs/caching.md). '
+        "Default: Beam runs in this process.",
     )
-    add("--overwrite", action="store_true", help="replace caches that are there")
-    add_data(command)
-    add_modules(command)
-    add_verbose(command)
+    options.add_overwrite(command, "existing caches")
+    options.add_data(command)
+    options.add_modules(command)
+    options.add_verbose(command)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -57,18 +60,20 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       errors.UserError: Beam, a task, file or folder is missing, or a cache exists.
     """
-    wanted = request.for_caching(modules(args), args.vocabulary, args.tfds_data_dir)
+    configuration = request.for_caching(
+        options.read_modules(args), args.vocabulary, args.tfds_data_dir
+    )
     loading.load_tensorflow(args.verbose)
     with loading.without_messages(not args.verbose):  # Beam warns of unused features
         from mtf_synthesizer.data import token_cache
 
-    made = token_cache.make(
+    folders = token_cache.make(
         args.task,
         args.output_cache_dir,
-        wanted,
+        configuration,
         pipeline_options=args.pipeline_options,
         min_shards=args.min_shards,
         overwrite=args.overwrite,
         verbose=args.verbose,
     )
-    print("\n".join(token_cache.describe(folder) for folder in made))
+    print("\n".join(token_cache.describe(folder) for folder in folders))

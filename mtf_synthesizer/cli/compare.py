@@ -2,16 +2,9 @@
 
 import argparse
 
-from mtf_synthesizer.cli.options import (
-    add_caches,
-    add_configuration,
-    add_precision,
-    listed,
-    modules,
-    numbers,
-    positive,
-)
-from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.values import listed, numbers
 from mtf_synthesizer.files import locks, saving
 from mtf_synthesizer.runtime import loading, precision, signals
 from mtf_synthesizer.studies.compare import plan
@@ -23,38 +16,57 @@ EXAMPLE = (
 )
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `compare`."""
-    add = command.add_argument
-    experiments = " ".join(gin_files.known("experiments"))
-    add("--experiment", required=True, help=f"one of {experiments}")
+    add = command.group("model").add_argument
     add(
         "--rows",
         required=True,
         type=listed,
-        help="synthesizers and baselines, e.g. v,r,lightconv",
+        metavar="NAME,NAME",
+        help="Synthesizers and baselines to compare, for example v,r,lightconv.",
     )
-    add("--seeds", type=numbers, default=[0], help="e.g. 0,1,2 (default: 0)")
-    add("--output", required=True, help="folder of models and results; run again, goes on there")
-    add("--steps", type=positive, help="of training (default: the experiment's)")
-    add("--split", default="test", help="evaluated in the end (default: %(default)s)")
     add(
+        "--init_from",
+        metavar="DIR",
+        help="Folder of an earlier comparison: each model is fine-tuned from the model of the same "
+        "row and seed there. Default: initial values are drawn.",
+    )
+    options.add_split(command, "test", "Split for the final evaluation.")
+    command.group("data").add_argument(
         "--validation_split",
         default="validation",
-        help="that tells whether the loss still falls (default: %(default)s; LM1B, IMDB and "
-        "AG News have none: give test)",
+        metavar="SPLIT",
+        help="Split for evaluations while training, which show whether the loss still falls. "
+        "LM1B, IMDB and AG News have no validation split: give test. Default: %(default)s.",
     )
-    add("--init_from", help="folder of an earlier comparison, whose models are fine-tuned")
-    add_caches(command)
+    options.add_caches(command)
+    options.add_experiment(command, "Settings that all models share.", required=True)
+    add = command.group("run").add_argument
     add(
+        "--seeds",
+        type=numbers,
+        default=[0],
+        metavar="N,N",
+        help="Seeds to train each row with, for example 0,1,2. Default: 0.",
+    )
+    options.add_steps(command, "Steps to train each model. Default: the number of the experiment.")
+    command.group("configuration").add_argument(
         "--evaluation_gin_file",
         action="append",
         default=[],
         metavar="FILE",
-        help="gin file for the evaluation alone, e.g. beam_search.gin",
+        help="Further gin file for evaluations only, for example beam_search.gin. May be given "
+        "several times.",
     )
-    add_precision(command)
-    add_configuration(command)
+    command.group("output").add_argument(
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="Folder of the models and results. The same command resumes there.",
+    )
+    options.add_precision(command)
+    options.add_configuration(command)
 
 
 @signals.ends_the_process()
@@ -63,10 +75,10 @@ def run(args: argparse.Namespace) -> None:
 
     Raises:
       errors.UserError: an argument is misspelt, or a file is missing or does not fit.
-      termination.Terminated: SIGTERM came while steps were under way.
+      signals.Terminated: SIGTERM ended the training; its progress is saved.
     """
-    wanted = _wanted(args)
-    plan.check(wanted)  # without TensorFlow; compare checks again
+    comparison = _plan(args)
+    plan.check(comparison)  # needs no TensorFlow; `compare` checks again
     saving.check_folder(args.output)
     locks.check_output_is_free(args.output)
     kept = run_record.kept_precision_below(args.output)
@@ -75,12 +87,12 @@ def run(args: argparse.Namespace) -> None:
     from mtf_synthesizer.studies.compare import compare
 
     with locks.hold_output(args.output):
-        summary = compare.compare(args.output, wanted)
+        summary = compare.compare(args.output, comparison)
     print(compare.describe(summary))
     print(f"written to {args.output}/{compare.RESULTS}")
 
 
-def _wanted(args: argparse.Namespace) -> plan.ComparisonPlan:
+def _plan(args: argparse.Namespace) -> plan.ComparisonPlan:
     return plan.ComparisonPlan(
         experiment=args.experiment,
         rows=args.rows,
@@ -93,7 +105,7 @@ def _wanted(args: argparse.Namespace) -> plan.ComparisonPlan:
         additional_task_cache_dirs=args.additional_task_cache_dirs,
         gin_files=args.gin_file,
         gin_params=args.gin_param,
-        modules=modules(args),
+        modules=options.read_modules(args),
         init_from=args.init_from,
         evaluation_gin_files=args.evaluation_gin_file,
     )

@@ -1,4 +1,4 @@
-"""The command `cost`: its options, and its report as a table, JSON or CSV."""
+"""The command `cost`: its options and its run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import argparse
 from typing import TYPE_CHECKING
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.cli.options import add_gin, add_modules, add_verbose, modules, positive
-from mtf_synthesizer.config import gin_files, request
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.values import positive
+from mtf_synthesizer.config import request
 from mtf_synthesizer.runtime import loading
 from mtf_synthesizer.studies.cost.device import layout
 from mtf_synthesizer.studies.cost.report import FORMATS, of_row
@@ -23,50 +25,54 @@ _NO_TASK = "none"  # the cost of a model does not depend on its task
 _VOCABULARY = 32_128  # size of T5's vocabulary, rounded up by Mesh
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `cost`."""
-    add = command.add_argument
-    add("--synthesizer", help=f"one of {' '.join(gin_files.known('synthesizers'))}")
-    add("--size", help=f"one of {' '.join(gin_files.known('sizes'))}")
-    add("--run", help="lengths and packing (default: pretrain)")
-    add("--experiment", help="instead of --run and --size, those of a table of the paper")
-    add(
-        "--batch_size",
-        type=positive,
-        help="rows that FLOPs are counted for (default: 1; with a mesh the configuration's batch)",
-    )
-    add(
+    options.add_synthesizer(command)
+    options.add_size(command)
+    command.group("model").add_argument(
         "--vocabulary_size",
         type=positive,
         default=_VOCABULARY,
-        help="words, rounded up to a multiple of 128 (default: %(default)s, T5's)",
+        metavar="N",
+        help="Number of pieces, rounded up to a multiple of 128. Default: %(default)s, as T5's.",
     )
-    add(
+    options.add_run(command, "Default: pretrain.")
+    options.add_experiment(
+        command, "Shared settings of a table's rows, instead of --run and --size."
+    )
+    options.add_batch_size(
+        command,
+        "Sequences that FLOPs are counted for. Default: 1; with --mesh_shape the batch of the "
+        "configuration.",
+    )
+    command.group("run").add_argument(
         "--table",
         type=int,
         choices=[1, 2, 4],
-        help="instead of a configuration, what a table of the paper says of parameters and FLOPs, "
-        "beside ours",
+        help="Reproduce the parameters and FLOPs in this table of the paper, instead of counting "
+        "one configuration.",
     )
     _add_mesh_options(command)
-    add("--format", default="table", choices=list(FORMATS))
-    add_gin(command)
-    add_modules(command)
-    add_verbose(command)
+    options.add_format(command, FORMATS)
+    options.add_gin(command)
+    options.add_modules(command)
+    options.add_verbose(command)
 
 
-def _add_mesh_options(command: argparse.ArgumentParser) -> None:
-    """Add the options of a mesh to those of `cost`."""
-    add = command.add_argument
+def _add_mesh_options(command: Parser) -> None:
+    add = command.group("devices").add_argument
     add(
         "--mesh_shape",
-        help='a mesh of devices, for example "batch:4;model:2": what each of them holds and '
-        "exchanges in a training step",
+        metavar="AXIS:N;...",
+        help='Mesh of devices, for example "batch:4;model:2": also count what each device holds '
+        "and exchanges in a training step. Default: no mesh.",
     )
     add(
         "--layout",
-        help="which dimension is split over which axis of the mesh, for example "
-        '"batch:batch;heads:model;d_ff:model;vocab:model" (default: the configuration\'s)',
+        metavar="DIM:AXIS;...",
+        help="Axis of the mesh that splits each dimension, for example "
+        '"batch:batch;heads:model;d_ff:model;vocab:model". Default: the layout of the '
+        "configuration.",
     )
 
 
@@ -86,33 +92,30 @@ def run(args: argparse.Namespace) -> None:
     else:
         device = _on_mesh(args)
         rows = device.rows if device else args.batch_size or 1
-        row = cost_rows.measure(_name(args), wanted(args), rows, args.vocabulary_size, args.verbose)
+        row = cost_rows.measure(
+            _name(args), configuration(args), rows, args.vocabulary_size, args.verbose
+        )
         report = of_row(row, device)
     print(FORMATS[args.format](report))
 
 
 def _check(args: argparse.Namespace) -> None:
     """Check the options without TensorFlow."""
-    asked = [
-        args.synthesizer,
-        args.size,
-        args.run,
-        args.experiment,
-        args.mesh_shape,
-        *args.gin_file,
-        *args.gin_param,
-    ]
     _check_mesh(args)
-    if args.table and any(asked):
-        raise errors.UserError(
-            f"--table {args.table} brings its configurations: leave out all others"
-        )
     if not args.table:
-        wanted(args)
+        configuration(args)
+        return
+    names = ("synthesizer", "size", "run", "experiment", "mesh_shape", "gin_file", "gin_param")
+    given = [f"--{name}" for name in names if getattr(args, name)]
+    if given:
+        raise errors.UserError(
+            f"--table {args.table}: the table has its own configurations. Leave out "
+            f"{', '.join(given)}"
+        )
 
 
-def wanted(args: argparse.Namespace) -> request.Configuration:
-    """The requested configuration, as `train` builds it."""
+def configuration(args: argparse.Namespace) -> request.Configuration:
+    """Return the requested configuration, as `train` builds it."""
     return request.for_training(
         request.Request(
             task=_NO_TASK,
@@ -122,19 +125,19 @@ def wanted(args: argparse.Namespace) -> request.Configuration:
             experiment=args.experiment,
             gin_files=args.gin_file,
             gin_params=args.gin_param,
-            modules=modules(args),
+            modules=options.read_modules(args),
         )
     )
 
 
 def _on_mesh(args: argparse.Namespace) -> DeviceCost | None:
-    """The cost of each device, if a mesh is given."""
+    """Return the cost of each device; None without a mesh."""
     if args.mesh_shape is None:
         return None
     from mtf_synthesizer.studies.cost.device import measure
 
     return measure.measure(
-        wanted(args),
+        configuration(args),
         args.mesh_shape,
         args.layout,
         args.batch_size,
@@ -144,12 +147,12 @@ def _on_mesh(args: argparse.Namespace) -> DeviceCost | None:
 
 
 def _name(args: argparse.Namespace) -> str:
-    said = [args.synthesizer, args.size, args.experiment, args.run, *args.gin_file, *args.gin_param]
-    return " ".join(part for part in said if part)
+    names = [args.synthesizer, args.size, args.experiment, args.run]
+    return " ".join(part for part in (*names, *args.gin_file, *args.gin_param) if part)
 
 
 def _check_mesh(args: argparse.Namespace) -> None:
-    """Check the options without TensorFlow.
+    """Check the mesh without TensorFlow.
 
     Raises:
       errors.UserError: the mesh is missing or impossible.
@@ -158,6 +161,6 @@ def _check_mesh(args: argparse.Namespace) -> None:
         layout.parse(args.mesh_shape, args.layout)
     elif args.layout is not None:
         raise errors.UserError(
-            f"--layout {args.layout} without a mesh: add --mesh_shape, for example "
+            f"--layout {args.layout}: --mesh_shape is missing. Give a mesh, for example "
             '--mesh_shape "batch:4;model:2"'
         )

@@ -1,11 +1,12 @@
-"""The command `data`: sub-commands that find, check and prepare data."""
+"""The command `data`: its sub-commands, their options and their runs."""
 
 import argparse
 from collections.abc import Callable
 
-from mtf_synthesizer.cli import parser
-from mtf_synthesizer.cli.options import add_verbose, positive
-from mtf_synthesizer.data import catalogue, decimals
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser, add_command
+from mtf_synthesizer.cli.values import positive, share
+from mtf_synthesizer.data import catalogue
 from mtf_synthesizer.files import paths
 
 _EXAMPLES = {
@@ -18,89 +19,83 @@ _EXAMPLES = {
 EXAMPLE = _EXAMPLES["prepare"]
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the sub-commands; `data_command` of the parsed result names the sub-command."""
     commands = command.add_subparsers(dest="data_command", metavar="COMMAND", required=True)
-    _add_prepare(_add(commands, "prepare", "check official files and prepare them for training"))
-    _add_list(_add(commands, "list", "show the benchmarks and the files that prepare looks for"))
-    _add_vocabulary(_add(commands, "vocabulary", "train a SentencePiece vocabulary on text files"))
+    _add_prepare(_add(commands, "prepare", "Check official files and prepare them for training."))
+    _add_list(_add(commands, "list", "List the benchmarks and the files that prepare looks for."))
+    _add_vocabulary(_add(commands, "vocabulary", "Train a SentencePiece vocabulary on text files."))
 
 
-def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, purpose: str
-) -> argparse.ArgumentParser:
-    return parser.add(commands, name, purpose, _EXAMPLES[name])
+def _add(commands: "argparse._SubParsersAction[Parser]", name: str, purpose: str) -> Parser:
+    return add_command(commands, name, purpose, _EXAMPLES[name])
 
 
-def _add_prepare(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("--benchmark", required=True, help=f"one of {' '.join(catalogue.BENCHMARKS)}")
+def _add_prepare(command: Parser) -> None:
+    options.add_benchmark(command, catalogue.BENCHMARKS)
+    add = command.group("data").add_argument
     add(
         "--from",
         dest="source",
         required=True,
         type=paths.of,
         metavar="DIR",
-        help="folder of the official files, any part of them (`mtf_synthesizer data list`)",
-    )
-    add(
-        "--tfds_data_dir",
-        required=True,
-        type=paths.of,
-        metavar="DIR",
-        help="folder to write to, which train, evaluate and predict take under the same name",
+        help="Folder with all or some of the official files; `mtf_synthesizer data list` prints "
+        "their names.",
     )
     add(
         "--allow_partial",
         action="store_true",
-        help="take files with more or fewer examples than the published ones",
+        help="Accept files whose number of examples differs from the published number.",
     )
-    add("--overwrite", action="store_true", help="write again what was prepared before")
-    add_verbose(command)
+    command.group("output").add_argument(
+        "--tfds_data_dir",
+        required=True,
+        type=paths.of,
+        metavar="DIR",
+        help="Folder to write: --tfds_data_dir of `train`, `evaluate` and `predict`.",
+    )
+    options.add_overwrite(command, "prepared data in that folder")
+    options.add_verbose(command)
 
 
-def _add_list(command: argparse.ArgumentParser) -> None:
-    command.add_argument("benchmark", nargs="?", help="only this one")
+def _add_list(command: Parser) -> None:
+    command.add_argument("benchmark", nargs="?", help="Benchmark to list. Default: all benchmarks.")
 
 
-def _add_vocabulary(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add(
+def _add_vocabulary(command: Parser) -> None:
+    command.group("data").add_argument(
         "--input",
         nargs="+",
         required=True,
         type=paths.of,
         metavar="FILE",
-        help="text files in UTF-8, a sentence a line, plain or .gz",
+        help="Text files in UTF-8 with a sentence per line, plain or .gz.",
     )
+    add = command.group("model").add_argument
     add(
         "--size",
         required=True,
         type=positive,
-        help="number of pieces; with T5's 100 sentinels a multiple of 128 wastes nothing",
+        metavar="N",
+        help="Number of pieces. Mesh rounds the number of pieces and T5's 100 sentinels up to a "
+        "multiple of 128.",
     )
     add(
         "--character_coverage",
-        type=_share,
+        type=share,
         default=1.0,
-        help="share of the text whose characters get a piece of their own, the rarest others are "
-        "unknown; for scripts with thousands of characters, as Chinese, 0.9995. 1 unless given",
+        metavar="SHARE",
+        help="Share of the text's characters that get a piece; rarer characters are unknown. "
+        "0.9995 suits scripts with thousands of characters, such as Chinese. Default: 1.",
     )
-    add(
+    command.group("output").add_argument(
         "--output",
         required=True,
         type=paths.of,
         metavar="FILE",
-        help="the model, which train takes as --vocabulary",
+        help="File of the vocabulary: --vocabulary of `train`.",
     )
-
-
-def _share(text: str) -> float:
-    """Parse a number in (0, 1]."""
-    share = decimals.parse(text, 0.0)
-    if not 0 < share <= 1:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {text!r}")
-    return share
 
 
 def run(args: argparse.Namespace) -> None:

@@ -2,7 +2,8 @@
 
 import argparse
 
-from mtf_synthesizer.cli.options import add_precision, add_verbose
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.files import locks, saving
 from mtf_synthesizer.runtime import loading, precision, signals
 from mtf_synthesizer.training import run_record
@@ -10,11 +11,16 @@ from mtf_synthesizer.training import run_record
 EXAMPLE = "mtf_synthesizer demo"
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `demo`."""
-    command.add_argument("--output", default="runs/demo", help="folder (default: %(default)s)")
-    add_precision(command)
-    add_verbose(command)
+    command.group("output").add_argument(
+        "--output",
+        default="runs/demo",
+        metavar="DIR",
+        help="Folder of the models and results. Default: %(default)s.",
+    )
+    options.add_precision(command)
+    options.add_verbose(command)
 
 
 @signals.ends_the_process()
@@ -23,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
 
     Raises:
       errors.UserError: the folder can't be written to, or holds another demo.
-      termination.Terminated: SIGTERM came while steps were under way.
+      signals.Terminated: SIGTERM ended the training; its progress is saved.
     """
     saving.check_folder(args.output)
     locks.check_output_is_free(args.output)

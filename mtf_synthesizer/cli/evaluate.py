@@ -1,13 +1,10 @@
 """The command `evaluate`: its options and its run."""
 
 import argparse
+import dataclasses
 
-from mtf_synthesizer.cli.options import (
-    add_configuration,
-    add_examples,
-    add_precision,
-    of_model,
-)
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.config.request import for_model
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.model_folder import best
@@ -20,28 +17,32 @@ EXAMPLE = (
 )
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `evaluate`."""
-    add = command.add_argument
-    add("--model_dir", required=True, help="folder of a trained model")
-    add("--task", required=True, help="seqio task or mixture")
-    add("--split", default="validation", help="default: %(default)s")
-    add(
+    options.add_trained_model(command)
+    command.group("model").add_argument(
         "--checkpoints",
         default="latest",
-        help="latest, all, a step, or best: by the task's first metric in the report that "
-        "`evaluate --split validation --checkpoints all` has written (default: %(default)s)",
+        help="Checkpoints to evaluate: latest, all, a step, or best. best is the best step of the "
+        "task in the report of `evaluate --split validation --checkpoints all`. Default: "
+        "%(default)s.",
     )
-    add("--output", help="JSON file (default: eval_<task>_<split>.json in the model folder)")
-    add(
+    options.add_task(command, required=True)
+    options.add_split(command, "validation", "Split to evaluate on.")
+    options.add_examples(command)
+    command.group("run").add_argument(
         "--no_decode",
         dest="decode",
         action="store_false",
-        help="only the loss of the true targets, no decoding and no metrics of the task",
+        help="Report only the loss of the true targets, without decoding and metrics.",
     )
-    add_examples(command)
-    add_precision(command)
-    add_configuration(command)
+    command.group("output").add_argument(
+        "--output",
+        metavar="FILE",
+        help="JSON file of the report. Default: eval_<task>_<split>.json in the model folder.",
+    )
+    options.add_precision(command)
+    options.add_configuration(command)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -50,8 +51,11 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       errors.UserError: an argument is misspelt, or a file is missing or does not fit.
     """
-    folder, request = ModelFolder.at(args.model_dir), of_model(args, args.task)
-    for_model(folder, request)  # without TensorFlow, so mistakes are reported at once
+    folder = ModelFolder.at(args.model_dir)
+    request = dataclasses.replace(
+        options.read_request(args), task=args.task, batch_size=args.batch_size
+    )
+    for_model(folder, request)  # needs no TensorFlow, so a mistake is reported at once
     folder.choose(args.checkpoints, args.task)
     path = args.output or best.report_path(folder, args.task, args.split)
     saving.check_file(path)
@@ -60,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     from mtf_synthesizer.inference import evaluate
     from mtf_synthesizer.inference import report as inference_report
 
-    options = evaluate.EvaluateOptions(
+    evaluate_options = evaluate.EvaluateOptions(
         split=args.split,
         checkpoints=args.checkpoints,
         examples=args.examples,
@@ -68,6 +72,6 @@ def run(args: argparse.Namespace) -> None:
         output=args.output,
         verbose=args.verbose,
     )
-    report = evaluate.evaluate(folder, request, options)
+    report = evaluate.evaluate(folder, request, evaluate_options)
     print(inference_report.describe(report))
     print(f"written to {path}")

@@ -1,11 +1,13 @@
-"""The command `export`: its options and its messages."""
+"""The command `export`: its options and its run."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.cli.options import add_configuration, of_model, positive
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.config import request
 from mtf_synthesizer.files import new_folder
 from mtf_synthesizer.inference import export_modes
@@ -21,37 +23,37 @@ EXAMPLE = (
 SAVED_MODEL, HUGGING_FACE = "savedmodel", "huggingface"
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `export`."""
-    add = command.add_argument
-    add("--model_dir", required=True, help="folder of a trained model")
+    options.add_trained_model(command)
+    options.add_checkpoint(command, "latest")
+    add = command.group("output").add_argument
     add(
         "--format",
         default=SAVED_MODEL,
         choices=(SAVED_MODEL, HUGGING_FACE),
-        help="savedmodel: for TensorFlow Serving; huggingface: for transformers and PyTorch "
-        "(default: %(default)s)",
+        help="savedmodel is for TensorFlow Serving, huggingface for transformers and PyTorch. "
+        "Default: %(default)s.",
     )
     add(
         "--mode",
         choices=list(export_modes.MODES),
-        help="greedy or beam: texts in, texts out (T5's export_predict); score: the log-likelihood "
-        "of targets (T5's export_score). Of a SavedModel alone, which needs it",
+        help="Function of a SavedModel, which needs one. greedy and beam decode texts (T5's "
+        "export_predict); score computes the log-likelihood of targets (T5's export_score).",
     )
     add(
         "--tokens",
         action="store_true",
-        help="a SavedModel that reads and writes token ids instead of texts, without operations "
-        "of SentencePiece",
+        help="Export a SavedModel that reads and writes token ids, without SentencePiece "
+        "operations. Default: it reads and writes texts.",
     )
-    add("--output", required=True, metavar="DIR", help="new folder for the exported model")
-    add("--checkpoint", default="latest", help="latest or a step (default: %(default)s)")
-    add(
-        "--batch_size",
-        type=positive,
-        help="the most texts of a call, to which fewer are padded (default: that of training)",
+    add("--output", required=True, metavar="DIR", help="New folder of the exported model.")
+    options.add_batch_size(
+        command,
+        "Largest number of texts per call; smaller calls are padded to it. Default: the batch "
+        "size of the training.",
     )
-    add_configuration(command)
+    options.add_configuration(command)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -64,28 +66,31 @@ def run(args: argparse.Namespace) -> None:
     _check(args)
     folder = ModelFolder.at(args.model_dir)
     decoding = export_modes.MODES[args.mode].gin_files if args.mode else ()
-    wanted = request.for_model(folder, of_model(args), decoding)
-    chosen = folder.choose(args.checkpoint)[0]
+    changes = dataclasses.replace(options.read_request(args), batch_size=args.batch_size)
+    configuration = request.for_model(folder, changes, decoding)
+    checkpoint = folder.choose(args.checkpoint)[0]
     if args.checkpoint == "all":
-        raise errors.UserError("export takes one checkpoint: choose latest or a step, not all")
+        raise errors.UserError(
+            "--checkpoint all: one checkpoint is exported. Give latest or a step"
+        )
     literal_paths.check(f"--output {args.output}:", args.output)
     new_folder.check("--output", args.output)
     precision.choose(precision.FLOAT32)  # a served graph can't depend on the process's precision
     loading.load_tensorflow(args.verbose)
     if args.format == HUGGING_FACE:
-        print(_to_hugging_face(args, folder, wanted, chosen))
+        print(_export_to_hugging_face(args, folder, configuration, checkpoint))
         return
     from mtf_synthesizer.inference import export
 
-    options = export.ExportOptions(
+    export_options = export.ExportOptions(
         args.mode, args.output, args.tokens, args.batch_size, args.verbose
     )
-    record = export.export(folder, wanted, chosen, options)
+    record = export.export(folder, configuration, checkpoint, export_options)
     print(
         f"step {record['step']} of {args.model_dir} written to {args.output}: "
         f"{record['signature']}({', '.join(record['inputs'])}) -> "
-        f"{', '.join(record['outputs'])}, of at most {record['batch_size']} "
-        f"{'rows of tokens' if args.tokens else 'texts'}"
+        f"{', '.join(record['outputs'])}, at most {record['batch_size']} "
+        f"{'rows of tokens' if args.tokens else 'texts'} per call"
     )
 
 
@@ -94,30 +99,31 @@ def _check(args: argparse.Namespace) -> None:
     if args.format == SAVED_MODEL:
         if args.mode is None:
             known = ", ".join(export_modes.MODES)
-            raise errors.UserError(f"--mode is missing: a SavedModel does one of {known}.")
+            raise errors.UserError(f"--mode is missing: a SavedModel has one. Give one of {known}")
         return
-    options = {"mode": args.mode, "tokens": args.tokens, "batch_size": args.batch_size}
-    given = [f"--{name}" for name, value in options.items() if value]
+    given = [f"--{name}" for name in ("mode", "tokens", "batch_size") if getattr(args, name)]
     if given:
         raise errors.UserError(
-            f"{', '.join(given)} with --format {HUGGING_FACE}: a model of transformers is asked "
-            "for these when it is used. Leave them out."
+            f"--format {HUGGING_FACE}: transformers chooses {', '.join(given)} when it runs the "
+            f"model. Leave out {', '.join(given)}"
         )
 
 
-def _to_hugging_face(
+def _export_to_hugging_face(
     args: argparse.Namespace,
     folder: ModelFolder,
-    wanted: request.Configuration,
-    chosen: Checkpoint,
+    configuration: request.Configuration,
+    checkpoint: Checkpoint,
 ) -> str:
     """Write the folder; return a sentence that reports it."""
     from mtf_synthesizer.inference.huggingface import export
 
-    record = export.export(folder, wanted, chosen, output=args.output, verbose=args.verbose)
+    record = export.export(
+        folder, configuration, checkpoint, output=args.output, verbose=args.verbose
+    )
     tokenizer = "with a tokenizer" if record["has_tokenizer"] else "without a tokenizer"
     return (
         f"step {record['step']} of {args.model_dir} written to {args.output}: "
         f"{record['architecture']} of {record['parameters']:,} parameters, {tokenizer}. "
-        f"{args.output}/README.md shows how it is loaded"
+        f"{args.output}/README.md shows how to load it"
     )

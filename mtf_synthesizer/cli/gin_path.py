@@ -2,6 +2,7 @@
 
 import argparse
 
+from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.config import gin_files
 
 EXAMPLE = (
@@ -10,7 +11,7 @@ EXAMPLE = (
 )
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add nothing: the command has no options."""
 
 

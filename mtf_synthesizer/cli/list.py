@@ -2,28 +2,35 @@
 
 import argparse
 
-from mtf_synthesizer.cli.options import add_modules, add_verbose, modules
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.runtime import loading
 
 EXAMPLE = "mtf_synthesizer list synthesizers"
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `list`."""
     choices = ["all", *gin_files.KINDS, "tasks"]
-    command.add_argument("what", nargs="?", default="all", choices=choices)
-    add_modules(command)
-    add_verbose(command)
+    command.add_argument(
+        "kind",
+        nargs="?",
+        default="all",
+        choices=choices,
+        help="Kind of names to print; all is every kind but tasks. Default: %(default)s.",
+    )
+    options.add_modules(command)
+    options.add_verbose(command)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print names; only names of tasks need TensorFlow."""
-    for folder in gin_files.folders_of(args.what):
+    """Print names; only the names of tasks need TensorFlow."""
+    for folder in gin_files.folders_of(args.kind):
         print(f"{folder}: {' '.join(gin_files.known(folder))}")
-    if args.what == "tasks":
+    if args.kind == "tasks":
         loading.load_tensorflow(args.verbose)
         from mtf_synthesizer.upstream import session, tasks
 
-        session.import_modules([*modules(args), tasks.T5_TASKS])
+        session.import_modules([*options.read_modules(args), tasks.T5_TASKS])
         print("\n".join(tasks.known_tasks()))

@@ -19,15 +19,15 @@ def main(typed: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-      The exit status: 0 for success; 2 for a mistake of the user, with one message and without a
+      The exit status: 0 for success; 2 for a user's mistake, with one message and without a
       traceback; 75 for SIGTERM (a training is saved first); 130 for ctrl-C.
     """
-    _show_what_can_be_shown()
+    _escape_unencodable()
     args = _parsed(list(sys.argv[1:] if typed is None else typed))
     return _guarded(commands.COMMANDS[args.command], args)
 
 
-def _show_what_can_be_shown() -> None:
+def _escape_unencodable() -> None:
     """Escape characters that the terminal can't encode, so that a finished command can't fail."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -57,7 +57,7 @@ def _guarded(command: commands.Command, args: argparse.Namespace) -> int:
     except BrokenPipeError:  # the reader of the output, such as `head`, has stopped
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        more = "; the same command goes on where it was" if command.goes_on else ""
+        more = "; run the same command again to resume" if command.resumes else ""
         print(f"mtf_synthesizer: stopped{more}", file=sys.stderr)
         return 130
     except signals.Terminated as error:

@@ -1,4 +1,4 @@
-"""The command `maps`: its options, and the files it writes."""
+"""The command `maps`: its options and its run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.cli.options import add_configuration, add_precision, listed, of_model, positive
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.values import positive, positive_numbers
 from mtf_synthesizer.config.request import for_model
 from mtf_synthesizer.files import locks, paths, saving
 from mtf_synthesizer.model_folder.folder import ModelFolder
@@ -25,46 +27,46 @@ EXAMPLE = (
 )
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `maps`."""
-    add = command.add_argument
+    add = command.group("model").add_argument
     add(
         "--model_dir",
         required=True,
         nargs="+",
         action="extend",
         metavar="DIR",
-        help="folders of trained models, shown side by side",
+        help="Folders of trained models, which are shown side by side.",
     )
-    what = command.add_mutually_exclusive_group(required=True)
-    what.add_argument("--task", help="seqio task whose examples the models read")
-    what.add_argument("--text", help="a text that they read instead")
     add(
+        "--layers",
+        type=positive_numbers,
+        metavar="N,N",
+        help="Layers to draw, counted from 1. Default: 1,3,5 as in the paper; all layers of a "
+        "model with fewer than five.",
+    )
+    options.add_checkpoint(command, "latest", "best")
+    source = command.group("data").add_mutually_exclusive_group(required=True)
+    source.add_argument("--task", help="SeqIO task whose examples the models read.")
+    source.add_argument("--text", help="Text that the models read instead of a task.")
+    command.group("data").add_argument(
         "--target",
-        help="with --text: what an encoder-decoder is to write (default: what it does write)",
+        metavar="TEXT",
+        help="Target of --text for an encoder-decoder. Default: the text that the model decodes.",
     )
-    add("--split", default="validation", help="of the task (default: %(default)s)")
-    add(
+    options.add_split(command, "validation", "Split of the task.")
+    command.group("data").add_argument(
         "--examples",
         type=positive,
         default=4,
-        help="of the task; the first one is pictured (default: %(default)s)",
+        metavar="N",
+        help="Number of examples of the task; the first one is drawn. Default: %(default)s.",
     )
-    add("--checkpoint", default="latest", help="latest, best or a step (default: %(default)s)")
-    add(
-        "--layers",
-        type=_numbers,
-        metavar="1,2,...",
-        help="that are pictured, counted from 1 (default: 1,3,5 as in the paper; all of a model "
-        "with fewer than five)",
+    command.group("output").add_argument(
+        "--output", required=True, metavar="DIR", help="Folder of arrays, pictures and maps.html."
     )
-    add("--output", required=True, help="folder for arrays, pictures and maps.html")
-    add_precision(command)
-    add_configuration(command)
-
-
-def _numbers(text: str) -> list[int]:
-    return [positive(part) for part in listed(text)]
+    options.add_precision(command)
+    options.add_configuration(command)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -84,23 +86,23 @@ def run(args: argparse.Namespace) -> None:
 
     output = paths.of(args.output)
     with locks.hold_output(output):
-        found = [
+        maps_of_models = [
             maps_maps.of_model(
                 folder,
-                for_model(folder, of_model(args)),
+                for_model(folder, options.read_request(args)),
                 folder.choose(args.checkpoint, args.task)[0],
                 _reader(args),
                 args.verbose,
             )
             for folder in folders
         ]
-        models = write.titled(found)
-        blocks = write.chosen_blocks(found, args.layers)
+        models = write.titled(maps_of_models)
+        blocks = write.chosen_blocks(maps_of_models, args.layers)
         arrays = write.write_arrays(output, models)
         sections = maps_sections.of_models(models, blocks)
-        for picture in (each for section in sections for each in section.pictures):
+        for picture in (picture for section in sections for picture in section.pictures):
             saving.write_bytes(output / picture.file, picture.png)
-        described = [maps_maps.described(maps) for maps in found]
+        described = [maps_maps.described(maps) for maps in maps_of_models]
         saving.write_json(output / write.DESCRIPTION, {"read": _subject(args), "models": described})
         html = page.html(models, _subject(args), sections, arrays, args.typed)
         saving.write_text(output / write.PAGE, html)
@@ -110,13 +112,17 @@ def run(args: argparse.Namespace) -> None:
 def _check(args: argparse.Namespace, folders: Iterable[ModelFolder]) -> None:
     """Check the options without TensorFlow."""
     if args.target is not None and args.text is None:
-        raise errors.UserError("--target belongs to --text: a task has targets of its own")
+        raise errors.UserError(
+            f"--target {args.target}: a task has its own targets. Leave it out, or give --text"
+        )
     if args.checkpoint == "all":
-        raise errors.UserError("maps shows one checkpoint: choose latest, best or a step, not all")
+        raise errors.UserError(
+            "--checkpoint all: one checkpoint is drawn. Give latest, best or a step"
+        )
     saving.check_file(paths.of(args.output) / write.PAGE)
     locks.check_output_is_free(args.output)
     for folder in folders:
-        for_model(folder, of_model(args))
+        for_model(folder, options.read_request(args))
         folder.choose(args.checkpoint, args.task)
 
 
@@ -131,5 +137,5 @@ def _reader(args: argparse.Namespace) -> Reader:
 
 def _subject(args: argparse.Namespace) -> str:
     if args.text is None:
-        return f"{args.task}, {args.split} split; pictured is the first of its examples."
+        return f"{args.task}, {args.split} split; the first example is drawn."
     return f"The text {args.text!r}."

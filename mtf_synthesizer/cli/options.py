@@ -1,140 +1,267 @@
-"""Options shared by sub-commands, parsers of their values, and the resulting configuration."""
+"""Options that several commands share, sorted into the groups of the help, and their request."""
 
 import argparse
+from collections.abc import Iterable, Sequence
 
-from mtf_synthesizer.config import request
+from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.values import listed, positive
+from mtf_synthesizer.config import gin_files, request
 from mtf_synthesizer.runtime import precision
 
 
-def add_configuration(command: argparse.ArgumentParser) -> None:
-    """Add the options of every command that reads a configuration."""
+# The model.
+def add_trained_model(command: Parser) -> None:
+    """Add --model_dir for a model that must exist."""
+    command.group("model").add_argument(
+        "--model_dir", required=True, metavar="DIR", help="Folder of a trained model."
+    )
+
+
+def add_new_model(command: Parser, content: str) -> None:
+    """Add --model_dir for a model to write.
+
+    Args:
+      command: parser of the command.
+      content: help text.
+    """
+    command.group("model").add_argument("--model_dir", required=True, metavar="DIR", help=content)
+
+
+def add_checkpoint(command: Parser, *names: str) -> None:
+    """Add --checkpoint.
+
+    Args:
+      command: parser of the command.
+      names: names that the command accepts beside a step.
+    """
+    command.group("model").add_argument(
+        "--checkpoint",
+        default="latest",
+        help=f"Checkpoint to load: {', '.join(names)} or a step. Default: %(default)s.",
+    )
+
+
+def add_synthesizer(
+    command: Parser, folders: Sequence[str] = ("synthesizers", "baselines"), default: str = ""
+) -> None:
+    """Add --synthesizer.
+
+    Args:
+      command: parser of the command.
+      folders: folders of gin/ whose names the command accepts.
+      default: last sentence of the help.
+    """
+    names = "; or a baseline, one of: ".join(" ".join(gin_files.known(name)) for name in folders)
+    command.group("model").add_argument(
+        "--synthesizer",
+        metavar="NAME",
+        help=f"Self-attention of the model. A synthesizer, one of: {names}. {default}".strip(),
+    )
+
+
+def add_size(command: Parser, default: str = "") -> None:
+    """Add --size."""
+    names = " ".join(gin_files.known("sizes"))
+    command.group("model").add_argument(
+        "--size", metavar="NAME", help=f"Size of the model. One of: {names}. {default}".strip()
+    )
+
+
+# The data.
+def add_task(command: Parser, required: bool = False, default: str = "") -> None:
+    """Add --task."""
+    command.group("data").add_argument(
+        "--task",
+        required=required,
+        help="SeqIO task or mixture; `mtf_synthesizer list tasks` prints the known ones. "
+        f"{default}".strip(),
+    )
+
+
+def add_split(command: Parser, default: str, purpose: str) -> None:
+    """Add --split."""
+    command.group("data").add_argument(
+        "--split", default=default, help=f"{purpose} Default: %(default)s."
+    )
+
+
+def add_benchmark(command: Parser, names: Iterable[str]) -> None:
+    """Add --benchmark for commands that need one."""
+    command.group("data").add_argument(
+        "--benchmark",
+        required=True,
+        metavar="NAME",
+        help=f"Benchmark, one of: {' '.join(names)}.",
+    )
+
+
+def add_data(command: Parser) -> None:
+    """Add --vocabulary and --tfds_data_dir."""
+    add = command.group("data").add_argument
+    add(
+        "--vocabulary",
+        metavar="FILE",
+        help="SentencePiece model, or the word bytes, for tasks without a vocabulary of their own. "
+        "Default: the vocabulary of the model; for a new model T5's public vocabulary, which needs "
+        "a network.",
+    )
+    add(
+        "--tfds_data_dir",
+        metavar="DIR",
+        help="Folder that `data prepare` has written. Default: $TFDS_DATA_DIR, else "
+        "~/tensorflow_datasets.",
+    )
+
+
+def add_caches(command: Parser) -> None:
+    """Add --additional_task_cache_dirs."""
+    command.group("data").add_argument(
+        "--additional_task_cache_dirs",
+        type=listed,
+        default=[],
+        metavar="DIR,DIR",
+        help="Folders that `cache` has written; the training examples are read from them. "
+        "Default: the examples are tokenized while training.",
+    )
+
+
+def add_examples(command: Parser) -> None:
+    """Add --examples and --batch_size, which limit the input of a trained model."""
+    command.group("data").add_argument(
+        "--examples",
+        type=positive,
+        metavar="N",
+        help="Read only the first N examples of each task. Default: all examples.",
+    )
+    add_batch_size(command, "Sequences in a batch. Default: the batch size of the training.")
+
+
+def add_modules(command: Parser) -> None:
+    """Add --module_import."""
+    command.group("data").add_argument(
+        "--module_import",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="Python module that registers your own tasks or layers. May be given several times.",
+    )
+
+
+# The run.
+def add_run(command: Parser, default: str) -> None:
+    """Add --run."""
+    names = " ".join(gin_files.known("runs"))
+    command.group("run").add_argument(
+        "--run",
+        metavar="NAME",
+        help="Sequence lengths, packing, batch size and learning-rate schedule. "
+        f"One of: {names}. {default}",
+    )
+
+
+def add_experiment(command: Parser, purpose: str, required: bool = False) -> None:
+    """Add --experiment."""
+    command.group("run").add_argument(
+        "--experiment",
+        required=required,
+        metavar="NAME",
+        help=f"{purpose} One of: {' '.join(gin_files.known('experiments'))}.",
+    )
+
+
+def add_steps(command: Parser, purpose: str) -> None:
+    """Add --steps."""
+    command.group("run").add_argument("--steps", type=positive, metavar="N", help=purpose)
+
+
+def add_batch_size(command: Parser, purpose: str) -> None:
+    """Add --batch_size."""
+    command.group("run").add_argument("--batch_size", type=positive, metavar="N", help=purpose)
+
+
+def add_seed(command: Parser, purpose: str) -> None:
+    """Add --seed."""
+    command.group("run").add_argument(
+        "--seed", type=int, default=0, metavar="N", help=f"{purpose} Default: %(default)s."
+    )
+
+
+# The configuration.
+def add_configuration(command: Parser) -> None:
+    """Add the options of every command that reads a configuration and data."""
     add_gin(command)
     add_data(command)
     add_modules(command)
     add_verbose(command)
 
 
-def add_gin(command: argparse.ArgumentParser) -> None:
+def add_gin(command: Parser) -> None:
     """Add --gin_file and --gin_param."""
-    command.add_argument(
+    add = command.group("configuration").add_argument
+    add(
         "--gin_file",
         action="append",
         default=[],
         metavar="FILE",
-        help="further gin file, e.g. clip_gradients.gin; may be given several times",
+        help="Further gin file, for example clip_gradients.gin. May be given several times.",
     )
-    command.add_argument(
+    add(
         "--gin_param",
         action="append",
         default=[],
         metavar="BINDING",
-        help='binding, e.g. "num_layers = 4"; may be given several times',
+        help='Gin binding, for example "num_layers = 4". Bindings override files. May be given '
+        "several times.",
     )
 
 
-def add_data(command: argparse.ArgumentParser) -> None:
-    """Add --vocabulary and --tfds_data_dir."""
-    command.add_argument(
-        "--vocabulary",
-        metavar="FILE",
-        help="SentencePiece model, or the word bytes, for tasks without a vocabulary of their own "
-        "(default: the model's; when training anew T5's public one, which needs a network)",
-    )
-    command.add_argument(
-        "--tfds_data_dir",
-        metavar="DIR",
-        help="folder that `data prepare` has written (default: that of tensorflow_datasets, "
-        "$TFDS_DATA_DIR or ~/tensorflow_datasets)",
-    )
-
-
-def add_caches(command: argparse.ArgumentParser) -> None:
-    """Add --additional_task_cache_dirs."""
-    command.add_argument(
-        "--additional_task_cache_dirs",
-        type=listed,
-        default=[],
-        metavar="DIR,DIR",
-        help="read what `cache` has written to these folders instead of the data itself",
-    )
-
-
-def add_examples(command: argparse.ArgumentParser) -> None:
-    """Add --examples and --batch_size, which limit the input of a trained model."""
-    command.add_argument("--examples", type=positive, help="only the first so many of each task")
-    command.add_argument("--batch_size", type=positive, help="default: that of training")
-
-
-def add_modules(command: argparse.ArgumentParser) -> None:
-    """Add --module_import."""
-    command.add_argument(
-        "--module_import",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="Python module that registers your own tasks; may be given several times",
-    )
-
-
-def add_precision(command: argparse.ArgumentParser) -> None:
+# Devices and output.
+def add_precision(command: Parser) -> None:
     """Add --matmul_precision."""
-    command.add_argument(
+    command.group("devices").add_argument(
         precision.FLAG,
         choices=precision.CHOICES,
-        help="products of matrices in bfloat16, with sums in float32, or all in float32; auto: "
-        "bfloat16 where the processor has instructions for it (default: "
-        f"${precision.VARIABLE}, else auto; a run that is resumed keeps its own)",
+        help="Precision of matrix products. bfloat16 products are summed in float32; auto is "
+        "bfloat16 if the CPU has instructions for it, else float32. A resumed run keeps its "
+        f"precision. Default: ${precision.VARIABLE}, else auto.",
     )
 
 
-def add_verbose(command: argparse.ArgumentParser) -> None:
+def add_overwrite(command: Parser, existing: str) -> None:
+    """Add --overwrite."""
+    command.group("output").add_argument(
+        "--overwrite", action="store_true", help=f"Replace {existing}."
+    )
+
+
+def add_format(command: Parser, formats: Iterable[str]) -> None:
+    """Add --format of a command that prints a table by default."""
+    command.group("output").add_argument(
+        "--format",
+        default="table",
+        choices=list(formats),
+        help="Format of the printed result. Default: %(default)s.",
+    )
+
+
+def add_verbose(command: Parser) -> None:
     """Add --verbose."""
-    command.add_argument(
-        "--verbose", action="store_true", help="all logs, and tracebacks of errors"
+    command.group("output").add_argument(
+        "--verbose", action="store_true", help="Print all logs, and tracebacks of errors."
     )
 
 
-def modules(args: argparse.Namespace) -> list[str]:
-    """Modules that register tasks: this package's, and --module_import."""
+def read_modules(args: argparse.Namespace) -> list[str]:
+    """Return the modules that register tasks: this package's, and --module_import."""
     return [*request.TASK_MODULES, *args.module_import]
 
 
-def of_model(args: argparse.Namespace, task: str | None = None) -> request.Request:
-    """What is asked of a trained model, with what `add_configuration` and `add_examples` read.
-
-    Args:
-      args: what the user typed.
-      task: that the model is to read.
-    """
+def read_request(args: argparse.Namespace) -> request.Request:
+    """Return the request of the options that `add_configuration` adds."""
     return request.Request(
-        task=task,
-        batch_size=getattr(args, "batch_size", None),
         gin_files=args.gin_file,
         gin_params=args.gin_param,
-        modules=modules(args),
+        modules=read_modules(args),
         vocabulary=args.vocabulary,
         tfds_data_dir=args.tfds_data_dir,
     )
-
-
-def listed(text: str) -> list[str]:
-    """Parse a,b as [a, b], without duplicates; at least one name."""
-    parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not parts:
-        raise argparse.ArgumentTypeError(f"{text!r} is empty: give one or more, with commas")
-    return parts
-
-
-def numbers(text: str) -> list[int]:
-    """Parse 0,1,2 as [0, 1, 2]."""
-    parts = listed(text)
-    if not all(part.isdecimal() for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers like 0,1,2")
-    return [int(part) for part in parts]
-
-
-def positive(text: str) -> int:
-    """Parse a whole number above 0."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
-    return int(text)

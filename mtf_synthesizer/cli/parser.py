@@ -1,4 +1,4 @@
-"""The help of sub-commands, and messages about unknown options."""
+"""Parser of the command line: groups of options, and messages about mistakes of typing."""
 
 import argparse
 import itertools
@@ -14,10 +14,23 @@ _QUOTES = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 _INVALID_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
 
 
+# Titles of the groups of options, in the order of the help.
+_GROUPS = ("model", "data", "run", "configuration", "devices", "output")
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser with suggestions for misspelt options and sub-commands."""
+    """A parser with groups of options, and suggestions for misspelt options and sub-commands."""
 
     # argparse's overloads are more precise than this use needs, so the types are Any.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A group without options is not shown in the help.
+        self._groups = {title: self.add_argument_group(title) for title in _GROUPS}
+
+    def group(self, title: str) -> "argparse._ArgumentGroup":
+        """Return a group of options: model, data, run, configuration, devices or output."""
+        return self._groups[title]
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse like argparse, but let the sub-command report its unknown options."""
         if self._subparsers is None and args is not None:
@@ -26,44 +39,42 @@ class Parser(argparse.ArgumentParser):
 
     def _check_options(self, args: Sequence[str]) -> None:
         known = [option for option in self._option_string_actions if option.startswith("--")]
-        before = ""
-        for argument, after in itertools.zip_longest(args, args[1:], fillvalue="--"):
+        previous = ""
+        for argument, following in itertools.zip_longest(args, args[1:], fillvalue="--"):
             if argument == "--":
                 return
-            if before not in _FREE_TEXT:
-                self._check_letters(before, argument)
-                if not after.startswith("-"):
+            if previous not in _FREE_TEXT:
+                self._check_letters(previous, argument)
+                if not following.startswith("-"):
                     self._check_glued(argument, known)
-            before = argument
+            previous = argument
             option = argument.partition("=")[0]
-            # argparse takes an argument with a blank for a value; shortened options are allowed.
+            # argparse reads an argument with a space as a value; shortened options are allowed.
             if option.startswith("--") and " " not in argument and not _begins(option, known):
                 self.error(f"unknown option {option}.{_remedy(option, known)}")
 
     def _check_glued(self, argument: str, known: Sequence[str]) -> None:
-        """End the program for a value like rv--size, which the value of --size follows."""
+        """End the program for a value like rv--size that is followed by the value of --size."""
         for option in known:
             value = argument.removesuffix(option)
             if value not in (argument, "") and " " not in value:
-                self.error(f"{argument}: leave a blank before {option}: {value} {option}")
+                self.error(f"{argument}: insert a space before {option}: {value} {option}")
 
-    def _check_letters(self, before: str, argument: str) -> None:
+    def _check_letters(self, previous: str, argument: str) -> None:
         """End the program for an empty value, and for dashes and quotes of word processors."""
         option, equals, value = argument.partition("=")
         if not argument.startswith("--") or " " in option:
-            option, equals, value = before, "", argument
+            option, equals, value = previous, "", argument
         if (equals or value == argument) and not value.strip():
             option = option or "an argument"
-            self.error(f"{option}: the value is empty. Is a variable of the shell unset?")
+            self.error(f"{option}: the value is empty. Is a shell variable unset?")
         if not argument.isascii() and not _is_text(argument):
-            self.error(f"{argument!a}: it is not UTF-8. Rename the file, or type it in UTF-8")
+            self.error(f"{argument!a}: not UTF-8. Rename the file, or type the argument in UTF-8")
         if argument[0] in _DASHES and not argument.startswith("--"):
             hyphens = f"--{argument.lstrip(_DASHES)}"
-            self.error(f"{argument}: it begins with {argument[0]}. Type hyphens: {hyphens}")
+            self.error(f"{argument}: begins with {argument[0]}. Type hyphens: {hyphens}")
         if value[:1] in _QUOTES and value:
-            self.error(
-                f"{option}: {value[0]} is not a quote of the shell. Type \" or ' on both sides"
-            )
+            self.error(f"{option}: {value[0]} is not a shell quote. Type \" or ' on both sides")
 
     def error(self, message: str) -> NoReturn:
         """End the program, with a suggestion for a misspelt sub-command or choice."""
@@ -75,7 +86,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _is_text(argument: str) -> bool:
-    """True for valid Unicode; Python keeps other bytes as surrogates."""
+    """Return whether the argument is Unicode; Python keeps other bytes as surrogates."""
     try:
         argument.encode()
     except UnicodeEncodeError:
@@ -84,29 +95,26 @@ def _is_text(argument: str) -> bool:
 
 
 def _remedy(option: str, known: Sequence[str]) -> str:
-    """Advice for an unknown option: a value glued to a known option, or a misspelling."""
-    glued = [each for each in known if option.startswith(each)]
+    """Return advice for an unknown option: a value glued to a known option, or a misspelling."""
+    glued = [name for name in known if option.startswith(name)]
     if glued:
         longest = max(glued, key=len)
-        return f" Leave a blank: {longest} {option.removeprefix(longest)}"
+        return f" Insert a space: {longest} {option.removeprefix(longest)}"
     return errors.suggestion(option, known)
 
 
 def _begins(option: str, known: Sequence[str]) -> bool:
-    return any(each.startswith(option) for each in known)
+    return any(name.startswith(option) for name in known)
 
 
-def add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    purpose: str,
-    example: str,
-) -> argparse.ArgumentParser:
-    """Add a sub-command with its purpose and an example."""
+def add_command(
+    commands: "argparse._SubParsersAction[Parser]", name: str, purpose: str, example: str
+) -> Parser:
+    """Add a sub-command with its purpose, a sentence, and an example."""
     return commands.add_parser(
         name,
         help=purpose,
-        description=f"{purpose[0].upper()}{purpose[1:]}.",
+        description=purpose,
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

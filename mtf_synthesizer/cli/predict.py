@@ -1,15 +1,12 @@
 """The command `predict`: its options and its run."""
 
 import argparse
+import dataclasses
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.cli.options import (
-    add_configuration,
-    add_examples,
-    add_precision,
-    listed,
-    of_model,
-)
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.values import listed
 from mtf_synthesizer.config.request import Request, for_model
 from mtf_synthesizer.files import locks, saving
 from mtf_synthesizer.inference import text_lines
@@ -26,45 +23,51 @@ EXAMPLE = (
 )
 
 _SPLIT = "test"
-# Options that do not apply to --input, with reasons.
-_OF_A_TASK = {
-    "examples": "counts those of a task: give --input fewer lines",
-    "split": "is one of a task: leave it out, --input has none",
-    "tfds_data_dir": "has the data of a task: leave it out, --input is all that is read",
+# Option that does not apply to --input -> the reason and the fix.
+_TASK_OPTIONS = {
+    "examples": "only examples of a task are counted. Give --input fewer lines",
+    "split": "--input has no splits. Leave --split out",
+    "tfds_data_dir": "--input needs no prepared data. Leave --tfds_data_dir out",
 }
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `predict`."""
-    add = command.add_argument
-    add("--model_dir", required=True, help="folder of a trained model")
-    what = command.add_mutually_exclusive_group(required=True)
-    what.add_argument("--task", help="seqio task or mixture")
-    what.add_argument("--benchmark", help=f"all tasks of one of {' '.join(leaderboards.NAMES)}")
-    what.add_argument("--input", metavar="FILE", help="each line of a text file, or of - (a pipe)")
+    options.add_trained_model(command)
+    options.add_checkpoint(command, "latest", "best (of the task, as in `evaluate`)")
+    source = command.group("data").add_mutually_exclusive_group(required=True)
+    source.add_argument("--task", help="SeqIO task or mixture to decode.")
+    source.add_argument(
+        "--benchmark",
+        metavar="NAME",
+        help=f"Decode all tasks of a benchmark. One of: {' '.join(leaderboards.NAMES)}.",
+    )
+    source.add_argument(
+        "--input",
+        metavar="FILE",
+        help="Decode each line of a text file; - reads from a pipe.",
+    )
+    add = command.group("data").add_argument
     add(
         "--tasks",
         type=listed,
         default=[],
         metavar="TASK,TASK",
-        help="only these of the benchmark's, as CoLA,RTE or glue_cola_v002",
+        help="Decode only these tasks of the benchmark, for example CoLA,RTE or glue_cola_v002. "
+        "Default: all tasks.",
     )
-    add("--split", help=f"default: {_SPLIT}")
-    add(
+    add("--split", help=f"Split to decode. Default: {_SPLIT}.")
+    options.add_examples(command)
+    command.group("output").add_argument(
         "--output",
         required=True,
-        help="file, one JSON object per example; of a benchmark a folder with a file for each "
-        "task, in which the same command goes on with the tasks that have none; of --input a file "
-        "with a line for each, which the same command goes on with",
+        metavar="PATH",
+        help="For --task a file with a JSON object per example. For --benchmark a folder with a "
+        "file per task; the same command skips finished tasks. For --input a file with a line per "
+        "line; the same command resumes it.",
     )
-    add(
-        "--checkpoint",
-        default="latest",
-        help="latest, a step, or best, as of `evaluate` (default: %(default)s)",
-    )
-    add_examples(command)
-    add_precision(command)
-    add_configuration(command)
+    options.add_precision(command)
+    options.add_configuration(command)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -73,11 +76,17 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       errors.UserError: an argument is misspelt, or a file is missing or does not fit.
     """
-    folder, request = ModelFolder.at(args.model_dir), of_model(args, args.task)
-    for_model(folder, request)  # without TensorFlow, so mistakes are reported at once
+    folder = ModelFolder.at(args.model_dir)
+    request = dataclasses.replace(
+        options.read_request(args), task=args.task, batch_size=args.batch_size
+    )
+    for_model(folder, request)  # needs no TensorFlow, so a mistake is reported at once
     folder.choose(args.checkpoint, args.task)
     if args.tasks and not args.benchmark:
-        raise errors.UserError("--tasks chooses from a benchmark: give --benchmark, or one --task")
+        raise errors.UserError(
+            f"--tasks {','.join(args.tasks)}: only a benchmark has tasks to choose from. Give "
+            "--benchmark, or --task for one task"
+        )
     if args.input is not None:
         _predict_lines(args, folder, request)
     else:
@@ -96,7 +105,7 @@ def _predict_examples(args: argparse.Namespace, folder: ModelFolder, request: Re
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.inference import predict, predict_benchmark
 
-    options = predict.PredictOptions(
+    predict_options = predict.PredictOptions(
         output=args.output,
         split=args.split or _SPLIT,
         checkpoint=args.checkpoint,
@@ -105,17 +114,18 @@ def _predict_examples(args: argparse.Namespace, folder: ModelFolder, request: Re
     )
     if benchmark:
         result = predict_benchmark.predict_benchmark(
-            folder, request, benchmark, options, tasks=args.tasks
+            folder, request, benchmark, predict_options, tasks=args.tasks
         )
     else:
-        result = predict.predict(folder, request, options)
+        result = predict.predict(folder, request, predict_options)
     print(f"{result['examples']} predictions of step {result['step']} written to {args.output}")
 
 
 def _predict_lines(args: argparse.Namespace, folder: ModelFolder, request: Request) -> None:
-    for option, why in _OF_A_TASK.items():
-        if getattr(args, option) is not None:
-            raise errors.UserError(f"--{option} {why}")
+    for option, reason in _TASK_OPTIONS.items():
+        value = getattr(args, option)
+        if value is not None:
+            raise errors.UserError(f"--{option} {value}: {reason}")
     text_lines.check_output(args.output)
     locks.check_output_is_free(args.output)
     with text_lines.opened(args.input) as lines:
@@ -123,8 +133,8 @@ def _predict_lines(args: argparse.Namespace, folder: ModelFolder, request: Reque
         loading.load_tensorflow(args.verbose)
         from mtf_synthesizer.inference import predict, predict_lines
 
-        options = predict.PredictOptions(
+        predict_options = predict.PredictOptions(
             output=args.output, checkpoint=args.checkpoint, verbose=args.verbose
         )
-        result = predict_lines.predict_lines(folder, request, lines, options)
+        result = predict_lines.predict_lines(folder, request, lines, predict_options)
     print(predict_lines.describe(result))

@@ -1,4 +1,4 @@
-"""The command `report`: the paper's tables with our values beside, from files of results."""
+"""The command `report`: its options and its run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from mtf_synthesizer import errors
+from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.studies.report import files, formats
 from mtf_synthesizer.studies.report.section import ReportSection
@@ -19,21 +20,21 @@ _FORMATS: dict[str, Callable[[Sequence[ReportSection], Sequence[str], str], str]
 }
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `report`."""
     command.add_argument(
         "folders",
         nargs="+",
         metavar="DIR",
-        help="folders (or files) with what evaluate, compare, cost --format json and bench "
-        "--format json have written",
+        help="Folders or files with results of `evaluate`, `compare`, `cost --format json` and "
+        "`bench --format json`.",
     )
-    command.add_argument(
+    command.group("output").add_argument(
         "--output",
         required=True,
         action="append",
         metavar="FILE",
-        help="file ending in .md or .html; may be given twice",
+        help="File of the report; its name ends in .md or .html. May be given several times.",
     )
 
 
@@ -46,12 +47,12 @@ def run(args: argparse.Namespace) -> None:
     for output in args.output:
         errors.check("kind of report", paths.of(output).suffix, _FORMATS)
         saving.check_file(output)
-    found = files.collect(args.folders)
-    tables = sections(found)
+    results = files.collect(args.folders)
+    tables = sections(results)
     for output in args.output:
-        text = _FORMATS[paths.of(output).suffix](tables, found.skipped, args.typed)
+        text = _FORMATS[paths.of(output).suffix](tables, results.skipped, args.typed)
         saving.write_text(output, text)
-    for warning in found.skipped:
+    for warning in results.skipped:
         print(f"mtf_synthesizer: warning: left out: {warning}", file=sys.stderr)
-    counts = f"{len(found.runs)} evaluated models, {len(found.costs)} costs, "
-    print(f"{counts}{len(found.benchmarks)} benchmarks; written to {', '.join(args.output)}")
+    counts = f"{len(results.runs)} evaluated models, {len(results.costs)} costs, "
+    print(f"{counts}{len(results.benchmarks)} timings; written to {', '.join(args.output)}")

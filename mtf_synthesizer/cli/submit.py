@@ -2,7 +2,8 @@
 
 import argparse
 
-from mtf_synthesizer.cli.options import add_verbose
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.submissions import archive, leaderboards, prediction_files
 
 EXAMPLE = (
@@ -11,34 +12,41 @@ EXAMPLE = (
 )
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `submit`."""
-    add = command.add_argument
-    add("--benchmark", required=True, help=f"one of {' '.join(leaderboards.NAMES)}")
+    options.add_benchmark(command, leaderboards.NAMES)
+    add = command.group("data").add_argument
     add(
         "--predictions",
         required=True,
         nargs="+",
         metavar="PATH",
-        help="what `predict` wrote: files, or folders with files *.jsonl",
+        help="Files that `predict` has written, or folders with such files (*.jsonl).",
     )
-    add("--output", required=True, help="the zip")
     add(
         "--invalid",
         action="append",
         default=[],
         metavar="LABEL",
-        help="answer for decoded texts that are none, for all tasks that know it; or TASK=LABEL, "
-        "as CoLA=acceptable; may be given several times",
+        help="Label for decoded texts that are not labels, in all tasks that have this label. "
+        "TASK=LABEL, for example CoLA=acceptable, sets it for one task. May be given several "
+        "times. Default: such texts are an error.",
     )
-    add("--partial", action="store_true", help="leave out files without any prediction")
+    add(
+        "--partial",
+        action="store_true",
+        help="Leave out the files of tasks without predictions.",
+    )
     add(
         "--mixed_checkpoints",
         action="store_true",
-        help="take predictions of several checkpoints, where tasks have models of their own",
+        help="Accept predictions of several checkpoints, when each task has its own model.",
     )
-    add("--overwrite", action="store_true", help="replace a zip that is there")
-    add_verbose(command)
+    command.group("output").add_argument(
+        "--output", required=True, metavar="FILE", help="Zip file to write."
+    )
+    options.add_overwrite(command, "an existing zip")
+    options.add_verbose(command)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -48,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
       errors.UserError: the zip exists, or predictions are missing or invalid.
     """
     benchmark = leaderboards.find(args.benchmark)
-    archive.check_free(args.output, args.overwrite)  # before many predictions are read
+    archive.check_free(args.output, args.overwrite)  # before reading many predictions
     report = archive.write(
         args.output,
         prediction_files.read(args.predictions),

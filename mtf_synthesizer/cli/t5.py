@@ -1,7 +1,7 @@
 """The command `t5`: T5's own entry point, with its own flags, on current TensorFlow.
 
-The console script t5_mesh_transformer imports Mesh before our code can run, so it can't start with
-TensorFlow 2.13 or later. It does not know our gin files either.
+T5's console script t5_mesh_transformer can't start with TensorFlow 2.13 or later: it imports Mesh
+before this package can adapt it. It does not find this package's gin files either.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from mtf_synthesizer import errors
+from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.config import gin_files, statements
 from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.trust import TrustedReader
@@ -39,26 +40,26 @@ def run_t5(arguments: Sequence[str]) -> None:
     Raises:
       errors.UserError: a flag is unknown, a file is missing, a binding is misspelt, or another run
         trains in the folder.
-      SystemExit: when T5 is done.
+      SystemExit: T5 has finished.
     """
     given = _check(arguments)
-    in_use = given.model_dir and trains(given)
-    with ModelFolder.at(given.model_dir[-1]).lock() if in_use else contextlib.nullcontext():
+    needs_lock = given.model_dir and trains(given)
+    with ModelFolder.at(given.model_dir[-1]).lock() if needs_lock else contextlib.nullcontext():
         _hand_over(arguments)
 
 
 def trains(given: argparse.Namespace) -> bool:
-    """True if T5 will train; a model may be evaluated while it trains."""
+    """Return whether T5 will train; a model may be evaluated while it trains."""
     if given.use_model_api:
         return given.mode[-1:] in (["train"], ["finetune"])
-    with gin_files.searched(_listed(given.gin_location_prefix)):
+    with gin_files.searched(_split(given.gin_location_prefix)):
         mode = BoundValues(given.gin_file, given.gin_param).value("run", "mode")
     return mode in (None, "train")
 
 
 def _hand_over(arguments: Sequence[str]) -> None:
     wants_help = bool(_HELP & set(arguments))
-    # T5 reports losses and scores in its logs, so the logs stay on.
+    # T5 reports losses and scores in its logs only, so the logs stay on.
     loading.load_tensorflow(verbose=not wants_help)
     import gin
     from t5.models import mesh_transformer_main
@@ -70,7 +71,7 @@ def _hand_over(arguments: Sequence[str]) -> None:
     fast.install()
     old_selectors.register()
     gin.add_config_file_search_path(str(gin_files.gin_folder()))
-    # T5 stores the command line in the model directory, so it should work when it is run again.
+    # T5 stores the command line in the model folder; users copy it from there to run it again.
     sys.argv = ["mtf_synthesizer t5", *arguments]
     if wants_help:
         for module in _FLAG_MODULES:
@@ -84,7 +85,7 @@ def _reader_of_flags() -> TrustedReader:
     """Parse the command line before T5 does, because absl would end with its own exit status.
 
     Returns:
-      The reader of gin files, which also knows the modules that a --flagfile names.
+      The reader of gin files. It trusts --module_import, also of a --flagfile.
 
     Raises:
       errors.UserError: a flag is unknown, or its value is invalid.
@@ -106,35 +107,35 @@ def _reader_of_flags() -> TrustedReader:
 def _check(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the flags that the guards need, and check the configuration."""
     given = _gin_flags(arguments)
-    with gin_files.searched(_listed(given.gin_location_prefix)):
-        read = [*given.gin_file, *_operative_configs(given)]
-        skipped = _listed(given.additional_deprecated_gin_references)
+    with gin_files.searched(_split(given.gin_location_prefix)):
+        files = [*given.gin_file, *_operative_configs(given)]
+        skipped = _split(given.additional_deprecated_gin_references)
         unknown = None if given.skip_all_gin_unknowns else skipped
-        TrustedReader(given.module_import, unknown).check(read, given.gin_param)
+        TrustedReader(given.module_import, unknown).check(files, given.gin_param)
         if not given.skip_all_gin_unknowns:
             names.check(given.gin_file, given.gin_param, given.module_import, skipped)
-    elsewhere = {argument.partition("=")[0] for argument in arguments} & (_HELP | {"--flagfile"})
-    if not given.model_dir and not elsewhere:
+    exempt = {argument.partition("=")[0] for argument in arguments} & (_HELP | {"--flagfile"})
+    if not given.model_dir and not exempt:
         raise errors.UserError(
-            "no --model_dir given: T5 would write to a folder that all its runs share. Give a "
+            "--model_dir is missing: T5 would write to a folder that all its runs share. Give a "
             "folder for this run"
         )
     return given
 
 
 def _operative_configs(given: argparse.Namespace) -> list[str]:
-    """Files of model folders that T5's Python interface reads by itself."""
+    """Return the files of model folders that T5's Python interface reads by itself."""
     folders = [*given.model_dir[-1:], *given.pretrained_model_dir[-1:]]
     files = [paths.of(folder) / statements.OPERATIVE for folder in folders if folder]
     return [str(file) for file in files if given.use_model_api and file.is_file()]
 
 
-def _listed(values: Sequence[str]) -> list[str]:
+def _split(values: Sequence[str]) -> list[str]:
     return [part for value in values for part in value.split(",")]
 
 
 def _gin_flags(arguments: Sequence[str]) -> argparse.Namespace:
-    """The flags of configuration, mode and model folder."""
+    """Parse the flags of configuration, mode and model folder."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in (
         "gin_file",
@@ -162,16 +163,16 @@ EXAMPLE = (
 )
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add nothing: the flags are T5's own."""
 
 
-@signals.ends_the_process("asked to end: there is what T5 has saved so far")
+@signals.ends_the_process("ended by SIGTERM: the last checkpoint of T5 is kept")
 def run(args: argparse.Namespace) -> None:
     """Pass the arguments after `t5` to T5 unchanged.
 
     Raises:
       errors.UserError: a flag is unknown, a file is missing, or a binding is misspelt.
-      SystemExit: when T5 is done.
+      SystemExit: T5 has finished.
     """
     run_t5(args.arguments)

@@ -1,17 +1,13 @@
 """The command `train`: its options and its run."""
 
 import argparse
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from mtf_synthesizer.cli.options import (
-    add_caches,
-    add_configuration,
-    add_precision,
-    modules,
-    positive,
-)
-from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.values import positive
 from mtf_synthesizer.config.request import Request
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision, signals
@@ -25,63 +21,55 @@ EXAMPLE = (
 )
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `train`."""
-    add = command.add_argument
-    add("--model_dir", required=True, help="folder for checkpoints, summaries, configuration")
-    add("--task", help="seqio task or mixture (`mtf_synthesizer list tasks`)")
-    add(
-        "--synthesizer",
-        help=f"one of {' '.join(gin_files.known('synthesizers'))}, or one of the baselines "
-        f"{' '.join(gin_files.known('baselines'))}",
+    options.add_new_model(
+        command,
+        "Folder of checkpoints, summaries and configuration. If it holds a model, its training "
+        "is resumed.",
     )
-    add("--size", help=f"one of {' '.join(gin_files.known('sizes'))}")
-    add(
-        "--run",
-        help=f"schedule, lengths, batch and packing: one of {' '.join(gin_files.known('runs'))} "
-        "(default: pretrain)",
-    )
-    add(
-        "--experiment",
-        help="instead of --run, --size and --task, all that a row of a table has in common with "
-        f"the others: one of {' '.join(gin_files.known('experiments'))}",
-    )
-    add(
-        "--steps",
-        type=positive,
-        help="training steps, counted from --init_checkpoint",
-    )
-    add(
-        "--batch_size",
-        type=positive,
-        help="sequences in a batch (default: the run's)",
-    )
+    options.add_synthesizer(command)
+    options.add_size(command)
+    add = command.group("model").add_argument
     add(
         "--init_checkpoint",
-        help="model folder or checkpoint to start from; without --synthesizer and --size the "
-        "model is the one found there",
+        metavar="PATH",
+        help="Model folder or checkpoint to start from. Without --synthesizer and --size the "
+        "model is the one in that folder. Default: initial values are drawn.",
     )
     add(
         "--partial_init",
         action="store_true",
-        help="start from --init_checkpoint though it lacks variables of this model, which then "
-        "start afresh, or has more",
+        help="Accept an --init_checkpoint whose variables differ: missing variables are "
+        "initialized, surplus variables are ignored.",
     )
-    add("--seed", type=int, default=0, help="of initial values, dropout and order of examples")
+    options.add_task(command, default="Default: the task of --experiment.")
+    options.add_caches(command)
+    options.add_run(command, "Default: pretrain.")
+    options.add_experiment(
+        command, "Shared settings of a table's rows, instead of --run, --size and --task."
+    )
+    options.add_steps(
+        command, "Steps to train, counted from --init_checkpoint. Default: the number of the run."
+    )
+    options.add_batch_size(command, "Sequences in a batch. Default: the batch size of the run.")
+    options.add_seed(command, "Seed of initial values, dropout and order of examples.")
+    add = command.group("output").add_argument
     add(
         "--summary_steps",
         type=positive,
-        help="steps between summaries (default: by length)",
+        metavar="N",
+        help="Steps between summaries and lines of loss.jsonl. Default: a fiftieth of the steps, "
+        "at most 100.",
     )
-    add_caches(command)
     add(
         "--no_attention_summaries",
         dest="attention_summaries",
         action="store_false",
-        help="no α and entropy of the attention in TensorBoard",
+        help="Write no summaries of α and of the attention's entropy for TensorBoard.",
     )
-    add_precision(command)
-    add_configuration(command)
+    options.add_precision(command)
+    options.add_configuration(command)
 
 
 @signals.ends_the_process()
@@ -90,24 +78,25 @@ def run(args: argparse.Namespace) -> None:
 
     Raises:
       errors.UserError: an argument is misspelt, or a file is missing or does not fit.
-      termination.Terminated: SIGTERM came while steps were under way.
+      signals.Terminated: SIGTERM ended the training; its progress is saved.
     """
-    # Without TensorFlow, so that a mistake is answered at once.
+    # Needs no TensorFlow, so a mistake is reported at once.
     prepared = prepare(ModelFolder.at(args.model_dir), _request(args))
     precision.choose_for_command(args.matmul_precision, prepared.precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.training import train
 
-    options = train.TrainOptions(
+    train_options = train.TrainOptions(
         summary_steps=args.summary_steps,
         attention_summaries=args.attention_summaries,
         verbose=args.verbose,
     )
-    print(_trained(train.carry_out(prepared, options)))
+    print(_describe(train.carry_out(prepared, train_options)))
 
 
 def _request(args: argparse.Namespace) -> Request:
-    return Request(
+    return dataclasses.replace(
+        options.read_request(args),
         task=args.task,
         synthesizer=args.synthesizer,
         size=args.size,
@@ -115,24 +104,20 @@ def _request(args: argparse.Namespace) -> Request:
         experiment=args.experiment,
         steps=args.steps,
         batch_size=args.batch_size,
-        gin_files=args.gin_file,
-        gin_params=args.gin_param,
-        modules=modules(args),
         init_checkpoint=args.init_checkpoint,
         partial_init=args.partial_init,
-        vocabulary=args.vocabulary,
-        tfds_data_dir=args.tfds_data_dir,
         additional_task_cache_dirs=args.additional_task_cache_dirs,
         seed=args.seed,
     )
 
 
-def _trained(result: Mapping[str, Any]) -> str:
-    """A summary of the training."""
+def _describe(result: Mapping[str, Any]) -> str:
+    """Return a summary of the training."""
     loss = "" if result["loss"] is None else f", loss {result['loss']:.4f}"
     if not result["trained"]:
         return (
-            f"{result['model_dir']}: nothing was done: it is at step {result['step']}{loss}, and "
-            f"training ends at step {result['end']}. --steps sets another end"
+            f"{result['model_dir']}: nothing to train: the model is at step "
+            f"{result['step']}{loss}, and the training ends at step {result['end']}. Give more "
+            "--steps"
         )
     return f"{result['model_dir']}: step {result['step']}{loss}, {result['seconds']:.0f} s"

@@ -1,17 +1,20 @@
-"""The command `warm-start`: its options and its messages."""
+"""The command `warm-start`: its options and its run."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import dataclasses
 import io
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.cli.options import add_configuration, add_precision, modules, positive
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.values import positive, proper_share
 from mtf_synthesizer.config import gin_files, request, statements
 from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.files import new_folder, paths
@@ -22,7 +25,7 @@ from mtf_synthesizer.training.warm_start.plan import SHARE_OF_V
 
 if TYPE_CHECKING:
     from mtf_synthesizer.training.warm_start.begin import Begun, Start
-    from mtf_synthesizer.training.warm_start.huggingface import Start as OfTransformers
+    from mtf_synthesizer.training.warm_start.huggingface import Start as TransformersStart
 
 EXAMPLE = (
     "mtf_synthesizer warm-start --from t5_small/model.ckpt-1000000 --size small \\\n"
@@ -31,56 +34,46 @@ EXAMPLE = (
 _BLOCK = re.compile(r"block_\d+|layer_\d+(?=/.*layer_\d+)")
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `warm-start`."""
-    add = command.add_argument
+    add = command.group("model").add_argument
     add(
         "--from",
         dest="start",
         required=True,
         metavar="CHECKPOINT",
-        help="a checkpoint of T5's or of this package, or a folder, of which the latest is taken; "
-        "or a folder of transformers with a T5 model: config.json and model.safetensors",
+        help="Checkpoint of T5 or of this package, a folder with checkpoints (the latest is "
+        "loaded), or a transformers folder with config.json and model.safetensors of a T5 model.",
     )
-    add("--model_dir", required=True, help="new folder for the model")
-    add(
-        "--synthesizer",
-        help=f"one of {' '.join(gin_files.known('synthesizers'))}; without it and --size the "
-        "model is that of the checkpoint's folder",
-    )
-    add("--size", help=f"that of the checkpoint, one of {' '.join(gin_files.known('sizes'))}")
+    options.add_new_model(command, "New folder for the model.")
+    default = "Default: the value in the configuration beside the checkpoint."
+    options.add_synthesizer(command, ("synthesizers",), default)
+    options.add_size(command, default)
     add(
         "--alpha_v",
-        type=_share,
+        type=proper_share,
         metavar="SHARE",
-        help="α of V in a mixture at the start, between 0 and 1; the other terms have equal parts "
-        f"of the rest (default: {SHARE_OF_V})",
+        help="Initial α of V in a mixture, in (0, 1); the other terms share the rest equally. "
+        f"Default: {SHARE_OF_V}.",
     )
     add(
         "--max_length",
         type=positive,
-        help="the length of the tables (default: the synthesizer's, or that of the checkpoint)",
+        metavar="N",
+        help="Length of the synthesizer's tables. Default: the length of the synthesizer, or of "
+        "the checkpoint.",
     )
-    add(
-        "--task",
-        help="seqio task or mixture that the model is for (default: that of the checkpoint's "
-        "folder)",
+    options.add_task(
+        command, default="Default: the task in the configuration beside the checkpoint."
     )
-    add(
-        "--run",
-        help="whose lengths and optimizer the new folder has (default: pretrain; without "
-        "--synthesizer and --size those of the checkpoint's folder)",
+    options.add_run(
+        command,
+        "Default: pretrain; without --synthesizer and --size the configuration beside the "
+        "checkpoint.",
     )
-    add("--seed", type=int, default=0, help="of initial values (default: %(default)s)")
-    add_precision(command)
-    add_configuration(command)
-
-
-def _share(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) < 1:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1")
+    options.add_seed(command, "Seed of initial values.")
+    options.add_precision(command)
+    options.add_configuration(command)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -94,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
         errors.check("synthesizer", args.synthesizer, gin_files.known("synthesizers"))
     new_folder.check("--model_dir", args.model_dir)
     start = _read_start(args.start)
-    wanted = _wanted(args, start)
+    configuration = _configuration(args, start)
     precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.training.warm_start.begin import begin
@@ -102,13 +95,13 @@ def run(args: argparse.Namespace) -> None:
     begun = begin(
         args.model_dir,
         start,
-        wanted,
+        configuration,
         share=args.alpha_v,
         chooses_vocabulary=_vocabulary(args, start) is not None,
         seed=args.seed,
         verbose=args.verbose,
     )
-    print(described(args.model_dir, begun))
+    print(describe(args.model_dir, begun))
 
 
 def _read_start(path: str) -> Start:
@@ -120,78 +113,78 @@ def _read_start(path: str) -> Start:
 
 
 def _vocabulary(args: argparse.Namespace, start: Start) -> str | None:
-    """The requested vocabulary, else the tokenizer beside a model of transformers."""
-    of_folder = None if isinstance(start, checkpoints.Checkpoint) else start.vocabulary
-    return args.vocabulary or of_folder
+    """Return --vocabulary, else the tokenizer of a transformers folder."""
+    tokenizer = None if isinstance(start, checkpoints.Checkpoint) else start.vocabulary
+    return args.vocabulary or tokenizer
 
 
-def _wanted(args: argparse.Namespace, start: Start) -> request.Configuration:
-    """The configuration of the new model.
+def _configuration(args: argparse.Namespace, start: Start) -> request.Configuration:
+    """Return the configuration of the new model.
 
     Raises:
       errors.UserError: an argument is misspelt, or neither flags nor files define the model.
     """
     if not isinstance(start, checkpoints.Checkpoint):
-        return _of_transformers(args, start)
+        return _transformers_configuration(args, start)
     folder = paths.of(start.path).parent
     is_described = (folder / checkpoints.OPERATIVE_CONFIG).is_file()
     if is_described:
-        TrustedReader(modules(args)).check([str(folder / checkpoints.OPERATIVE_CONFIG)])
+        TrustedReader(options.read_modules(args)).check(
+            [str(folder / checkpoints.OPERATIVE_CONFIG)]
+        )
     task = args.task or (_task_of(folder) if is_described else None)
     if task is None:
         raise errors.UserError(
-            f"{args.start} names no task of its own: give with --task what the model is for"
+            f"--from {args.start}: the checkpoint has no task. Give the task of the model with "
+            "--task"
         )
     if not (args.synthesizer or args.size or is_described):
         raise errors.UserError(
-            f"no {checkpoints.OPERATIVE_CONFIG} beside {start.path} says what it is: give "
-            "--synthesizer and --size"
+            f"--from {start.path}: no {checkpoints.OPERATIVE_CONFIG} beside the checkpoint "
+            "describes its model. Give --synthesizer and --size"
         )
     if args.synthesizer or args.size or args.run:
         return request.requested(_request(args, task, start))
-    changes = request.Request(
-        gin_files=args.gin_file,
-        gin_params=[f"MIXTURE_NAME = {task!r}", *_params(args)],
-        modules=modules(args),
-        vocabulary=args.vocabulary,
-        tfds_data_dir=args.tfds_data_dir,
+    changes = dataclasses.replace(
+        options.read_request(args), gin_params=[f"MIXTURE_NAME = {task!r}", *_params(args)]
     )
     return request.for_model(ModelFolder(folder), changes, [request.EXACT_FILE])
 
 
-def _of_transformers(args: argparse.Namespace, start: OfTransformers) -> request.Configuration:
-    """The configuration of a model whose size is in config.json.
+def _transformers_configuration(
+    args: argparse.Namespace, start: TransformersStart
+) -> request.Configuration:
+    """Return the configuration of a model whose size is in config.json.
 
     Raises:
       UserError: --size is given, or --task is missing.
     """
     if args.size is not None:
         raise errors.UserError(
-            f"--size {args.size}: the size of {args.start} stands in its config.json. Leave --size "
-            "out."
+            f"--size {args.size}: the size is in the config.json of {args.start}. Leave --size out"
         )
     if args.task is None:
         raise errors.UserError(
-            f"--from {args.start}: no task is named there. Give with --task what the model is for."
+            f"--from {args.start}: transformers models have no task. Give the task of the model "
+            "with --task"
         )
-    # A request without a synthesizer needs a gin file; here the layers are T5's own.
+    # Without a synthesizer the layers are T5's own, and the request needs a gin file instead.
     files = [] if args.synthesizer else [request.EXACT_FILE]
     return request.requested(
-        request.Request(
+        dataclasses.replace(
+            options.read_request(args),
             task=args.task,
             synthesizer=args.synthesizer,
             size="base",
             run=args.run,
             gin_files=[*files, *args.gin_file],
             gin_params=[*start.bindings, *_buckets(args, start), *_params(args)],
-            modules=modules(args),
             vocabulary=_vocabulary(args, start),
-            tfds_data_dir=args.tfds_data_dir,
         )
     )
 
 
-def _buckets(args: argparse.Namespace, start: OfTransformers) -> list[str]:
+def _buckets(args: argparse.Namespace, start: TransformersStart) -> list[str]:
     if args.synthesizer is None:
         return []
     count = start.architecture.buckets
@@ -199,17 +192,14 @@ def _buckets(args: argparse.Namespace, start: OfTransformers) -> list[str]:
 
 
 def _request(args: argparse.Namespace, task: str, start: checkpoints.Checkpoint) -> request.Request:
-    return request.Request(
+    return dataclasses.replace(
+        options.read_request(args),
         task=task,
         synthesizer=args.synthesizer,
         size=args.size,
         run=args.run,
-        gin_files=args.gin_file,
         gin_params=_params(args),
-        modules=modules(args),
         init_checkpoint=start.path,
-        vocabulary=args.vocabulary,
-        tfds_data_dir=args.tfds_data_dir,
     )
 
 
@@ -219,13 +209,13 @@ def _params(args: argparse.Namespace) -> list[str]:
 
 
 def _task_of(folder: paths.Path) -> str | None:
-    """The task that the configuration of a model names."""
+    """Return the task in the configuration of a model folder."""
     task = statements.macro("MIXTURE_NAME", [str(folder / checkpoints.OPERATIVE_CONFIG)], [])
     return task if isinstance(task, str) else None
 
 
-def described(model_dir: str, begun: Begun) -> str:
-    """A table of loaded, changed, new and dropped variables, and the next step."""
+def describe(model_dir: str, begun: Begun) -> str:
+    """Return a table of loaded, changed, new and dropped variables, and notes."""
     from rich.console import Console
     from rich.table import Table
 
@@ -235,12 +225,12 @@ def described(model_dir: str, begun: Begun) -> str:
         box=None,
         padding=(0, 2, 0, 0),
     )
-    for column in ("variable", "from", "what"):
+    for column in ("variable", "from", "change"):
         table.add_column(column, overflow="fold")
     for column in ("variables", "numbers"):
         table.add_column(column, justify="right")
-    for (name, source, what), (count, size) in _lines(begun):
-        table.add_row(name, source, what, f"{count:,}", f"{size:,}")
+    for (name, source, change), (count, size) in _lines(begun):
+        table.add_row(name, source, change, f"{count:,}", f"{size:,}")
     stream = io.StringIO()
     Console(file=stream, width=170, highlight=False).print(table)
     text = "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
@@ -248,11 +238,11 @@ def described(model_dir: str, begun: Begun) -> str:
 
 
 def _lines(begun: Begun) -> Iterator[tuple[tuple[str, str, str], tuple[int, int]]]:
-    """Lines of the table; a variable of all blocks takes one line."""
+    """Yield the lines of the table; a variable of all blocks takes one line."""
     counts: Counter[tuple[str, str, str]] = Counter()
     sizes: Counter[tuple[str, str, str]] = Counter()
-    for name, source, what, size in _rows(begun):
-        key = (_BLOCK.sub("*", name), _BLOCK.sub("*", source), what)
+    for name, source, change, size in _rows(begun):
+        key = (_BLOCK.sub("*", name), _BLOCK.sub("*", source), change)
         counts[key] += 1
         sizes[key] += size
     return ((key, (counts[key], sizes[key])) for key in counts)
@@ -261,25 +251,18 @@ def _lines(begun: Begun) -> Iterator[tuple[tuple[str, str, str], tuple[int, int]
 def _rows(begun: Begun) -> Iterator[tuple[str, str, str, int]]:
     for entry in begun.plan.entries:
         source = entry.source or ""
-        yield entry.name, "" if source == entry.name else source, entry.what, _size(entry.shape)
+        yield entry.name, "" if source == entry.name else source, entry.what, math.prod(entry.shape)
     for name, shape in begun.plan.dropped.items():
-        yield "", name, "dropped", _size(shape)
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total
+        yield "", name, "dropped", math.prod(shape)
 
 
 def _notes(model_dir: str, begun: Begun) -> str:
     vocabulary = begun.vocabulary or (
-        "not known: give it with --vocabulary when the model is used, unless it is T5's"
+        "unknown: give it with --vocabulary to use the model, unless it is T5's public vocabulary"
     )
     return (
-        "what the optimizer kept is left out, its new variables are zero\n"
+        "optimizer: its variables are not loaded and begin at zero\n"
         f"vocabulary: {vocabulary}\n"
-        f"the step goes on from {begun.start.step}, as in T5's fine-tuning: with --init_checkpoint "
-        f"{model_dir} --steps are counted from it, in {model_dir} itself from 0"
+        f"step: {begun.start.step}, as in T5's fine-tuning. With --init_checkpoint {model_dir}, "
+        f"--steps counts from this step; with --model_dir {model_dir}, from 0"
     )

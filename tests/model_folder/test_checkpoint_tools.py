@@ -196,9 +196,9 @@ def test_a_training_run_holds_the_folder(model):
 @pytest.mark.parametrize(
     "asked, message",
     [
-        ([], "say what to keep"),
-        (["--keep_best", 2], "go together"),
-        (["--metric", "loss"], "go together"),
+        ([], "--keep_last and --keep_best are missing"),
+        (["--keep_best", 2], "--keep_best 2: --metric is missing"),
+        (["--metric", "loss"], "--metric loss: --keep_best is missing"),
         (["--keep_best", 2, "--metric", "acuracy"], r"no report.* has acuracy.*Known: accuracy"),
         (["--keep_best", 2, "--metric", "loss", "--task", "u"], r"has loss of u .*--task u"),
         (["--keep_best", 2, "--metric", "loss", "--split", "test"], "of the split test"),
@@ -293,8 +293,8 @@ def test_the_list(model, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["step", "2", "3", "5", "7", "11"]
     assert f"{TASK} validation: accuracy 70 loss 0.7" in lines[3]
-    assert "not finished" in lines[4] and "accuracy" not in lines[4]
-    assert "training goes on here" in lines[5]
+    assert "incomplete" in lines[4] and "accuracy" not in lines[4]
+    assert "training resumes here" in lines[5]
 
 
 def test_no_checkpoints_at_all(tmp_path, capsys):

@@ -72,7 +72,7 @@ def test_table_and_the_layout_of_the_configuration(capsys):
 @pytest.mark.parametrize(
     "options, words",
     [
-        (["--layout", "batch:all"], "--layout batch:all without a mesh: add --mesh_shape"),
+        (["--layout", "batch:all"], "--layout batch:all: --mesh_shape is missing"),
         (["--mesh_shape", "batch=2"], "'batch=2' is not a pair"),
         (["--mesh_shape", "batch:2", "--layout", "heads:model"], "the mesh has no axis 'model'"),
     ],
@@ -86,7 +86,7 @@ def test_mistakes_that_need_no_tensorflow(options, words, monkeypatch):
 
 def test_a_table_of_the_paper_has_no_mesh(monkeypatch):
     monkeypatch.setattr(loading, "load_tensorflow", lambda verbose: pytest.fail("loaded"))
-    with pytest.raises(errors.UserError, match="--table 1 brings its configurations"):
+    with pytest.raises(errors.UserError, match="--table 1: the table has its own configurations"):
         cost.run(commands.parser().parse_args(["cost", "--table", "1", *MESH]))
 
 
@@ -112,7 +112,7 @@ def test_layouts_that_do_not_fit_the_model(capsys, mesh_shape, layout, options, 
 
 
 def test_the_settings_of_a_processor_are_left_out():
-    wanted = cost.wanted(parsed("--gin_file", "clip_gradients.gin"))
+    wanted = cost.configuration(parsed("--gin_file", "clip_gradients.gin"))
     assert wanted.files[-2:] == ("local_cpu.gin", "clip_gradients.gin")
     on_tpu = measure.as_on_tpu(wanted)
     assert "local_cpu.gin" not in on_tpu.files

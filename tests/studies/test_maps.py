@@ -300,7 +300,7 @@ def test_an_encoder_alone(tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--target", "x"], "--target belongs to --text"),
+        (["--target", "x"], "--target x: a task has its own targets"),
         (["--checkpoint", "all"], "latest, best or a step"),
         (["--checkpoint", "7"], "one of 0, 2"),
         (["--split", "vaildation"], "'validation'"),

@@ -72,25 +72,25 @@ NAMES = [
     Fault(
         "T5's program without a folder",
         "t5 --gin_file=sizes/tiny.gin",
-        ("no --model_dir given", "a folder that all its runs share"),
+        ("--model_dir is missing", "a folder that all its runs share"),
     ),
 ]
 
 NUMBERS = [
-    Fault("no steps", f"{RV} --steps 0", ("--steps: '0' is no positive whole number",)),
-    Fault("fewer steps than none", f"{RV} --steps=-3", ("'-3' is no positive whole number",)),
-    Fault("a word for steps", f"{RV} --steps many", ("'many' is no positive whole number",)),
-    Fault("an empty batch", f"{RV} --batch_size 0", ("--batch_size: '0' is no positive whole",)),
+    Fault("no steps", f"{RV} --steps 0", ("--steps: '0' is not a whole number above 0",)),
+    Fault("fewer steps than none", f"{RV} --steps=-3", ("'-3' is not a whole number above 0",)),
+    Fault("a word for steps", f"{RV} --steps many", ("'many' is not a whole number above 0",)),
+    Fault("an empty batch", f"{RV} --batch_size 0", ("--batch_size: '0' is not a whole number",)),
     Fault("a word for a seed", f"{RV} --seed now", ("--seed: invalid int value: 'now'",)),
     Fault(
         "no rows to compare",
         "compare --experiment imdb_small --rows , --output new",
-        ("--rows: ',' is empty: give one or more, with commas",),
+        ("--rows: ',' is empty. Give one or more names",),
     ),
     Fault(
         "seeds that are no numbers",
         "compare --experiment imdb_small --rows v --seeds 0,one --output new",
-        ("--seeds: '0,one' is no list of whole numbers like 0,1,2",),
+        ("--seeds: '0,one' is not a list of whole numbers like 0,1,2",),
     ),
     Fault(
         "rows of a benchmark that there are not",
@@ -100,12 +100,12 @@ NUMBERS = [
     Fault(
         "no rows of a benchmark",
         f'{BENCH} --rows ""',
-        ("--rows: the value is empty. Is a variable of the shell unset?",),
+        ("--rows: the value is empty. Is a shell variable unset?",),
     ),
     Fault(
         "no measured steps",
         f"{BENCH} --steps 0",
-        ("--steps is 0; at least one step must be measured",),
+        ("--steps 0: nothing to measure. Give 1 or more",),
     ),
     Fault(
         "dropout that is no number",
@@ -135,7 +135,7 @@ NUMBERS = [
     Fault(
         "more than all for V",
         "warm-start --from m --size small --synthesizer rv --model_dir new --alpha_v 1.5",
-        ("--alpha_v: '1.5' is no number between 0 and 1",),
+        ("--alpha_v: '1.5' is not a number in (0, 1)",),
     ),
     Fault(
         "a mesh that is no pairs",
@@ -160,12 +160,12 @@ NUMBERS = [
     Fault(
         "a layout without a mesh",
         f"{COST} --layout heads:model",
-        ("--layout heads:model without a mesh: add --mesh_shape",),
+        ("--layout heads:model: --mesh_shape is missing. Give a mesh",),
     ),
     Fault(
         "a word for a batch size",
         f"{COST} --batch_size many",
-        ("--batch_size: 'many' is no positive whole number",),
+        ("--batch_size: 'many' is not a whole number above 0",),
     ),
     Fault(
         "a binding of `cost` that is misspelt",
@@ -175,22 +175,22 @@ NUMBERS = [
     Fault(
         "a table beside a configuration",
         "cost --table 4 --size tiny",
-        ("--table 4 brings its configurations: leave out all others",),
+        ("--table 4: the table has its own configurations. Leave out --size",),
     ),
     Fault(
         "a layer that has no number",
         f"maps {MODEL} --layers 0 --output new",
-        ("--layers: '0' is no positive whole number",),
+        ("--layers: '0' is not a whole number above 0",),
     ),
     Fault(
         "maps of several checkpoints",
         f"maps {MODEL} --checkpoint all --output new",
-        ("maps shows one checkpoint: choose latest, best or a step, not all",),
+        ("--checkpoint all: one checkpoint is drawn. Give latest, best or a step",),
     ),
     Fault(
         "a target for a task",
         f"maps {MODEL} --target x --output new",
-        ("--target belongs to --text: a task has targets of its own",),
+        ("--target x: a task has its own targets. Leave it out",),
     ),
 ]
 

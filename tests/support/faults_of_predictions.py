@@ -140,7 +140,7 @@ VOCABULARIES = [
         "--size 5000:",
         "too high",
     ),
-    trained("no pieces", "--size 0 --output x.model", "--size: '0' is no positive whole number"),
+    trained("no pieces", "--size 0 --output x.model", "--size: '0' is not a whole number above 0"),
     trained("too few pieces", "--size 3 --output x.model", "--size 3:"),
     trained(
         "no text for a vocabulary",

@@ -182,12 +182,12 @@ FOLDERS = [
     Fault(
         "a split of lines to predict",
         f"{LINES} --input words.model --split test --output new.txt",
-        ("--split is one of a task: leave it out, --input has none",),
+        ("--input has no splits. Leave --split out",),
     ),
     Fault(
         "prepared data for lines to predict",
         f"{LINES} --input words.model {DATA} --output new.txt",
-        ("--tfds_data_dir has the data of a task: leave it out, --input is all that is read",),
+        ("--input needs no prepared data. Leave --tfds_data_dir out",),
     ),
     Fault(
         "lines to predict in Latin-1",

@@ -95,7 +95,7 @@ TASKS = [
     Fault(
         "tasks of no benchmark",
         f"{PREDICT} --task {TASK} --tasks CoLA --output new",
-        ("--tasks chooses from a benchmark: give --benchmark, or one --task",),
+        ("only a benchmark has tasks to choose from. Give --benchmark, or --task",),
     ),
     evaluated(
         "examples that are cut off",

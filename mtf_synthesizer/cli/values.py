@@ -1,0 +1,51 @@
+"""Parsers of the values of options: lists, whole numbers and shares."""
+
+import argparse
+
+from mtf_synthesizer.data import decimals
+
+
+def listed(text: str) -> list[str]:
+    """Parse a,b as [a, b], without duplicates; at least one name."""
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is empty. Give one or more names, separated by commas"
+        )
+    return names
+
+
+def numbers(text: str) -> list[int]:
+    """Parse 0,1,2 as [0, 1, 2]."""
+    parts = listed(text)
+    if not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers like 0,1,2")
+    return [int(part) for part in parts]
+
+
+def positive_numbers(text: str) -> list[int]:
+    """Parse 1,3,5 as [1, 3, 5]; each number is above 0."""
+    return [positive(part) for part in listed(text)]
+
+
+def positive(text: str) -> int:
+    """Parse a whole number above 0."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """Parse a number in (0, 1]."""
+    value = decimals.parse(text, 0.0)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number in (0, 1]")
+    return value
+
+
+def proper_share(text: str) -> float:
+    """Parse a number in (0, 1)."""
+    value = decimals.parse(text, 0.0)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number in (0, 1)")
+    return value
