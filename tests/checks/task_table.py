@@ -1,7 +1,7 @@
 """The table of tasks in docs/tasks.md: python tests/checks/task_table.py > docs/tasks.md
 
-Which table of the paper a task belongs to, and the lengths there, stand here; all else comes from
-the tasks and from the data sets that `data prepare` knows.
+This file lists the paper's table of each task and the lengths there. Everything else comes from the
+tasks and from the data sets that `data prepare` knows.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Group:
     """Rows under one heading.
 
     Attributes:
-      heading: with the paper's table.
-      tasks: in the order of the rows.
-      lengths: of inputs and targets in the paper.
-      remark: below the heading.
+      heading: heading, with the paper's table.
+      tasks: names of tasks, in the order of the rows.
+      lengths: lengths of inputs and targets in the paper.
+      remark: text below the heading.
     """
 
     heading: str
@@ -47,22 +47,22 @@ GROUPS = (
         "Table 2: translation",
         ("synthesizer_wmt14_ende_v001", "synthesizer_wmt14_enfr_v001"),
         "256 / 256",
-        "T5's `wmt14_ende_v003` and `wmt14_enfr_v003` are the same but for the metric: BLEU with "
+        "T5's `wmt14_ende_v003` and `wmt14_enfr_v003` differ only in the metric: BLEU with "
         "sacreBLEU's tokenizer intl.",
     ),
     Group(
         "Table 2: language modelling",
         ("synthesizer_lm1b_v001",),
         "256, packed",
-        "Decoder only: sizes ending in `_lm`. Word perplexity is `exp(loss * tokens / words)`, the "
-        "end of a sentence or line counted as a word.",
+        "Decoder only: use a size that ends in `_lm`. Word perplexity is `exp(loss * tokens / "
+        "words)`; the end of a sentence or line counts as a word.",
     ),
     Group(
         "Table 3: summarization and dialogue",
         ("synthesizer_cnn_dailymail_v001", "synthesizer_personachat_v001"),
         NOT_STATED,
-        "T5's `cnn_dailymail_v002` is the same as ours, but in T5's own commands, where its ROUGE "
-        "is a random resampling without ROUGE-L.",
+        "T5's `cnn_dailymail_v002` is the same task. In T5's own commands its ROUGE is the median "
+        "of random resamplings, without ROUGE-L.",
     ),
     Group("Table 4: span corruption", (t5_mixtures.C4,), T5_LENGTHS),
     Group(
@@ -75,15 +75,15 @@ GROUPS = (
         "Table 5: GLUE",
         (*t5_mixtures.GLUE, *WNLI),
         T5_LENGTHS,
-        "T5's own tasks, unchanged. In T5's mixtures WNLI is not trained on; "
-        "`glue_wnli_v002_simple_eval` asks it as T5 asks WSC.",
+        "T5's own tasks, unchanged. T5's mixtures do not train on WNLI; "
+        "`glue_wnli_v002_simple_eval` has WNLI in the form of T5's WSC.",
     ),
     Group(
         "Table 6: SuperGLUE",
         tuple(t5_mixtures.SUPER_GLUE),
         T5_LENGTHS,
-        "T5's own tasks, unchanged. WSC as T5 does it: the true referents of its training split "
-        "and those of definite pronoun resolution (`dpr`) are decoded.",
+        "T5's own tasks, unchanged. T5's WSC decodes the noun that a pronoun refers to. It trains "
+        "on the true pairs of its training split and on definite pronoun resolution (`dpr`).",
     ),
     Group("Tables 5 and 6: the rest of the mixture", (t5_mixtures.SQUAD,), T5_LENGTHS),
     Group(
@@ -91,15 +91,15 @@ GROUPS = (
         ("synthesizer_ag_news_v001", "synthesizer_imdb_v001"),
         f"{NOT_STATED}; 1000 in the Long Range Arena",
         "Encoder only: sizes ending in `_encoder`, trained without packing. "
-        "`synthesizer_ag_news_text_v001` and `synthesizer_imdb_text_v001` are the same as text to "
-        "text.",
+        "`synthesizer_ag_news_text_v001` and `synthesizer_imdb_text_v001` are their text-to-text "
+        "forms.",
     ),
     Group(
         "Long Range Arena: Text",
         ("synthesizer_imdb_bytes_v001",),
         "1000 in the Long Range Arena",
-        "Encoder only, as the tasks of Table 7; the inputs are bytes whatever `--vocabulary` says. "
-        "Long Range Arena's ListOps is below.",
+        "Encoder only, as the tasks of Table 7. The inputs are always bytes, whatever "
+        "`--vocabulary` is. Long Range Arena's ListOps is below.",
     ),
     Group(
         "Small, for laptops",
@@ -111,32 +111,32 @@ GROUPS = (
             "synthesizer_personachat_small_v001",
         ),
         "not in the paper",
-        "WikiText-2 and tiny Shakespeare are decoder only. Examples of WikiText-2 are articles, "
-        "those of tiny Shakespeare the whole text of a split, always read as bytes. "
-        "`synthesizer_personachat_small_v001` splits PersonaChat's validation file by the last "
-        "digit of a dialogue's number (8 validates, 9 tests), for where there is no training file: "
-        "its figures compare with no published ones.",
+        "WikiText-2 and tiny Shakespeare are decoder only. An example of WikiText-2 is an article. "
+        "An example of tiny Shakespeare is the whole text of a split, always read as bytes. "
+        "`synthesizer_personachat_small_v001` needs only PersonaChat's validation file, split by "
+        "the last digit of a dialogue's number (8: validation, 9: test, others: train). Its scores "
+        "are not comparable with published ones.",
     ),
 )
 
 INTRODUCTION = """\
-# Tasks on published data
+# Tasks and mixtures
 
-Made by `python tests/checks/task_table.py > docs/tasks.md`; a test compares.
+Generated by `python tests/checks/task_table.py > docs/tasks.md`; a test compares.
 
-`mtf_synthesizer data prepare --benchmark NAME --from FOLDER --tfds_data_dir OUT` makes the data of
-a row ready from official files, `mtf_synthesizer data list` shows which files it looks for, and
-with `--tfds_data_dir OUT` all tasks read them without a network. Numbers of examples are the
+`mtf_synthesizer data prepare --benchmark NAME --from FOLDER --tfds_data_dir OUT` prepares the data
+of a row from official files. `mtf_synthesizer data list` shows the names of these files. With
+`--tfds_data_dir OUT` all tasks then read the data without a network. Numbers of examples are the
 published ones; some data sets have releases of different sizes. Lengths are the paper's, in tokens
-of inputs / targets. Tasks without decoding are measured by the loss of their true targets.
+of inputs / targets. Tasks without decoding are scored by the loss of their true targets.
 """
 
 SYNTHETIC = """\
 ## Synthetic tasks
 
-They need no data: [synthetic_tasks.md](synthetic_tasks.md). Tasks of the first column are for an
-encoder only, trained without packing; those of the second ask the same as text to text. The metrics
-are exact match and accuracy of symbols.
+Synthetic tasks need no data: [synthetic_tasks.md](synthetic_tasks.md). Tasks of the first column
+are for an encoder only and train without packing. Tasks of the second column are their text-to-text
+forms. The metrics are exact match and accuracy of symbols.
 
 | task | as text | examples |
 |---|---|---|
@@ -148,22 +148,21 @@ MIXTURES = """\
 | mixture | tasks |
 |---|---|
 | `synthesizer_en_mix_v001` | T5's `en_mix`: all of Tables 5 and 6 but WNLI, with SQuAD and C4 |
-| `synthesizer_en_mix_no_squad_v001` | the same without SQuAD |
-| `synthesizer_en_mix_no_c4_v001` | the same without C4 |
-| `synthesizer_en_mix_no_squad_no_c4_v001` | the same without either |
-| `synthesizer_glue_small_v001` | CoLA, SST-2, MRPC and RTE, as many times as they have examples |
+| `synthesizer_en_mix_no_squad_v001` | `synthesizer_en_mix_v001` without SQuAD |
+| `synthesizer_en_mix_no_c4_v001` | `synthesizer_en_mix_v001` without C4 |
+| `synthesizer_en_mix_no_squad_no_c4_v001` | `synthesizer_en_mix_v001` without SQuAD and C4 |
+| `synthesizer_glue_small_v001` | CoLA, SST-2, MRPC and RTE, in proportion to their sizes |
 | `glue_v002_proportional`, `super_glue_v102_proportional` | T5's own |
 
-Rates are T5's functions: a task counts as many times as it has examples
-(`t5.data.rate_num_examples`), C4 a million times (`t5.data.rate_unsupervised`); what one binds to
-them in gin acts here too. C4 is `c4_v220_span_corruption`, T5's final objective, where T5's
-`en_mix` has `c4_v020_unsupervised`, whose objective must be bound in gin. All data sets of a
-mixture must have been prepared."""
+Rates are T5's functions, and their gin bindings apply. The rate of a task is its number of examples
+(`t5.data.rate_num_examples`), the rate of C4 a million (`t5.data.rate_unsupervised`). C4 is
+`c4_v220_span_corruption`, T5's final objective. T5's `en_mix` has `c4_v020_unsupervised` instead,
+whose objective must be bound in gin. Prepare all data sets of a mixture before training."""
 
 LOSS = "log-perplexity"
 WITH_WORDS = ("synthesizer_lm1b_v001", "synthesizer_wikitext2_v001")
 IN_BYTES = ("synthesizer_tiny_shakespeare_v001",)
-# Functions of T5 that have no name of their own.
+# Metrics of T5 without a name of their own.
 NAMED = {
     "glue_cola_v002": ("Matthews",),
     "super_glue_cb_v102": ("mean F1", "accuracy"),
@@ -231,7 +230,7 @@ def _row(task: str, benchmark: str, dataset: Dataset, lengths: str) -> str:
 
 
 def _splits(task: str, dataset: Dataset) -> Iterator[str]:
-    """The splits that a task reads, with their published numbers of examples."""
+    """Yield the splits that a task reads, with their published numbers of examples."""
     own = seqio.TaskRegistry.get(task).source._splits  # all, if it names none
     first: dict[str, Split] = {}
     for split in dataset.splits:

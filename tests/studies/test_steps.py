@@ -29,9 +29,9 @@ def test_other_settings_are_refused(tmp_path):
     check_settings(tmp_path, settings)
     Steps(tmp_path / "steps").run("one", lambda: {"value": 3})
     check_settings(tmp_path, settings)
-    with pytest.raises(errors.UserError, match="another size, seed. Remove the folder"):
+    with pytest.raises(errors.UserError, match=r"another size, seed\. Remove the folder"):
         check_settings(tmp_path, settings | {"size": "base", "seed": 3})
-    with pytest.raises(errors.UserError, match="another seed. Remove"):
+    with pytest.raises(errors.UserError, match=r"another seed\. Remove"):
         check_settings(tmp_path, {"size": "mini", "lengths": (5, 7), "seed": 3})
     check_settings(tmp_path, settings | {"new_option": ()})  # of a later release, and not given
 
