@@ -6,7 +6,7 @@ or a list of texts if an example has several references.
 
 import importlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mtf_synthesizer.tasks.left_out import leave_out
@@ -14,6 +14,10 @@ from mtf_synthesizer.tasks.text_metrics import Target, references, without_refer
 
 Numbered = dict[int, list[str]]
 _INSTALL = "pip install 'mtf_synthesizer[dialogue]'"
+_NO_JAVA = (
+    "METEOR needs a Java runtime, but no java is on the PATH. Install one (Debian: "
+    "apt install default-jre-headless) and evaluate again"
+)
 
 
 def caption_bleu(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, float]:
@@ -52,11 +56,8 @@ def meteor(targets: Sequence[Target], predictions: Sequence[str]) -> dict[str, f
         return leave_out(f"METEOR is left out: {lacking}")
     if (scorer := _scorer("meteor", "Meteor")) is None:
         return leave_out(f"METEOR needs the package pycocoevalcap: {_INSTALL}")
-    if shutil.which("java") is None:
-        return leave_out(
-            "METEOR needs a Java runtime, but no java is on the PATH. Install one (Debian: "
-            "apt install default-jre-headless) and evaluate again"
-        )
+    if not _has_java():
+        return leave_out(_NO_JAVA)
     try:
         return {"meteor": 100 * _meteor(scorer(), *_numbered(targets, predictions))}
     except (OSError, ValueError) as error:  # the program ended, or printed no number
@@ -72,6 +73,19 @@ def _meteor(scorer: Any, targets: Numbered, predictions: Numbered) -> float:
 
 
 DIALOGUE = (caption_bleu, caption_rouge_l, meteor, cider)
+
+
+def lacking(metric: Callable[..., Any]) -> str:
+    """Return why a metric would be left out, and what to install; empty if nothing is missing."""
+    if metric not in DIALOGUE:
+        return ""
+    if _scorer("bleu", "Bleu") is None:
+        return f"BLEU, ROUGE-L, METEOR and CIDEr need the package pycocoevalcap: {_INSTALL}"
+    return _NO_JAVA if metric is meteor and not _has_java() else ""
+
+
+def _has_java() -> bool:
+    return shutil.which("java") is not None
 
 
 def _scorer(module: str, name: str) -> Any | None:

@@ -103,14 +103,26 @@ def loaded_variables() -> list[tf.Variable]:
 
 def compare(path: str) -> CheckpointDifferences:
     """Compare a checkpoint with the variables of the current graph, without optimizer state."""
-    return _compared(
-        path, {utils.init_checkpoint_variable_mapping(v.op.name): v for v in loaded_variables()}
-    )
+    return differences(path, {v.op.name: v.shape.as_list() for v in tf.global_variables()})
 
 
-def _compared(path: str, variables: Mapping[str, tf.Variable]) -> CheckpointDifferences:
+def differences(path: str, built: Shapes) -> CheckpointDifferences:
+    """Compare a checkpoint to start from with a model's variables, without optimizer state.
+
+    Args:
+      path: path of the checkpoint.
+      built: variables of the model: name -> shape.
+    """
+    loaded = {
+        utils.init_checkpoint_variable_mapping(name): shape
+        for name, shape in built.items()
+        if utils.should_load_variable(name)
+    }
+    return _compared(path, loaded)
+
+
+def _compared(path: str, built: Shapes) -> CheckpointDifferences:
     saved = {name: list(shape) for name, shape in tf.train.list_variables(path)}
-    built = {name: variable.shape.as_list() for name, variable in variables.items()}
     return CheckpointDifferences(_of_model(saved), _of_model(built))
 
 
@@ -145,7 +157,8 @@ def check_same_model(checkpoint: Checkpoint) -> None:
       errors.UserError: the folder holds another model, for which the Saver would print a page of
         missing keys, or a model saved in another type.
     """
-    shapes = _compared(checkpoint.path, {v.op.name: v for v in tf.global_variables()})
+    built = {v.op.name: v.shape.as_list() for v in tf.global_variables()}
+    shapes = _compared(checkpoint.path, built)
     differing = sorted([*shapes.reshaped, *shapes.dropped, *shapes.fresh])
     if differing:
         name = differing[0]

@@ -11,11 +11,12 @@ from small_runs import SMALLEST
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.data import prepare
-from mtf_synthesizer.files import saving
+from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.inference import evaluate
-from mtf_synthesizer.studies.compare import compare, plan
+from mtf_synthesizer.studies.compare import checks, compare, plan
 from mtf_synthesizer.studies.compare.plan import ComparisonPlan
 from mtf_synthesizer.studies.steps import check_settings
+from mtf_synthesizer.tasks import dialogue_metrics
 from mtf_synthesizer.training import train
 
 TEXT = "\n".join(f"{name}: line {i} of the play\n" for i in range(70) for name in ("A", "Bo"))
@@ -105,6 +106,25 @@ def test_splits_are_checked_before_the_first_training(field, wanted, tmp_path, m
     assert not list(tmp_path.iterdir())
 
 
+def test_a_row_that_can_not_be_built_is_refused_before_the_first_training(
+    wanted, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(train, "train", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(errors.UserError, match=r"--rows linformer: .*decoder"):
+        compare.compare(tmp_path, dataclasses.replace(wanted, rows=("r", "linformer")))
+    assert not list(tmp_path.iterdir())
+
+
+def test_metrics_that_will_be_left_out(monkeypatch, capsys):
+    monkeypatch.setattr(dialogue_metrics.shutil, "which", lambda name: None)
+    monkeypatch.setattr(dialogue_metrics, "_scorer", lambda *_: object())
+    checks._check_metrics("synthesizer_personachat_v001")
+    assert "METEOR needs a Java runtime" in capsys.readouterr().err
+    monkeypatch.setattr(dialogue_metrics, "_scorer", lambda *_: None)
+    with pytest.raises(errors.UserError, match=r"pip install 'mtf_synthesizer\[dialogue\]'"):
+        checks._check_metrics("synthesizer_personachat_v001")
+
+
 def test_the_gin_files_of_the_evaluation_are_checked_first(wanted, tmp_path):
     mine = tmp_path / "mine.gin"
     mine.write_text("Bitransformer.decode.beam_size = 4\nBitransformer.beam = 4\n")
@@ -171,6 +191,17 @@ def test_models_to_start_from(compared, wanted):
     assert plan.request(later, "v", 5).init_checkpoint == compared[0] / "v_seed5"
     with pytest.raises(errors.UserError, match="no model of row r and seed 4"):
         plan.check(dataclasses.replace(later, seeds=(3, 4)))
+
+
+def test_models_to_start_from_have_the_same_variables(compared, wanted, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "train", lambda *_, **__: pytest.fail("trained"))
+    other = dataclasses.replace(
+        wanted, init_from=str(compared[0]), gin_params=(*wanted.gin_params, "d_ff = 13")
+    )
+    with pytest.raises(errors.UserError, match=r"another model: the variable .*wi/kernel"):
+        compare.compare(tmp_path, other)
+    same = dataclasses.replace(wanted, init_from=str(compared[0]))
+    checks.check(paths.of(tmp_path), same)
 
 
 def test_the_paper_stands_beside(compared):

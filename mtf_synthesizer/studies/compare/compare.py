@@ -7,17 +7,15 @@ from its checkpoint.
 import statistics
 from typing import Any
 
-from mtf_synthesizer import errors
-from mtf_synthesizer.config.request import Request, for_training
+from mtf_synthesizer.config.request import Request
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.inference import averages, evaluate
 from mtf_synthesizer.model_folder.folder import ModelFolder
-from mtf_synthesizer.studies.compare import plan
+from mtf_synthesizer.studies.compare import checks, plan
 from mtf_synthesizer.studies.compare.plan import ComparisonPlan
 from mtf_synthesizer.studies.report import paper
 from mtf_synthesizer.studies.steps import Steps, check_settings
 from mtf_synthesizer.training import train
-from mtf_synthesizer.upstream import data_folder, session, tasks
 
 RESULTS = "results.json"
 # The last part of a run, in which the validation loss should no longer fall.
@@ -41,9 +39,9 @@ def compare(output: str | paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
     """
     folder = paths.of(output)
     plan.check(wanted)
-    check_data(wanted)
+    checks.check(folder, wanted)
     check_settings(folder, plan.settings(wanted), plan.free_settings(folder))
-    steps = Steps(folder / "steps")
+    steps = Steps(folder / plan.STEPS)
     found: dict[str, list[dict[str, Any]]] = {row: [] for row in wanted.rows}
     for seed in wanted.seeds:
         for row in wanted.rows:
@@ -60,36 +58,12 @@ def _run(
     model_dir = plan.model_dir(folder, row, seed)
     request = plan.request(wanted, row, seed)
     trained = steps.run(
-        f"{model_dir.name}_train",
+        plan.training(row, seed),
         lambda: train.train(model_dir, request, train.TrainOptions(attention_summaries=False)),
     )
     fell = steps.run(f"{model_dir.name}_fall", lambda: _fall(model_dir, wanted))
     tested = steps.run(f"{model_dir.name}_scores", lambda: _tested(model_dir, wanted))
     return {"metrics": tested["metrics"], "fell": fell["fell"], "seconds": trained["seconds"]}
-
-
-def check_data(wanted: ComparisonPlan) -> None:
-    """Check that the task has every split that the comparison reads, before the first step.
-
-    Raises:
-      errors.UserError: the task is unknown, or a split or all data of a split is missing.
-    """
-    for row in wanted.rows[:1]:  # all rows have the same task
-        with session.configured(for_training(plan.request(wanted, row, wanted.seeds[0])), False):
-            tasks.check_task(plan.task(wanted))
-            for flag, split in (
-                ("--split", wanted.split),
-                ("--validation_split", wanted.validation_split),
-            ):
-                _check_split(flag, plan.task(wanted), split)
-
-
-def _check_split(flag: str, task: str, split: str) -> None:
-    """One task of a mixture with the split is enough: the evaluation leaves the others out."""
-    try:
-        data_folder.check_any(task, split)
-    except errors.UserError as error:
-        raise errors.UserError(f"{flag} {split}: {error}") from error
 
 
 def _fall(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:

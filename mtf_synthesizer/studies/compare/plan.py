@@ -12,6 +12,8 @@ from mtf_synthesizer.config.request import TASK_MODULES, Request, for_training
 from mtf_synthesizer.files import paths
 from mtf_synthesizer.model_folder.folder import ModelFolder
 
+STEPS = "steps"  # folder of the results of finished steps
+
 
 @dataclasses.dataclass(frozen=True)
 class ComparisonPlan:
@@ -49,6 +51,16 @@ class ComparisonPlan:
 def model_dir(folder: paths.Path, row: str, seed: int) -> paths.Path:
     """The model's folder of a row and a seed in the folder of a comparison."""
     return folder / f"{row}_seed{seed}"
+
+
+def training(row: str, seed: int) -> str:
+    """The name of the step that trains a row with a seed."""
+    return f"{row}_seed{seed}_train"
+
+
+def trained(folder: paths.Path, row: str, seed: int) -> bool:
+    """True once a row is trained with a seed."""
+    return (folder / STEPS / f"{training(row, seed)}.json").exists()
 
 
 def request(wanted: ComparisonPlan, row: str, seed: int) -> Request:
@@ -112,9 +124,9 @@ def settings(wanted: ComparisonPlan) -> dict[str, Any]:
 def free_settings(folder: paths.Path) -> list[str]:
     """Settings that no result in a folder depends on yet, so a corrected command resumes."""
     free: list[str] = []
-    if not any(folder.glob("steps/*_scores.json")):
+    if not any(folder.glob(f"{STEPS}/*_scores.json")):
         free += _OF_SCORES
-    if not any(folder.glob("steps/*_fall.json")):
+    if not any(folder.glob(f"{STEPS}/*_fall.json")):
         free += _OF_FALL
     return free
 

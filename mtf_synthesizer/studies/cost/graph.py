@@ -55,6 +55,14 @@ def of_model(model: Model, batch: Batch) -> dict[str, Cost]:
     return total
 
 
+def variables_of(model: Model, batch: Batch) -> dict[str, list[int]]:
+    """Build the forward pass of a training step; return variable -> shape."""
+    with tf.Graph().as_default():
+        mesh = mtf.Mesh(mtf.Graph(), "variables")
+        _loss(mesh, model, batch)
+        return {v.name: v.shape.to_integer_list for v in mesh.graph.all_variables}
+
+
 def _loss(mesh: mtf.Mesh, model: Model, batch: Batch) -> mtf.Tensor:
     ids = [_ones(mesh, batch.rows, length) for length in batch.lengths]
     packed = [_ones(mesh, batch.rows, n) if batch.packed else None for n in batch.lengths]

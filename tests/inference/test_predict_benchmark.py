@@ -1,0 +1,33 @@
+"""Settings of the predictions of a benchmark, which a later call compares."""
+
+import pytest
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.config.request import Request
+from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.inference import predict, predict_benchmark
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+from mtf_synthesizer.submissions.glue import GLUE
+
+
+def test_a_gin_file_that_was_edited_is_noticed(tmp_path, monkeypatch):
+    """By its content: the name of the file is the same."""
+    monkeypatch.setattr(Checkpoint, "fingerprint", "f")
+    mine, folder = tmp_path / "mine.gin", paths.of(tmp_path / "predictions")
+    request = Request(gin_files=[str(mine), "beam_search.gin"])
+
+    def settings():
+        return predict_benchmark._settings(
+            GLUE,
+            request,
+            predict.PredictOptions(output=folder),
+            Checkpoint("model.ckpt-3", 3),
+        )
+
+    mine.write_text("Bitransformer.decode.beam_size = 2\n")
+    saving.write_json(folder / predict_benchmark.SETTINGS, settings())
+    saving.write_text(folder / "glue_rte_v002.jsonl", "")
+    predict_benchmark._check_settings(folder, settings())
+    mine.write_text("Bitransformer.decode.beam_size = 3\n")
+    with pytest.raises(errors.UserError, match="made otherwise, with gin_file_sha256"):
+        predict_benchmark._check_settings(folder, settings())
