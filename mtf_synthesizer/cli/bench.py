@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       UserError: a row is unknown, a number is out of range, or options exclude each other.
     """
-    _check(args)
+    check(args)
     precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     document = _measure(args)
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> None:
         tables.print_rows(document)
 
 
-def _check(args: argparse.Namespace) -> None:
+def check(args: argparse.Namespace) -> None:
     """Check the options without TensorFlow."""
     if args.steps < 1:
         raise UserError(f"--steps {args.steps}: nothing to measure. Give 1 or more")

@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       errors.UserError: a name or file is unknown, a binding is misspelt, or options exclude others.
     """
-    _check(args)
+    check(args)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.studies.cost import paper_tables
     from mtf_synthesizer.studies.cost import rows as cost_rows
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> None:
     print(FORMATS[args.format](report))
 
 
-def _check(args: argparse.Namespace) -> None:
+def check(args: argparse.Namespace) -> None:
     """Check the options without TensorFlow."""
     _check_mesh(args)
     if not args.table:

@@ -14,10 +14,14 @@ from printed_commands import (
     of_report,
     splits,
     starts,
+    task,
 )
 
-from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.config.lint import names
+from mtf_synthesizer.config.request import TASK_MODULES
 from mtf_synthesizer.studies.report import commands, paper
+from mtf_synthesizer.upstream import session
+from mtf_synthesizer.upstream.tasks import check_task
 
 
 @pytest.fixture(scope="module")
@@ -25,32 +29,61 @@ def report(tmp_path_factory):
     return of_report(tmp_path_factory.mktemp("nothing"))
 
 
+@pytest.fixture(scope="module")
+def documented():
+    return [*of_pages(), *of_help()]
+
+
 def _ours(printed):
     """Commands but for `t5`, whose flags are T5's."""
     return [each for each in printed if each.words[0] != "t5"]
 
 
-def test_names_files_and_bindings(report):
+def test_names_files_and_bindings(report, documented):
     assert len(report) > 20
-    for printed in [*report, *_ours([*of_pages(), *of_help()])]:
+    for printed in [*report, *_ours(documented)]:
         check_configuration(printed)
 
 
-def test_gin_files_of_t5():
-    found = [each for each in [*of_pages(), *of_help()] if each.words[0] == "t5"]
-    assert found
+def test_gin_files_and_bindings_of_t5(documented):
+    found = [each for each in documented if each.words[0] == "t5"]
+    assert len(found) > 3
     for printed in found:
-        for word in printed.words:
-            name = word.removeprefix("--gin_file=")
-            if name != word and "://" not in name:
-                gin_files.find_gin_file(name)
+        given = [word.partition("=")[2] for word in printed.words if "--gin_file=" in word]
+        files = [file for file in given if "://" not in file]
+        params = [word.partition("=")[2] for word in printed.words if "--gin_param=" in word]
+        assert files
+        # Bindings may be of a file on a server: here they need only be bindings of something.
+        names.check(
+            [*files, *(["synthesizers/rv.gin"] if files != given else [])], params, TASK_MODULES
+        )
 
 
-def test_splits_exist(report):
-    compared = [p for p in [*report, *_ours([*of_pages(), *of_help()])] if p.words[0] == "compare"]
-    assert len(compared) > 15
-    for printed in compared:
+def test_splits_exist(report, documented):
+    reading = [p for p in [*report, *_ours(documented)] if splits(p)]
+    assert {"compare", "evaluate", "predict", "maps"} <= {p.words[0] for p in reading}
+    for printed in reading:
         assert splits(printed) <= known_splits(printed), printed.text
+
+
+def test_tasks_exist(documented):
+    session.import_modules(TASK_MODULES)
+    for name in {task(printed) for printed in _ours(documented)} - {None}:
+        check_task(name)
+
+
+def test_documented_models_are_made_by_a_documented_command(documented):
+    ours = _ours(documented)
+    made = {folder for printed in ours for folder in makes(printed)}
+    for printed in ours:
+        assert starts(printed) <= made, printed
+
+
+def test_data_is_prepared_where_commands_read_it(documented):
+    """`--tfds_data_dir data` is written by `data prepare`; servers' folders are examples."""
+    ours = _ours(documented)
+    read = {str(getattr(printed.args, "tfds_data_dir", None) or "data") for printed in ours}
+    assert {folder for folder in read if "/" not in folder} == {"data"}
 
 
 def test_the_check_of_splits_refuses(report):

@@ -5,6 +5,7 @@ import pathlib
 import re
 import shlex
 
+from mtf_synthesizer.cli import bench, cost
 from mtf_synthesizer.cli.commands import COMMANDS, parser
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.config.lint import names
@@ -19,6 +20,7 @@ PAGES = (ROOT / "README.md", ROOT / "gin/README.md", *sorted((ROOT / "docs").glo
 # Mixture of an experiment -> the benchmark whose splits it has; other tasks have all three.
 _DATA = {
     "c4": "c4",
+    "glue": "glue",
     "synthesizer_en_mix": "glue",
     "synthesizer_glue": "glue",
     "synthesizer_wmt14": "wmt14",
@@ -55,20 +57,33 @@ def of_report(folder):
 
 def _unrolled(printed):
     """One command for each turn of a loop, without the file that it is written to."""
-    loop = re.fullmatch(r"for row in (.+); do (.+); done", printed.text)
-    texts = [loop[2].replace("$row", row) for row in loop[1].split()] if loop else [printed.text]
+    loop = re.fullmatch(r"for (\w+) in (.+); do (.+); done", printed.text)
+    texts = [printed.text]
+    if loop:
+        texts = [loop[3].replace(f"${loop[1]}", value) for value in loop[2].split()]
     return [Printed(printed.page, re.sub(r" > \S+$", "", text)) for text in texts]
 
 
 def of_pages():
-    """The whole commands of the documentation."""
+    """The whole commands of the documentation: indented lines, loops, and between backticks."""
+    return [each for page in PAGES for each in _of_page(page)]
+
+
+def _of_page(page):
+    text = page.read_text()
+    lines = re.findall(
+        r"^    ((?:mtf_synthesizer [a-z]|for \w+ in .*; do mtf_synthesizer ).*)$",
+        text.replace("\\\n", " "),
+        re.MULTILINE,
+    )
+    inline = (" ".join(words.split()) for words in re.findall(r"`(mtf_synthesizer [^`]+)`", text))
+    lines += [words for words in inline if re.search(r" --[a-z_]+ [^- ]", words)]
+    name = page.relative_to(ROOT).as_posix()
     return [
-        Printed(page.relative_to(ROOT).as_posix(), command)
-        for page in PAGES
-        for command in re.findall(
-            r"^    (mtf_synthesizer [a-z].*)$", page.read_text(), re.MULTILINE
-        )
-        if "..." not in command and not command.endswith("\\")
+        each
+        for line in lines
+        if "..." not in line and "-> NAME" not in line and not re.search(r" [A-Z]{3,}\b", line)
+        for each in _unrolled(Printed(name, line.partition("   #")[0].strip()))
     ]
 
 
@@ -84,18 +99,39 @@ def of_help():
 
 def check_configuration(printed):
     """Raises unless names, gin files and bindings exist, and tables hold the rows."""
-    args = printed.args
-    if printed.words[0] == "compare":
+    args, command = printed.args, printed.words[0]
+    if command == "compare":
         configurations = [_compared(args, row) for row in args.rows]
-    elif printed.words[0] == "train":
+    elif command == "train":
         configurations = [_trained(args)]
     else:
         for file in getattr(args, "gin_file", None) or []:
             gin_files.find_gin_file(file)
+        if command in _CHECKS:
+            _CHECKS[command](args)
         return
     for configuration in configurations:
         later = getattr(args, "evaluation_gin_file", [])
         names.check([*configuration.files, *later], configuration.params, configuration.modules)
+
+
+def _check_warm_start(args):
+    for kind, name in (("synthesizers", args.synthesizer), ("sizes", args.size)):
+        if name is not None:
+            gin_files.gin_file(kind, name)
+
+
+def _check_data(args):
+    if args.data_command == "prepare":
+        catalogue.datasets(args.benchmark)
+
+
+_CHECKS = {
+    "bench": bench.check,
+    "cost": cost.check,
+    "warm-start": _check_warm_start,
+    "data": _check_data,
+}
 
 
 def _compared(args, row):
@@ -121,18 +157,31 @@ def _trained(args):
     )
 
 
-def splits(printed):
-    """The splits that a comparison reads."""
+def task(printed):
+    """The (first) task that a command trains on or reads; None without one."""
     args = printed.args
-    return {args.split, args.validation_split} if printed.words[0] == "compare" else set()
+    named = getattr(args, "task", None)
+    if named:
+        return named if isinstance(named, str) else named[0]
+    if not getattr(args, "experiment", None):
+        return None
+    files_of = [gin_files.gin_file("experiments", args.experiment), *args.gin_file]
+    return macro("MIXTURE_NAME", files_of, args.gin_param)
+
+
+def splits(printed):
+    """The splits that a command reads of its task."""
+    args = printed.args
+    if task(printed) is None:
+        return set()
+    found = (getattr(args, name, None) for name in ("split", "validation_split"))
+    return {split for split in found if split}
 
 
 def known_splits(printed):
-    """The splits of the data behind a comparison."""
-    args = printed.args
-    files_of = [gin_files.gin_file("experiments", args.experiment), *args.gin_file]
-    task = macro("MIXTURE_NAME", files_of, args.gin_param)
-    benchmark = next((name for start, name in _DATA.items() if task.startswith(start)), None)
+    """The splits of the data behind a task."""
+    name = task(printed)
+    benchmark = next((name_of for start, name_of in _DATA.items() if name.startswith(start)), None)
     if benchmark is None:
         return {"train", "validation", "test"}
     first, *_ = catalogue.datasets(benchmark)  # the others have as many splits, or are parts of it
@@ -140,7 +189,7 @@ def known_splits(printed):
 
 
 def starts(printed):
-    """The folders of models that a command begins with or reads."""
+    """The folders of models that a command begins with or reads; not those from elsewhere."""
     args = printed.args
     begins = [getattr(args, name, None) for name in ("init_from", "init_checkpoint")]
     reads = printed.words[0] in ("evaluate", "predict", "export", "maps", "checkpoints")
