@@ -1,4 +1,4 @@
-"""What a comparison needs later, checked before the first training step.
+"""Later needs of a comparison, checked before the first training step.
 
 Data of all splits, packages of the metrics, a graph for every row, and the variables of the models
 to start from.
