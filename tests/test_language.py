@@ -1,4 +1,4 @@
-"""Docstrings, comments and messages of finished rooms keep the rules of plain English."""
+"""Docstrings, comments, messages and pages keep the rules of plain English."""
 
 import ast
 import io
@@ -126,3 +126,70 @@ def test_faults_are_found(source):
         if FRAGMENT.match(words) or THIRD_PERSON.match(words)
     ]
     assert found or phrase_faults("x.py", prose(source))
+
+
+# Pages whose prose keeps the rules.
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+MOST_WORDS = 30  # of a sentence; STYLE asks for 25
+PHRASES_OF_PAGES = re.compile(
+    PHRASES.pattern
+    + r"|\b(not|the) one that\b|\bwhat (it|they|each|one|was|has|follows|goes|lives)\b"
+    r"|\bwhat \w+ (is|are|has|have|does|do|makes?|gives?|calls?) *[.,;)]",
+    re.IGNORECASE,
+)
+FENCES = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def paragraphs(text: str) -> list[str]:
+    """Paragraphs, list items and cells of tables, without code blocks and code in backticks."""
+    found: list[str] = []
+    new = True
+    for line in FENCES.sub("", text).splitlines():
+        if (new and line.startswith("    ")) or not line.strip():
+            new = True
+            continue
+        if line.startswith("|"):
+            found += [cell.strip() for cell in line.strip("|").split("|")]
+            new = True
+            continue
+        item = re.match(r"\s*(?:[-*]|\d+\.|#+) ", line)
+        if item or new:
+            found.append(line[item.end() :] if item else line)
+        else:
+            found[-1] += f" {line.strip()}"
+        new = line.startswith("#")
+    return [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`]*`", "X", p)) for p in found]
+
+
+def long_sentences(paragraph: str) -> list[str]:
+    """Sentences with too many words; colons and semicolons end a sentence too."""
+    sentences = re.split(r"[.?!;:](?:\*\*)?(?:\s|$)", paragraph)
+    return [s for s in sentences if len(re.findall(r"[\w'/-]*[A-Za-z][\w'/-]*", s)) > MOST_WORDS]
+
+
+def page_faults(text: str) -> list[str]:
+    faults = []
+    for paragraph in paragraphs(text):
+        found = PHRASES_OF_PAGES.finditer(paragraph)
+        faults += [f"{match[0]!r} in {paragraph[:90]!r}" for match in found]
+        faults += [f"{len(s.split())} words: {s[:90]!r}" for s in long_sentences(paragraph)]
+    return faults
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages(page):
+    assert page_faults(page.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["It is no sentence.", "A run\ngoes on.", "| x | there is one |", "Do " + "a " * 40]
+)
+def test_faults_of_pages_are_found(text):
+    assert page_faults(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["    there is code", "```\nthere is code\n```", "See `there is code`.", "No longer."]
+)
+def test_code_is_not_prose(text):
+    assert page_faults(text) == []
