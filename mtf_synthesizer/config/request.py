@@ -12,14 +12,17 @@ from mtf_synthesizer.config.lint import lengths, meshes
 from mtf_synthesizer.config.lint.names import check
 from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.files import paths
+from mtf_synthesizer.model_folder import own_data
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
+from mtf_synthesizer.model_folder.own_data import OwnData
 from mtf_synthesizer.model_folder.vocabulary import BYTES
 
 TASK_MODULES = ("mtf_synthesizer.tasks",)
 # Whole paths, because a user's own file may have the same name.
 FLOAT32_FILE = str(gin_folder() / "float32.gin")
 EXACT_FILE = str(gin_folder() / "exact_checkpoints.gin")
+OWN_RUN = "own_data"  # the run of --data without --run
 _COMPUTED = ("slice_dtype", "activation_dtype")
 
 
@@ -34,6 +37,7 @@ class Configuration:
       vocabulary: as `--vocabulary`; None for the default.
       tfds_data_dir: as `--tfds_data_dir`; None for the default of tensorflow_datasets.
       task_cache_dirs: as `--additional_task_cache_dirs`.
+      own_data: the task on a user's own files; None if no model or flag has one.
     """
 
     files: tuple[str, ...]
@@ -42,6 +46,7 @@ class Configuration:
     vocabulary: str | None = None
     tfds_data_dir: str | None = None
     task_cache_dirs: tuple[str, ...] = ()
+    own_data: OwnData | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Request:
     """A user's request: train a model, or read one with changes to its configuration.
 
     `train` reads all fields; `evaluate`, `predict` and the other readers of a trained model read
-    task, batch_size, gin_files, gin_params, modules, vocabulary and tfds_data_dir.
+    task, batch_size, gin_files, gin_params, modules, vocabulary, tfds_data_dir and own_data.
 
     Attributes:
       task: a seqio task or mixture; unless given, that of the experiment.
@@ -72,6 +77,8 @@ class Request:
       tfds_data_dir: folder that `data prepare` has written.
       additional_task_cache_dirs: folders that `cache` has written to, read instead of the data
         itself.
+      own_data: a user's own files instead of a task; for a reader of a trained model, changes to
+        the definition that its folder keeps.
       seed: of initial values, the order of examples and dropout. A run that is resumed makes the
         steps that it would have made without the stop (docs/runs.md).
     """
@@ -91,7 +98,15 @@ class Request:
     vocabulary: str | None = None
     tfds_data_dir: str | None = None
     additional_task_cache_dirs: Sequence[str] = ()
+    own_data: OwnData | None = None
     seed: int = 0
+
+    @property
+    def schedule(self) -> str | None:
+        """The name of the run's file in gin/runs; None if an experiment has the schedule."""
+        if self.run or self.experiment:
+            return self.run
+        return OWN_RUN if self.own_data else "pretrain"
 
 
 def for_training(request: Request) -> Configuration:
@@ -119,8 +134,12 @@ def requested(request: Request) -> Configuration:
     files += _on_processor(request.gin_files)
     TrustedReader(request.modules).check(files, request.gin_params)
     params = []
-    if request.task:
-        params.append(f"MIXTURE_NAME = {request.task!r}")
+    task = own_data.TASK if request.own_data else request.task
+    if task:
+        params.append(f"MIXTURE_NAME = {task!r}")
+    if request.own_data and request.schedule == OWN_RUN:
+        lengths_of_data = request.own_data.lengths or {}
+        params += [f"{name}_length = {length}" for name, length in lengths_of_data.items()]
     if request.batch_size is not None:
         params.append(f"utils.run.batch_size = {request.batch_size}")
     if request.steps is not None or start:
@@ -137,7 +156,7 @@ def requested(request: Request) -> Configuration:
     checked = _checked(files, params, request.modules, vocabulary, request.tfds_data_dir)
     for folder in caches:
         _check_exists("--additional_task_cache_dirs", folder, "a folder that `cache` has written")
-    return dataclasses.replace(checked, task_cache_dirs=caches)
+    return dataclasses.replace(checked, task_cache_dirs=caches, own_data=request.own_data)
 
 
 def _check_complete(request: Request, start: Checkpoint | None) -> None:
@@ -146,8 +165,12 @@ def _check_complete(request: Request, start: Checkpoint | None) -> None:
         raise errors.UserError(
             f"--experiment {request.experiment} has a schedule: leave out --run {request.run}"
         )
-    if not (request.task or request.experiment or request.gin_files):
-        raise errors.UserError("--task is missing. `mtf_synthesizer list tasks` prints all tasks")
+    _check_one_task(request)
+    if not (request.task or request.own_data or request.experiment or request.gin_files):
+        raise errors.UserError(
+            "--task is missing. `mtf_synthesizer list tasks` prints all tasks; --data trains on "
+            "files of your own"
+        )
     if start and not request.experiment and bool(request.size) != bool(request.synthesizer):
         raise errors.UserError(
             "--synthesizer and --size belong together: give both, or neither to keep the model of "
@@ -163,6 +186,20 @@ def _check_complete(request: Request, start: Checkpoint | None) -> None:
         )
 
 
+def _check_one_task(request: Request) -> None:
+    if request.own_data is None:
+        return
+    if request.task is not None and request.task != own_data.TASK:
+        raise errors.UserError(
+            f"--task {request.task}: --data defines the task. Leave out --task or --data"
+        )
+    if request.additional_task_cache_dirs:
+        raise errors.UserError(
+            "--additional_task_cache_dirs: --data has no caches. Leave one of the two out"
+        )
+    request.own_data.check()
+
+
 def _training_files(request: Request, start: Checkpoint | None) -> list[str]:
     """List the model's files, then the run's: an experiment completes a synthesizer."""
     if start and not (request.size or request.synthesizer):
@@ -174,7 +211,7 @@ def _training_files(request: Request, start: Checkpoint | None) -> list[str]:
     if request.size:  # after the experiment, so that --size overrides the experiment's size
         files.append(gin_file("sizes", request.size))
     if not request.experiment:
-        files.append(gin_file("runs", request.run or "pretrain"))
+        files.append(gin_file("runs", request.schedule or "pretrain"))
     return files
 
 
@@ -200,18 +237,42 @@ def for_model(
     vocabulary = request.vocabulary
     if vocabulary is None:
         vocabulary = folder.vocabulary
-    return _checked(files, request.gin_params, request.modules, vocabulary, request.tfds_data_dir)
+    checked = _checked(
+        files, request.gin_params, request.modules, vocabulary, request.tfds_data_dir
+    )
+    return dataclasses.replace(checked, own_data=data_of_model(folder, request))
 
 
-def named_task(request: Request) -> str:
-    """The task of a request, for a reader of a trained model.
+def data_of_model(folder: ModelFolder, request: Request) -> OwnData | None:
+    """Return the own data of a model, with the changes of a request; None without any.
 
     Raises:
-      errors.UserError: the request names none.
+      errors.UserError: a name of the changes is unknown, or the request names another task.
     """
-    if request.task is None:
-        raise errors.UserError("no task given: --task (see `mtf_synthesizer list tasks`)")
-    return request.task
+    if request.own_data is None:
+        return folder.own_data
+    merged = request.own_data.over(folder.own_data)
+    _check_one_task(dataclasses.replace(request, own_data=merged))
+    return merged
+
+
+def named_task(folder: ModelFolder, request: Request) -> str:
+    """Return the task for a reader of a trained model; by default the task of its training.
+
+    Raises:
+      errors.UserError: neither the request nor the model's configuration names a task.
+    """
+    if request.own_data is not None:
+        return own_data.TASK
+    if request.task is not None:
+        return request.task
+    trained = statements.macro("MIXTURE_NAME", [str(folder.operative_config)], [])
+    if not isinstance(trained, str):
+        raise errors.UserError(
+            f"no task given, and {folder} does not name the task of its training. Give --task "
+            "(`mtf_synthesizer list tasks` prints all tasks)"
+        )
+    return trained
 
 
 def _on_processor(gin_files: Sequence[str]) -> Iterator[str]:

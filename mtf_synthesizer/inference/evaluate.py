@@ -12,11 +12,13 @@ import seqio
 from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config.request import Request, for_model, named_task
+from mtf_synthesizer.config.request import Configuration, Request, for_model, named_task
+from mtf_synthesizer.data import own_files
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.inference import predict, scoring
 from mtf_synthesizer.inference import records as decoding
 from mtf_synthesizer.inference.report import merged, read, summed_up, versions
+from mtf_synthesizer.model_folder import own_data
 from mtf_synthesizer.model_folder.best import report_path
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
@@ -91,7 +93,8 @@ def evaluate(
       errors.UserError: a name, file, binding, split or checkpoint is wrong, or there is no data.
         Of a mixture the tasks without the split or without data are left out, and named.
     """
-    folder, task = ModelFolder.at(model_dir), named_task(request)
+    folder = ModelFolder.at(model_dir)
+    task = named_task(folder, request)
     path = options.output or report_path(folder, task, options.split)
     saving.check_file(path)
     if options.predictions is not None:
@@ -105,11 +108,12 @@ def evaluate(
         trained = session.build(folder.path)
         size = request.batch_size or trained.batch_size
         sets, left_out = _example_sets(task, options.split, trained, options.examples)
+        made_of = _data(task, configuration, options.split)
         for checkpoint in chosen:
             records: list[dict[str, Any]] = []
             for each in sets:
                 row, outputs = _evaluated(folder, each, trained, size, checkpoint, options)
-                rows.append(row)
+                rows.append(row | made_of)
                 if outputs is not None:
                     records += decoding.records(each, outputs, options.split, checkpoint)
         header = _header(folder, task, options.split, sets[0]) | {"left_out": left_out}
@@ -186,6 +190,13 @@ def _made_by(examples: ExampleSet, checkpoint: Checkpoint, limit: int | None) ->
         "decoding": None,
         **vars(scoring.Scores()),
     }
+
+
+def _data(task: str, configuration: Configuration, split: str) -> dict[str, Any]:
+    """Fields of a row on a user's own file: its SHA-256, because another file may take its name."""
+    if task != own_data.TASK or configuration.own_data is None:
+        return {}
+    return {"data_sha256": own_files.digest(configuration.own_data.files[split])}
 
 
 def _is_decoded(examples: ExampleSet) -> bool:

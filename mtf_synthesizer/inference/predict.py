@@ -64,7 +64,8 @@ def predict(
       errors.UserError: a name, file, binding, split or checkpoint is wrong, or another process
         writes the output.
     """
-    folder, task, output = ModelFolder.at(model_dir), named_task(request), options.output
+    folder, output = ModelFolder.at(model_dir), options.output
+    task = named_task(folder, request)
     saving.check_file(output)
     _check_replaceable(paths.of(output))
     configuration = for_model(folder, request)

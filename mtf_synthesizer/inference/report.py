@@ -33,7 +33,7 @@ PACKAGES = (
     "pycocoevalcap",
 )
 # Rows with equal values of these keys, and both with or both without a loss, are one evaluation.
-_SETTINGS = ("step", "checkpoint", "limit", "decoding")
+_SETTINGS = ("step", "checkpoint", "limit", "decoding", "data_sha256")
 _MOST = 2**63  # JSON has numbers that no mean can be taken of
 
 

@@ -11,7 +11,15 @@ from typing import Any
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths
-from mtf_synthesizer.model_folder import best, checkpoints, lock, run_file, state, vocabulary
+from mtf_synthesizer.model_folder import (
+    best,
+    checkpoints,
+    lock,
+    own_data,
+    run_file,
+    state,
+    vocabulary,
+)
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.state import State
 
@@ -158,6 +166,15 @@ class ModelFolder:
           errors.UserError: the record can't be read.
         """
         return vocabulary.chosen(self.path)
+
+    @functools.cached_property
+    def own_data(self) -> own_data.OwnData | None:
+        """The user's own files that the model was trained on; None for another task.
+
+        Raises:
+          errors.UserError: the record can't be read.
+        """
+        return own_data.read(self.path)
 
     @functools.cached_property
     def request(self) -> dict[str, Any] | None:

@@ -90,6 +90,8 @@ def _values(row: Mapping[str, Any]) -> dict[str, float]:
 def _settings(metric: str, row: Mapping[str, Any]) -> str:
     """Return the settings that two comparable values have in common, as JSON."""
     settings = {} if metric in _TEACHER_FORCED else {"decoding": row.get("decoding")}
+    if "data_sha256" in row:
+        settings["data_sha256"] = row["data_sha256"]
     if metric == AVERAGE:
         settings["tasks"] = sorted(row["tasks"])
     return json.dumps(settings, sort_keys=True)

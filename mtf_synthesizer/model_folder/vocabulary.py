@@ -15,6 +15,9 @@ from mtf_synthesizer.files import paths, records, saving
 RECORD = "vocabulary.json"
 COPY = "vocabulary.model"
 BYTES = "bytes"
+# Defaults of --vocabulary: the environment variable, then T5's public model.
+DEFAULT_VARIABLE = "MTF_SYNTHESIZER_VOCABULARY"
+T5_VOCABULARY = "gs://t5-data/vocabs/cc_all.32000/sentencepiece.model"
 FEATURES = ("inputs", "targets")
 # Fields that must agree; files and versions may differ.
 _COMPARED = ("kind", "sha256", "size", "sentinels")

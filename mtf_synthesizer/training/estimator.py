@@ -18,7 +18,7 @@ from tensorflow.compat.v1 import estimator as tf_estimator
 
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import literal_paths
-from mtf_synthesizer.training import attention_summaries, saving_hooks
+from mtf_synthesizer.training import attention_summaries, saving_hooks, trained_variables
 from mtf_synthesizer.upstream import repeatable, variables
 from mtf_synthesizer.upstream.probe import Probe
 
@@ -53,6 +53,7 @@ class ObservedEstimator:
         def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
             with repeatable.random_by_step():
                 spec = estimator.model_fn(features, labels, mode, config)
+            trained_variables.check()
             repeatable.update_last(spec.train_op)
             if folder.checkpoints:
                 variables.check_same_model(folder.current)

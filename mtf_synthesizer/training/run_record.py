@@ -11,13 +11,14 @@ import os
 from typing import Any
 
 from mtf_synthesizer import __version__, errors
-from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.config import gin_files, training_flags
 from mtf_synthesizer.config.lint import meshes
 from mtf_synthesizer.config.request import Request
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
-from mtf_synthesizer.model_folder.run_file import DIGESTS, FILES, PRECISION, RECORD, START
+from mtf_synthesizer.model_folder.own_data import OwnData
+from mtf_synthesizer.model_folder.run_file import DATA, DIGESTS, FILES, PRECISION, RECORD, START
 from mtf_synthesizer.runtime import precision
 
 _COMPARED = (
@@ -99,10 +100,22 @@ def _asked(request: Request) -> dict[str, Any]:
     """The settings that must stay the same, as JSON values."""
     request = _without_mesh(request)
     fields = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
-    fields["run"] = request.run or (None if request.experiment else "pretrain")
+    fields["run"] = request.schedule
+    asked = {name: _as_json(value) for name, value in fields.items() if name in (*_COMPARED, FILES)}
+    asked[DIGESTS] = [gin_files.own_digest(str(file)) for file in request.gin_files]
+    if request.own_data is not None:
+        asked[DATA] = _data_of_training(request.own_data)
+    return asked
+
+
+def _data_of_training(data: OwnData) -> dict[str, Any]:
+    """Return the part of own data that training depends on, as JSON values."""
     return {
-        name: _as_json(value) for name, value in fields.items() if name in (*_COMPARED, FILES)
-    } | {DIGESTS: [gin_files.own_digest(str(file)) for file in request.gin_files]}
+        "columns": dict(data.columns or {}),
+        "prefix": data.prefix or "",
+        "objective": data.chosen_objective,
+        "train_sha256": data.train_sha256,
+    }
 
 
 def _as_json(value: Any) -> Any:
@@ -119,14 +132,25 @@ def _without_mesh(request: Request) -> Request:
 
 
 def _check_asked(folder: ModelFolder, record: dict[str, Any], asked: dict[str, Any]) -> None:
+    record, asked = _without_saving(record), _without_saving(asked)
     other = [
         f"{_shown(name, record.get(name))}, not {_shown(name, asked[name])}"
         for name in _COMPARED
         if record.get(name) != asked[name]
     ]
     other += _other_files(record, asked)
+    other += _other_data(record.get(DATA), asked.get(DATA))
     if other:
         raise _another_run(folder, other)
+
+
+def _without_saving(asked: dict[str, Any]) -> dict[str, Any]:
+    """The settings without bindings that only decide which checkpoints are written and kept."""
+    params = asked.get("gin_params")
+    if not isinstance(params, list):
+        return asked
+    kept = [each for each in params if not training_flags.is_free(str(each))]
+    return {**asked, "gin_params": kept}
 
 
 def _other_files(record: dict[str, Any], asked: dict[str, Any]) -> list[str]:
@@ -142,6 +166,21 @@ def _other_files(record: dict[str, Any], asked: dict[str, Any]) -> list[str]:
         changed = [file for file, old, new in zip(now, was, be, strict=True) if old != new]
         return [f"{_shown(FILES, changed)} had another content"]
     return [f"{_shown(FILES, before)}, not {_shown(FILES, now)}"]
+
+
+def _other_data(before: dict[str, Any] | None, now: dict[str, Any] | None) -> list[str]:
+    """Differences of own data; a file may have moved."""
+    if before is None or now is None:
+        texts = ["no --data" if data is None else "--data" for data in (before, now)]
+        return [] if before == now else [f"{texts[0]}, not {texts[1]}"]
+    differences = [
+        f"--{name} {before.get(name) or 'not given'}, not {now[name] or 'not given'}"
+        for name in ("columns", "prefix", "objective")
+        if before.get(name) != now[name]
+    ]
+    if before.get("train_sha256") != now["train_sha256"]:
+        differences.append("the file of --data train had another content")
+    return differences
 
 
 def _identities(record: dict[str, Any]) -> list[str]:

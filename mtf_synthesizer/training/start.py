@@ -7,7 +7,7 @@ from mtf_synthesizer.config.request import Configuration, Request, for_training
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
-from mtf_synthesizer.training import run_record
+from mtf_synthesizer.training import own_data, run_record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +47,7 @@ def prepare(folder: ModelFolder, asked: Request) -> TrainingRun:
     request = asked
     if folder.checkpoints and request.vocabulary is None:
         request = dataclasses.replace(request, vocabulary=folder.vocabulary)
+    request = own_data.measured(folder, request)
     request = run_record.resumed(folder, request)
     return TrainingRun(
         folder,

@@ -21,7 +21,7 @@ from mesh_tensorflow.transformer import utils
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import EXACT_FILE, Configuration, Request
 from mtf_synthesizer.files import paths
-from mtf_synthesizer.model_folder import loss_log, vocabulary
+from mtf_synthesizer.model_folder import loss_log, own_data, vocabulary
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import precision, signals
@@ -146,6 +146,8 @@ def _built(task: str, folder: ModelFolder, run: TrainingRun) -> Model:
         tasks.check_vocabulary(task, paths.of(run.start.path).parent)
     vocabulary.remember(folder.path, tasks.used_vocabulary(task))
     run_record.remember(folder, run.request, run.start)
+    if run.request.own_data:
+        own_data.write(folder.path, run.request.own_data)
     return model
 
 

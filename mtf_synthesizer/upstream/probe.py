@@ -42,7 +42,7 @@ def record_attention(
     chosen = folder.choose(checkpoint)[-1]
     with session.configured(for_model(folder, request), verbose):
         trained = session.build(folder.path)
-        each = example_sets(named_task(request), split, trained, examples)[0]
+        each = example_sets(named_task(folder, request), split, trained, examples)[0]
         probe = Probe(each.arrays(), model_type=trained.model_type, vocabulary=trained.vocabulary)
         weights = probe.weights(chosen.path)
         probe.close()

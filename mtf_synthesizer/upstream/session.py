@@ -26,7 +26,7 @@ from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.runtime import loading
 from mtf_synthesizer.upstream import caches, data_folder, devices, fast, gin_reader, old_selectors
 from mtf_synthesizer.upstream.model import Model
-from mtf_synthesizer.upstream.tasks import check_task, configured_task
+from mtf_synthesizer.upstream.tasks import OWN_DATA, check_task, configured_task
 from mtf_synthesizer.upstream.vocabulary import choose
 
 
@@ -85,11 +85,16 @@ def with_tasks(configuration: Configuration) -> Iterator[None]:
     """Give tasks the vocabulary and the data folders of a configuration inside."""
     choose(configuration.vocabulary)
     import_modules(configuration.modules)
+    own = importlib.import_module(OWN_DATA) if configuration.own_data else None
+    if own:
+        own.register(configuration.own_data)
     data_folder.read_from(configuration.tfds_data_dir)
     caches.read_from(configuration.task_cache_dirs)
     try:
         yield
     finally:
+        if own:
+            own.remove()
         choose(None)
         data_folder.read_from(None)
         caches.read_from(())

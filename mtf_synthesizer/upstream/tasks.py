@@ -28,6 +28,8 @@ from mtf_synthesizer.upstream.vocabulary import (
 
 # T5's own tasks and the mixtures built from them, which are slow to import.
 T5_TASKS = "mtf_synthesizer.tasks.t5_mixtures"
+# Registers and removes the task on a user's own files.
+OWN_DATA = "mtf_synthesizer.tasks.own_data"
 
 
 def known_tasks() -> list[str]:

@@ -101,6 +101,11 @@ def loaded_variables() -> list[tf.Variable]:
     ]
 
 
+def trainable() -> list[tf.Variable]:
+    """Return the variables of the current graph that have gradients, without optimizer state."""
+    return list(tf.trainable_variables())
+
+
 def compare(path: str) -> CheckpointDifferences:
     """Compare a checkpoint with the variables of the current graph, without optimizer state."""
     return differences(path, {v.op.name: v.shape.as_list() for v in tf.global_variables()})

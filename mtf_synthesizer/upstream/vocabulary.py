@@ -17,9 +17,9 @@ import t5.data
 import tensorflow as tf
 
 from mtf_synthesizer import errors
+from mtf_synthesizer.model_folder.vocabulary import DEFAULT_VARIABLE
 
 BYTES = "bytes"
-CHOICE_VARIABLE = "MTF_SYNTHESIZER_VOCABULARY"
 T5_MODEL = t5.data.DEFAULT_SPM_PATH
 SENTINELS = t5.data.DEFAULT_EXTRA_IDS
 BYTE_SENTINELS = 125  # as in ByT5: 384 ids, a multiple of 128
@@ -44,7 +44,7 @@ def choose(vocabulary: str | None) -> None:
 
 def choice() -> str:
     """Return the choice: "bytes" or the path of a SentencePiece model."""
-    return _chosen[0] if _chosen else os.environ.get(CHOICE_VARIABLE) or T5_MODEL
+    return _chosen[0] if _chosen else os.environ.get(DEFAULT_VARIABLE) or T5_MODEL
 
 
 @functools.cache

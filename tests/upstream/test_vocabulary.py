@@ -17,11 +17,19 @@ from small_runs import SMALLEST
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.data import sentence_pieces
-from mtf_synthesizer.model_folder.vocabulary import COPY, RECORD, UsedVocabulary, read, remember
+from mtf_synthesizer.model_folder.vocabulary import (
+    COPY,
+    DEFAULT_VARIABLE,
+    RECORD,
+    T5_VOCABULARY,
+    UsedVocabulary,
+    read,
+    remember,
+)
 from mtf_synthesizer.upstream import tasks
 from mtf_synthesizer.upstream.vocabulary import (
-    CHOICE_VARIABLE,
     DEFAULT,
+    T5_MODEL,
     choose,
     describe,
     output_features,
@@ -43,9 +51,13 @@ def models(tmp_path_factory):
     return [str(path) for path in paths]
 
 
+def test_the_default_is_t5s():
+    assert T5_VOCABULARY == T5_MODEL
+
+
 @pytest.fixture(autouse=True)
 def nothing_chosen(monkeypatch):
-    monkeypatch.delenv(CHOICE_VARIABLE, raising=False)
+    monkeypatch.delenv(DEFAULT_VARIABLE, raising=False)
     yield
     choose(None)
 
@@ -108,7 +120,7 @@ def test_a_model_with_its_sentinels(models):
 
 
 def test_the_variable_chooses_and_the_flag_wins(monkeypatch, models):
-    monkeypatch.setenv(CHOICE_VARIABLE, models[0])
+    monkeypatch.setenv(DEFAULT_VARIABLE, models[0])
     assert DEFAULT.vocab_size == 197
     choose(models[1])
     assert DEFAULT.vocab_size == 201

@@ -1,0 +1,63 @@
+"""Check and measurement of a user's own files before a run; TensorFlow is not loaded."""
+
+import dataclasses
+import os
+import sys
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.config.request import OWN_RUN, Request
+from mtf_synthesizer.data import own_files, own_lengths
+from mtf_synthesizer.files import paths
+from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
+from mtf_synthesizer.model_folder.own_data import LANGUAGE_MODEL, SPANS, TRAIN, OwnData
+from mtf_synthesizer.model_folder.vocabulary import DEFAULT_VARIABLE, T5_VOCABULARY
+
+
+def measured(folder: ModelFolder, request: Request) -> Request:
+    """Return the request with its own data complete: objective, lengths and digest.
+
+    A resumed run keeps the lengths of its record.
+
+    Raises:
+      errors.UserError: --data has no split train, or a file can't be read; the message has the
+        lines and reasons.
+    """
+    data = request.own_data
+    if data is None:
+        return request
+    data = dataclasses.replace(data, objective=_objective(data, request))
+    data.check()
+    if TRAIN not in data.files:
+        raise errors.UserError(
+            f"--data {' '.join(f'{split}=...' for split in data.files)}: the split train is "
+            "missing. Add --data train=FILE"
+        )
+    for split in data.files:
+        own_files.check(data, split)
+    data = dataclasses.replace(data, train_sha256=own_files.digest(data.files[TRAIN]))
+    if request.schedule == OWN_RUN:
+        data = dataclasses.replace(data, lengths=_lengths(folder, request, data))
+    return dataclasses.replace(request, own_data=data)
+
+
+def _objective(data: OwnData, request: Request) -> str:
+    if data.objective is None and data.chosen_objective == SPANS and request.size:
+        return LANGUAGE_MODEL if request.size.endswith("_lm") else SPANS
+    return data.chosen_objective
+
+
+def _lengths(folder: ModelFolder, request: Request, data: OwnData) -> dict[str, int]:
+    if folder.checkpoints and folder.own_data is not None and folder.own_data.lengths:
+        return dict(folder.own_data.lengths)
+    found = own_lengths.measure(data, _vocabulary(request))
+    print(f"--data: {found}", file=sys.stderr, flush=True)
+    return dict(found.lengths)
+
+
+def _vocabulary(request: Request) -> str:
+    """Return the vocabulary that the run will have."""
+    vocabulary = request.vocabulary
+    if vocabulary is None and request.init_checkpoint is not None:
+        start = start_checkpoint(request.init_checkpoint)
+        vocabulary = ModelFolder(paths.of(start.path).parent).vocabulary
+    return vocabulary or os.environ.get(DEFAULT_VARIABLE) or T5_VOCABULARY
