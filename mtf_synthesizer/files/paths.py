@@ -225,8 +225,8 @@ class RemotePath(os.PathLike[str]):
     def write_text(self, text: str, encoding: str = "utf-8") -> None:
         self.write_bytes(text.encode(encoding))
 
-    def copy_from(self, file: pathlib.Path, name: str) -> None:
-        """Copy a local file into this folder."""
+    def copy_from(self, file: Path, name: str) -> None:
+        """Copy a file into this folder."""
         with self._errors():
             _gfile().copy(str(file), str(self / name), overwrite=True)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from typing import Any
 
 from mtf_synthesizer import errors
@@ -61,6 +62,29 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
         temporary.write_bytes(content)
         temporary.replace(target)
     except BaseException:  # a full disk, ctrl-C
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def link(source: paths.Path, target: paths.Path) -> None:
+    """Give a file a second name, or copy it where the file system has no links.
+
+    The new name appears once the file is complete. A writer that replaces one of the two files, as
+    all writers of this package do, leaves the other unchanged.
+    """
+    if isinstance(target, paths.RemotePath):
+        target.parent.copy_from(source, target.name)
+        return
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+        temporary.replace(target)
+        temporary.unlink(missing_ok=True)  # a rename to a name of the same file does nothing
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 

@@ -112,7 +112,7 @@ def evaluate(
         for checkpoint in chosen:
             records: list[dict[str, Any]] = []
             for each in sets:
-                row, outputs = _evaluated(folder, each, trained, size, checkpoint, options)
+                row, outputs = evaluated(folder, each, trained, size, checkpoint, options)
                 rows.append(row | made_of)
                 if outputs is not None:
                     records += decoding.records(each, outputs, options.split, checkpoint)
@@ -124,7 +124,7 @@ def evaluate(
     return report
 
 
-def _evaluated(
+def evaluated(
     folder: ModelFolder,
     examples: ExampleSet,
     trained: Model,

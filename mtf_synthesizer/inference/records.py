@@ -85,6 +85,13 @@ def has_labels(examples: ExampleSet) -> bool:
     return not all(scoring.says_nothing(target) for target in _targets(examples))
 
 
+def names_of_metrics(examples: ExampleSet) -> list[str]:
+    """Return the names of a task's metrics, found by comparing the targets with themselves."""
+    metrics = of(examples.task) if "inputs" in examples.lengths else []
+    targets = _targets(examples)
+    return [*scoring.of_predictions(metrics, targets, targets).metrics] if targets else []
+
+
 def _plain(value: Any) -> Any:
     """NumPy values and bytes as what JSON knows."""
     if isinstance(value, bytes):

@@ -14,6 +14,7 @@ from mtf_synthesizer.files import paths
 from mtf_synthesizer.model_folder import (
     best,
     checkpoints,
+    kept_best,
     lock,
     own_data,
     run_file,
@@ -91,9 +92,14 @@ class ModelFolder:
     def choose(self, choice: str | int, task: str | None = None) -> list[Checkpoint]:
         """The checkpoints meant by "latest", "all", "best" (of a task) or a step.
 
+        "best" is the checkpoint that a training with evaluations kept apart, else the one that the
+        report of the validation split names.
+
         Raises:
           errors.UserError: the folder has no checkpoint, or none of that step.
         """
+        if choice == "best" and (kept := kept_best.checkpoint(self.path, task)):
+            return [kept]
         existing = self._some()
         if choice == "all":
             return existing

@@ -25,10 +25,17 @@ class Progress:
             smoothing=0.05,
         )
         self._last_line = time.monotonic()
+        self._note = ""
+
+    def note(self, text: str) -> None:
+        """Show a text beside the loss from now on, and without a terminal as a line of its own."""
+        self._note = f", {text}"
+        if self._shown and not self._terminal:
+            print(f"{self._title}: {text}", file=sys.stderr, flush=True)
 
     def update(self, step: int, loss: float, steps_per_second: float) -> None:
         """Move the bar to `step`."""
-        self._bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+        self._bar.set_postfix_str(f"loss {loss:.3f}{self._note}", refresh=False)
         self._bar.update(step - self._bar.n if self._terminal else 0)
         now = time.monotonic()
         due = now - self._last_line >= SECONDS_BETWEEN_LINES or step >= self._total
@@ -36,7 +43,7 @@ class Progress:
             self._last_line = now
             left = (self._total - step) / max(steps_per_second, 1e-9)
             print(
-                f"{self._title}: step {step}/{self._total}, loss {loss:.3f}, "
+                f"{self._title}: step {step}/{self._total}, loss {loss:.3f}{self._note}, "
                 f"{steps_per_second:.2f} steps/s, {_duration(left)} left",
                 file=sys.stderr,
                 flush=True,

@@ -5,7 +5,7 @@ collects its scalar summaries. `ObservedEstimator` stands between it and the Est
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mtf_synthesizer.runtime.compat
@@ -18,9 +18,8 @@ from tensorflow.compat.v1 import estimator as tf_estimator
 
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import literal_paths
-from mtf_synthesizer.training import attention_summaries, saving_hooks, trained_variables
+from mtf_synthesizer.training import saving_hooks, trained_variables
 from mtf_synthesizer.upstream import repeatable, variables
-from mtf_synthesizer.upstream.probe import Probe
 
 
 class ObservedEstimator:
@@ -32,7 +31,8 @@ class ObservedEstimator:
       seed: of initial values and dropout.
       summary_steps: steps between summaries.
       hook: makes a session hook, given the tensor of the loss.
-      make_probe: makes the graph for the entropy of the attention; None for no summaries of it.
+      listeners: told of every saved checkpoint.
+      begun: step at which the run once began.
     """
 
     def __init__(
@@ -42,13 +42,10 @@ class ObservedEstimator:
         seed: int,
         summary_steps: int,
         hook: Callable[[tf.Tensor], tf.train.SessionRunHook],
-        make_probe: Callable[[], Probe] | None,
+        listeners: Sequence[tf_estimator.CheckpointSaverListener],
+        begun: int,
     ):
-        self._listeners = []
-        if make_probe is not None:
-            self._listeners.append(
-                attention_summaries.AttentionListener(str(folder.path), make_probe)
-            )
+        self._listeners = [*listeners]
 
         def model_fn(features: Any, labels: Any, mode: str, config: Any) -> Any:
             with repeatable.random_by_step():
@@ -64,7 +61,7 @@ class ObservedEstimator:
             loss = _without_print(spec.loss)
             # Before Mesh's, one of which saves: what is known of a step comes first.
             hooks = [hook(loss)]
-            hooks += [saving_hooks.hook(each, folder) for each in spec.training_chief_hooks]
+            hooks += [saving_hooks.hook(each, folder, begun) for each in spec.training_chief_hooks]
             return spec._replace(loss=loss, training_chief_hooks=hooks)
 
         self._estimator = tf_estimator.Estimator(

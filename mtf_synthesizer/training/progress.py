@@ -8,6 +8,23 @@ from mtf_synthesizer.model_folder import loss_log
 from mtf_synthesizer.runtime import progress, signals
 
 
+class Shown:
+    """Pauses of a training, which its display tells and its speed leaves out."""
+
+    def __init__(self) -> None:
+        self._seconds, self._text = 0.0, ""
+
+    def pause(self, seconds: float, text: str) -> None:
+        """Record a pause of some seconds, and a text about it."""
+        self._seconds, self._text = self._seconds + seconds, text
+
+    def take(self) -> tuple[float, str]:
+        """Return the seconds and the text since the last call."""
+        taken = (self._seconds, self._text)
+        self._seconds, self._text = 0.0, ""
+        return taken
+
+
 def training_hook(
     log: loss_log.LossLog,
     title: str,
@@ -16,6 +33,7 @@ def training_hook(
     shown: bool,
     loss: Any,
     notice: signals.Notice | None = None,
+    pauses: Shown | None = None,
 ) -> Any:
     """A session hook that moves the bar each step and now and then writes to the loss file.
 
@@ -27,6 +45,7 @@ def training_hook(
     import tensorflow.compat.v1 as tf
 
     signalled = notice or signals.Notice()
+    paused = pauses or Shown()
 
     class ProgressHook(tf.train.SessionRunHook):
         def begin(self) -> None:
@@ -44,7 +63,14 @@ def training_hook(
 
         def before_run(self, run_context: Any) -> Any:
             signalled.steps_begin()
+            self._after_pause()
             return tf.train.SessionRunArgs([self._step, loss])
+
+        def _after_pause(self) -> None:
+            seconds, text = paused.take()
+            self._since += seconds
+            if text:
+                self._bar.note(text)
 
         def after_run(self, run_context: Any, run_values: Any) -> None:
             # The step may be read before or after this run adds to it; counting is certain.
@@ -71,6 +97,7 @@ def training_hook(
                 run_context.request_stop()
 
         def end(self, session: Any) -> None:
+            self._after_pause()
             self._bar.close()
 
     return ProgressHook()

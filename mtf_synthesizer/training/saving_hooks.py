@@ -13,12 +13,20 @@ from mtf_synthesizer.model_folder.checkpoints import OPERATIVE_CONFIG
 from mtf_synthesizer.model_folder.folder import ModelFolder
 
 
-def hook(of_mesh: tf.train.SessionRunHook, folder: ModelFolder) -> tf.train.SessionRunHook:
-    """A hook of Mesh's, or in its stead the one that leaves nothing half-written."""
+def hook(
+    of_mesh: tf.train.SessionRunHook, folder: ModelFolder, begun: int
+) -> tf.train.SessionRunHook:
+    """A hook of Mesh's, or in its stead the one that leaves nothing half-written.
+
+    Args:
+      of_mesh: Mesh's hook.
+      folder: of the model.
+      begun: step at which the run once began.
+    """
     if isinstance(of_mesh, gin.tf.GinConfigSaverHook):
         return ConfigurationHook(folder.path)
     if isinstance(of_mesh, tf.train.CheckpointSaverHook):
-        return SavingHook(of_mesh, [checkpoint.step for checkpoint in folder.checkpoints])
+        return SavingHook(of_mesh, [checkpoint.step for checkpoint in folder.checkpoints], begun)
     return of_mesh
 
 
@@ -30,13 +38,16 @@ class SavingHook(tf.train.CheckpointSaverHook):
     files, and for a small model writing them takes longer than the first steps, so they are
     skipped too.
 
+    A run that was stopped between two saves saves at the same steps as a run without the stop.
+
     Args:
       mesh: Mesh's hook.
       saved: steps of the checkpoints that exist already.
+      begun: step at which the run once began.
     """
 
-    def __init__(self, mesh: tf.train.CheckpointSaverHook, saved: Container[int]):
-        self._saved = saved
+    def __init__(self, mesh: tf.train.CheckpointSaverHook, saved: Container[int], begun: int):
+        self._saved, self._begun = saved, begun
         super().__init__(
             mesh._checkpoint_dir,
             save_steps=mesh._timer._every_steps,
@@ -52,7 +63,8 @@ class SavingHook(tf.train.CheckpointSaverHook):
             return
         for listener in self._listeners:
             listener.after_save(session, step)
-        self._timer.update_last_triggered_step(step)
+        since = (step - self._begun) % (self._timer._every_steps or 1)
+        self._timer.update_last_triggered_step(step - since)
 
 
 class ConfigurationHook(gin.tf.GinConfigSaverHook):

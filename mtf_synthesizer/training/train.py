@@ -17,6 +17,7 @@ import gin
 import numpy as np
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
+from tensorflow.compat.v1 import estimator as tf_estimator
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import EXACT_FILE, Configuration, Request
@@ -27,8 +28,10 @@ from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import precision, signals
 from mtf_synthesizer.training import attention_summaries as training_attention_summaries
 from mtf_synthesizer.training import progress, run_record
+from mtf_synthesizer.training.attention_summaries import AttentionListener
 from mtf_synthesizer.training.estimator import ObservedEstimator, StartingEstimator
 from mtf_synthesizer.training.start import TrainingRun, prepare
+from mtf_synthesizer.training.validation import Validation, ValidationListener
 from mtf_synthesizer.upstream import examples, probe, session, tasks, variables
 from mtf_synthesizer.upstream.model import Model
 
@@ -44,12 +47,14 @@ class TrainOptions:
         checkpoint.
       show_progress: whether a bar is shown.
       verbose: whether T5, Mesh and TensorFlow log.
+      validation: evaluation while the model trains; None for none.
     """
 
     summary_steps: int | None = None
     attention_summaries: bool = True
     show_progress: bool = True
     verbose: bool = False
+    validation: Validation | None = None
 
 
 DEFAULTS = TrainOptions()
@@ -70,7 +75,8 @@ def train(
     Returns:
       model_dir, step (the last one), end (the step at which training ends), trained (how many
       steps this call made), seconds, loss (last mean; None if there is none) and losses (the lines
-      of loss.jsonl since the run first began: step, loss, seconds, steps_per_second).
+      of loss.jsonl since the run first began: step, loss, seconds, steps_per_second). With
+      `options.validation` also best (the best scores and their step) and metric, which chose them.
 
     Raises:
       errors.UserError: a name, file, binding or task is wrong, the folder holds another run or one
@@ -94,22 +100,33 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
             log = loss_log.LossLog(folder.path)
             begun = run.start.step if run.start else 0
             at = before.step if before else begun
-            if options.show_progress and begun < at < model.train_steps:
-                print(_going_on(folder, at, at - begun), file=sys.stderr, flush=True)
-            observed = ObservedEstimator(
-                model.estimator if before else _starting(model, run),
-                folder,
-                seed=run.request.seed,
-                summary_steps=_summary_steps(model, options),
-                hook=lambda loss: _hook(log, model, options, loss, notice),
-                make_probe=(lambda: _probe(task, model)) if options.attention_summaries else None,
-            )
-            random.seed(run.request.seed + at)  # of dropout that `repeatable` leaves to Mesh
-            _train(observed, model, log, begun)
+            pauses = progress.Shown()
+            validation = None
+            if options.validation is not None:
+                log.rewind(at)
+                steps = (begun, model.train_steps)
+                validation = ValidationListener(options.validation, folder, log, pauses, steps)
+                validation.prepare(task, model)
+            if validation is None or not validation.has_ended:
+                if options.show_progress and begun < at < model.train_steps:
+                    print(_going_on(folder, at, at - begun), file=sys.stderr, flush=True)
+                observed = ObservedEstimator(
+                    model.estimator if before else _starting(model, run),
+                    folder,
+                    seed=run.request.seed,
+                    summary_steps=_summary_steps(model, options),
+                    hook=lambda loss: _hook(log, model, options, loss, notice, pauses),
+                    listeners=_listeners(folder, task, model, options, validation),
+                    begun=begun,
+                )
+                random.seed(run.request.seed + at)  # of dropout that `repeatable` leaves to Mesh
+                _train(observed, model, log, begun)
+            has_ended = validation is not None and validation.has_ended
+            best = None if validation is None else validation.best
     done = folder.reread().current
     if notice.came:
         raise signals.Terminated(f"{folder}: saved at step {done.step}, as asked to end")
-    if done.step < model.train_steps:
+    if done.step < model.train_steps and not has_ended:
         raise errors.UserError(
             f"{folder}: training ended at step {done.step} of {model.train_steps}, because "
             "there is no more data or a file could not be written (--verbose says more)"
@@ -123,7 +140,25 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
         "seconds": time.monotonic() - began,
         "loss": rows[-1]["loss"] if rows else None,
         "losses": rows,
+        "best": best,
+        "metric": None if validation is None else validation.metric,
     }
+
+
+def _listeners(
+    folder: ModelFolder,
+    task: str,
+    model: Model,
+    options: TrainOptions,
+    validation: ValidationListener | None,
+) -> list[tf_estimator.CheckpointSaverListener]:
+    """The listeners to saved checkpoints."""
+    listeners: list[tf_estimator.CheckpointSaverListener] = []
+    if options.attention_summaries:
+        listeners.append(AttentionListener(str(folder.path), lambda: _probe(task, model)))
+    if validation is not None:
+        listeners.append(validation)
+    return listeners
 
 
 def _as_saved(configuration: Configuration, before: Checkpoint | None) -> Configuration:
@@ -168,6 +203,7 @@ def _hook(
     options: TrainOptions,
     loss: tf.Tensor,
     notice: signals.Notice,
+    pauses: progress.Shown,
 ) -> tf.train.SessionRunHook:
     folder = log.path.parent
     return progress.training_hook(
@@ -178,6 +214,7 @@ def _hook(
         options.show_progress,
         loss,
         notice,
+        pauses,
     )
 
 

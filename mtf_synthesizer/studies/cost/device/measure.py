@@ -29,6 +29,7 @@ from mtf_synthesizer.studies.cost.device.layout import MeshLayout, parse
 from mtf_synthesizer.studies.cost.device.one_device import LaidOut, OneDevice
 from mtf_synthesizer.studies.cost.device.training_step import Step, Wanted
 from mtf_synthesizer.upstream import graph, session
+from mtf_synthesizer.upstream.model import Model as TrainedModel
 
 _LOCAL = "local_cpu.gin"
 _ON_TPU = "bfloat16.gin"
@@ -110,6 +111,17 @@ def measure(
         plan = parse(mesh_shape, layout, default)
         step_of = _wanted(plan, batch_size, vocabulary_size)
         return of_step(step_of, plan)
+
+
+def of_training(model: TrainedModel) -> DeviceCost:
+    """Measure the training step of a model on one device, under its gin configuration.
+
+    Args:
+      model: what `session.build` returns.
+    """
+    plan = parse("batch:1", None, "")
+    words = max(graph.words(model.vocabulary))
+    return of_step(_wanted(plan, model.batch_size, words), plan)
 
 
 def as_on_tpu(wanted: Configuration) -> Configuration:

@@ -1,0 +1,99 @@
+"""The best checkpoint of a run that is evaluated while it trains, kept apart in the folder `best`.
+
+`best` is a model folder of its own: checkpoint, configuration, vocabulary and definition of the
+data. `best.json` in it names the checkpoint; it is written last, so it never names an unfinished
+one. The training never deletes files there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from mtf_synthesizer import __version__
+from mtf_synthesizer.files import paths, records, saving
+from mtf_synthesizer.model_folder import checkpoints, own_data, vocabulary
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
+
+FOLDER = "best"
+RECORD = "best.json"
+_COPIED = (
+    checkpoints.OPERATIVE_CONFIG,
+    vocabulary.RECORD,
+    vocabulary.COPY,
+    own_data.RECORD,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptBest:
+    """The best checkpoint of a run so far.
+
+    Attributes:
+      task: task whose validation split chose the checkpoint.
+      metric: name of the score.
+      step: step of the checkpoint.
+      value: value of the score.
+    """
+
+    task: str
+    metric: str
+    step: int
+    value: float
+
+
+def read(folder: paths.Path) -> KeptBest | None:
+    """Return the record in a model folder; None if no best checkpoint is kept.
+
+    Raises:
+      errors.UserError: the record can't be read.
+    """
+    record = records.read(
+        folder / FOLDER / RECORD,
+        "record of a best checkpoint",
+        _parsed,
+        "Remove the folder best, or name a step instead of best",
+    )
+    return None if record is None else _parsed(record)
+
+
+def _parsed(record: Any) -> KeptBest:
+    return KeptBest(
+        str(record["task"]), str(record["metric"]), int(record["step"]), float(record["value"])
+    )
+
+
+def checkpoint(folder: paths.Path, task: str | None) -> Checkpoint | None:
+    """Return the best checkpoint that a folder keeps apart; None without one of the task.
+
+    Args:
+      folder: the model folder.
+      task: the task; None for any.
+    """
+    best = read(folder)
+    if best is None or task not in (None, best.task):
+        return None
+    existing = checkpoints.complete(paths.matching(folder / FOLDER, "*"))
+    return next((each for each in existing if each.step == best.step), None)
+
+
+def keep(folder: paths.Path, best: KeptBest) -> None:
+    """Keep a checkpoint of a model folder as its best, in place of the one before.
+
+    Files are linked where the file system allows it, so that they take no further space. The index
+    comes after the values, because a checkpoint without index does not count.
+    """
+    target = folder / FOLDER
+    name = f"model.ckpt-{best.step}"
+    target.mkdir(parents=True, exist_ok=True)
+    for copied in _COPIED:
+        if (folder / copied).is_file():
+            saving.write_bytes(target / copied, (folder / copied).read_bytes())
+    files = paths.matching(folder, f"{name}.*")
+    for file in sorted(files, key=lambda file: file.suffix == ".index"):
+        saving.link(file, target / file.name)
+    record = {"package_version": __version__, **dataclasses.asdict(best)}
+    saving.write_json(target / RECORD, record)
+    for file in paths.matching(target, "model.ckpt-*"):
+        if not file.name.startswith(f"{name}."):
+            file.unlink(missing_ok=True)

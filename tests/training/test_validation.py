@@ -1,0 +1,175 @@
+"""Evaluation while a model trains: which checkpoint is the best, and when training ends."""
+
+import json
+import math
+
+import mtf_synthesizer.runtime.compat
+
+import calls
+import pytest
+import tensorflow.compat.v1 as tf
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.inference.validator import Validator
+from mtf_synthesizer.model_folder import kept_best
+from mtf_synthesizer.model_folder.folder import ModelFolder
+from mtf_synthesizer.model_folder.loss_log import LossLog
+from mtf_synthesizer.model_folder.own_data import OwnData
+from mtf_synthesizer.training.validation import Choice, Validation
+
+SMALLEST = ("d_model = 8", "num_layers = 1", "d_ff = 11", "num_heads = 2", "d_kv = 3")
+WORDS = ("red", "green", "blue", "grey", "black", "white", "brown")
+
+
+def rows(*values):
+    return [{"step": float(10 * n), "bleu": value} for n, value in enumerate(values, 1)]
+
+
+@pytest.mark.parametrize(
+    ("values", "lower", "step"),
+    [
+        ((3.0, 5.0, 5.0, 4.0), False, 20),
+        ((3.0, 5.0, 2.0, 2.0), True, 30),
+        ((math.nan, 5.0, 7.0), True, 20),
+    ],
+)
+def test_the_best_is_the_earliest_of_the_best_values(values, lower, step):
+    assert Choice("bleu", lower, None).best(rows(*values))["step"] == step
+
+
+def test_nothing_is_best_without_values():
+    assert Choice("bleu", True, 1).best([]) is None
+    assert Choice("bleu", True, 1).best(rows(math.nan)) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "patience", "ended"),
+    [
+        ((), 1, False),
+        ((3.0,), 1, False),
+        ((3.0, 3.0), 1, True),
+        ((3.0, 2.0), 2, False),
+        ((3.0, 2.0, 1.0), 2, True),
+        ((3.0, 2.0, 4.0), 2, False),
+        ((3.0, 2.0, 1.0), None, False),
+        ((math.nan, math.nan), 2, True),
+    ],
+)
+def test_when_training_ends(values, patience, ended):
+    assert Choice("bleu", False, patience).has_ended(rows(*values)) is ended
+
+
+class Scripted:
+    """A scorer with given values, which counts its calls."""
+
+    def __init__(self, *values):
+        self.values, self.steps = [*values], []
+
+    def begin(self, folder, task, trained):
+        return ["bleu", "loss"]
+
+    def score(self, checkpoint):
+        assert tf.train.checkpoint_exists(checkpoint.path)
+        self.steps.append(checkpoint.step)
+        return {"bleu": self.values[len(self.steps) - 1], "loss": 1.5}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    for split in ("train", "validation"):
+        (folder / f"{split}.tsv").write_text("".join(f"{w} {w}\t{w}\n" for w in WORDS))
+    return OwnData({split: str(folder / f"{split}.tsv") for split in ("train", "validation")})
+
+
+def train(folder, data, validation, steps, **changes):
+    params = [*SMALLEST, "utils.run.save_checkpoints_steps = 2", *changes.pop("params", ())]
+    given = {"synthesizer": "rv", "size": "tiny", "vocabulary": "bytes", "batch_size": 3}
+    given |= {"attention_summaries": False, "gin_params": params} | changes
+    return calls.train(folder, own_data=data, steps=steps, validation=validation, **given)
+
+
+def test_the_best_is_kept_apart_and_a_resumed_run_continues(tmp_path, data, capsys):
+    """Two of the last checkpoints stay; the best is an earlier one. A second call adds nothing."""
+    folder = tmp_path / "m"
+    scorer = Scripted(1.0, 5.0)
+    kept = {"params": ["utils.run.keep_checkpoint_max = 1"]}
+    train(folder, data, Validation(scorer, every=2), 4, **kept)
+    assert scorer.steps == [2, 4]
+    assert "m: validation bleu 5 at step 4" in capsys.readouterr().err
+    scorer = Scripted(4.0, 3.0, 9.0)
+    result = train(folder, data, Validation(scorer, every=2, early_stopping=2), 20, **kept)
+    assert scorer.steps == [6, 8] and result["step"] == 8
+    assert (result["best"]["step"], result["best"]["bleu"], result["metric"]) == (4, 5.0, "bleu")
+    assert [c.step for c in ModelFolder.at(folder).checkpoints] == [8]
+    assert kept_best.read(folder).value == 5.0
+    (best,) = ModelFolder.at(folder).choose("best", "own_data")
+    assert best.step == 4 and best.path == str(folder / "best" / "model.ckpt-4")
+    assert ModelFolder.at(folder / "best").latest.step == 4
+    again = train(folder, data, Validation(scorer, every=2, early_stopping=2), 20, **kept)
+    assert again["trained"] == 0 and scorer.steps == [6, 8]
+    assert [row["bleu"] for row in LossLog(folder).validations()] == [1.0, 5.0, 4.0, 3.0]
+    assert all("loss" in row for row in LossLog(folder).read())
+    events = next(folder.glob("events.out*"))
+    tags = {v.tag for e in tf.train.summary_iterator(str(events)) for v in e.summary.value}
+    assert "validation/bleu" in tags
+
+
+def test_evaluation_changes_no_step(tmp_path, data):
+    """The real evaluation, beside a run without any: equal losses, equal values of `evaluate`."""
+    watched = train(tmp_path / "a", data, Validation(Validator(examples=2), every=2), 4)
+    plain = train(tmp_path / "b", data, None, 4)
+    assert [r["loss"] for r in watched["losses"]] == [r["loss"] for r in plain["losses"]]
+    assert watched["metric"] == "accuracy"
+    found = LossLog(tmp_path / "a").validations()
+    report = calls.evaluate(tmp_path / "a", None, examples=2, checkpoints="all", decode=False)
+    losses = {row["step"]: row["loss"] for row in report["results"]}
+    assert {row["step"]: row["loss"] for row in found} == pytest.approx(
+        {step: losses[step] for step in (2, 4)}, rel=1e-6
+    )
+
+
+def test_an_unknown_metric_is_refused_before_the_first_step(tmp_path, data):
+    with pytest.raises(errors.UserError, match="unknown metric of own_data 'blue'"):
+        train(tmp_path / "m", data, Validation(Scripted(), every=2, metric="blue"), 4)
+    assert not ModelFolder.at(tmp_path / "m").checkpoints
+
+
+def test_frozen_variables_keep_their_values(tmp_path, data, capsys):
+    frozen = ["utils.run.variable_filter = '^(?!.*(?:shared|decoder/))'"]
+    train(tmp_path / "m", data, None, 2, params=frozen)
+    first, last = (
+        tf.train.load_checkpoint(str(tmp_path / "m" / f"model.ckpt-{step}")) for step in (0, 2)
+    )
+    changed = {
+        name.split("/")[0]
+        for name in first.get_variable_to_shape_map()
+        if "slot" not in name and (first.get_tensor(name) != last.get_tensor(name)).any()
+    }
+    assert changed == {"encoder", "global_step"}
+    assert "trains " in capsys.readouterr().err
+    with pytest.raises(errors.UserError, match="all variables are trained"):
+        train(tmp_path / "n", data, None, 2, params=["utils.run.variable_filter = ''"])
+
+
+def test_a_killed_copy_leaves_the_best_before(tmp_path, monkeypatch):
+    for step in (2, 4):
+        for suffix in (".index", ".data-00000-of-00001"):
+            (tmp_path / f"model.ckpt-{step}{suffix}").write_bytes(
+                str(step).encode() + bytes.fromhex("57fb808b247547db")
+            )
+    kept_best.keep(tmp_path, kept_best.KeptBest("t", "bleu", 2, 1.0))
+    monkeypatch.setattr(kept_best.saving, "write_json", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        kept_best.keep(tmp_path, kept_best.KeptBest("t", "bleu", 4, 2.0))
+    assert kept_best.checkpoint(tmp_path, "t").step == 2
+    monkeypatch.undo()
+    kept_best.keep(tmp_path, kept_best.KeptBest("t", "bleu", 4, 2.0))
+    assert kept_best.checkpoint(tmp_path, None).step == 4
+    assert json.loads((tmp_path / "best" / "best.json").read_text())["metric"] == "bleu"
+    assert sorted(path.name for path in (tmp_path / "best").iterdir()) == [
+        "best.json",
+        "model.ckpt-4.data-00000-of-00001",
+        "model.ckpt-4.index",
+    ]
+    assert kept_best.checkpoint(tmp_path, "another") is None
