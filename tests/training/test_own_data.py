@@ -176,8 +176,8 @@ def test_a_language_model_reads_every_token_once(files):
 
 def test_every_metric_of_the_flag_exists():
     assert sorted(own_data.METRICS) == [*record.METRICS]
-    texts = ["1", "2", "x"]
     for name, metric in own_data.METRICS.items():
+        texts = ["a b c d", "e f g h"] if name == "bleu" else ["1", "2", "x"]
         values = metric(texts, texts)
         assert all(value > 99 for value in values.values()), name
 
