@@ -4,8 +4,8 @@ import argparse
 import json
 from collections.abc import Callable
 
-from mtf_synthesizer.cli import parser
-from mtf_synthesizer.cli.options import add_verbose
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser, add_command
 from mtf_synthesizer.config import bindings
 
 _EXAMPLES = {
@@ -16,19 +16,19 @@ _EXAMPLES = {
 EXAMPLE = _EXAMPLES["show"]
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the sub-commands; `config_command` of the parsed result names the sub-command."""
     commands = command.add_subparsers(dest="config_command", metavar="COMMAND", required=True)
-    show = parser.add(commands, "show", "print the configuration of a model", _EXAMPLES["show"])
-    show.add_argument("--model_dir", required=True, help="folder of a trained model")
-    diff = parser.add(
-        commands, "diff", "print the differences of two configurations", _EXAMPLES["diff"]
+    show = add_command(commands, "show", "Print the configuration of a model.", _EXAMPLES["show"])
+    options.add_trained_model(show)
+    diff = add_command(
+        commands, "diff", "Print the differences of two configurations.", _EXAMPLES["diff"]
     )
-    diff.add_argument("first", metavar="A", help="folder of a trained model, or a gin file")
-    diff.add_argument("second", metavar="B", help="the same")
+    for name, metavar in (("first", "A"), ("second", "B")):
+        diff.add_argument(name, metavar=metavar, help="Folder of a trained model, or a gin file.")
     for added in (show, diff):
-        added.add_argument("--format", default="text", choices=["text", "json"])
-        add_verbose(added)
+        options.add_format(added, ["table", "json"])
+        options.add_verbose(added)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -54,7 +54,7 @@ def _diff(args: argparse.Namespace) -> None:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     elif not found:
         print("no difference")
-    for name, (first, second) in found.items() if args.format == "text" else ():
+    for name, (first, second) in found.items() if args.format == "table" else ():
         print(f"{name}\n  - {first}\n  + {second}")
 
 

@@ -4,17 +4,18 @@ import argparse
 import json
 from typing import Any
 
-from mtf_synthesizer.cli.options import add_precision, add_verbose
+from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.runtime import loading, precision
 
 EXAMPLE = "mtf_synthesizer env"
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: Parser) -> None:
     """Add the options of `env`."""
-    command.add_argument("--format", default="text", choices=["text", "json"])
-    add_precision(command)
-    add_verbose(command)
+    options.add_format(command, ["table", "json"])
+    options.add_precision(command)
+    options.add_verbose(command)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -4,10 +4,12 @@ import argparse
 import dataclasses
 
 from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.own_data import add_own_data, read_own_data
 from mtf_synthesizer.cli.parser import Parser
-from mtf_synthesizer.config.request import for_model
+from mtf_synthesizer.config.request import for_model, named_task
+from mtf_synthesizer.data import own_files
 from mtf_synthesizer.files import saving
-from mtf_synthesizer.model_folder import best
+from mtf_synthesizer.model_folder import best, own_data
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision
 
@@ -27,7 +29,8 @@ def add_arguments(command: Parser) -> None:
         "task in the report of `evaluate --split validation --checkpoints all`. Default: "
         "%(default)s.",
     )
-    options.add_task(command, required=True)
+    options.add_task(command, default="Default: the task of the training.")
+    add_own_data(command, of_model=True)
     options.add_split(command, "validation", "Split to evaluate on.")
     options.add_examples(command)
     command.group("run").add_argument(
@@ -53,11 +56,17 @@ def run(args: argparse.Namespace) -> None:
     """
     folder = ModelFolder.at(args.model_dir)
     request = dataclasses.replace(
-        options.read_request(args), task=args.task, batch_size=args.batch_size
+        options.read_request(args),
+        task=args.task,
+        batch_size=args.batch_size,
+        own_data=read_own_data(args),
     )
-    for_model(folder, request)  # needs no TensorFlow, so a mistake is reported at once
-    folder.choose(args.checkpoints, args.task)
-    path = args.output or best.report_path(folder, args.task, args.split)
+    # Needs no TensorFlow, so a mistake is reported at once.
+    configuration, task = for_model(folder, request), named_task(folder, request)
+    folder.choose(args.checkpoints, task)
+    if task == own_data.TASK and configuration.own_data:
+        own_files.check(configuration.own_data, args.split)
+    path = args.output or best.report_path(folder, task, args.split)
     saving.check_file(path)
     precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)

@@ -5,11 +5,14 @@ import dataclasses
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.own_data import add_own_data, read_own_data
 from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.cli.values import listed
-from mtf_synthesizer.config.request import Request, for_model
+from mtf_synthesizer.config.request import Request, data_of_model, for_model, named_task
+from mtf_synthesizer.data import own_files
 from mtf_synthesizer.files import locks, saving
 from mtf_synthesizer.inference import text_lines
+from mtf_synthesizer.model_folder import own_data
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision
 from mtf_synthesizer.submissions import leaderboards
@@ -35,8 +38,10 @@ def add_arguments(command: Parser) -> None:
     """Add the options of `predict`."""
     options.add_trained_model(command)
     options.add_checkpoint(command, "latest", "best (of the task, as in `evaluate`)")
-    source = command.group("data").add_mutually_exclusive_group(required=True)
-    source.add_argument("--task", help="SeqIO task or mixture to decode.")
+    source = command.group("data").add_mutually_exclusive_group()
+    source.add_argument(
+        "--task", help="SeqIO task or mixture to decode. Default: the task of the training."
+    )
     source.add_argument(
         "--benchmark",
         metavar="NAME",
@@ -56,6 +61,7 @@ def add_arguments(command: Parser) -> None:
         help="Decode only these tasks of the benchmark, for example CoLA,RTE or glue_cola_v002. "
         "Default: all tasks.",
     )
+    add_own_data(command, of_model=True)
     add("--split", help=f"Split to decode. Default: {_SPLIT}.")
     options.add_examples(command)
     command.group("output").add_argument(
@@ -78,10 +84,13 @@ def run(args: argparse.Namespace) -> None:
     """
     folder = ModelFolder.at(args.model_dir)
     request = dataclasses.replace(
-        options.read_request(args), task=args.task, batch_size=args.batch_size
+        options.read_request(args),
+        task=args.task,
+        batch_size=args.batch_size,
+        own_data=read_own_data(args),
     )
     for_model(folder, request)  # needs no TensorFlow, so a mistake is reported at once
-    folder.choose(args.checkpoint, args.task)
+    folder.choose(args.checkpoint, _task(args, folder, request))
     if args.tasks and not args.benchmark:
         raise errors.UserError(
             f"--tasks {','.join(args.tasks)}: only a benchmark has tasks to choose from. Give "
@@ -91,6 +100,23 @@ def run(args: argparse.Namespace) -> None:
         _predict_lines(args, folder, request)
     else:
         _predict_examples(args, folder, request)
+
+
+def _task(args: argparse.Namespace, folder: ModelFolder, request: Request) -> str | None:
+    """Return the task to decode; None for a benchmark or a text.
+
+    Raises:
+      errors.UserError: two sources are given, or a file of the user's own can't be read.
+    """
+    if args.benchmark or args.input is not None:
+        if request.own_data is not None:
+            raise errors.UserError("--data excludes --benchmark and --input. Give one of the three")
+        return None
+    task = named_task(folder, request)
+    data = data_of_model(folder, request)
+    if task == own_data.TASK and data is not None:
+        own_files.check(data, args.split or _SPLIT, needs_targets=False)
+    return task
 
 
 def _predict_examples(args: argparse.Namespace, folder: ModelFolder, request: Request) -> None:

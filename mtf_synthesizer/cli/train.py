@@ -1,23 +1,37 @@
 """The command `train`: its options and its run."""
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.own_data import add_own_data, read_own_data
 from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.training_options import (
+    add_training_flags,
+    add_validation,
+    check_validation,
+    read_bindings,
+)
 from mtf_synthesizer.cli.values import positive
 from mtf_synthesizer.config.request import Request
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision, signals
 from mtf_synthesizer.training.start import prepare
 
+if TYPE_CHECKING:
+    from mtf_synthesizer.training.validation import Validation
+
 EXAMPLE = (
     "mtf_synthesizer train --synthesizer rv --size tiny --run demo_pretrain \\\n"
     "    --task synthesizer_verse_spans_v001 --steps 200 --model_dir runs/rv\n"
     "  mtf_synthesizer train --init_checkpoint runs/rv --run demo_finetune \\\n"
-    "    --task synthesizer_verses_v001 --steps 200 --model_dir runs/rv_verses"
+    "    --task synthesizer_verses_v001 --steps 200 --model_dir runs/rv_verses\n"
+    "  mtf_synthesizer train --synthesizer rv --size tiny --data train=pairs.tsv \\\n"
+    "    --data validation=dev.tsv --vocabulary bytes --steps 200 --model_dir runs/rv_pairs"
 )
 
 
@@ -44,8 +58,9 @@ def add_arguments(command: Parser) -> None:
         "initialized, surplus variables are ignored.",
     )
     options.add_task(command, default="Default: the task of --experiment.")
+    add_own_data(command)
     options.add_caches(command)
-    options.add_run(command, "Default: pretrain.")
+    options.add_run(command, "Default: pretrain; with --data own_data.")
     options.add_experiment(
         command, "Shared settings of a table's rows, instead of --run, --size and --task."
     )
@@ -54,6 +69,8 @@ def add_arguments(command: Parser) -> None:
     )
     options.add_batch_size(command, "Sequences in a batch. Default: the batch size of the run.")
     options.add_seed(command, "Seed of initial values, dropout and order of examples.")
+    add_training_flags(command)
+    add_validation(command)
     add = command.group("output").add_argument
     add(
         "--summary_steps",
@@ -68,6 +85,12 @@ def add_arguments(command: Parser) -> None:
         action="store_false",
         help="Write no summaries of α and of the attention's entropy for TensorBoard.",
     )
+    add(
+        "--dry_run",
+        action="store_true",
+        help="Print files, bindings, the first examples, and the model's size, memory and time of "
+        "a step. Write nothing.",
+    )
     options.add_precision(command)
     options.add_configuration(command)
 
@@ -81,22 +104,46 @@ def run(args: argparse.Namespace) -> None:
       signals.Terminated: SIGTERM ended the training; its progress is saved.
     """
     # Needs no TensorFlow, so a mistake is reported at once.
-    prepared = prepare(ModelFolder.at(args.model_dir), _request(args))
+    request = _request(args)
+    check_validation(args, request)
+    prepared = prepare(ModelFolder.at(args.model_dir), request)
     precision.choose_for_command(args.matmul_precision, prepared.precision)
     loading.load_tensorflow(args.verbose)
+    if args.dry_run:
+        from mtf_synthesizer.studies import dry_run
+
+        print(dry_run.describe(prepared, args.verbose))
+        return
     from mtf_synthesizer.training import train
 
     train_options = train.TrainOptions(
         summary_steps=args.summary_steps,
         attention_summaries=args.attention_summaries,
         verbose=args.verbose,
+        validation=_validation(args),
     )
     print(_describe(train.carry_out(prepared, train_options)))
+
+
+def _validation(args: argparse.Namespace) -> Validation | None:
+    if args.evaluate_every is None:
+        return None
+    from mtf_synthesizer.inference.validator import Validator
+    from mtf_synthesizer.training import validation
+
+    return validation.Validation(
+        Validator(examples=args.evaluation_examples),
+        every=args.evaluate_every,
+        metric=args.metric,
+        lower=None if args.better is None else args.better == "lower",
+        early_stopping=args.early_stopping,
+    )
 
 
 def _request(args: argparse.Namespace) -> Request:
     return dataclasses.replace(
         options.read_request(args),
+        gin_params=[*read_bindings(args), *args.gin_param],
         task=args.task,
         synthesizer=args.synthesizer,
         size=args.size,
@@ -107,6 +154,7 @@ def _request(args: argparse.Namespace) -> Request:
         init_checkpoint=args.init_checkpoint,
         partial_init=args.partial_init,
         additional_task_cache_dirs=args.additional_task_cache_dirs,
+        own_data=read_own_data(args),
         seed=args.seed,
     )
 
@@ -114,10 +162,20 @@ def _request(args: argparse.Namespace) -> Request:
 def _describe(result: Mapping[str, Any]) -> str:
     """Return a summary of the training."""
     loss = "" if result["loss"] is None else f", loss {result['loss']:.4f}"
+    best = _describe_best(result)
     if not result["trained"]:
         return (
             f"{result['model_dir']}: nothing to train: the model is at step "
-            f"{result['step']}{loss}, and the training ends at step {result['end']}. Give more "
-            "--steps"
+            f"{result['step']}{loss}, and the training ends at step {result['end']}{best}. Give "
+            "more --steps"
         )
-    return f"{result['model_dir']}: step {result['step']}{loss}, {result['seconds']:.0f} s"
+    return f"{result['model_dir']}: step {result['step']}{loss}, {result['seconds']:.0f} s{best}"
+
+
+def _describe_best(result: Mapping[str, Any]) -> str:
+    """Return the best validation score, and whether the training ended before its last step."""
+    best, metric = result["best"], result["metric"]
+    if best is None:
+        return ""
+    early = "; stopped early" if result["step"] < result["end"] else ""
+    return f"{early}; best validation {metric} {best[metric]:.4g} at step {best['step']:.0f}"

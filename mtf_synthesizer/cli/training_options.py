@@ -3,52 +3,92 @@
 import argparse
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.cli.options import positive, rate
+from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.values import positive, positive_number
 from mtf_synthesizer.config import training_flags
 from mtf_synthesizer.config.request import Request
 from mtf_synthesizer.config.training_flags import TrainingFlags
 
 _SPLIT = "validation"
+_NEED_EVALUATIONS = ("evaluation_examples", "metric", "better", "early_stopping")
 
 
-def add_training_flags(command: argparse.ArgumentParser) -> None:
+def add_training_flags(command: Parser) -> None:
     """Add plain names for gin bindings of the run."""
-    add = command.add_argument
+    add = command.group("run").add_argument
+    add(
+        "--learning_rate",
+        type=positive_number,
+        metavar="RATE",
+        help=f"Constant learning rate: {training_flags.LEARNING_RATE}. Default: the schedule of "
+        "the run.",
+    )
+    add(
+        "--freeze",
+        metavar="PATTERN",
+        help="Do not train variables whose names match a regular expression, for example "
+        f"encoder/: {training_flags.VARIABLE_FILTER}. Default: all variables are trained.",
+    )
+    add(
+        "--train_only",
+        choices=[*training_flags.GROUPS],
+        help="Train only the tables of R, FR and Toeplitz, and α: "
+        f"{training_flags.VARIABLE_FILTER}. Default: all variables are trained.",
+    )
+    add = command.group("output").add_argument
     add(
         "--save_steps",
         type=positive,
         metavar="N",
-        help=f"steps between checkpoints: {training_flags.SAVE_STEPS} (default: the run's)",
+        help=f"Steps between checkpoints: {training_flags.SAVE_STEPS}. Default: --evaluate_every, "
+        "else the number of the run.",
     )
     add(
         "--keep_checkpoints",
         type=positive,
         metavar="N",
-        help=f"keep the last N checkpoints: {training_flags.KEEP_CHECKPOINTS} (default: all)",
-    )
-    add(
-        "--learning_rate",
-        type=rate,
-        metavar="RATE",
-        help=f"constant learning rate: {training_flags.LEARNING_RATE} (default: the run's "
-        "schedule)",
-    )
-    add(
-        "--freeze",
-        metavar="PATTERN",
-        help="do not train the variables whose names match a regular expression, such as encoder/: "
-        f"{training_flags.VARIABLE_FILTER}",
-    )
-    add(
-        "--train_only",
-        choices=[*training_flags.GROUPS],
-        help="train only the tables of R, FR and Toeplitz, and α: "
-        f"{training_flags.VARIABLE_FILTER}",
+        help=f"Keep the last N checkpoints: {training_flags.KEEP_CHECKPOINTS}. Default: keep all.",
     )
 
 
-def bindings_of(args: argparse.Namespace) -> list[str]:
-    """Return the bindings that the flags stand for; a checkpoint is saved for every evaluation.
+def add_validation(command: Parser) -> None:
+    """Add --evaluate_every and the options that need it."""
+    add = command.group("run").add_argument
+    add(
+        "--evaluate_every",
+        type=positive,
+        metavar="N",
+        help="Evaluate on the split validation every N steps and after the last step. The best "
+        "checkpoint is kept apart, in the folder best of --model_dir (docs/watching.md). Default: "
+        "no evaluation while training.",
+    )
+    add(
+        "--evaluation_examples",
+        type=positive,
+        metavar="N",
+        help="Evaluate only the first N examples of each task. Default: all examples.",
+    )
+    add(
+        "--metric",
+        help="Score that chooses the best checkpoint: a metric of the task, loss, token_accuracy "
+        "or sequence_accuracy. Default: the first metric of the task, else loss.",
+    )
+    add(
+        "--better",
+        choices=["lower", "higher"],
+        help="Which values of --metric are better; needed only for an unknown metric.",
+    )
+    add(
+        "--early_stopping",
+        type=positive,
+        metavar="N",
+        help="End the training after N evaluations without a better score. Default: train to the "
+        "last step.",
+    )
+
+
+def read_bindings(args: argparse.Namespace) -> list[str]:
+    """Return the bindings that the options stand for; a checkpoint is saved for every evaluation.
 
     Raises:
       errors.UserError: a value is wrong, or evaluations would miss the checkpoints.
@@ -69,36 +109,6 @@ def bindings_of(args: argparse.Namespace) -> list[str]:
     return flags.bindings()
 
 
-def add_validation(command: argparse.ArgumentParser) -> None:
-    """Add --evaluate_every and the options that need it."""
-    add = command.add_argument
-    add(
-        "--evaluate_every",
-        type=positive,
-        metavar="N",
-        help="evaluate the split validation every N steps and at the end, and keep the best "
-        "checkpoint apart, in the folder best of --model_dir (docs/watching.md)",
-    )
-    add(
-        "--evaluation_examples",
-        type=positive,
-        metavar="M",
-        help="use only the first M examples of each task for --evaluate_every (default: all)",
-    )
-    add(
-        "--metric",
-        help="score that chooses the best checkpoint: a metric of the task, loss, token_accuracy "
-        "or sequence_accuracy (default: the task's first metric, else loss)",
-    )
-    add("--better", choices=["lower", "higher"], help="needed only for a metric that is not known")
-    add(
-        "--early_stopping",
-        type=positive,
-        metavar="K",
-        help="end training after K evaluations without a better score",
-    )
-
-
 def check_validation(args: argparse.Namespace, request: Request) -> None:
     """Check the options of evaluation while training, before TensorFlow is loaded.
 
@@ -106,7 +116,7 @@ def check_validation(args: argparse.Namespace, request: Request) -> None:
       errors.UserError: one of them lacks --evaluate_every, or --data lacks the split.
     """
     if args.evaluate_every is None:
-        for name in ("evaluation_examples", "metric", "better", "early_stopping"):
+        for name in _NEED_EVALUATIONS:
             if getattr(args, name) is not None:
                 raise errors.UserError(
                     f"--{name} {getattr(args, name)}: nothing is evaluated while the model trains. "

@@ -1,6 +1,7 @@
-"""Parsers of the values of options: lists, whole numbers and shares."""
+"""Parsers of the values of options: lists, numbers and shares."""
 
 import argparse
+import math
 
 from mtf_synthesizer.data import decimals
 
@@ -33,6 +34,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def positive_number(text: str) -> float:
+    """Parse a number above 0."""
+    value = decimals.parse(text, 0.0)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
 
 
 def share(text: str) -> float:

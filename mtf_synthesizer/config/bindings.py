@@ -71,7 +71,11 @@ def of_place(place: str) -> dict[str, str]:
         return final([place])
     folder = ModelFolder.at(place)
     record = folder.request or {}
-    of_run = {f"run.json: {name}": repr(record[name]) for name in _RECORDED if name in record}
+    of_run = {
+        f"run.json: {name}": repr(record[name])
+        for name in _RECORDED
+        if record.get(name) is not None
+    }
     return {**of_run, **final([str(folder.operative_config)])}
 
 

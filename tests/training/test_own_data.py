@@ -1,12 +1,15 @@
 """A model trained on files of one's own: its task, its folder, and the readers of the folder."""
 
+import contextlib
+import dataclasses
 import json
-import pathlib
 import re
+import shlex
 
 import mtf_synthesizer.runtime.compat
 
 import calls
+import doc_commands
 import numpy as np
 import pytest
 import seqio
@@ -19,10 +22,10 @@ from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.model_folder.own_data import OwnData
 from mtf_synthesizer.tasks import own_data
 from mtf_synthesizer.training.start import prepare
+from mtf_synthesizer.training.train import TrainOptions, train
 from mtf_synthesizer.upstream import vocabulary
 
-DOCS = pathlib.Path(__file__).parent.parent.parent / "docs"
-SMALLEST = ("d_model = 8", "num_layers = 1", "d_ff = 11", "num_heads = 2", "d_kv = 3")
+COMMANDS = doc_commands.of_page("own_data.md")
 WORDS = ("red", "green", "blue", "grey", "black", "white", "brown")
 PAIRS = "".join(f"{word} {word}\t{word}\n" for word in WORDS)
 
@@ -30,31 +33,33 @@ PAIRS = "".join(f"{word} {word}\t{word}\n" for word in WORDS)
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
-    (folder / "train.tsv").write_text(PAIRS)
-    rows = [{"q": f"{word} {word}", "a": word} for word in WORDS[:3]]
+    for name in ("train.tsv", "pairs.tsv"):
+        (folder / name).write_text(PAIRS)
+    rows = [{"inputs": f"{word} {word}", "targets": word} for word in WORDS[:3]]
     (folder / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "test.tsv").write_text("red\nblue\n")
+    (folder / "new.tsv").write_text("red\nblue\n")
     (folder / "text.txt").write_text("".join(f"{word} cat\n" for word in WORDS))
     return folder
 
 
 @pytest.fixture(scope="module")
 def data(files):
-    return OwnData({"train": str(files / "train.tsv")}, prefix="say: ", metrics=("bleu",))
+    return OwnData({"train": str(files / "pairs.tsv")}, prefix="translate: ")
 
 
-def train(folder, data, **changes):
+def asked(data, task=None, **changes):
     given = {"synthesizer": "rv", "size": "tiny", "vocabulary": "bytes", "steps": 2}
-    given |= {"gin_params": [*SMALLEST, *changes.pop("params", ())], **changes}
-    given |= {"batch_size": 3, "attention_summaries": False, "show_progress": False}
-    return calls.train(folder, own_data=data, **given)
+    given |= {"gin_params": doc_commands.BINDINGS, "batch_size": 3} | changes
+    return Request(task, own_data=data, **given)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, data):
-    folder = tmp_path_factory.mktemp("models") / "own"
-    train(folder, data)
-    return folder
+def trained(files):
+    """The folder of the page's first command."""
+    with contextlib.chdir(files):
+        small = ("--steps", "2", "--batch_size", "3", "--no_attention_summaries")
+        doc_commands.run(COMMANDS[0], *doc_commands.SMALLEST, *small)
+    return files / "runs" / "own"
 
 
 def examples(data, split="train", lengths=None, name=record.TASK):
@@ -76,58 +81,47 @@ def text(ids):
 
 def test_the_lengths_are_those_of_the_rows(trained):
     text = (trained / "operative_config.gin").read_text()
-    longest = len("say: green green")
+    longest = len("translate: green green")
     assert f"inputs_length = {longest + 1}" in text and "targets_length = 6" in text
     assert "learning_rate = 0.001" in text
 
 
-def test_the_folder_has_the_task(trained, files):
-    """Neither --task nor --data nor --vocabulary."""
-    data = OwnData({"validation": str(files / "dev.jsonl")}, {"inputs": "q", "targets": "a"})
-    report = calls.evaluate(trained, None, own_data=data)
-    (row,) = report["results"]
-    assert (row["task"], row["examples"], [*row["metrics"]]) == ("own_data", 3, ["bleu"])
+def test_the_folder_has_the_task(trained, files, capsys):
+    """The page's second command gives neither --task nor --data nor --vocabulary."""
+    with contextlib.chdir(files.parent):  # from anywhere
+        doc_commands.run(["evaluate", "--model_dir", str(trained)])
+    assert "own_data" in capsys.readouterr().out
+    (row,) = json.loads((trained / "eval_own_data_validation.json").read_text())["results"]
+    assert (row["examples"], [*row["metrics"]]) == (3, ["accuracy", "bleu"])
     assert row["loss"] > 0 and len(row["data_sha256"]) == 64
-    again = calls.evaluate(trained, None, split="train", decode=False)
-    assert again["results"][0]["examples"] == len(WORDS)
+    assert COMMANDS[1] == ["evaluate", "--model_dir", "runs/own"]
     with pytest.raises(errors.UserError, match="unknown split"):
-        calls.evaluate(trained, None)
+        calls.evaluate(trained, None, split="test")
 
 
-def test_rows_without_targets_are_decoded(trained, files, tmp_path):
-    data = OwnData({"test": str(files / "test.tsv")})
-    calls.predict(trained, None, own_data=data, output=str(tmp_path / "p.jsonl"))
-    rows = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+def test_rows_without_targets_are_decoded(trained, files):
+    with contextlib.chdir(files):
+        doc_commands.run(COMMANDS[2])
+    lines = (files / "runs" / "own_predictions.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
     assert len(rows) == 2 and "target" not in rows[0] and "prediction" in rows[0]
 
 
 def test_the_same_command_resumes(trained, data, files, tmp_path):
-    run = prepare(ModelFolder.at(trained), asked(data))
-    assert run.request.own_data.lengths == {"inputs": 17, "targets": 6}
+    metrics = {"metrics": ("rouge",)}  # free
+    run = prepare(ModelFolder.at(trained), asked(dataclasses.replace(data, **metrics)))
+    assert run.request.own_data.lengths == {"inputs": 23, "targets": 6}
     moved = tmp_path / "moved.tsv"
     moved.write_text(PAIRS)
-    prepare(ModelFolder.at(trained), asked(OwnData({"train": str(moved)}, prefix="say: ")))
+    prepare(ModelFolder.at(trained), asked(dataclasses.replace(data, files={"train": str(moved)})))
     moved.write_text(PAIRS + "a\tb\n")
     for other, message in (
-        (OwnData({"train": str(moved)}, prefix="say: "), "train had another content"),
-        (OwnData({"train": str(files / "train.tsv")}), "--prefix say: , not not given"),
+        (dataclasses.replace(data, files={"train": str(moved)}), "train had another content"),
+        (dataclasses.replace(data, prefix=None), "--prefix translate: , not not given"),
         (None, "--data, not no --data"),
     ):
         with pytest.raises(errors.UserError, match=message):
             prepare(ModelFolder.at(trained), asked(other, task=None if other else "t"))
-
-
-def asked(data, task=None):
-    return Request(
-        task,
-        own_data=data,
-        synthesizer="rv",
-        size="tiny",
-        vocabulary="bytes",
-        steps=2,
-        batch_size=3,
-        gin_params=SMALLEST,
-    )
 
 
 @pytest.mark.parametrize(
@@ -153,7 +147,7 @@ def test_training_needs_the_split_train(tmp_path):
 
 def test_pairs(data):
     rows = examples(data)
-    assert [text(row["inputs"]) for row in rows] == [f"say: {w} {w}" for w in WORDS]
+    assert [text(row["inputs"]) for row in rows] == [f"translate: {w} {w}" for w in WORDS]
     assert all(row["targets"][-1] == vocabulary.EOS for row in rows)
 
 
@@ -197,15 +191,13 @@ def test_values_of_metrics(name, expected):
 
 def test_the_task_of_the_page_has_the_same_examples(data, files, monkeypatch):
     """docs/own_data.md writes the task in 15 lines of Python."""
-    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "own_data.md").read_text(), re.DOTALL)
-    lines = [line for line in code.splitlines() if line]
-    assert len(lines) <= 15
+    text = (doc_commands.DOCS / "own_data.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(code.splitlines()) <= 15
     monkeypatch.chdir(files)
-    (files / "pairs.tsv").write_text(PAIRS)
     exec(code, {})
     try:
-        ours = examples(OwnData({"train": "pairs.tsv"}, prefix="translate: "))
-        theirs = examples(data, name="my_pairs")
+        ours, theirs = examples(data), examples(data, name="my_pairs")
     finally:
         seqio.TaskRegistry.remove("my_pairs")
     assert len(ours) == len(theirs) == len(WORDS)
@@ -215,9 +207,11 @@ def test_the_task_of_the_page_has_the_same_examples(data, files, monkeypatch):
             np.testing.assert_array_equal(value, its[name])
 
 
-def test_t5s_reader_of_tsv_files_trains(files, data, tmp_path):
-    reader = (
-        "utils.run.train_dataset_fn = @t5.models.mesh_transformer.tsv_dataset_fn",
-        f"tsv_dataset_fn.filename = '{files / 'train.tsv'}'",
-    )
-    assert train(tmp_path / "m", data, params=reader, steps=1)["step"] == 1
+def test_t5s_reader_of_tsv_files_trains(data, files, tmp_path, monkeypatch):
+    text = (doc_commands.DOCS / "own_data.md").read_text()
+    (line,) = re.findall(r"^    (--gin_param .*tsv_dataset_fn.*)$", text, re.MULTILINE)
+    monkeypatch.chdir(files)
+    params = [word for word in shlex.split(line) if word != "--gin_param"]
+    request = asked(data, steps=1, gin_params=[*doc_commands.BINDINGS, *params])
+    options = TrainOptions(attention_summaries=False, show_progress=False)
+    assert train(tmp_path / "m", request, options)["step"] == 1

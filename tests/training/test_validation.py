@@ -6,18 +6,17 @@ import math
 import mtf_synthesizer.runtime.compat
 
 import calls
+import doc_commands
 import pytest
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.inference.validator import Validator
 from mtf_synthesizer.model_folder import kept_best
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.model_folder.loss_log import LossLog
 from mtf_synthesizer.model_folder.own_data import OwnData
 from mtf_synthesizer.training.validation import Choice, Validation
 
-SMALLEST = ("d_model = 8", "num_layers = 1", "d_ff = 11", "num_heads = 2", "d_kv = 3")
 WORDS = ("red", "green", "blue", "grey", "black", "white", "brown")
 
 
@@ -83,7 +82,11 @@ def data(tmp_path_factory):
 
 
 def train(folder, data, validation, steps, **changes):
-    params = [*SMALLEST, "utils.run.save_checkpoints_steps = 2", *changes.pop("params", ())]
+    params = [
+        *doc_commands.BINDINGS,
+        "utils.run.save_checkpoints_steps = 2",
+        *changes.pop("params", ()),
+    ]
     given = {"synthesizer": "rv", "size": "tiny", "vocabulary": "bytes", "batch_size": 3}
     given |= {"attention_summaries": False, "gin_params": params} | changes
     return calls.train(folder, own_data=data, steps=steps, validation=validation, **given)
@@ -115,18 +118,35 @@ def test_the_best_is_kept_apart_and_a_resumed_run_continues(tmp_path, data, caps
     assert "validation/bleu" in tags
 
 
-def test_evaluation_changes_no_step(tmp_path, data):
-    """The real evaluation, beside a run without any: equal losses, equal values of `evaluate`."""
-    watched = train(tmp_path / "a", data, Validation(Validator(examples=2), every=2), 4)
-    plain = train(tmp_path / "b", data, None, 4)
-    assert [r["loss"] for r in watched["losses"]] == [r["loss"] for r in plain["losses"]]
-    assert watched["metric"] == "accuracy"
-    found = LossLog(tmp_path / "a").validations()
-    report = calls.evaluate(tmp_path / "a", None, examples=2, checkpoints="all", decode=False)
-    losses = {row["step"]: row["loss"] for row in report["results"]}
-    assert {row["step"]: row["loss"] for row in found} == pytest.approx(
-        {step: losses[step] for step in (2, 4)}, rel=1e-6
-    )
+def test_the_commands_of_the_page(tmp_path, monkeypatch, capsys):
+    """Evaluation changes no step, and its losses are those of `evaluate`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pairs.tsv").write_text("".join(f"{w} {w}\t{w}\n" for w in WORDS))
+    (tmp_path / "dev.jsonl").write_text('{"inputs": "red red", "targets": "red"}\n')
+    (tmp_path / "new.tsv").write_text("red\n")
+    watched, predicted, dry, *others = doc_commands.of_page("watching.md")
+    small = (*doc_commands.SMALLEST, "--batch_size", "3", "--no_attention_summaries")
+    steps = ("--steps", "4", "--evaluate_every", "2", "--summary_steps", "1")
+    doc_commands.run(dry, *small)
+    assert "example 2, inputs: green green" in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()
+    doc_commands.run(watched, *small, *steps)
+    assert "best validation bleu" in capsys.readouterr().out
+    doc_commands.run(predicted)
+    start, evaluation = watched.index("--evaluate_every"), watched.index("--keep_checkpoints")
+    plain = [*watched[:start], *watched[evaluation:-1], "runs/own"]
+    doc_commands.run(plain, *small, *steps[:2], *steps[4:], "--save_steps", "2")
+    logs = [LossLog(tmp_path / "runs" / name) for name in ("watched", "own")]
+    assert [[r["loss"] for r in log.read()] for log in logs][0] == [
+        r["loss"] for r in logs[1].read()
+    ]
+    found = {row["step"]: row["loss"] for row in logs[0].validations()}
+    report = calls.evaluate(tmp_path / "runs" / "own", None, checkpoints="all", decode=False)
+    assert found == pytest.approx({row["step"]: row["loss"] for row in report["results"]}, rel=1e-6)
+    for command in others:
+        doc_commands.run(command)
+    printed = capsys.readouterr().out
+    assert "tensorflow" in printed and "d_model" in printed
 
 
 def test_an_unknown_metric_is_refused_before_the_first_step(tmp_path, data):
