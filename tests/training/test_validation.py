@@ -137,9 +137,8 @@ def test_the_commands_of_the_page(tmp_path, monkeypatch, capsys):
     plain = [*watched[:start], *watched[evaluation:-1], "runs/own"]
     doc_commands.run(plain, *small, *steps[:2], *steps[4:], "--save_steps", "2")
     logs = [LossLog(tmp_path / "runs" / name) for name in ("watched", "own")]
-    assert [[r["loss"] for r in log.read()] for log in logs][0] == [
-        r["loss"] for r in logs[1].read()
-    ]
+    losses, plain_losses = ([row["loss"] for row in log.read()] for log in logs)
+    assert losses == plain_losses
     found = {row["step"]: row["loss"] for row in logs[0].validations()}
     report = calls.evaluate(tmp_path / "runs" / "own", None, checkpoints="all", decode=False)
     assert found == pytest.approx({row["step"]: row["loss"] for row in report["results"]}, rel=1e-6)
