@@ -7,6 +7,7 @@ import shlex
 
 from mtf_synthesizer.cli import bench, cost
 from mtf_synthesizer.cli.commands import COMMANDS, parser
+from mtf_synthesizer.cli.own_data import read_own_data
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.request import Request, requested
@@ -153,6 +154,7 @@ def _trained(args):
             experiment=args.experiment,
             gin_files=args.gin_file,
             gin_params=args.gin_param,
+            own_data=read_own_data(args),
         )
     )
 
