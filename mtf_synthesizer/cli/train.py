@@ -104,9 +104,8 @@ def run(args: argparse.Namespace) -> None:
       signals.Terminated: SIGTERM ended the training; its progress is saved.
     """
     # Needs no TensorFlow, so a mistake is reported at once.
-    request = _request(args)
-    check_validation(args, request)
-    prepared = prepare(ModelFolder.at(args.model_dir), request)
+    prepared = prepare(ModelFolder.at(args.model_dir), _request(args))
+    check_validation(args, prepared.request)
     precision.choose_for_command(args.matmul_precision, prepared.precision)
     loading.load_tensorflow(args.verbose)
     if args.dry_run:

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli.own_data import add_own_data, read_own_data
 from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.cli.values import positive, proper_share
 from mtf_synthesizer.config import gin_files, request, statements
 from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.files import new_folder, paths
-from mtf_synthesizer.model_folder import checkpoints
+from mtf_synthesizer.model_folder import checkpoints, own_data
 from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
+from mtf_synthesizer.model_folder.own_data import OwnData
 from mtf_synthesizer.runtime import loading, precision
+from mtf_synthesizer.training.own_data import measured
 from mtf_synthesizer.training.warm_start.plan import SHARE_OF_V
 
 if TYPE_CHECKING:
@@ -66,6 +69,7 @@ def add_arguments(command: Parser) -> None:
     options.add_task(
         command, default="Default: the task in the configuration beside the checkpoint."
     )
+    add_own_data(command)
     options.add_run(
         command,
         "Default: pretrain; without --synthesizer and --size the configuration beside the "
@@ -124,19 +128,20 @@ def _configuration(args: argparse.Namespace, start: Start) -> request.Configurat
     Raises:
       errors.UserError: an argument is misspelt, or neither flags nor files define the model.
     """
+    data = _own_data(args, start)
     if not isinstance(start, checkpoints.Checkpoint):
-        return _transformers_configuration(args, start)
+        return _transformers_configuration(args, start, data)
     folder = paths.of(start.path).parent
     is_described = (folder / checkpoints.OPERATIVE_CONFIG).is_file()
     if is_described:
         TrustedReader(options.read_modules(args)).check(
             [str(folder / checkpoints.OPERATIVE_CONFIG)]
         )
-    task = args.task or (_task_of(folder) if is_described else None)
+    task = own_data.TASK if data else args.task or (_task_of(folder) if is_described else None)
     if task is None:
         raise errors.UserError(
             f"--from {args.start}: the checkpoint has no task. Give the task of the model with "
-            "--task"
+            "--task or --data"
         )
     if not (args.synthesizer or args.size or is_described):
         raise errors.UserError(
@@ -144,15 +149,34 @@ def _configuration(args: argparse.Namespace, start: Start) -> request.Configurat
             "describes its model. Give --synthesizer and --size"
         )
     if args.synthesizer or args.size or args.run:
-        return request.requested(_request(args, task, start))
+        return request.requested(_request(args, start, None if data else task, data))
     changes = dataclasses.replace(
-        options.read_request(args), gin_params=[f"MIXTURE_NAME = {task!r}", *_params(args)]
+        options.read_request(args),
+        gin_params=[f"MIXTURE_NAME = {task!r}", *_params(args)],
+        own_data=data,
     )
     return request.for_model(ModelFolder(folder), changes, [request.EXACT_FILE])
 
 
+def _own_data(args: argparse.Namespace, start: Start) -> OwnData | None:
+    """Return the files of the user's own that the model is for, checked and measured."""
+    place = start.path if isinstance(start, checkpoints.Checkpoint) else None
+    asked = dataclasses.replace(
+        options.read_request(args),
+        task=args.task,
+        run=args.run,
+        size=args.size,
+        own_data=read_own_data(args),
+        init_checkpoint=place,
+        vocabulary=_vocabulary(args, start),
+    )
+    if asked.own_data is None:
+        return None
+    return measured(ModelFolder.at(args.model_dir), asked).own_data
+
+
 def _transformers_configuration(
-    args: argparse.Namespace, start: TransformersStart
+    args: argparse.Namespace, start: TransformersStart, data: OwnData | None
 ) -> request.Configuration:
     """Return the configuration of a model whose size is in config.json.
 
@@ -163,10 +187,10 @@ def _transformers_configuration(
         raise errors.UserError(
             f"--size {args.size}: the size is in the config.json of {args.start}. Leave --size out"
         )
-    if args.task is None:
+    if args.task is None and data is None:
         raise errors.UserError(
             f"--from {args.start}: transformers models have no task. Give the task of the model "
-            "with --task"
+            "with --task or --data"
         )
     # Without a synthesizer the layers are T5's own, and the request needs a gin file instead.
     files = [] if args.synthesizer else [request.EXACT_FILE]
@@ -180,6 +204,7 @@ def _transformers_configuration(
             gin_files=[*files, *args.gin_file],
             gin_params=[*start.bindings, *_buckets(args, start), *_params(args)],
             vocabulary=_vocabulary(args, start),
+            own_data=data,
         )
     )
 
@@ -191,7 +216,12 @@ def _buckets(args: argparse.Namespace, start: TransformersStart) -> list[str]:
     return [f"SyntheticAttention.relative_attention_num_buckets = {count}"]
 
 
-def _request(args: argparse.Namespace, task: str, start: checkpoints.Checkpoint) -> request.Request:
+def _request(
+    args: argparse.Namespace,
+    start: checkpoints.Checkpoint,
+    task: str | None,
+    data: OwnData | None,
+) -> request.Request:
     return dataclasses.replace(
         options.read_request(args),
         task=task,
@@ -200,6 +230,7 @@ def _request(args: argparse.Namespace, task: str, start: checkpoints.Checkpoint)
         run=args.run,
         gin_params=_params(args),
         init_checkpoint=start.path,
+        own_data=data,
     )
 
 

@@ -165,7 +165,7 @@ def _check_complete(request: Request, start: Checkpoint | None) -> None:
         raise errors.UserError(
             f"--experiment {request.experiment} has a schedule: leave out --run {request.run}"
         )
-    _check_one_task(request)
+    check_one_task(request)
     if not (request.task or request.own_data or request.experiment or request.gin_files):
         raise errors.UserError(
             "--task is missing. `mtf_synthesizer list tasks` prints all tasks; --data trains on "
@@ -186,7 +186,8 @@ def _check_complete(request: Request, start: Checkpoint | None) -> None:
         )
 
 
-def _check_one_task(request: Request) -> None:
+def check_one_task(request: Request) -> None:
+    """Raise a UserError if a request has own data and something that contradicts it."""
     if request.own_data is None:
         return
     if request.task is not None and request.task != own_data.TASK:
@@ -252,7 +253,7 @@ def data_of_model(folder: ModelFolder, request: Request) -> OwnData | None:
     if request.own_data is None:
         return folder.own_data
     merged = request.own_data.over(folder.own_data)
-    _check_one_task(dataclasses.replace(request, own_data=merged))
+    check_one_task(dataclasses.replace(request, own_data=merged))
     return merged
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config.request import OWN_RUN, Request
+from mtf_synthesizer.config.request import OWN_RUN, Request, check_one_task
 from mtf_synthesizer.data import own_files, own_lengths
 from mtf_synthesizer.files import paths
 from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
@@ -16,15 +16,18 @@ from mtf_synthesizer.model_folder.vocabulary import DEFAULT_VARIABLE, T5_VOCABUL
 def measured(folder: ModelFolder, request: Request) -> Request:
     """Return the request with its own data complete: objective, lengths and digest.
 
-    A resumed run keeps the lengths of its record.
+    A resumed run keeps the lengths of its record. Without --data and another task, the data is
+    that of the folder's run, or of the model that the run starts from.
 
     Raises:
       errors.UserError: --data has no split train, or a file can't be read; the message has the
         lines and reasons.
     """
-    data = request.own_data
+    data = request.own_data or _inherited(folder, request)
     if data is None:
         return request
+    request = dataclasses.replace(request, own_data=data)
+    check_one_task(request)
     data = dataclasses.replace(data, objective=_objective(data, request))
     data.check()
     if TRAIN not in data.files:
@@ -38,6 +41,17 @@ def measured(folder: ModelFolder, request: Request) -> Request:
     if request.schedule == OWN_RUN:
         data = dataclasses.replace(data, lengths=_lengths(folder, request, data))
     return dataclasses.replace(request, own_data=data)
+
+
+def _inherited(folder: ModelFolder, request: Request) -> OwnData | None:
+    if request.task or request.experiment or request.gin_files:
+        return None
+    if folder.checkpoints:
+        return folder.own_data
+    if request.init_checkpoint is None:
+        return None
+    start = start_checkpoint(request.init_checkpoint)
+    return ModelFolder(paths.of(start.path).parent).own_data
 
 
 def _objective(data: OwnData, request: Request) -> str:

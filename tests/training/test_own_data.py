@@ -107,6 +107,19 @@ def test_rows_without_targets_are_decoded(trained, files):
     assert len(rows) == 2 and "target" not in rows[0] and "prediction" in rows[0]
 
 
+def test_a_warm_start_keeps_the_task(trained, files):
+    """The page's commands for a checkpoint of T5, with this model in its place."""
+    warm, tune = COMMANDS[3:5]
+    with contextlib.chdir(files):
+        small = ("--size", "tiny", "--from", "runs/own", "--vocabulary", "bytes")
+        doc_commands.run(warm, *doc_commands.SMALLEST, *small)
+        start = tune[tune.index("--init_checkpoint") + 1]
+        run = prepare(ModelFolder.at("runs/rv_pairs"), Request(init_checkpoint=start, steps=3))
+    assert run.request.own_data.files["validation"] == str(files / "dev.jsonl")
+    assert run.request.own_data.lengths == {"inputs": 12, "targets": 6}  # no prefix
+    assert "inputs_length = 12" in run.configuration.params
+
+
 def test_the_same_command_resumes(trained, data, files, tmp_path):
     metrics = {"metrics": ("rouge",)}  # free
     run = prepare(ModelFolder.at(trained), asked(dataclasses.replace(data, **metrics)))

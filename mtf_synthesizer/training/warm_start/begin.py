@@ -18,6 +18,7 @@ from mtf_synthesizer import __version__, errors
 from mtf_synthesizer.attention.layer import SyntheticAttention
 from mtf_synthesizer.config.request import Configuration
 from mtf_synthesizer.files import new_folder, paths, saving
+from mtf_synthesizer.model_folder import own_data
 from mtf_synthesizer.model_folder import vocabulary as vocabulary_record
 from mtf_synthesizer.model_folder.checkpoints import OPERATIVE_CONFIG, Checkpoint
 from mtf_synthesizer.training.warm_start import functions, huggingface, plan
@@ -86,6 +87,8 @@ def begin(
             begun = _decided(start, reader, model, variables, share, vocabulary)
             _save(folder, reader, begun)
             saving.write_text(folder / OPERATIVE_CONFIG, gin.config_str())
+        if wanted.own_data:
+            own_data.write(folder, wanted.own_data)
         record = {"package_version": __version__, **summary(begun)}
         saving.write_json(folder / RECORD, record)
     return begun
