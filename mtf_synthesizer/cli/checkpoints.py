@@ -8,7 +8,7 @@ from mtf_synthesizer.cli import options
 from mtf_synthesizer.cli.parser import Parser, add_command
 from mtf_synthesizer.cli.values import numbers, positive
 from mtf_synthesizer.files import new_folder
-from mtf_synthesizer.model_folder import best, files, metric_order, prune, scores
+from mtf_synthesizer.model_folder import best, files, kept_best, metric_order, prune, scores
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint, operative_config
 from mtf_synthesizer.model_folder.files import Saved
 from mtf_synthesizer.model_folder.folder import ModelFolder
@@ -220,6 +220,11 @@ def print_list(folder: ModelFolder, scores: Sequence[Score]) -> None:
         lines = _scores([score for score in scores if score.step == saved.step])
         table.add_row(str(saved.step), _megabytes(saved), state, "\n".join(lines))
     Console(width=170, highlight=False).print(table)
+    if kept := kept_best.read(folder.path):
+        print(
+            f"kept apart in {kept_best.FOLDER}: step {kept.step}, validation {kept.metric} of "
+            f"{kept.task} {kept.value:.4g}"
+        )
 
 
 def _scores(scores: Sequence[Score]) -> list[str]:

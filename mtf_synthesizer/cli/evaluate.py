@@ -25,9 +25,9 @@ def add_arguments(command: Parser) -> None:
     command.group("model").add_argument(
         "--checkpoints",
         default="latest",
-        help="Checkpoints to evaluate: latest, all, a step, or best. best is the best step of the "
-        "task in the report of `evaluate --split validation --checkpoints all`. Default: "
-        "%(default)s.",
+        help="Checkpoints to evaluate: latest, all, a step, or best. best is the checkpoint that "
+        "`train --evaluate_every` keeps apart, else the best step of the task in the report of "
+        "`evaluate --split validation --checkpoints all`. Default: %(default)s.",
     )
     options.add_task(command, default="Default: the task of the training.")
     add_own_data(command, of_model=True)
