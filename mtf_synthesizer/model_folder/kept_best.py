@@ -58,9 +58,11 @@ def read(folder: paths.Path) -> KeptBest | None:
 
 
 def _parsed(record: Any) -> KeptBest:
-    return KeptBest(
-        str(record["task"]), str(record["metric"]), int(record["step"]), float(record["value"])
-    )
+    if type(record["step"]) is not int:
+        raise TypeError("the step is not a whole number")
+    if not isinstance(record["value"], float | int):
+        raise TypeError("the value is not a number")
+    return KeptBest(str(record["task"]), str(record["metric"]), record["step"], record["value"])
 
 
 def checkpoint(folder: paths.Path, task: str | None) -> Checkpoint | None:

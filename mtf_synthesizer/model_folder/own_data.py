@@ -131,8 +131,8 @@ def _parsed(record: Any) -> OwnData:
         prefix=str(record["prefix"]),
         metrics=tuple(map(str, record["metrics"])),
         objective=str(record["objective"]),
-        lengths={str(name): int(length) for name, length in (record["lengths"] or {}).items()},
-        train_sha256=str(record["train_sha256"]),
+        lengths=_lengths(record["lengths"]),
+        train_sha256=None if record["train_sha256"] is None else str(record["train_sha256"]),
     )
     data.check()
     return data
@@ -140,6 +140,12 @@ def _parsed(record: Any) -> OwnData:
 
 def _texts(value: Mapping[Any, Any]) -> dict[str, str]:
     return {str(name): str(text) for name, text in value.items()}
+
+
+def _lengths(value: Mapping[Any, Any]) -> dict[str, int]:
+    if not all(type(length) is int and length > 0 for length in value.values()):
+        raise ValueError("a length is not a whole number above 0")
+    return {str(name): length for name, length in value.items()}
 
 
 def write(folder: paths.Path, data: OwnData) -> None:

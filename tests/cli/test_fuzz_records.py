@@ -16,7 +16,7 @@ from mtf_synthesizer.config import request, statements
 from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.inference import report
-from mtf_synthesizer.model_folder import best, loss_log, vocabulary
+from mtf_synthesizer.model_folder import best, kept_best, loss_log, own_data, vocabulary
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.studies import steps
 from mtf_synthesizer.studies.cost.device.layout import parse
@@ -173,6 +173,32 @@ def test_a_file_of_losses(folder):
         json.loads(f"[{','.join((folder / 'loss.jsonl').read_text('utf-8').splitlines())}]")
 
     survives(folder, "loss.jsonl", LOSSES.encode(), read)
+
+
+OWN_DATA = {
+    "package_version": "1",
+    "files": {"train": "a.tsv", "validation": "b.tsv"},
+    "columns": {"inputs": "q"},
+    "prefix": "x: ",
+    "metrics": ["bleu"],
+    "objective": "pairs",
+    "lengths": {"inputs": 7, "targets": 5},
+    "train_sha256": "0f",
+}
+
+
+def test_a_record_of_own_data(folder):
+    survives(folder, own_data.RECORD, encoded(OWN_DATA), lambda folder: own_data.read(folder))
+
+
+def test_a_record_of_a_best_checkpoint(folder):
+    best = {"task": "t", "metric": "bleu", "step": 3, "value": 1.5}
+    (folder / kept_best.FOLDER).mkdir()
+
+    def read(_):
+        ModelFolder.at(folder).choose("best", "t")
+
+    survives(folder / kept_best.FOLDER, kept_best.RECORD, encoded(best), read)
 
 
 @pytest.mark.parametrize("content", [EVALUATION, COMPARISON, COST, BENCHMARK, RUN])
