@@ -13,6 +13,7 @@ from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.request import Request, requested
 from mtf_synthesizer.config.statements import macro
 from mtf_synthesizer.data import catalogue
+from mtf_synthesizer.model_folder.own_data import OwnData
 from mtf_synthesizer.studies.compare import plan
 from mtf_synthesizer.studies.report import files, tables
 
@@ -145,6 +146,9 @@ def _compared(args, row):
 def _trained(args):
     """The configuration; of a model that is read from a folder, any other's."""
     own = args.synthesizer or args.size
+    data = read_own_data(args)
+    if not (data or args.task or args.experiment or args.gin_file):  # that of --init_checkpoint
+        data = OwnData({"train": "pairs.tsv"})
     return requested(
         Request(
             task=args.task,
@@ -154,7 +158,7 @@ def _trained(args):
             experiment=args.experiment,
             gin_files=args.gin_file,
             gin_params=args.gin_param,
-            own_data=read_own_data(args),
+            own_data=data,
         )
     )
 

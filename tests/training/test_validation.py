@@ -7,6 +7,7 @@ import mtf_synthesizer.runtime.compat
 
 import calls
 import doc_commands
+import gin
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -15,6 +16,7 @@ from mtf_synthesizer.model_folder import kept_best
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.model_folder.loss_log import LossLog
 from mtf_synthesizer.model_folder.own_data import OwnData
+from mtf_synthesizer.training import trained_variables
 from mtf_synthesizer.training.validation import Choice, Validation
 
 WORDS = ("red", "green", "blue", "grey", "black", "white", "brown")
@@ -126,7 +128,7 @@ def test_the_commands_of_the_page(tmp_path, monkeypatch, capsys):
     (tmp_path / "new.tsv").write_text("red\n")
     watched, predicted, dry, *others = doc_commands.of_page("watching.md")
     small = (*doc_commands.SMALLEST, "--batch_size", "3", "--no_attention_summaries")
-    steps = ("--steps", "4", "--evaluate_every", "2", "--summary_steps", "1")
+    steps = ("--steps", "3", "--evaluate_every", "3", "--summary_steps", "1")
     doc_commands.run(dry, *small)
     assert "example 2, inputs: green green" in capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
@@ -135,12 +137,12 @@ def test_the_commands_of_the_page(tmp_path, monkeypatch, capsys):
     doc_commands.run(predicted)
     start, evaluation = watched.index("--evaluate_every"), watched.index("--keep_checkpoints")
     plain = [*watched[:start], *watched[evaluation:-1], "runs/own"]
-    doc_commands.run(plain, *small, *steps[:2], *steps[4:], "--save_steps", "2")
+    doc_commands.run(plain, *small, *steps[:2], *steps[4:], "--save_steps", "3")
     logs = [LossLog(tmp_path / "runs" / name) for name in ("watched", "own")]
     losses, plain_losses = ([row["loss"] for row in log.read()] for log in logs)
     assert losses == plain_losses
     found = {row["step"]: row["loss"] for row in logs[0].validations()}
-    report = calls.evaluate(tmp_path / "runs" / "own", None, checkpoints="all", decode=False)
+    report = calls.evaluate(tmp_path / "runs" / "own", None, decode=False)
     assert found == pytest.approx({row["step"]: row["loss"] for row in report["results"]}, rel=1e-6)
     for command in others:
         doc_commands.run(command)
@@ -167,8 +169,21 @@ def test_frozen_variables_keep_their_values(tmp_path, data, capsys):
     }
     assert changed == {"encoder", "global_step"}
     assert "trains " in capsys.readouterr().err
-    with pytest.raises(errors.UserError, match="all variables are trained"):
-        train(tmp_path / "n", data, None, 2, params=["utils.run.variable_filter = ''"])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"), [("", "all variables are trained"), ("c", "no variable is trained")]
+)
+def test_a_pattern_must_choose(pattern, message):
+    with tf.Graph().as_default(), gin.unlock_config():
+        tf.get_variable("a", [2])
+        tf.get_variable("b", [3], trainable=False)
+        gin.bind_parameter("run.variable_filter", pattern)
+        try:
+            with pytest.raises(errors.UserError, match=message):
+                trained_variables.check()
+        finally:
+            gin.clear_config()
 
 
 def test_a_killed_copy_leaves_the_best_before(tmp_path, monkeypatch):
