@@ -8,11 +8,16 @@ from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.runtime import loading
 
 EXAMPLE = "mtf_synthesizer list synthesizers"
+# Kind of names -> folders of gin/ whose names are printed.
+_NAMES = {
+    "all": list(gin_files.KINDS),
+    **{folder: gin_files.accepted_folders(folder) for folder in gin_files.KINDS},
+}
 
 
 def add_arguments(command: Parser) -> None:
     """Add the options of `list`."""
-    choices = ["all", *gin_files.KINDS, "tasks"]
+    choices = [*_NAMES, "tasks"]
     command.add_argument(
         "kind",
         nargs="?",
@@ -26,11 +31,16 @@ def add_arguments(command: Parser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print names; only the names of tasks need TensorFlow."""
-    for folder in gin_files.folders_of(args.kind):
-        print(f"{folder}: {' '.join(gin_files.known(folder))}")
     if args.kind == "tasks":
-        loading.load_tensorflow(args.verbose)
-        from mtf_synthesizer.upstream import session, tasks
+        _print_tasks(args)
+        return
+    for folder in _NAMES[args.kind]:
+        print(f"{folder}: {' '.join(gin_files.known(folder))}")
 
-        session.import_modules([*options.read_modules(args), tasks.T5_TASKS])
-        print("\n".join(tasks.known_tasks()))
+
+def _print_tasks(args: argparse.Namespace) -> None:
+    loading.load_tensorflow(args.verbose)
+    from mtf_synthesizer.upstream import session, tasks
+
+    session.import_modules([*options.read_modules(args), tasks.T5_TASKS])
+    print("\n".join(tasks.known_tasks()))

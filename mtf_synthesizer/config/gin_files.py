@@ -25,6 +25,8 @@ KINDS = {
 }
 # Folders whose names the same flag accepts: --synthesizer takes a baseline, too.
 _BESIDE = {"synthesizers": ("baselines",)}
+# Folders in which a file that others include is a part of them, not a name to choose.
+_WITH_PARTS = frozenset({"runs"})
 _INCLUDE = re.compile(r"""^include ['"](.+)['"]""", re.MULTILINE)
 
 
@@ -112,10 +114,13 @@ def _package_folder(package: str) -> pathlib.Path:
 def known(folder: str) -> list[str]:
     """Return the names in one of the folders in `KINDS`, sorted."""
     files = paths.matching(gin_folder() / folder, "*.gin")
-    shared: set[str] = set()
-    if folder == "runs":  # a file that others include is a part, not a run to choose
-        shared.update(name for file in files for name in _INCLUDE.findall(file.read_text("utf-8")))
-    return [file.stem for file in files if f"{folder}/{file.name}" not in shared]
+    parts = _included(files) if folder in _WITH_PARTS else set()
+    return [file.stem for file in files if f"{folder}/{file.name}" not in parts]
+
+
+def _included(files: Iterable[paths.Path]) -> set[str]:
+    """Return the relative names of the files that some of `files` include."""
+    return {name for file in files for name in _INCLUDE.findall(file.read_text("utf-8"))}
 
 
 def gin_file(folder: str, name: str) -> str:
@@ -132,19 +137,14 @@ def gin_file(folder: str, name: str) -> str:
     return f"{folders[name]}/{name}.gin"
 
 
-def folders_of(kind: str) -> list[str]:
-    """Return the folders whose names are listed for `kind`: a folder, or "all".
-
-    The list is empty if `what` is not a folder in `KINDS`.
-    """
-    if kind == "all":
-        return list(KINDS)
-    return [kind, *_BESIDE.get(kind, ())] if kind in KINDS else []
+def accepted_folders(folder: str) -> list[str]:
+    """Return a folder and the folders whose names the same flag accepts."""
+    return [folder, *_BESIDE.get(folder, ())]
 
 
 def choices(folder: str) -> dict[str, str]:
     """Map every name that a flag accepts -> the folder of its file."""
-    return {stem: place for place in folders_of(folder) for stem in known(place)}
+    return {stem: place for place in accepted_folders(folder) for stem in known(place)}
 
 
 def find_gin_file(name: str) -> paths.Path:

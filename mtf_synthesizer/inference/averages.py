@@ -1,7 +1,7 @@
-"""GLUE's and SuperGLUE's score: the mean of the tasks, as the leaderboards compute it.
+"""Scores of GLUE and SuperGLUE: the mean of the tasks, as the leaderboards compute it.
 
-A task's score is the mean of its metrics. MNLI is one task, the mean of its matched and mismatched
-part. The diagnostic sets (AX, AX-b, AX-g) don't count.
+The score of a task is the mean of its metrics. MNLI is one task: the mean of its matched and
+mismatched parts. The diagnostic sets (AX, AX-b, AX-g) do not count.
 """
 
 import dataclasses
@@ -16,13 +16,13 @@ Metrics = Mapping[str, float]
 
 @dataclasses.dataclass(frozen=True)
 class ScoreColumn:
-    """A column of a leaderboard that counts.
+    """A column of a leaderboard that counts for the score.
 
     Attributes:
-      name: as the leaderboard has it.
-      metrics: the keys that count.
-      tasks: what is between the benchmark's name and the version in the names of its tasks; all of
-        them are needed.
+      name: name of the column on the leaderboard.
+      metrics: names of the metrics whose mean is the score of the column.
+      tasks: tasks of the column, all needed: their names without the prefix of the benchmark and
+        the version.
     """
 
     name: str
@@ -32,12 +32,12 @@ class ScoreColumn:
 
 @dataclasses.dataclass(frozen=True)
 class ScoredBenchmark:
-    """A leaderboard's score.
+    """A benchmark with a leaderboard score.
 
     Attributes:
-      name: as people say it.
-      prefix: how the names of its tasks begin.
-      columns: what the score is the mean of.
+      name: name of the benchmark in reports.
+      prefix: beginning of the names of its tasks.
+      columns: columns whose mean is the score.
     """
 
     name: str
@@ -78,40 +78,40 @@ SUPER_GLUE = ScoredBenchmark(
     ),
 )
 BENCHMARKS = (GLUE, SUPER_GLUE)
-# With fewer it is a score of tasks, not of a benchmark.
+# The mean of fewer columns would be a score of a task, not of the benchmark.
 _FEWEST_COLUMNS = 2
 
 
 def averages(scores: Mapping[str, Metrics]) -> list[dict[str, Any]]:
-    """The score of each benchmark with at least two columns.
+    """Return the score of each benchmark with at least two columns.
 
     Args:
-      scores: name of a task -> its metrics. Names are T5's: glue_cola_v002.
+      scores: task -> its metrics. The names of tasks are T5's, e.g. glue_cola_v002.
 
     Returns:
-      For each benchmark its name, value, tasks (column -> score, those that the value is the mean
-      of) and missing (the other columns).
+      For each benchmark: benchmark (name), value (the score), tasks (column -> score, for the
+      columns in the mean) and missing (names of the other columns).
     """
-    found = (average(benchmark, scores) for benchmark in BENCHMARKS)
-    return [each for each in found if len(each["tasks"]) >= _FEWEST_COLUMNS]
+    entries = (average(benchmark, scores) for benchmark in BENCHMARKS)
+    return [entry for entry in entries if len(entry["tasks"]) >= _FEWEST_COLUMNS]
 
 
 def average(benchmark: ScoredBenchmark, scores: Mapping[str, Metrics]) -> dict[str, Any]:
-    """The entry of `averages` for one benchmark; value is None without any column."""
+    """Return the entry of `averages` for one benchmark; value is None without columns."""
     columns = {column.name: _score(benchmark, column, scores) for column in benchmark.columns}
-    there = {name: score for name, score in columns.items() if score is not None}
+    scored = {name: score for name, score in columns.items() if score is not None}
     return {
         "benchmark": benchmark.name,
-        "value": statistics.mean(there.values()) if there else None,
-        "tasks": there,
-        "missing": [name for name in columns if name not in there],
+        "value": statistics.mean(scored.values()) if scored else None,
+        "tasks": scored,
+        "missing": [name for name in columns if name not in scored],
     }
 
 
 def _score(
     benchmark: ScoredBenchmark, column: ScoreColumn, scores: Mapping[str, Metrics]
 ) -> float | None:
-    """The mean over the column's tasks and metrics; None if one of them is missing."""
+    """Return the mean over tasks and metrics of a column; None if one of them is missing."""
     parts = [
         metrics_of(f"{benchmark.prefix}_{task}", column.metrics, scores) for task in column.tasks
     ]
@@ -121,16 +121,16 @@ def _score(
 
 
 def spread(values: Sequence[float]) -> float | None:
-    """Standard deviation over seeds; None for one value, or if a perplexity is infinite."""
+    """Return the standard deviation over seeds; None for one value or an infinite one."""
     if len(values) < 2 or not all(map(math.isfinite, values)):
         return None
     return statistics.stdev(values)
 
 
 def metrics_of(task: str, metrics: Sequence[str], scores: Mapping[str, Metrics]) -> list[float]:
-    """The metrics of the first task of that name, whatever its version, that has all of them."""
-    name = re.compile(rf"(synthesizer_)?{task}_v\d+(_.*)?")
-    for found, values in scores.items():
-        if name.fullmatch(found) and all(metric in values for metric in metrics):
+    """Return metrics of the first version of a task that has all of them; empty without one."""
+    pattern = re.compile(rf"(synthesizer_)?{task}_v\d+(_.*)?")
+    for name, values in scores.items():
+        if pattern.fullmatch(name) and all(metric in values for metric in metrics):
             return [values[metric] for metric in metrics]
     return []

@@ -1,4 +1,6 @@
-"""A trained model as a TensorFlow SavedModel that reads and writes texts: T5's own export."""
+"""Export a trained model as a TensorFlow SavedModel that reads texts or token ids."""
+
+from __future__ import annotations
 
 import dataclasses
 import gc
@@ -33,11 +35,11 @@ class ExportOptions:
     """The form of a SavedModel.
 
     Attributes:
-      mode: a name of `export_modes.MODES`.
+      mode: a name in `export_modes.MODES`.
       output: the new folder.
-      tokens: whether it reads and writes ids, int32 [rows, tokens], without any operation of
-        SentencePiece; nothing is added to what it reads, EOS included.
-      batch_size: the most texts of a call; unless given, that of training.
+      tokens: whether the model reads and writes token ids, int32 [rows, tokens], without
+        SentencePiece operations. Nothing is appended to the ids, not even EOS.
+      batch_size: largest number of texts per call; None for the batch size of the training.
       verbose: whether T5, Mesh and TensorFlow log.
     """
 
@@ -49,66 +51,51 @@ class ExportOptions:
 
 
 def export(
-    folder: ModelFolder, wanted: Configuration, checkpoint: Checkpoint, options: ExportOptions
+    folder: ModelFolder,
+    configuration: Configuration,
+    checkpoint: Checkpoint,
+    options: ExportOptions,
 ) -> dict[str, Any]:
-    """Write a SavedModel whose signature has strings as inputs, or token ids.
+    """Write a SavedModel whose signature reads texts or token ids.
 
-    Modes greedy and beam read `inputs` and give `inputs` and `outputs`, as they were understood
-    and written; score reads `targets` and, but for language models, `inputs`, and gives `targets`
-    and `scores`, the log-likelihood of each in nats. The folder is written under another name and
-    renamed when it is complete.
+    The modes greedy and beam read `inputs`. They return `inputs`, as the vocabulary decodes them,
+    and `outputs`. The mode score reads `targets` and, except for language models, `inputs`. It
+    returns `targets` and `scores`, the log-likelihood of each target in nats. The folder is
+    written under a temporary name and renamed when it is complete.
 
     Args:
-      folder: of the model.
-      wanted: its configuration with that of the mode.
-      checkpoint: one of its checkpoints.
-      options: see above.
+      folder: folder of the model.
+      configuration: configuration of the model, with the gin files of the mode.
+      checkpoint: checkpoint of the folder to export.
+      options: form of the SavedModel.
 
     Returns:
-      What stands in assets.extra/mtf_synthesizer.json: mode, model_dir, step, checkpoint,
+      The content of assets.extra/mtf_synthesizer.json: mode, model_dir, step, checkpoint,
       batch_size, sequence_length, signature, inputs, outputs, tokens, vocabulary, versions.
 
     Raises:
-      errors.UserError: the folder is there, or this type of model has no such mode.
+      errors.UserError: the folder exists, or the mode does not support this type of model.
     """
-    mode, output, verbose = options.mode, options.output, options.verbose
+    mode, output, verbose = MODES[options.mode], options.output, options.verbose
     new_folder.check("--output", output)
-    with session.configured(wanted, verbose), new_folder.create(output) as served:
+    with session.configured(configuration, verbose), new_folder.create(output) as served:
         trained = session.build(folder.path)
         errors.check(
-            f"type of model for --mode {mode}",
+            f"type of model for --mode {options.mode}",
             trained.model_type,
-            MODES[mode].token_model_types if options.tokens else MODES[mode].model_types,
+            mode.token_model_types if options.tokens else mode.model_types,
         )
         tasks.check_vocabulary(tasks.configured_task(), folder.path)
         predict.bind_output_length(trained)
         rows = options.batch_size or trained.batch_size
-        vocabulary = trained.vocabulary
-        if options.tokens:
-            trained = dataclasses.replace(trained, vocabulary=export_tokens.Ids.of(vocabulary))
-        estimator = _Exporter(_estimator(folder, trained, MODES[mode], rows))
-        # TensorFlow calls it an error that Mesh asserts something and does not use the assertion.
+        write = _write_for_tokens if options.tokens else _write_for_texts
+        # Mesh makes an assertion that it does not use. TensorFlow logs an error about it when the
+        # assertion is collected, so the logs stay off until then.
         with loading.without_messages(not verbose):
-            if options.tokens:
-                read = export_tokens.reader(
-                    _features(trained, MODES[mode]), trained.sequence_length, rows
-                )
-                version = estimator.export_saved_model(str(served), read, checkpoint.path)
-            else:
-                version = utils.export_model(
-                    estimator,
-                    str(served),
-                    vocabulary,
-                    trained.sequence_length,
-                    trained.model_type,
-                    eval_with_score=MODES[mode].scores,
-                    batch_size=rows,
-                    checkpoint_path=checkpoint.path,
-                )
-            gc.collect()  # it says so when the assertion is forgotten
-        _move_up(paths.of(version.decode()), served)
+            exporter = write(_Served(folder, trained, mode, rows, checkpoint), served)
+            gc.collect()
         record = {
-            "mode": mode,
+            "mode": options.mode,
             "tokens": options.tokens,
             "model_dir": str(folder),
             "step": checkpoint.step,
@@ -116,70 +103,112 @@ def export(
             "batch_size": rows,
             "sequence_length": trained.sequence_length,
             "signature": _SIGNATURE,
-            "inputs": estimator.inputs,
-            "outputs": estimator.outputs,
-            "vocabulary": _described(vocabulary),
+            "inputs": exporter.inputs,
+            "outputs": exporter.outputs,
+            "vocabulary": _describe_vocabulary(trained.vocabulary),
             "versions": versions(),
         }
         saving.write_json(served / "assets.extra" / RECORD, record)
     return record
 
 
-def _features(trained: model.Model, mode: Mode) -> list[str]:
-    """Features that the signature reads, as in T5's export."""
-    if not mode.scores:
-        return ["inputs"]
-    return ["targets"] if trained.model_type == "lm" else ["inputs", "targets"]
+@dataclasses.dataclass(frozen=True)
+class _Served:
+    """The model that an export writes.
+
+    Attributes:
+      folder: folder of the model.
+      trained: the model.
+      mode: function of the signature.
+      rows: largest number of rows per call.
+      checkpoint: checkpoint whose values are written.
+    """
+
+    folder: ModelFolder
+    trained: model.Model
+    mode: Mode
+    rows: int
+    checkpoint: Checkpoint
+
+
+def _write_for_texts(served: _Served, folder: paths.Path) -> _Exporter:
+    """Write a SavedModel whose signature reads texts: T5's own export."""
+    exporter = _Exporter(_estimator(served, served.trained.vocabulary))
+    version = utils.export_model(
+        exporter,
+        str(folder),
+        served.trained.vocabulary,
+        served.trained.sequence_length,
+        served.trained.model_type,
+        eval_with_score=served.mode.scores_targets,
+        batch_size=served.rows,
+        checkpoint_path=served.checkpoint.path,
+    )
+    _move_up(paths.of(version.decode()), folder)
+    return exporter
+
+
+def _write_for_tokens(served: _Served, folder: paths.Path) -> _Exporter:
+    """Write a SavedModel whose signature reads token ids."""
+    trained = served.trained
+    exporter = _Exporter(_estimator(served, export_tokens.Ids.of(trained.vocabulary)))
+    read = export_tokens.reader(
+        served.mode.features(trained.model_type), trained.sequence_length, served.rows
+    )
+    version = exporter.export_saved_model(str(folder), read, served.checkpoint.path)
+    _move_up(paths.of(version.decode()), folder)
+    return exporter
 
 
 def _move_up(version: paths.Path, folder: paths.Path) -> None:
-    """Out of the sub-folder that is named by the time."""
-    for name in [each.name for each in version.iterdir()]:
+    """Move the files of the sub-folder that TensorFlow names by a timestamp into `folder`."""
+    for name in [path.name for path in version.iterdir()]:
         (version / name).replace(folder / name)
     paths.remove_folder(version)
 
 
-def _described(vocabulary: Any) -> dict[str, Any]:
+def _describe_vocabulary(vocabulary: Any) -> dict[str, Any]:
     return {
         "inputs": describe(utils.inputs_vocabulary(vocabulary)),
         "targets": describe(utils.targets_vocabulary(vocabulary)),
     }
 
 
-def _estimator(folder: ModelFolder, trained: model.Model, mode: Mode, batch_size: int) -> Any:
-    """Mesh's Estimator, as T5's `MtfModel.export` makes it: no mesh, and no device by name."""
+def _estimator(served: _Served, vocabulary: Any) -> Any:
+    """Build Mesh's Estimator like T5's `MtfModel.export`: without mesh and named devices."""
     return utils.get_estimator(
-        model_type=trained.model_type,
-        vocabulary=trained.vocabulary,
+        model_type=served.trained.model_type,
+        vocabulary=vocabulary,
         mesh_shape=mtf.Shape([]),
         mesh_devices=None,
         layout_rules=mtf.convert_to_layout_rules(""),
-        model_dir=str(folder),
-        batch_size=batch_size,
-        sequence_length=trained.sequence_length,
+        model_dir=str(served.folder),
+        batch_size=served.rows,
+        sequence_length=served.trained.sequence_length,
         autostack=True,
         learning_rate_schedule=None,
         keep_checkpoint_max=None,
         save_checkpoints_steps=None,
         optimizer=None,
-        predict_fn=None if mode.scores else bound("run.predict_fn", None),
+        predict_fn=None if served.mode.scores_targets else bound("run.predict_fn", None),
         variable_filter=None,
         ensemble_inputs=None,
         use_tpu=None,
         tpu_job_name=None,
         iterations_per_loop=1,
         cluster=None,
-        score_in_predict_mode=mode.scores,
+        score_in_predict_mode=served.mode.scores_targets,
     )
 
 
 class _Exporter:
-    """The part of an Estimator that Mesh's export needs; results of a batch's padding are dropped.
+    """The part of an Estimator that Mesh's export needs, without results for padding rows.
 
-    Mesh leaves the padding in the scores.
+    Mesh pads a call to a whole batch and returns scores of the padding rows too.
 
     Attributes:
-      inputs, outputs: names of what the signature reads and gives.
+      inputs: names of the features that the signature reads.
+      outputs: names of the tensors that the signature returns.
     """
 
     def __init__(self, estimator: Any):
@@ -199,14 +228,14 @@ class _Exporter:
             count = features["predict_batch_size"]
             spec = self._estimator.model_fn(features, labels, mode, config)
             variables.check_variables(checkpoint_path)
-            answers = {name: tensor[:count] for name, tensor in spec.predictions.items()}
-            self.outputs = sorted(answers)
-            return spec._replace(predictions=answers, export_outputs=_signature(answers))
+            results = {name: tensor[:count] for name, tensor in spec.predictions.items()}
+            self.outputs = sorted(results)
+            return spec._replace(predictions=results, export_outputs=_signature(results))
 
         estimator = tf_estimator.Estimator(model_fn, config=self._estimator.config)
-        made: bytes = estimator.export_saved_model(folder, read, checkpoint_path=checkpoint_path)
-        return made
+        version: bytes = estimator.export_saved_model(folder, read, checkpoint_path=checkpoint_path)
+        return version
 
 
-def _signature(answers: Mapping[str, Any]) -> dict[str, Any]:
-    return {_SIGNATURE: tf_estimator.export.PredictOutput(answers)}
+def _signature(results: Mapping[str, Any]) -> dict[str, Any]:
+    return {_SIGNATURE: tf_estimator.export.PredictOutput(results)}

@@ -188,7 +188,7 @@ def test_no_half_written_export_is_left(models, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         inference_export.export(folder, wanted, folder.latest, options)
     assert not list(tmp_path.iterdir())
-    assert export_modes.MODES["score"].scores
+    assert export_modes.MODES["score"].scores_targets
 
 
 def test_the_model_of_the_checkpoint_or_none(models, tmp_path, capsys):

@@ -28,12 +28,12 @@ from mtf_synthesizer.upstream.graph import bound
 from mtf_synthesizer.upstream.model import Model
 
 _MODEL_TYPES = ("bitransformer", "lm", "delimited_lm")
-_PYTORCH = {"format": "pt"}  # without it transformers refuses the weights
+_PYTORCH = {"format": "pt"}  # transformers refuses weights without it
 
 
 def export(
     model: ModelFolder,
-    wanted: Configuration,
+    configuration: Configuration,
     checkpoint: Checkpoint,
     *,
     output: str | os.PathLike[str],
@@ -41,14 +41,14 @@ def export(
 ) -> dict[str, Any]:
     """Write a folder that `from_pretrained` of transformers loads.
 
-    A T5, with its own layers or with the dot product in ours, becomes a
-    `T5ForConditionalGeneration`. Any other Synthesizer comes with modeling_synthesizer.py. The
-    folder is written under another name and renamed when it is complete.
+    A T5 whose self-attention is the dot product becomes a `T5ForConditionalGeneration`. The folder
+    of any other model also holds modeling_synthesizer.py. It is written under a temporary name and
+    renamed when it is complete.
 
     Args:
-      model: its folder.
-      wanted: its configuration.
-      checkpoint: one of its checkpoints.
+      model: folder of the model.
+      configuration: configuration of the model.
+      checkpoint: checkpoint of the folder to export.
       output: the new folder.
       verbose: whether T5, Mesh and TensorFlow log.
 
@@ -56,33 +56,33 @@ def export(
       architecture, step, checkpoint, sequence_length, vocabulary, has_tokenizer and parameters.
 
     Raises:
-      UserError: the folder exists, or the model computes what transformers and the modelling file
-        do not have.
+      UserError: the folder exists, or the model has a layer or setting that neither transformers
+        nor modeling_synthesizer.py has.
     """
     new_folder.check("--output", output)
-    with session.configured(wanted, verbose), new_folder.create(output) as folder:
+    with session.configured(configuration, verbose), new_folder.create(output) as folder:
         trained = session.build(model.path)
         errors.check("type of model for --format huggingface", trained.model_type, _MODEL_TYPES)
         tasks.check_vocabulary(tasks.configured_task(), model.path)
-        described, tensors = _converted(trained, checkpoint)
+        exported, tensors = _convert(trained, checkpoint)
         _save(folder, tensors)
         record = {
-            "architecture": described.config["architectures"][0],
+            "architecture": exported.config["architectures"][0],
             "step": checkpoint.step,
             "checkpoint": checkpoint.fingerprint,
             "sequence_length": trained.sequence_length,
             "parameters": sum(tensor.size for tensor in tensors.values()),
             **_tokenizer(folder, trained),
         }
-        found = [score for score in scores.read(model) if score.step == checkpoint.step]
-        _describe(folder, described, record, found)
+        of_checkpoint = [score for score in scores.read(model) if score.step == checkpoint.step]
+        _write_descriptions(folder, exported, record, of_checkpoint)
     return record
 
 
-def _converted(
+def _convert(
     trained: Model, checkpoint: Checkpoint
 ) -> tuple[architecture.Exported, dict[str, np.ndarray]]:
-    """The exported form of the model, and its tensors by name."""
+    """Return the exported form of the model, and its tensors by name."""
     kind = trained.model_type
     with tf.Graph().as_default():
         tf.train.get_or_create_global_step()
@@ -92,19 +92,19 @@ def _converted(
         graph.call(model, mesh, {"inputs": ids, "targets": ids}, kind)
         variables.check_variables(checkpoint.path)
         epsilon = bound("transformer.sublayer_rms_norm.epsilon", 1e-6)
-        described = architecture.describe(model, epsilon)
+        exported = architecture.describe(model, epsilon)
         names = [variable.name for variable in mesh.graph.all_variables]
     gc.collect()
     reader = tf.train.load_checkpoint(checkpoint.path)
-    return described, dict(
-        described.tensor(name, np.asarray(reader.get_tensor(name), np.float32)) for name in names
+    return exported, dict(
+        exported.tensor(name, np.asarray(reader.get_tensor(name), np.float32)) for name in names
     )
 
 
 def _save(folder: paths.Path, tensors: dict[str, np.ndarray]) -> None:
-    # safetensors writes the memory of an array as it lies there, so a view must become an array.
-    whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    safetensors.numpy.save_file(whole, str(folder / huggingface.WEIGHTS), metadata=_PYTORCH)
+    # safetensors writes the memory of an array as it is, so a transposed view must be copied.
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    safetensors.numpy.save_file(contiguous, str(folder / huggingface.WEIGHTS), metadata=_PYTORCH)
 
 
 def _tokenizer(folder: paths.Path, trained: Model) -> dict[str, Any]:
@@ -112,26 +112,26 @@ def _tokenizer(folder: paths.Path, trained: Model) -> dict[str, Any]:
     targets = utils.targets_vocabulary(trained.vocabulary)
     lengths = trained.sequence_length
     longest = lengths.get("inputs", lengths["targets"])
-    found = vocabularies.describe(targets)
+    described = vocabularies.describe(targets)
     return {
-        "vocabulary": f"{found['kind']} of {found['size']} ids",
+        "vocabulary": f"{described['kind']} of {described['size']} ids",
         "has_tokenizer": tokenizer.write(folder, inputs, targets, longest),
     }
 
 
-def _describe(
+def _write_descriptions(
     folder: paths.Path,
-    described: architecture.Exported,
+    exported: architecture.Exported,
     record: dict[str, Any],
-    found: list[scores.Score],
+    of_checkpoint: list[scores.Score],
 ) -> None:
-    """Write the configurations, the modelling file where one is needed, and the card."""
-    saving.write_json(folder / huggingface.CONFIG, described.config)
+    """Write the configurations, the modelling file if the model needs it, and the model card."""
+    saving.write_json(folder / huggingface.CONFIG, exported.config)
     saving.write_json(
         folder / "generation_config.json",
-        {**described.tokens, "max_new_tokens": record["sequence_length"]["targets"]},
+        {**exported.tokens, "max_new_tokens": record["sequence_length"]["targets"]},
     )
-    if not described.is_t5:
+    if not exported.is_t5:
         source = pathlib.Path(__file__).with_name(architecture.MODELLING_FILE)
         saving.write_bytes(folder / architecture.MODELLING_FILE, source.read_bytes())
-    saving.write_text(folder / "README.md", card.text(described.config, record, found))
+    saving.write_text(folder / "README.md", card.text(exported.config, record, of_checkpoint))

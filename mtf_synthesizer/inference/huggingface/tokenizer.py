@@ -1,4 +1,4 @@
-"""The tokenizer files of an exported model, where its vocabulary is one that transformers knows."""
+"""Tokenizer files of an exported model, if transformers has a tokenizer for its vocabulary."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _COMMON = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 def write(
     folder: paths.Path, inputs: seqio.Vocabulary, targets: seqio.Vocabulary, longest: int
 ) -> bool:
-    """Write the tokenizer.
+    """Write the tokenizer files.
 
     Args:
-      folder: of the exported model.
+      folder: folder of the exported model.
       inputs, targets: vocabularies of the model.
-      longest: tokens of the inputs in training.
+      longest: length of the inputs in training, in tokens.
 
     Returns:
-      Whether a tokenizer was written: transformers has one tokenizer for both sides, of
-      SentencePiece or bytes.
+      Whether files were written. transformers has one tokenizer for inputs and targets, of
+      SentencePiece or of bytes.
     """
     described = vocabularies.describe(inputs)
     if described != vocabularies.describe(targets):
