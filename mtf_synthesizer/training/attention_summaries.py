@@ -15,8 +15,9 @@ _ALPHA = "mixture/alpha"
 class AttentionListener(tf_estimator.CheckpointSaverListener):
     """A listener that writes α and the entropy of each head whenever a checkpoint is saved.
 
-    The entropy comes from a graph and session of its own, so training steps stay as they are. The
-    checkpoint from before the first step has to wait for the next one, not the first step for it.
+    A separate graph and session computes the entropy, so the graph of the training stays as it is.
+    The summaries of the checkpoint before the first step are written with those of the next one,
+    so that they do not delay the first step.
     """
 
     def __init__(self, model_dir: str, make_probe: Callable[[], Probe]):
@@ -64,15 +65,15 @@ def _attention_summary(checkpoint: str, probe: Probe | None) -> tf.Summary:
 
 
 def alphas(checkpoint: str) -> dict[str, np.ndarray]:
-    """α of every `Mixture` in a checkpoint: layer scope -> [heads, terms], each row adding to 1."""
+    """Return α of every `Mixture` in a checkpoint: layer scope -> [heads, terms]; rows sum to 1."""
     reader = tf.train.load_checkpoint(checkpoint)
-    found = {}
+    alphas_of_layers = {}
     for name in sorted(reader.get_variable_to_shape_map()):
         if name.endswith(_ALPHA):
             logits = reader.get_tensor(name).astype(np.float64)
             exponentials = np.exp(logits - logits.max(-1, keepdims=True))
             layer = name.removesuffix("/" + _ALPHA)
             alpha = exponentials / exponentials.sum(-1, keepdims=True)
-            # No dimension for one head, two for heads that share keys and values in groups.
-            found[layer] = alpha.reshape(-1, alpha.shape[-1])
-    return found
+            # One head has no dimension; heads in groups that share keys and values have two.
+            alphas_of_layers[layer] = alpha.reshape(-1, alpha.shape[-1])
+    return alphas_of_layers

@@ -1,4 +1,4 @@
-"""A model whose values are the means of several checkpoints of one run."""
+"""Averages of checkpoints: models whose variables are means over checkpoints of one run."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -19,39 +19,44 @@ from mtf_synthesizer.model_folder.checkpoints import (
 )
 from mtf_synthesizer.model_folder.folder import AVERAGE, ModelFolder
 
-# What the model is and its vocabulary, not the run that trained it.
+# Files that define the model and its vocabulary; the record of the run is not copied.
 _COPIED = (OPERATIVE_CONFIG, vocabulary.RECORD, vocabulary.COPY)
 
 
 def average(
-    model: ModelFolder, chosen: Sequence[Checkpoint], output: str | os.PathLike[str]
+    model: ModelFolder, checkpoints: Sequence[Checkpoint], output: str | os.PathLike[str]
 ) -> dict[str, Any]:
-    """Write a folder with the mean of checkpoints, which `evaluate` and `predict` take as a model.
+    """Write a model folder with the mean of checkpoints, for `evaluate` and `predict`.
 
-    Floating-point variables are averaged in float64 and rounded back to their type; all others,
-    as the step, are those of the last checkpoint. What belongs to the optimizer is left out.
+    Floating-point variables are averaged in float64 and rounded to their type. All other
+    variables, for example the step, are copied from the last checkpoint. Variables of the
+    optimizer are left out.
 
     Args:
-      model: the folder of the checkpoints.
-      chosen: the checkpoints, earliest first.
-      output: the new folder, which appears once it is complete.
+      model: folder of the checkpoints.
+      checkpoints: the checkpoints, earliest first.
+      output: the new folder; it appears when it is complete.
 
     Returns:
-      The record of the average, as it is written: model_dir, checkpoints, variables.
+      The record of the average: package_version, model_dir, checkpoints, variables.
 
     Raises:
-      errors.UserError: they are not of the same variables, the mean is not finite, or the folder is
-        there and not empty.
+      errors.UserError: the checkpoints have different variables, the mean is not finite, or the
+        folder exists and is not empty.
     """
     new_folder.check("--output", output)
     with new_folder.create(output) as folder:
-        values = _means(chosen)
+        values = _means(checkpoints)
         record = {
             "package_version": __version__,
             "model_dir": str(model),
             "checkpoints": [
-                {"path": each.path, "step": each.step, "fingerprint": each.fingerprint}
-                for each in chosen
+                {
+                    "path": checkpoint.path,
+                    "step": checkpoint.step,
+                    "fingerprint": checkpoint.fingerprint,
+                }
+                for checkpoint in checkpoints
             ],
             "variables": len(values),
         }
@@ -59,24 +64,29 @@ def average(
         for file in (model.path / name for name in _COPIED):
             if file.exists():
                 saving.write_bytes(folder / file.name, file.read_bytes())
-        name = f"model.ckpt-{chosen[-1].step}"
+        name = f"model.ckpt-{checkpoints[-1].step}"
         _save(str(folder / name), values)
         state.write(folder, name, [name])
     return record
 
 
-def _means(chosen: Sequence[Checkpoint]) -> dict[str, np.ndarray]:
-    """Name -> value of every variable of the model."""
-    readers = {each.step: tf.train.load_checkpoint(each.path) for each in chosen}
+def _means(checkpoints: Sequence[Checkpoint]) -> dict[str, np.ndarray]:
+    """Return name -> mean of every variable of the model."""
+    readers = {
+        checkpoint.step: tf.train.load_checkpoint(checkpoint.path) for checkpoint in checkpoints
+    }
     variables = {step: _variables(reader) for step, reader in readers.items()}
-    last = chosen[-1].step
+    last = checkpoints[-1].step
     for step in readers:
         _check_same(last, variables[last], step, variables[step])
     return {name: _mean(name, readers) for name in sorted(variables[last])}
 
 
 def _variables(reader: Any) -> dict[str, str]:
-    """Name -> shape and type, as text, but for those of an optimizer: it has a state, no mean."""
+    """Return name -> type and shape as text, without variables of the optimizer.
+
+    The state of an optimizer belongs to one step, so its mean has no meaning.
+    """
     types = reader.get_variable_to_dtype_map()
     return {
         name: f"{types[name].name} {list(shape)}"
@@ -85,19 +95,24 @@ def _variables(reader: Any) -> dict[str, str]:
     }
 
 
-def _check_same(last: int, wanted: Mapping[str, str], step: int, found: Mapping[str, str]) -> None:
-    differing = sorted(name for name in {**wanted, **found} if wanted.get(name) != found.get(name))
+def _check_same(
+    last: int, expected: Mapping[str, str], step: int, variables: Mapping[str, str]
+) -> None:
+    differing = sorted(
+        name for name in {**expected, **variables} if expected.get(name) != variables.get(name)
+    )
     if differing:
         first = differing[0]
         raise errors.UserError(
             f"the checkpoints are of different models: the variable {first} is "
-            f"{found.get(first, 'absent')} at step {step} and {wanted.get(first, 'absent')} at "
-            f"step {last}; {len(differing)} differ. Choose others with --steps"
+            f"{variables.get(first, 'absent')} at step {step} and "
+            f"{expected.get(first, 'absent')} at step {last}; {len(differing)} differ. Choose "
+            "other checkpoints with --steps"
         )
 
 
 def _mean(name: str, readers: Mapping[int, Any]) -> np.ndarray:
-    """The mean over checkpoints, or the value of the last one."""
+    """Return the mean over checkpoints; for integers the value of the last checkpoint."""
     *others, last = readers.values()
     value: np.ndarray = np.asarray(last.get_tensor(name))
     if not tf.as_dtype(value.dtype).is_floating:
@@ -108,7 +123,7 @@ def _mean(name: str, readers: Mapping[int, Any]) -> np.ndarray:
     if not np.isfinite(total).all():
         raise errors.UserError(
             f"{name} has values that are not finite at one of the steps "
-            f"{', '.join(map(str, readers))}: choose others with --steps"
+            f"{', '.join(map(str, readers))}. Choose other checkpoints with --steps"
         )
     return np.asarray(total / len(readers)).astype(value.dtype)
 

@@ -114,7 +114,7 @@ def changed(**fields):
         ("config.json", changed(dropout_rate=float("nan")), "dropout_rate is nan"),
         ("config.json", changed(layer_norm_epsilon="1e-6\nx = 1"), "layer_norm_epsilon"),
         ("config.json", changed(tie_word_embeddings="no"), "tie_word_embeddings is 'no'"),
-        ("config.json", changed(is_encoder_decoder=False), "only encoder-decoders"),
+        ("config.json", changed(is_encoder_decoder=False), "is_encoder_decoder is False, but it must be true"),
         ("model.safetensors", "junk", "not readable as safetensors"),
         ("model.safetensors", None, "no model.safetensors"),
     ],

@@ -224,9 +224,9 @@ def test_another_length_computes_what_the_layer_computes(mixed, length, rows, pa
 @pytest.mark.parametrize(
     ("terms", "options", "message"),
     [
-        ([FixedRandom(5), DotProduct()], {}, "FixedRandom beside the dot product: only Random"),
-        ([Random(5), DotProduct(), DotProduct()], {}, "2 dot products beside"),
-        ([Sum([Random(5)]), DotProduct()], {}, "Sum beside the dot product"),
+        ([FixedRandom(5), DotProduct()], {}, "FixedRandom can't begin with logits of 0"),
+        ([Random(5), DotProduct(), DotProduct()], {}, "2 DotProduct can't begin"),
+        ([Sum([Random(5)]), DotProduct()], {}, "Sum can't begin"),
         ([Random(5), DotProduct()], {"relative_attention_type": "contextual"}, "'contextual'"),
     ],
 )

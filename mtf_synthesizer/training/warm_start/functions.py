@@ -1,7 +1,7 @@
-"""Initial values of synthesizing functions beside a dot product whose output must not change.
+"""Initial values of synthesizing functions beside the dot product V of a T5 checkpoint.
 
-Its logits are 0, so that softmax(α_V (q / α_V) k + 0 + bias) is what T5 computes; and a gradient
-reaches it, so of two factors only one is 0.
+Their logits begin at 0, so the attention softmax(α_V (q / α_V) k + 0 + bias) equals T5's. Gradients
+must reach them, so only one of two factors is 0.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mtf_synthesizer.attention.synthesizers import (
 )
 from mtf_synthesizer.training.warm_start.plan import Beginning, Own
 
-# Class -> the variable that is 0. A table that is not trained would stay so: Fix has no place here.
+# Class -> the variable that begins at 0. Fix is missing: its table is not trained and would stay 0.
 _ZERO: Mapping[type[SynthesizingFunction], str] = {
     Random: "table",
     FactorizedRandom: "r2",
@@ -41,20 +41,20 @@ _ALPHA = f"{Mixture.scope}/alpha"
 
 
 def beginning(scope: str, layer: SyntheticAttention, share: float) -> Beginning:
-    """The initial values of a layer.
+    """Return the initial values of a layer.
 
     Args:
-      scope: its variable scope.
+      scope: variable scope of the layer.
       layer: the layer.
-      share: α of V in a `Mixture`; the other terms have equal parts of the rest.
+      share: α of V in a `Mixture`; the other terms share the rest equally.
 
     Raises:
-      errors.UserError: it has groups of heads, or something beside V that can't begin with zeros.
+      errors.UserError: the layer has `Heads`, or a function beside V that can't begin at 0.
     """
     if isinstance(layer.synthesizer, Heads):
         raise errors.UserError(
-            f"{scope}: each group of Heads has projections of its own, which a T5 has not; train "
-            "this model from its beginning, or choose a Mixture"
+            f"{scope}: each group of Heads has its own projections, which a T5 checkpoint lacks. "
+            "Train this model from initial values, or choose a Mixture"
         )
     terms = _terms(layer.synthesizer)
     count = sum(isinstance(term, DotProduct) for term in terms)
@@ -81,21 +81,20 @@ def _check(
 ) -> None:
     unknown = [type(term).__name__ for term in terms if type(term) not in (*_ZERO, DotProduct)]
     if unknown or count > 1:
-        what = ", ".join(unknown) or f"{count} dot products"
+        functions = ", ".join(unknown) or f"{count} DotProduct"
         raise errors.UserError(
-            f"{scope}: {what} beside the dot product: only "
-            f"{', '.join(kind.__name__ for kind in _ZERO)} can begin with logits that are 0 and be "
-            "trained from there, beside one DotProduct in a Mixture or Sum"
+            f"{scope}: {functions} can't begin with logits of 0. Give a Mixture or Sum of one "
+            f"DotProduct with {', '.join(kind.__name__ for kind in _ZERO)}"
         )
     if layer.relative_attention_type == "contextual" and isinstance(layer.synthesizer, Mixture):
         raise errors.UserError(
             f"{scope}: SyntheticAttention.relative_attention_type = 'contextual' reads the query, "
-            "whose scale is changed; choose 'bias' or 'bias_shared', as T5's models have it"
+            "whose scale changes. Choose 'bias' or 'bias_shared', as in T5's models"
         )
 
 
 def _zeros(terms: Sequence[SynthesizingFunction]) -> Iterator[str]:
-    """Variables below the layer's scope, where a class that is repeated is numbered."""
+    """Yield names of zero variables below the layer's scope; repeated classes are numbered."""
     used: Counter[str] = Counter()
     for term in terms:
         number = used[term.scope]
@@ -106,9 +105,10 @@ def _zeros(terms: Sequence[SynthesizingFunction]) -> Iterator[str]:
 
 
 def _alpha_logits(is_dot_product: Sequence[bool], share: float) -> np.ndarray:
-    """float32 [terms], whose softmax gives V its share, with the mean 1 of a fresh mixture.
+    """Return logits, float32 [terms], whose softmax gives V its share.
 
-    Adafactor's steps are proportional to the size of a variable.
+    Their mean is 1, as in a new mixture, because Adafactor's steps are proportional to the size of
+    a variable.
     """
     others = len(is_dot_product) - 1
     shares = [share if is_v else (1 - share) / others for is_v in is_dot_product] if others else [1]

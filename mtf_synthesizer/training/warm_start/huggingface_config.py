@@ -1,6 +1,6 @@
-"""The file config.json of a T5 model at Hugging Face, read as data from a stranger.
+"""Reader of config.json of a T5 model from Hugging Face; it trusts nothing in the file.
 
-Needs no TensorFlow, so that a mistake is answered at once.
+Loads no TensorFlow, so that a mistake is reported at once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from mtf_synthesizer.upstream import huggingface
 
 MODEL_TYPES = ("t5", "mt5")
 _FEED_FORWARD = ("relu", "gated-gelu")
-_MAX_DISTANCE = 128  # of relative positions; Mesh has no other
-_LARGEST = 1 << 24  # of a size in the file; T5's largest is a vocabulary of 250,112
+_MAX_DISTANCE = 128  # largest relative distance; Mesh has only this value
+_LARGEST = 1 << 24  # largest size accepted; T5's largest size is a vocabulary of 250,112
 _T5_EPSILON = 1e-6
 _DIVISOR = 128  # Mesh rounds vocabularies up to a multiple
 
@@ -30,8 +30,9 @@ class Architecture:
       encoder_blocks, decoder_blocks: depths.
       is_gated: whether the feed-forward layers are T5 1.1's.
       scales_logits: whether the decoder's output is multiplied by d_model**-0.5 before the head.
-      may_have_head: whether a head of its own in the weights is used.
-      dropout, epsilon: of all layers and norms.
+      may_have_head: whether a separate head in the weights is used.
+      dropout: dropout rate of all layers.
+      epsilon: epsilon of all norms.
     """
 
     d_model: int
@@ -50,11 +51,11 @@ class Architecture:
 
     @property
     def padded_words(self) -> int:
-        """Rows of Mesh's embedding."""
+        """Number of rows of Mesh's embedding."""
         return -(-self.words // _DIVISOR) * _DIVISOR
 
     def variables(self, has_head: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Name and shape of every variable of Mesh's model, the vocabulary not padded."""
+        """Yield name and shape of every variable of Mesh's model, without vocabulary padding."""
         width, inner = self.d_model, self.heads * self.d_kv
         yield "shared/embedding", (self.words, width)
         for stack, blocks in (("encoder", self.encoder_blocks), ("decoder", self.decoder_blocks)):
@@ -105,7 +106,7 @@ def read(folder: paths.Path) -> Architecture:
     """Read the architecture of the model in a folder.
 
     Raises:
-      UserError: config.json can't be read, or it is not one of T5, T5 1.1, Flan or mT5.
+      UserError: config.json can't be read, or the model is not T5, T5 1.1, Flan-T5 or mT5.
     """
     path = folder / huggingface.CONFIG
     try:
@@ -127,10 +128,10 @@ class _Fields:
     def architecture(self) -> Architecture:
         kind = self._one_of("model_type", None, MODEL_TYPES)
         if self.config.get("is_encoder_decoder", True) is not True:
-            raise self._refused("is_encoder_decoder", "only encoder-decoders can be read")
+            raise self._refused("is_encoder_decoder", "it must be true")
         if self._size("relative_attention_max_distance", _MAX_DISTANCE) != _MAX_DISTANCE:
             raise self._refused(
-                "relative_attention_max_distance", f"Mesh-TensorFlow knows {_MAX_DISTANCE} alone"
+                "relative_attention_max_distance", f"Mesh-TensorFlow has only {_MAX_DISTANCE}"
             )
         blocks = self._size("num_layers", 6)
         is_tied = self._flag("tie_word_embeddings", kind == "t5")
@@ -144,7 +145,7 @@ class _Fields:
             encoder_blocks=blocks,
             decoder_blocks=self._size("num_decoder_layers", blocks),
             is_gated=self._feed_forward(kind) == "gated-gelu",
-            # Newer releases of transformers write the scale, and call every model tied.
+            # Newer releases of transformers write scale_decoder_outputs, and tie every model.
             scales_logits=kind == "t5" and self._flag("scale_decoder_outputs", is_tied),
             may_have_head=kind == "mt5" or not is_tied or "scale_decoder_outputs" in self.config,
             dropout=self._fraction("dropout_rate", 0.1),
@@ -152,7 +153,7 @@ class _Fields:
         )
 
     def _buckets(self) -> int:
-        # Half of them are exact distances, in each direction; the others reach to the largest.
+        # In each direction half of the buckets are exact distances; the others are logarithmic.
         name = "relative_attention_num_buckets"
         buckets = self._size(name, 32)
         if buckets % 4 or buckets >= 2 * _MAX_DISTANCE:
@@ -193,6 +194,6 @@ class _Fields:
         shown = repr(self.config.get(name))
         shown = shown if len(shown) <= 60 else f"{shown[:60]}..."
         return UserError(
-            f"--from {self.path}: {name} is {shown}; {reason}. T5, T5 1.1, Flan-T5 and mT5 can be "
-            "the start of a model."
+            f"--from {self.path}: {name} is {shown}, but {reason}. Give a model of T5, T5 1.1, "
+            "Flan-T5 or mT5."
         )
