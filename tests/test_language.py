@@ -24,6 +24,8 @@ ROOMS = (
     "mtf_synthesizer/data",
     "mtf_synthesizer/submissions",
     "mtf_synthesizer/studies",
+    "mtf_synthesizer/inference",
+    "mtf_synthesizer/training",
     "mtf_synthesizer/cli",
     "tasks",
     "gin",

@@ -29,7 +29,7 @@ from mtf_synthesizer.upstream.examples import ExampleSet, example_sets, input_fn
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.vocabulary import describe
 
-# Of each type of model: the method that decodes, and its parameters that decide about the text.
+# Type of model -> method that decodes, and the parameters of the method that affect the text.
 _DECODERS = {
     "bitransformer": (
         transformer.Bitransformer.decode,
@@ -44,17 +44,17 @@ _DECODERS = {
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """The examples of an evaluation, its checkpoints and the files it writes.
+    """Examples and checkpoints of an evaluation, and the files that it writes.
 
     Attributes:
-      split: of the task.
+      split: split of the task.
       checkpoints: "latest", "all", a step, or "best": by the report of the validation split.
-      examples: use only the first so many of each task.
-      decode: decode the tasks that have metrics, and compute these.
-      teacher_forced: compute the loss of the true targets.
-      output: where the report is written as JSON; eval_<task>_<split>.json in the model's folder
-        unless given. Rows of other checkpoints or settings that are there already are kept.
-      predictions: where decoded examples of the last checkpoint are written as by `predict`.
+      examples: number of examples of each task to read; None for all.
+      decode: whether to decode the tasks that have metrics, and to compute the metrics.
+      teacher_forced: whether to compute the loss of the true targets.
+      output: JSON file of the report; None for eval_<task>_<split>.json in the model folder. Rows
+        of other checkpoints or settings in an existing file are kept.
+      predictions: file for the decoded examples of the last checkpoint, as `predict` writes it.
       verbose: whether T5, Mesh and TensorFlow log.
     """
 
@@ -79,19 +79,19 @@ def evaluate(
     """Evaluate a trained model on a task, or on every task of a mixture.
 
     Args:
-      model_dir: folder of `train`; its operative_config.gin says what the model is.
+      model_dir: folder of the model.
       request: the task, and changes to the configuration, e.g. beam_search.gin.
-      options: see above.
+      options: examples, checkpoints and files.
 
     Returns:
-      What was evaluated now, as it is written; docs/metrics.md describes it. `results` has a
-      dictionary for each checkpoint and task with step, task, examples, metrics (name -> number)
-      and, if teacher_forced, loss (nats per target token), token_accuracy, sequence_accuracy and
-      tokens. A split without labels has neither metrics nor loss, but a note that says so.
+      The report of this evaluation (docs/metrics.md). `results` has a dictionary for each
+      checkpoint and task with step, task, examples, metrics (name -> number) and, if
+      teacher_forced, loss (nats per target token), token_accuracy, sequence_accuracy and tokens.
+      For a split without labels it has a note instead of metrics and loss. `left_out` has the
+      tasks of a mixture without the split or without data.
 
     Raises:
-      errors.UserError: a name, file, binding, split or checkpoint is wrong, or there is no data.
-        Of a mixture the tasks without the split or without data are left out, and named.
+      errors.UserError: a name, file, binding, split or checkpoint is wrong, or all tasks lack data.
     """
     folder = ModelFolder.at(model_dir)
     task = named_task(folder, request)
@@ -132,7 +132,7 @@ def evaluated(
     checkpoint: Checkpoint,
     options: EvaluateOptions,
 ) -> tuple[dict[str, Any], list[str] | None]:
-    """The row of a checkpoint and a task, and the decoded text where any is."""
+    """Return the row of a checkpoint and a task, and the decoded texts if any."""
     row = _made_by(examples, checkpoint, options.examples)
     outputs = None
     labelled = decoding.has_labels(examples)
@@ -150,10 +150,13 @@ def evaluated(
 def _example_sets(
     task: str, split: str, trained: Model, limit: int | None
 ) -> tuple[list[ExampleSet], dict[str, str]]:
-    """The examples of a task, or of each task of a mixture, and why which tasks are left out.
+    """Return the examples of a task or of each task of a mixture, and the tasks left out.
+
+    Returns:
+      The examples, and task -> reason for the tasks that are left out.
 
     Raises:
-      errors.UserError: all of them would be.
+      errors.UserError: all tasks would be left out.
     """
     sets: list[ExampleSet] = []
     left_out: dict[str, str] = {}
@@ -166,9 +169,9 @@ def _example_sets(
 
 
 def _header(folder: ModelFolder, task: str, split: str, examples: ExampleSet) -> dict[str, Any]:
-    """Fields that all rows of an evaluation share."""
+    """Return the fields that all rows of an evaluation share."""
     vocabulary = describe(examples.task.output_features["targets"].vocabulary)
-    vocabulary.pop("file", None)  # the same wherever it lies
+    vocabulary.pop("file", None)  # the path does not identify a vocabulary
     return {
         "model_dir": str(folder),
         "task": task,
@@ -180,7 +183,7 @@ def _header(folder: ModelFolder, task: str, split: str, examples: ExampleSet) ->
 
 
 def _made_by(examples: ExampleSet, checkpoint: Checkpoint, limit: int | None) -> dict[str, Any]:
-    """The beginning of a row: what it is of, and no metrics yet."""
+    """Return a row that identifies its evaluation, still without metrics."""
     return {
         "step": checkpoint.step,
         "task": examples.task.name,
@@ -200,12 +203,12 @@ def _data(task: str, configuration: Configuration, split: str) -> dict[str, Any]
 
 
 def _is_decoded(examples: ExampleSet) -> bool:
-    """True if the task has metrics of decoded text."""
+    """Return whether the task has metrics of decoded text."""
     return "inputs" in examples.lengths and bool(metrics.of(examples.task))
 
 
 def _decoding_settings(model_type: str) -> dict[str, Any]:
-    """Settings of the decoding; empty for models whose output has only one reading."""
+    """Return the settings of the decoding; empty for models whose decoding has none."""
     if model_type not in _DECODERS:
         return {}
     method, fields = _DECODERS[model_type]
@@ -221,9 +224,9 @@ def _teacher_forced(
     batch_size: int,
     checkpoint: Checkpoint,
 ) -> dict[str, Any]:
-    """Loss and accuracies of the true targets, over all target tokens of the examples.
+    """Return loss and accuracies of the true targets, over all target tokens of the examples.
 
-    And perplexities as `metrics` of a task that has none of its own.
+    A task without metrics gets perplexities as its metrics.
     """
     lengths = {**trained.sequence_length, **each.lengths}
     model = session.build(folder.path, sequence_length=lengths, batch_size=batch_size)

@@ -23,14 +23,14 @@ from mtf_synthesizer.upstream.model import Model
 
 @dataclasses.dataclass(frozen=True)
 class PredictOptions:
-    """The texts that are decoded, the checkpoint that decodes, and the file of the results.
+    """Examples to decode, the checkpoint, and the output.
 
     Attributes:
-      output: the file to write; of a benchmark a folder.
-      split: of the task.
+      output: file to write; a folder for a benchmark.
+      split: split of the task.
       checkpoint: "latest", a step, or "best": by the report of the validation split.
-      examples: decode only the first so many of each task.
-      show_progress: whether a bar is shown, where the lines of a file are decoded.
+      examples: number of examples of each task to decode; None for all.
+      show_progress: whether to show a progress bar while the lines of a file are decoded.
       verbose: whether T5, Mesh and TensorFlow log.
     """
 
@@ -45,20 +45,20 @@ class PredictOptions:
 def predict(
     model_dir: str | os.PathLike[str] | ModelFolder, request: Request, options: PredictOptions
 ) -> dict[str, Any]:
-    """Decode a split of a task, or of every task of a mixture, with metrics or without.
+    """Decode a split of a task, or of every task of a mixture.
 
-    Writes one JSON object per line and example: task, split, step and checkpoint (which one
-    decoded it), index (in the split), the identifying fields of the example where it has any (idx,
-    id, ...), output (the decoded text), prediction (the output as the task's postprocessor reads
-    it) and, where the split has them, target (read likewise).
+    The file has one JSON object per line and example: task, split, step, checkpoint (its
+    fingerprint), index (in the split), the identifying fields of the example if any (idx, id,
+    ...), output (the decoded text), prediction (the output after the task's postprocessor) and, if
+    the split has targets, target (after the postprocessor).
 
     Args:
-      model_dir: folder of `train`; its operative_config.gin says what the model is.
+      model_dir: folder of the model.
       request: the task, and changes to the configuration, e.g. beam_search.gin.
-      options: see above.
+      options: examples, checkpoint and output.
 
     Returns:
-      model_dir, step, output and examples (their number).
+      model_dir, step, output and examples (the number of decoded examples).
 
     Raises:
       errors.UserError: a name, file, binding, split or checkpoint is wrong, or another process
@@ -76,7 +76,10 @@ def predict(
         size = request.batch_size or trained.batch_size
         for each in stock.example_sets(task, options.split, trained, options.examples):
             if "inputs" not in each.lengths:
-                raise errors.UserError(f"the task {each.task.name} has no inputs to decode from")
+                raise errors.UserError(
+                    f"--task {each.task.name}: the task has no inputs to decode from. Give a task "
+                    "with inputs"
+                )
             outputs = decoded(folder, each, trained, size, chosen)
             records += decoding.records(each, outputs, options.split, chosen)
         decoding.write_lines(output, records)
@@ -96,21 +99,23 @@ def _check_replaceable(output: paths.Path) -> None:
         first = next((line for line in file if line.strip()), b"")
     if first and not (first.startswith(b"{") and b'"prediction"' in first):
         raise errors.UserError(
-            f"--output {output} is there and holds no predictions: choose another file"
+            f"--output {output}: the file exists and does not hold predictions. Choose another file"
         )
 
 
 def chosen_checkpoint(
     folder: ModelFolder, choice: str | int, task: str | None = None
 ) -> Checkpoint:
-    """The checkpoint meant by "latest", "best" (of a task) or a step.
+    """Return the checkpoint for "latest", "best" (of a task) or a step.
 
     Raises:
-      errors.UserError: there is none, or more than one is meant.
+      errors.UserError: the checkpoint does not exist, or the choice is "all".
     """
     chosen = folder.choose(choice, task)
     if len(chosen) != 1:
-        raise errors.UserError("predict uses one checkpoint: choose latest or a step, not all")
+        raise errors.UserError(
+            "--checkpoint all: one checkpoint decodes. Give latest, best or a step"
+        )
     return chosen[0]
 
 
@@ -121,7 +126,7 @@ def decoded(
     batch_size: int,
     checkpoint: Checkpoint,
 ) -> list[str]:
-    """The decoded text of every example."""
+    """Return the decoded text of every example."""
     lengths = {**trained.sequence_length, **each.lengths}
     model = decoding_model(folder, trained, lengths, batch_size)
     rows = stock.padded({"inputs": each.arrays()["inputs"]}, batch_size)
@@ -140,7 +145,7 @@ def decoding_model(
     lengths: dict[str, int],
     batch_size: int,
 ) -> Model:
-    """The model for inputs of another length; its outputs may be as long as in training."""
+    """Build the model for inputs of other lengths; outputs may be as long as in training."""
     bind_output_length(trained)
     return session.build(folder.path, sequence_length=lengths, batch_size=batch_size)
 
@@ -148,7 +153,7 @@ def decoding_model(
 def bind_output_length(trained: Model) -> None:
     """Let outputs be as long as the targets in training, unless the configuration sets a length.
 
-    Mesh would make them as long as the inputs.
+    Mesh's default is the length of the inputs.
     """
     if gin.get_bindings("Bitransformer.decode").get("max_decode_length") is None:
         with gin.unlock_config():
@@ -158,17 +163,17 @@ def bind_output_length(trained: Model) -> None:
 
 
 class FittingHook(tf.train.SessionRunHook):
-    """A hook that compares the variables of a graph with a checkpoint, once all of them exist.
+    """A hook that compares the variables of a complete graph with a checkpoint.
 
     Args:
-      checkpoint: its path.
+      checkpoint: path of the checkpoint.
     """
 
     def __init__(self, checkpoint: str):
         self._checkpoint = checkpoint
 
     def begin(self) -> None:
-        """Called by TensorFlow before it makes a session.
+        """Compare the variables; TensorFlow calls this before it makes a session.
 
         Raises:
           errors.UserError: the checkpoint is of another model.
@@ -177,10 +182,10 @@ class FittingHook(tf.train.SessionRunHook):
 
 
 class FittingEstimator:
-    """The part of an Estimator that Mesh's decoding needs, with the comparison before it.
+    """The part of an Estimator that Mesh's decoding needs, after a comparison of variables.
 
     Args:
-      estimator: Mesh's.
+      estimator: Mesh's Estimator.
     """
 
     def __init__(self, estimator: Any):

@@ -1,4 +1,4 @@
-"""Decode the test sets of a whole benchmark, each of them once."""
+"""Decode the test sets of a whole benchmark, each test set once."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -33,24 +33,24 @@ def predict_benchmark(
     options: predict.PredictOptions,
     tasks: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Decode a split of every task of a benchmark, whether the task has metrics or not.
+    """Decode a split of every task of a benchmark.
 
-    Writes output/<task>.jsonl for each, as `predict` does, once the task is finished: another
-    call resumes with the tasks that have no file. output/settings.json records the settings.
+    Each finished task is written to output/<task>.jsonl, as `predict` writes it. Another call
+    decodes the tasks that have no file yet. output/settings.json records the settings.
 
     Args:
       model_dir: folder of the model.
-      request: changes to the configuration; its task is not read.
-      benchmark: the leaderboard.
-      options: of `predict`; output is a folder.
-      tasks: only these, by the names of tasks or of the benchmark's files.
+      request: changes to the configuration; its task is ignored.
+      benchmark: the benchmark.
+      options: options of `predict`; output is a folder.
+      tasks: names of tasks, or of the benchmark's files, to decode; empty for all.
 
     Returns:
-      model_dir, step, output and examples (the number of those decoded by this call).
+      model_dir, step, output and examples (the number of examples that this call decoded).
 
     Raises:
-      errors.UserError: a name, file, binding, split or checkpoint is wrong, data of a task is not
-        there, or the folder holds predictions of another checkpoint or with other settings.
+      errors.UserError: a name, file, binding, split or checkpoint is wrong, data of a task is
+        missing, or the folder holds predictions of another checkpoint or of other settings.
     """
     saving.check_folder(options.output)
     model = ModelFolder.at(model_dir)
@@ -87,7 +87,7 @@ def _settings(
     options: predict.PredictOptions,
     checkpoint: Checkpoint,
 ) -> dict[str, Any]:
-    """The settings that predictions depend on."""
+    """Return the settings that predictions depend on."""
     settings = {
         "benchmark": benchmark.name,
         "step": checkpoint.step,
@@ -98,7 +98,7 @@ def _settings(
         "gin_params": list(request.gin_params),
     }
     digests = [own_digest(str(file)) for file in request.gin_files]
-    if any(digests):  # of a user's file the text counts
+    if any(digests):  # a user's file is identified by its content
         settings["gin_file_sha256"] = digests
     return settings
 
@@ -108,18 +108,18 @@ def _path(folder: paths.Path, task: str) -> paths.Path:
 
 
 def _without_predictions(folder: paths.Path, tasks: Iterable[str]) -> list[str]:
-    """The tasks that are left to decode; says which others are kept."""
+    """Return the tasks that are left to decode; print the tasks whose files are kept."""
     left = []
     for task in tasks:
         if _path(folder, task).exists():
-            print(f"{task}: kept, {_path(folder, task)} is there", flush=True)
+            print(f"{task}: skipped, {_path(folder, task)} exists", flush=True)
         else:
             left.append(task)
     return left
 
 
 def _check_settings(folder: paths.Path, wanted: dict[str, Any]) -> None:
-    """Raise a UserError if the folder holds predictions that were made otherwise."""
+    """Raise a UserError if the folder holds predictions of other settings."""
     path = folder / SETTINGS
     if not paths.matching(folder, "*.jsonl"):
         return
@@ -130,20 +130,20 @@ def _check_settings(folder: paths.Path, wanted: dict[str, Any]) -> None:
         ]
     except (OSError, ValueError, AttributeError) as error:
         raise errors.UserError(
-            f"{folder} holds .jsonl files, but no {SETTINGS} that says what they are ({error}): "
-            "choose another --output"
+            f"--output {folder}: the folder holds .jsonl files without a readable {SETTINGS} "
+            f"({error}). Choose another folder"
         ) from error
     if changed:
         raise errors.UserError(
-            f"{folder} holds predictions made otherwise, with {', '.join(changed)}: choose another "
-            "--output, or the same settings"
+            f"--output {folder}: the folder holds predictions of other settings: "
+            f"{', '.join(changed)}. Choose another folder, or the same settings"
         )
 
 
 def _check_data(tasks: Iterable[str], split: str) -> None:
-    """Raise a UserError that names every task whose split is not in the folder of data.
+    """Raise a UserError that names every task whose split is missing in --tfds_data_dir.
 
-    Nothing is checked without a folder: tensorflow_datasets then downloads what it lacks.
+    Without the flag nothing is checked, because tensorflow_datasets downloads missing data.
     """
     lacking = []
     for task in tasks:
@@ -153,9 +153,9 @@ def _check_data(tasks: Iterable[str], split: str) -> None:
             lacking.append(f"{task} ({source.tfds_dataset.name})")
     if lacking:
         raise errors.UserError(
-            f"--tfds_data_dir has no split {split!r} for {len(lacking)} of the tasks: "
-            f"{', '.join(lacking)}. Add it with `mtf_synthesizer data prepare`, or choose others "
-            "with --tasks"
+            f"--tfds_data_dir lacks the split {split!r} of {len(lacking)} tasks: "
+            f"{', '.join(lacking)}. Add it with `mtf_synthesizer data prepare`, or choose other "
+            "tasks with --tasks"
         )
 
 
@@ -169,17 +169,17 @@ def _is_there(loader: seqio.utils.LazyTfdsLoader, split: str) -> bool:
 
 
 def _check_identity(each: ExampleSet, file: File) -> None:
-    """Print the number of examples; raise a UserError if examples have no distinct identities.
+    """Print the number of examples; raise a UserError if examples lack identifying fields.
 
-    T5's tasks keep the identities of the official files, under names that `file` knows. They are
-    not made up from the place in the split, which need not be the official order.
+    T5's tasks keep the identities of the official files, under names that `file` knows. The index
+    in the split can't replace them, because its order may differ from the official order.
     """
     fields = (file.identities.field, *file.identities.parents)
     lacking = [field for field in fields if any(field not in row for row in each.rows)]
     if lacking:
         raise errors.UserError(
-            f"the task {each.task.name} gives examples without {', '.join(lacking)}, which says "
-            f"which of the official ones they are; {file.name} can't be made from it"
+            f"--tasks {each.task.name}: its examples lack {', '.join(lacking)}, which identifies "
+            f"the official examples of {file.name}. Leave this task out with --tasks"
         )
     found, wanted = len(each.rows), file.identities.count
     official = "" if found == wanted else f" (the official test set has {wanted})"

@@ -1,4 +1,4 @@
-"""Decode the lines of a text file in their order, and write results after every batch."""
+"""Decode the lines of a text file in their order, and write the results after every batch."""
 
 import contextlib
 import dataclasses
@@ -25,13 +25,13 @@ from mtf_synthesizer.upstream import session, tasks
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.vocabulary import EOS
 
-# Ids after a line, by the type of model: a language model continues a line without EOS.
+# Type of model -> ids after a line. A language model continues a line, so its line has no EOS.
 _ENDS: Mapping[str, list[int]] = {
     "bitransformer": [EOS],
     "delimited_lm": [EOS],
     "lm": [],
 }
-_NAMED = 5  # numbers of lines in a message
+_NAMED = 5  # largest number of lines that a message names
 
 
 def predict_lines(
@@ -40,25 +40,25 @@ def predict_lines(
     lines: text_lines.Lines,
     options: predict.PredictOptions,
 ) -> dict[str, Any]:
-    """Decode a text line by line: line n of the output is what the model makes of line n.
+    """Decode a text line by line: line n of the output is the decoded line n of the input.
 
-    An empty line stays empty. A line of more tokens than the model's inputs may have is cut. The
-    output is written after every batch, under another name until it is complete: the same call
-    goes on with an attempt that was interrupted.
+    An empty line stays empty. A line with more tokens than the model's inputs is cut. The output
+    is written after every batch, under a temporary name until it is complete. The same call
+    resumes an interrupted attempt.
 
     Args:
       model_dir: folder of the model.
-      request: changes to the configuration; its task is not read.
-      lines: what is decoded, as the model's task gives it to the model, prefixes included.
-      options: of `predict`; split and examples are not read, and output must not be there.
+      request: changes to the configuration; its task is ignored.
+      lines: inputs as the model's task feeds them, prefixes included.
+      options: options of `predict`; split and examples are ignored, and output must not exist.
 
     Returns:
-      model_dir, step, output, examples (the number of lines) and empty (how many of them), cut
-      (numbers of the lines that were, from 1), decoded (how many by this call).
+      model_dir, step, output, examples (number of lines), empty (number of empty lines), cut
+      (numbers of the cut lines, from 1) and decoded (number of lines that this call decoded).
 
     Raises:
       errors.UserError: a name, file, binding or checkpoint is wrong, the text is not UTF-8, the
-        output exists or was begun otherwise, or another process writes it.
+        output exists or was begun with other settings, or another process writes it.
     """
     folder = ModelFolder.at(model_dir)
     configuration = for_model(folder, request)
@@ -91,21 +91,21 @@ def predict_lines(
 
 
 def describe(result: Mapping[str, Any]) -> str:
-    """A summary of `predict_lines`, in a few sentences."""
-    found = [f"{result['examples']} lines of step {result['step']} written to {result['output']}"]
+    """Return a summary of `predict_lines`."""
+    parts = [f"{result['examples']} lines of step {result['step']} written to {result['output']}"]
     if result["decoded"] < result["examples"] - result["empty"]:
-        found.append(f"{result['decoded']} of them now, the others by an earlier attempt")
+        parts.append(f"{result['decoded']} decoded now, the others by an earlier attempt")
     if result["empty"]:
-        found.append(f"empty, and so in the output: {result['empty']}")
+        parts.append(f"{result['empty']} empty, in input and output")
     if result["cut"]:
         shown = ", ".join(map(str, result["cut"][:_NAMED]))
         more = len(result["cut"]) - _NAMED
-        found.append(
-            f"cut to the model's inputs: {len(result['cut'])} (line {shown}"
+        parts.append(
+            f"{len(result['cut'])} cut to the length of the model's inputs (line {shown}"
             f"{f' and {more} more' if more > 0 else ''}; --gin_param 'inputs_length = ...' sets "
             "another length)"
         )
-    return "; ".join(found)
+    return "; ".join(parts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,9 +113,9 @@ class Encoder:
     """The conversion of a line to tokens.
 
     Attributes:
-      vocabulary: of the inputs.
+      vocabulary: vocabulary of the inputs.
       ends: ids after the line.
-      limit: the most tokens, ends included.
+      limit: largest number of tokens, ends included.
     """
 
     vocabulary: Any
@@ -128,11 +128,11 @@ class Encoder:
         return cls(vocabulary, _ENDS[model.model_type], model.sequence_length["inputs"])
 
     def ids(self, line: str) -> list[int]:
-        """All tokens of a line."""
+        """Return all tokens of a line."""
         return [*self.vocabulary.encode(line), *self.ends]
 
     def row(self, line: str, length: int) -> np.ndarray:
-        """int32 [length]: the tokens, cut but for their end, or filled with 0."""
+        """Return the tokens, int32 [length], cut before their ends or padded with 0."""
         ids = self.ids(line)
         if len(ids) > length:
             ids = [*ids[: length - len(self.ends)], *self.ends]
@@ -144,9 +144,10 @@ class Survey:
     """Properties of a text, known before it is decoded.
 
     Attributes:
-      count, empty: lines, and how many of them have nothing in them.
-      cut: numbers of the lines that are too long.
-      longest: tokens of the longest line, once it is cut.
+      count: number of lines.
+      empty: number of empty lines.
+      cut: numbers of the lines that are too long, from 1.
+      longest: number of tokens of the longest line, after cutting.
     """
 
     count: int
@@ -156,7 +157,7 @@ class Survey:
 
 
 def survey(lines: Iterable[str], encoder: Encoder) -> Survey:
-    """Read a text once."""
+    """Measure the lines of a text; reads it once."""
     count = empty = longest = 0
     cut = []
     for count, line in enumerate(lines, 1):
@@ -179,7 +180,7 @@ def _decoder(
     batch_size: int,
     checkpoint: str,
 ) -> Decode:
-    """A function from texts to what the model makes of each, in batches."""
+    """Return a function that decodes texts in batches."""
 
     def decode(texts: Iterable[str]) -> Iterator[str]:
         lengths = {**trained.sequence_length, "inputs": length}
@@ -201,7 +202,7 @@ def _decoder(
 def _input_fn(
     rows: Iterator[np.ndarray], batch_size: int, length: int
 ) -> Callable[[Mapping[str, Any]], tf.data.Dataset]:
-    """An Estimator input function that reads rows as they are needed, and pads the last batch."""
+    """Return an Estimator input function that reads rows on demand and pads the last batch."""
 
     def batches() -> Iterator[dict[str, np.ndarray]]:
         while batch := list(itertools.islice(rows, batch_size)):
@@ -219,8 +220,8 @@ def _input_fn(
 def _write(
     out: text_lines.Output, lines: text_lines.Lines, decode: Decode, batch_size: int, bar: Any
 ) -> int:
-    """Write a line for each that is left; the number of those that were decoded."""
-    # Two readers, because TensorFlow asks for what it decodes next in a thread of its own.
+    """Write the remaining lines; return the number of decoded lines."""
+    # TensorFlow reads the next batch in another thread, so the text needs two readers.
     outputs = decode(line for line in itertools.islice(lines, out.done, None) if line)
     decoded = 0
     for line in itertools.islice(lines, out.done, None):
@@ -233,7 +234,7 @@ def _write(
 
 
 def _bar(total: int, done: int, shown: bool) -> Any:
-    """A bar with lines per second and time left."""
+    """Return a progress bar with lines per second and the remaining time."""
     return tqdm.tqdm(
         total=total,
         initial=done,

@@ -1,4 +1,4 @@
-"""Rows of decoded examples: identities, predictions and the metrics of them."""
+"""Records of decoded examples: identities, predictions and metrics."""
 
 import json
 import os
@@ -16,17 +16,17 @@ from mtf_synthesizer.tasks import official_scores
 from mtf_synthesizer.tasks.metrics import of
 from mtf_synthesizer.upstream.examples import ExampleSet
 
-# Fields of an example that say which one it is; official submissions are joined by them.
+# Fields that identify an example; submissions are joined by these fields.
 _IDENTITY = re.compile(r"^(idx|id|index|guid)([/_].*)?$")
 
 
-_NO_TARGET = (b"<unk>", b"")  # the first is what T5's preprocessors make of the label -1
+_NO_TARGET = (b"<unk>", b"")  # T5's preprocessors turn the label -1 into <unk>
 
 
 def metrics(examples: ExampleSet, outputs: list[str], split: str) -> scoring.Scores:
-    """The task's metrics of the decoded text against the true targets.
+    """Compute the task's metrics of the decoded texts against the true targets.
 
-    For T5's STS-B also the correlations with the official scores, which its targets round.
+    T5's targets of STS-B are rounded, so STS-B also gets correlations with the official scores.
     """
     predictions = _postprocessed(examples, outputs)
     scores = scoring.of_predictions(of(examples.task), _targets(examples), predictions)
@@ -39,7 +39,7 @@ def metrics(examples: ExampleSet, outputs: list[str], split: str) -> scoring.Sco
 def records(
     examples: ExampleSet, outputs: list[str], split: str, checkpoint: Checkpoint
 ) -> list[dict[str, Any]]:
-    """One dictionary for each example: see `inference.predict.predict`."""
+    """Return a dictionary for each example; `inference.predict.predict` lists its keys."""
     made_by = {"step": checkpoint.step, "checkpoint": checkpoint.fingerprint}
     predictions = _postprocessed(examples, outputs)
     targets = _targets(examples)
@@ -64,7 +64,7 @@ def _postprocessed(examples: ExampleSet, outputs: list[str]) -> list[Any]:
 
 
 def _targets(examples: ExampleSet) -> list[Any]:
-    """The targets of the metrics; empty if the split has no targets."""
+    """Return the targets of the metrics; empty if the split has no targets."""
     if any("targets_pretokenized" not in row for row in examples.rows):
         return []
     return [
@@ -76,9 +76,9 @@ def _targets(examples: ExampleSet) -> list[Any]:
 
 
 def has_labels(examples: ExampleSet) -> bool:
-    """True if the targets are real: official test splits have T5's marks of missing labels."""
+    """Return whether the targets are labels, not T5's marks of missing labels in test splits."""
     texts = [row.get("targets_pretokenized") for row in examples.rows]
-    if any(text is None for text in texts):  # made of the inputs, as in span corruption
+    if any(text is None for text in texts):  # targets come from the inputs: span corruption
         return True
     if all(text in _NO_TARGET for text in texts):
         return False
@@ -93,7 +93,7 @@ def names_of_metrics(examples: ExampleSet) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy values and bytes as what JSON knows."""
+    """Convert NumPy values and bytes to values of JSON."""
     if isinstance(value, bytes):
         return value.decode("utf-8")
     if isinstance(value, np.ndarray | np.generic):

@@ -1,4 +1,4 @@
-"""The document that `evaluate` writes: rows of several evaluations, averages, the best steps."""
+"""The report that `evaluate` writes: rows of evaluations, averages, and the best steps."""
 
 import importlib.metadata
 import itertools
@@ -17,7 +17,7 @@ from mtf_synthesizer.model_folder import best, metric_order
 Row = Mapping[str, Any]
 Report = dict[str, Any]
 
-# What a score may depend on. Not all of them need be installed.
+# Packages that scores may depend on; some may be missing.
 PACKAGES = (
     "mtf_synthesizer",
     "tensorflow",
@@ -38,14 +38,14 @@ _MOST = 2**63  # JSON has numbers that no mean can be taken of
 
 
 def versions() -> dict[str, str]:
-    """Releases of Python and of the packages named above."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the installed `PACKAGES`."""
+    numbers = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            numbers[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def read(
@@ -54,16 +54,16 @@ def read(
     split: str,
     model_dir: str | os.PathLike[str] | None,
 ) -> Report | None:
-    """The report that a further evaluation is added to; None without a file.
+    """Read the report that another evaluation is added to; None without a file.
 
     Args:
-      path: of the file.
-      task, split: what the report must be of.
-      model_dir: the model it must be of; None if it lies in the folder of the model, which may
-        have been moved with it.
+      path: path of the file.
+      task, split: task and split that the report must have.
+      model_dir: model folder that the report must have; None to skip this check, for a report in
+        the model folder itself, because the folder may have been moved.
 
     Raises:
-      errors.UserError: the file is something else, and would be lost.
+      errors.UserError: the file is another report or another file, which would be lost.
     """
     needed = {"task": task, "split": split}
     if model_dir is not None:
@@ -80,7 +80,7 @@ def read(
         if report[name] != value:
             raise errors.UserError(
                 f"{path} is the report of another evaluation: {name} {report[name]}, not {value}. "
-                "Remove it or choose another file with --output"
+                "Remove the file or choose another file with --output"
             )
     return report
 
@@ -90,11 +90,11 @@ def _check_fields(report: Any, needed: Iterable[str]) -> None:
     if missing:
         raise KeyError(missing[0])
     if not all(map(_is_row, report["results"])):
-        raise TypeError("results are no rows with task, step and metrics")
+        raise TypeError("results must be rows with task, step and metrics")
 
 
 def _is_row(row: Any) -> bool:
-    """Whether a row can be put beside others: best steps and averages are taken of all."""
+    """Return whether a row has the values that best steps and averages need."""
     numbers = all(map(_is_number, row["metrics"].values()))
     return isinstance(row["task"], str) and type(row["step"]) is int and numbers
 
@@ -104,10 +104,10 @@ def _is_number(value: Any) -> bool:
 
 
 def merged(before: Report | None, report: Report) -> Report:
-    """A report with the rows of an earlier one, but for those that were evaluated again."""
+    """Return a report with the rows of an earlier report that were not evaluated again."""
     if before is None:
         return report
-    if "matmul_precision" in report:  # which reports of earlier releases, all in float32, lack
+    if "matmul_precision" in report:  # reports of earlier releases lack it; all were in float32
         before = {"matmul_precision": "float32", **before}
     again = {_identity(row) for row in report["results"]}
     made_with = {
@@ -121,7 +121,7 @@ def merged(before: Report | None, report: Report) -> Report:
 
 
 def summed_up(header: Report, rows: Sequence[Row]) -> Report:
-    """A report of these rows: results, averages of benchmarks, and the best of several steps."""
+    """Return a report of rows: results, averages of benchmarks, and best steps."""
     of_benchmarks = _averages(rows)
     return header | {
         "results": list(rows),
@@ -139,7 +139,7 @@ def _identity(row: Row) -> tuple[str, ...]:
 
 
 def _averages(rows: Iterable[Row]) -> list[Report]:
-    """Averages of the rows that were made alike."""
+    """Return the averages of rows with equal settings."""
     found: list[Report] = []
     for _, alike in _grouped(rows, _settings):
         made = {name: alike[0].get(name) for name in _SETTINGS}
@@ -149,7 +149,7 @@ def _averages(rows: Iterable[Row]) -> list[Report]:
 
 
 def _best(rows: Sequence[Row], of_benchmarks: Sequence[Row]) -> list[Report]:
-    """For each task evaluated at several steps the best one by its first metric."""
+    """Return the best step, by the first metric, of each task with several steps."""
     found: list[Report] = []
     for _, alike in _grouped(rows, lambda row: (row["task"], *_settings(row)[2:])):
         metric = next(iter(alike[0]["metrics"]), None)
@@ -162,7 +162,7 @@ def _best(rows: Sequence[Row], of_benchmarks: Sequence[Row]) -> list[Report]:
 
 
 def _best_step(task: str, metric: str | None, values: Mapping[int, float]) -> list[Report]:
-    """The earliest of the best steps; empty without two comparable values (NaN does not count)."""
+    """Return the earliest best step; empty without two comparable values, NaN not counted."""
     values = {step: value for step, value in values.items() if not math.isnan(value)}
     if metric is None or len(values) < 2:
         return []
@@ -172,7 +172,7 @@ def _best_step(task: str, metric: str | None, values: Mapping[int, float]) -> li
 
 
 def _grouped(rows: Iterable[Row], key: Any) -> list[tuple[Any, list[Row]]]:
-    """Rows of the same key, in the order in which the keys occur first."""
+    """Group rows by key, in the order in which the keys first occur."""
     groups: dict[Any, list[Row]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
@@ -180,7 +180,7 @@ def _grouped(rows: Iterable[Row], key: Any) -> list[tuple[Any, list[Row]]]:
 
 
 def describe(report: Report) -> str:
-    """The report as text for a terminal: a line for each row, averages, best steps and notes."""
+    """Return the report for a terminal: a line per row, averages, best steps and notes."""
     rows = report["results"]
     width = max([len("task"), *(len(row["task"]) for row in rows)])
     lines = [f"{'step':>8}  {'task':<{width}} {'examples':>8}  metrics"]
@@ -199,7 +199,7 @@ def describe(report: Report) -> str:
 
 def _line(row: Row, width: int) -> str:
     shown = {**row["metrics"], **{k: row[k] for k in ("loss", "token_accuracy") if k in row}}
-    # Some count a little for nothing: 5e-20.
+    # Rounding errors such as 5e-20 are shown as 0.
     values = "  ".join(f"{k} {v if abs(v) > 1e-4 else 0:.4g}" for k, v in shown.items())
     return f"{row['step']:>8}  {row['task']:<{width}} {row['examples']:>8}  {values}"
 

@@ -1,4 +1,4 @@
-"""Metrics of decoded text and of the loss of true targets, with notes."""
+"""Metrics of decoded texts and of the loss of true targets, with notes."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ from mtf_synthesizer.tasks.text_metrics import Bleu
 from mtf_synthesizer.upstream.vocabulary import ChosenVocabulary
 
 NO_LABELS = "the split has no labels to compare with"
-_FIRST_BYTE = 3  # ids below: padding, end of sequence, unknown
+_FIRST_BYTE = 3  # smaller ids: padding, end of sequence, unknown
 
 
 @dataclasses.dataclass
@@ -25,7 +25,7 @@ class Scores:
 
     Attributes:
       metrics: name -> number, in the task's order.
-      signatures: name -> sacreBLEU's signature, of those that have one.
+      signatures: name -> sacreBLEU's signature, for metrics of sacreBLEU.
       notes: sentences about metrics that were left out.
     """
 
@@ -37,17 +37,17 @@ class Scores:
 def of_predictions(
     metrics: Iterable[Metric], targets: Sequence[Any], predictions: Sequence[Any]
 ) -> Scores:
-    """Compute metrics; one that can't be computed leaves a note and no value.
+    """Compute metrics; a metric that can't be computed leaves a note instead of a value.
 
     Args:
-      metrics: as a task has them.
-      targets, predictions: as the task's postprocessor makes them.
+      metrics: metrics of a task.
+      targets, predictions: results of the task's postprocessor.
     """
     if all(says_nothing(target) for target in targets):
         return Scores(notes=[NO_LABELS])
     scores = Scores()
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")  # libraries remark on classes that nobody predicted
+        warnings.simplefilter("ignore")  # libraries warn of classes that were never predicted
         warnings.simplefilter("always", MetricLeftOut)
         for metric in metrics:
             _add(scores, metric, targets, predictions)
@@ -56,7 +56,7 @@ def of_predictions(
 
 
 def says_nothing(target: Any) -> bool:
-    """True for a target that T5's tasks write for a missing label."""
+    """Return whether a target is a mark of T5's tasks for a missing label."""
     value = target["value"] if isinstance(target, dict) and "value" in target else target
     if isinstance(value, list | tuple | str):
         return len(value) == 0
@@ -67,9 +67,9 @@ def _add(
     scores: Scores, metric: Metric, targets: Sequence[Any], predictions: Sequence[Any]
 ) -> None:
     for name, value in metric(targets, predictions).items():
-        number = float(getattr(value, "value", value))  # seqio wraps some
+        number = float(getattr(value, "value", value))  # seqio wraps some numbers
         if math.isnan(number):
-            scores.notes.append(f"{name} is not defined for these predictions")
+            scores.notes.append(f"{name} is undefined for these predictions")
             continue
         scores.metrics[name] = number
         if isinstance(metric, Bleu):
@@ -79,31 +79,31 @@ def _add(
 def of_language(
     loss: float, tokens: int, rows: Sequence[Mapping[str, Any]], task: seqio.Task
 ) -> dict[str, float]:
-    """Perplexities of a task without metrics of its own.
+    """Compute perplexities of a task without metrics.
 
     Args:
       loss: nats per target token.
       tokens: number of target tokens.
-      rows: the examples that these are of.
-      task: of the examples.
+      rows: the examples.
+      task: task of the examples.
 
     Returns:
-      log_perplexity, the loss itself; perplexity; word_perplexity where the examples say how many
-      `words` end in them, ends of lines among them; and, for language models on bytes,
-      bits_per_byte of the text.
+      log_perplexity (the loss) and perplexity. If the examples have `words`, the number of words
+      and line ends that end in them, also word_perplexity. For language models on bytes also
+      bits_per_byte.
     """
-    found = {"log_perplexity": loss, "perplexity": _exp(loss)}
+    perplexities = {"log_perplexity": loss, "perplexity": _exp(loss)}
     if all("words" in row for row in rows):
         words = sum(int(row["words"]) for row in rows)
-        found["word_perplexity"] = _exp(loss * tokens / words)
+        perplexities["word_perplexity"] = _exp(loss * tokens / words)
     if _is_language_model_of_bytes(task):
         text = sum(int((row["targets"] >= _FIRST_BYTE).sum()) for row in rows)
-        found["bits_per_byte"] = loss * tokens / math.log(2) / text
-    return found
+        perplexities["bits_per_byte"] = loss * tokens / math.log(2) / text
+    return perplexities
 
 
 def _exp(value: float) -> float:
-    return math.exp(min(value, 700.0))  # beyond it is infinite, which JSON can't say
+    return math.exp(min(value, 700.0))  # JSON has no infinity
 
 
 def _is_language_model_of_bytes(task: seqio.Task) -> bool:

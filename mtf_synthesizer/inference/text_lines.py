@@ -1,4 +1,4 @@
-"""A text whose lines are read one by one, and the file of what is made of each; no TensorFlow."""
+"""Reader of a text line by line, and writer of a line per line. Loads no TensorFlow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mtf_synthesizer.model_folder.vocabulary import BYTES
 from mtf_synthesizer.runtime import precision
 
 STANDARD_INPUT = "-"
-# Object stores can't append, so the whole file is written again with the addition.
+# Object stores can't append: each flush writes the whole file again, so flushes are rare.
 _SECONDS_BETWEEN_UPLOADS = 60.0
 
 
@@ -30,12 +30,14 @@ def check_output(output: str | os.PathLike[str]) -> None:
     """Raise a UserError if the output can't be written, or exists."""
     saving.check_file(output)
     if paths.of(output).exists():
-        raise errors.UserError(f"--output {output} is there: remove it, or choose another file")
+        raise errors.UserError(
+            f"--output {output}: the file exists. Remove it, or choose another file"
+        )
 
 
 @contextlib.contextmanager
 def opened(source: str) -> Iterator[Lines]:
-    """The lines of a file, or of standard input, which is kept in a file meanwhile.
+    """Open the lines of a file, or of standard input, which is copied to a temporary file.
 
     Raises:
       errors.UserError: the file does not exist.
@@ -51,11 +53,11 @@ def opened(source: str) -> Iterator[Lines]:
 
 
 class Lines:
-    """The lines of a text file, stripped of blanks; every iteration reads the file again.
+    """The lines of a text file without surrounding spaces; each iteration reads the file again.
 
     Args:
-      path: of the file.
-      shown: what it is called in messages.
+      path: path of the file.
+      shown: name of the file in messages.
 
     Raises:
       errors.UserError: the file does not exist.
@@ -75,17 +77,18 @@ class Lines:
                     text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
                 except UnicodeDecodeError as error:
                     raise errors.UserError(
-                        f"{self._shown}, line {number}: not UTF-8 text ({error.reason})"
+                        f"{self._shown}, line {number}: not UTF-8 text ({error.reason}). Convert "
+                        "the file to UTF-8"
                     ) from error
                 if number == 1 and "\0" in text:
                     raise errors.UserError(
-                        f"{self._shown}, line 1: it holds NUL, so it is UTF-16 or not a text. "
-                        "Convert it to UTF-8, for example with iconv"
+                        f"{self._shown}, line 1: the line has a NUL byte, so the file is UTF-16 or "
+                        "binary. Convert it to UTF-8, for example with iconv"
                     )
                 yield text
 
     def digest(self) -> str:
-        """Changes when the file does."""
+        """Return the SHA-256 of the file."""
         digest = hashlib.sha256()
         with self._path.open("rb") as file:
             while block := file.read(1 << 20):
@@ -94,13 +97,13 @@ class Lines:
 
 
 def made_by(lines: Lines, checkpoint: str, configuration: Configuration) -> dict[str, Any]:
-    """The settings that the lines of an output depend on.
+    """Return the settings that the lines of an output depend on.
 
     Args:
       lines: the text to decode.
-      checkpoint: its fingerprint.
-      configuration: of the model, with the user's changes. The text of a gin file counts, and of a
-        vocabulary.
+      checkpoint: fingerprint of the checkpoint.
+      configuration: configuration of the model with the user's changes. Gin files of the user and
+        a vocabulary are identified by their content.
     """
     return {
         "input": lines.digest(),
@@ -114,26 +117,26 @@ def made_by(lines: Lines, checkpoint: str, configuration: Configuration) -> dict
 
 
 def _content(vocabulary: str | None) -> str | None:
-    """Return the SHA-256 of a vocabulary's file; "bytes", and None for that of the task."""
+    """Return the SHA-256 of a vocabulary's file; "bytes" and None stay as they are."""
     if vocabulary in (None, BYTES):
         return vocabulary
     return hashlib.sha256(paths.of(vocabulary).read_bytes()).hexdigest()
 
 
 class Output:
-    """The file of results while it is made: OUTPUT.part, renamed to OUTPUT once it is complete.
+    """The file of results: OUTPUT.part, renamed to OUTPUT when it is complete.
 
-    Beside it OUTPUT.part.json says what makes it, so that it is only continued by the same.
+    OUTPUT.part.json records the settings, so that only a run with equal settings resumes the file.
 
     Attributes:
-      done: number of lines that an interrupted attempt has left.
+      done: number of complete lines from an interrupted attempt.
 
     Args:
-      path: OUTPUT.
-      made_by: what decides about its lines.
+      path: path of OUTPUT.
+      made_by: settings that the lines depend on.
 
     Raises:
-      errors.UserError: there is a beginning that was made otherwise.
+      errors.UserError: OUTPUT.part was begun with other settings.
     """
 
     def __init__(self, path: str | os.PathLike[str], made_by: Mapping[str, Any]):
@@ -150,20 +153,20 @@ class Output:
 
     def _check(self, made_by: Mapping[str, Any]) -> None:
         if not self._part.exists() or not paths.size(self._part):
-            return  # an attempt that failed before its first line binds nobody
+            return  # an attempt without a line leaves nothing to resume
         try:
-            found = json.loads(self._record.read_text("utf-8"))
-            differing = [name for name in made_by if found.get(name) != made_by[name]]
+            record = json.loads(self._record.read_text("utf-8"))
+            differing = [name for name in made_by if record.get(name) != made_by[name]]
         except (OSError, ValueError, AttributeError):
-            differing = ["what, is not known"]
+            differing = ["unknown settings"]
         if differing:
             raise errors.UserError(
-                f"{self._part} is the beginning of other predictions (another "
-                f"{', '.join(differing)}): remove it, or choose another --output"
+                f"{self._part} was begun with other settings ({', '.join(differing)}). Remove it, "
+                "or choose another --output"
             )
 
     def _keep_whole_lines(self) -> int:
-        """Cuts off a line that was half written; the number of those before it."""
+        """Cut off a half-written line; return the number of complete lines."""
         if not self._part.exists():
             return 0
         count = end = 0
@@ -176,7 +179,7 @@ class Output:
         return count
 
     def _cut_off(self, end: int) -> None:
-        """Where it lies, if it can be: it may be as large as the disk and larger than memory."""
+        """Truncate the file in place if possible: it may be larger than disk or memory allow."""
         if isinstance(self._part, pathlib.Path):
             os.truncate(self._part, end)
         else:
@@ -187,12 +190,12 @@ class Output:
         return self
 
     def write(self, text: str) -> None:
-        """Add a line; breaks inside of it become blanks."""
+        """Write a line; line breaks in the text become spaces."""
         assert self._file is not None
         self._file.write(" ".join(text.splitlines()).encode("utf-8") + b"\n")
 
     def flush(self) -> None:
-        """Hand what was written to the file system: it outlives this process."""
+        """Hand the written lines to the file system, so that they outlive this process."""
         assert self._file is not None
         if time.monotonic() - self._flushed >= self._between:
             self._file.flush()

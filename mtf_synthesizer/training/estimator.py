@@ -1,7 +1,7 @@
-"""Observation of a training: loss, gradient, α, entropy of the attention.
+"""Estimators with hooks and summaries, and with initial values from a checkpoint.
 
-Mesh's training function takes no hooks, prints the loss on every step, and on a processor only
-collects its scalar summaries. `ObservedEstimator` stands between it and the Estimator.
+Mesh's training function takes no hooks and prints the loss on every step. On a CPU it collects its
+scalar summaries but writes none. `ObservedEstimator` adds hooks and summaries to its Estimator.
 """
 
 import sys
@@ -26,9 +26,9 @@ class ObservedEstimator:
     """An Estimator like Mesh's, with hooks and summaries and without prints.
 
     Args:
-      estimator: Mesh's.
-      folder: of the model, as it is before the first step.
-      seed: of initial values and dropout.
+      estimator: Mesh's Estimator.
+      folder: folder of the model before the first step.
+      seed: seed of initial values and dropout.
       summary_steps: steps between summaries.
       hook: makes a session hook, given the tensor of the loss.
       listeners: told of every saved checkpoint.
@@ -55,11 +55,12 @@ class ObservedEstimator:
             if folder.checkpoints:
                 variables.check_same_model(folder.current)
             for name, value in tf.get_collection(mtf.utils.SCALAR_SUMMARIES_COLLECTION_KEY):
-                # tf.summary.scalar would number the tag: Mesh has an operation of this name.
+                # tf.summary.scalar would append a number to the tag, because Mesh has an operation
+                # of the same name.
                 summary = tf.raw_ops.ScalarSummary(tags=name, values=value)
                 tf.add_to_collection(tf.GraphKeys.SUMMARIES, summary)
             loss = _without_print(spec.loss)
-            # Before Mesh's, one of which saves: what is known of a step comes first.
+            # Our hook comes before Mesh's saving hook: a saved step must be in loss.jsonl.
             hooks = [hook(loss)]
             hooks += [saving_hooks.hook(each, folder, begun) for each in spec.training_chief_hooks]
             return spec._replace(loss=loss, training_chief_hooks=hooks)
@@ -80,16 +81,16 @@ class ObservedEstimator:
         )
 
     def latest_checkpoint(self) -> str | None:
-        """The latest checkpoint; called by Mesh's `train_model`, like `get_variable_value`."""
-        found: str | None = self._estimator.latest_checkpoint()
-        return found
+        """Return the latest checkpoint; called by Mesh's `train_model`."""
+        path: str | None = self._estimator.latest_checkpoint()
+        return path
 
     def get_variable_value(self, name: str) -> np.ndarray:
         return self._estimator.get_variable_value(name)
 
 
 def _without_print(loss: tf.Tensor) -> tf.Tensor:
-    """The tensor that Mesh wraps into tf.Print."""
+    """Return the tensor that Mesh wraps into tf.Print."""
     return loss.op.inputs[0] if loss.op.type == "Print" else loss
 
 
@@ -97,9 +98,9 @@ class StartingEstimator:
     """The part of Mesh's Estimator that training needs, with variables from a checkpoint.
 
     Args:
-      estimator: Mesh's, which starts anew.
-      path: of the checkpoint.
-      partial: whether each side may have variables that the other lacks; they are printed.
+      estimator: Mesh's Estimator without a checkpoint.
+      path: path of the checkpoint.
+      partial: whether model and checkpoint may lack variables of each other; they are printed.
     """
 
     def __init__(self, estimator: Any, path: str, partial: bool):
@@ -113,24 +114,25 @@ class StartingEstimator:
           errors.UserError: the checkpoint is of another model.
         """
         spec = self._estimator.model_fn(features, labels, mode, config)
-        found = variables.compare(self._path)
-        found.check(self._path, self._partial)
-        if found.dropped or found.fresh:
-            print(f"--init_checkpoint {self._path}: {found}", file=sys.stderr, flush=True)
-        _take_over(self._path)
+        differences = variables.compare(self._path)
+        differences.check(self._path, self._partial)
+        if differences.dropped or differences.fresh:
+            print(f"--init_checkpoint {self._path}: {differences}", file=sys.stderr, flush=True)
+        _initialize_from(self._path)
         return spec
 
 
-def _take_over(path: str) -> None:
-    """Let the variables of the current graph begin with the values of a checkpoint.
+def _initialize_from(path: str) -> None:
+    """Initialize the variables of the current graph with the values of a checkpoint.
 
-    As Mesh does, but whatever type the values are saved as: T5's own are bfloat16.
+    Unlike Mesh, accept any type of saved values: T5's checkpoints are in bfloat16.
     """
     reader = tf.train.load_checkpoint(path)
     shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     for variable in variables.loaded_variables():
         name = utils.init_checkpoint_variable_mapping(variable.op.name)
-        if shapes.get(name) == variable.shape.as_list():  # but for the state of another optimizer
+        # The state of another optimizer has other shapes and is not loaded.
+        if shapes.get(name) == variable.shape.as_list():
             (value,) = tf.raw_ops.RestoreV2(
                 prefix=literal_paths.checkpoint(path),
                 tensor_names=[name],

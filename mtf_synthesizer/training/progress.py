@@ -35,12 +35,12 @@ def training_hook(
     notice: signals.Notice | None = None,
     pauses: Shown | None = None,
 ) -> Any:
-    """A session hook that moves the bar each step and now and then writes to the loss file.
+    """Return a session hook that updates the progress bar and appends to the loss file.
 
-    It ends training after a step in which `notice` came, and with an error, as TensorFlow does of
-    NaN, where the loss is infinite.
+    The hook ends the training after the step in which `notice` came. An infinite loss raises the
+    error that TensorFlow raises for NaN.
 
-    A function and not a module-level class because its base class comes with TensorFlow.
+    The class is local because its base class needs TensorFlow.
     """
     import tensorflow.compat.v1 as tf
 
@@ -73,7 +73,7 @@ def training_hook(
                 self._bar.note(text)
 
         def after_run(self, run_context: Any, run_values: Any) -> None:
-            # The step may be read before or after this run adds to it; counting is certain.
+            # The step may be read before or after this run increments it, so runs are counted.
             value = float(run_values.results[1])
             if not math.isfinite(value):
                 raise tf.train.NanLossDuringTrainingError
@@ -81,7 +81,7 @@ def training_hook(
             log.step = step = self._from + len(self._losses)
             seconds = time.monotonic() - self._since
             speed = len(self._losses) / max(seconds, 1e-9)
-            mean = sum(self._losses) / len(self._losses)  # one number, in the file and on screen
+            mean = sum(self._losses) / len(self._losses)  # same number in file and on screen
             self._bar.update(step, mean, speed)
             if step % every == 0 or step >= total:
                 log.append(

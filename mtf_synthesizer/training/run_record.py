@@ -1,8 +1,8 @@
-"""The record of a model folder's run, which keeps another run from resuming there.
+"""The record of a model folder's run, which keeps other runs from training in the folder.
 
-`run.json` says what the run was asked for. The same command goes on where it stopped; its steps may
-grow, and data and vocabulary may lie elsewhere (`vocabulary_record` compares the vocabulary). Loads
-no TensorFlow.
+`run.json` holds the settings of the run. A command with equal settings resumes the run. Its steps
+may grow, and data and vocabulary may have moved; `model_folder.vocabulary` compares vocabularies.
+Loads no TensorFlow.
 """
 
 import dataclasses
@@ -31,14 +31,15 @@ _COMPARED = (
     "gin_params",
     "seed",
 )
-# Written down for the command that `report` prints; a run may be resumed with others.
+# Recorded for the command that `report` prints; these may differ when a run is resumed.
 _NOTED = ("modules", "vocabulary", "tfds_data_dir", "additional_task_cache_dirs", "partial_init")
 
 
 def resumed(folder: ModelFolder, request: Request) -> Request:
-    """The request that resumes a folder's run, with the checkpoint that the run began with.
+    """Return the request that resumes a folder's run, with the checkpoint that the run began with.
 
-    If that checkpoint is gone, the folder's own latest replaces it, with the step of the first.
+    If that checkpoint no longer exists, the folder's latest checkpoint replaces it, with the step
+    of the original.
 
     Raises:
       errors.UserError: the folder holds another run.
@@ -50,17 +51,17 @@ def resumed(folder: ModelFolder, request: Request) -> Request:
         return _check_start(folder, folder.request, request)
     if request.init_checkpoint is not None:
         raise errors.UserError(
-            f"{folder} holds checkpoints already, and nothing says that they began with "
-            f"--init_checkpoint {request.init_checkpoint}, which would be ignored. Leave it out to "
-            "go on, or choose another --model_dir"
+            f"--init_checkpoint {request.init_checkpoint}: {folder} already holds checkpoints, "
+            "and its record names no --init_checkpoint. Leave it out to resume, or choose another "
+            "--model_dir"
         )
     return request
 
 
 def kept_precision(folder: ModelFolder) -> str | None:
-    """The precision of products that a folder's run keeps; None where no run is resumed.
+    """Return the precision of matrix products of a folder's run; None without a run.
 
-    Runs of earlier releases, and T5's own, had float32 products.
+    Runs of earlier releases and of T5 had float32 products.
 
     Raises:
       errors.UserError: the folder's record is damaged.
@@ -71,7 +72,7 @@ def kept_precision(folder: ModelFolder) -> str | None:
 
 
 def kept_precision_below(folder: str | os.PathLike[str]) -> str | None:
-    """`kept_precision` of the first folder in a folder that has a run; None where none has.
+    """Return `kept_precision` of the first sub-folder with a run; None without one.
 
     Raises:
       errors.UserError: a record is damaged.
@@ -80,7 +81,7 @@ def kept_precision_below(folder: str | os.PathLike[str]) -> str | None:
         return None
     names = sorted(str(path) for path in paths.of(folder).glob(f"*/{RECORD}"))
     kept = (kept_precision(ModelFolder(paths.of(name).parent)) for name in names)
-    return next((each for each in kept if each is not None), None)
+    return next((choice for choice in kept if choice is not None), None)
 
 
 def remember(folder: ModelFolder, request: Request, start: Checkpoint | None) -> None:
@@ -97,7 +98,7 @@ def remember(folder: ModelFolder, request: Request, start: Checkpoint | None) ->
 
 
 def _asked(request: Request) -> dict[str, Any]:
-    """The settings that must stay the same, as JSON values."""
+    """Return the settings that must stay equal, as JSON values."""
     request = _without_mesh(request)
     fields = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
     fields["run"] = request.schedule
@@ -119,13 +120,13 @@ def _data_of_training(data: OwnData) -> dict[str, Any]:
 
 
 def _as_json(value: Any) -> Any:
-    return [str(each) for each in value] if isinstance(value, list | tuple) else value
+    return [str(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _without_mesh(request: Request) -> Request:
-    """The request without its mesh: checkpoints fit any mesh, so a run may resume on another."""
+    """Return the request without its mesh: checkpoints fit any mesh, so the mesh may change."""
     files, params = (
-        [each for each in given if not meshes.is_choice(str(each))]
+        [choice for choice in given if not meshes.is_choice(str(choice))]
         for given in (request.gin_files, request.gin_params)
     )
     return dataclasses.replace(request, gin_files=files, gin_params=params)
@@ -154,17 +155,17 @@ def _without_saving(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _other_files(record: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """Differences of the gin files; an equal text may have another name."""
+    """Return the differences of the gin files; a file with equal content may be renamed."""
     before, now = record.get(FILES, []), asked[FILES]
     if record.get(DIGESTS) is not None:
         was, be = _identities(record), _identities(asked)
-    else:  # of an earlier release, which compared names
+    else:  # earlier releases compared names
         was, be = before, now
     if was == be:
         return []
     if before == now:
         changed = [file for file, old, new in zip(now, was, be, strict=True) if old != new]
-        return [f"{_shown(FILES, changed)} had another content"]
+        return [f"the content of {_shown(FILES, changed)} has changed"]
     return [f"{_shown(FILES, before)}, not {_shown(FILES, now)}"]
 
 
@@ -184,19 +185,19 @@ def _other_data(before: dict[str, Any] | None, now: dict[str, Any] | None) -> li
 
 
 def _identities(record: dict[str, Any]) -> list[str]:
-    """The digest of each gin file, else its name."""
+    """Return the digest of each gin file, or its name without a digest."""
     both = zip(record.get(FILES, []), record[DIGESTS], strict=True)
     return [digest or name for name, digest in both]
 
 
 def _check_start(folder: ModelFolder, record: dict[str, Any], request: Request) -> Request:
-    """The request, with the checkpoint that the run began with instead of its folder's latest."""
+    """Return the request with the checkpoint that the run began with."""
     begun, given = record.get(START), request.init_checkpoint
     if begun is None and given is None:
         return request
     if begun is not None and given is not None:
         found = _same_checkpoint(begun, str(given))
-        if found is None and _is_place_of(begun, str(given)):  # gone, and no longer needed
+        if found is None and _is_place_of(begun, str(given)):  # deleted, and no longer needed
             found = Checkpoint(folder.latest.path, begun["step"])
         if found is not None:
             return dataclasses.replace(request, init_checkpoint=found)
@@ -205,7 +206,7 @@ def _check_start(folder: ModelFolder, record: dict[str, Any], request: Request) 
 
 
 def _same_checkpoint(begun: dict[str, Any], given: str) -> Checkpoint | None:
-    """The checkpoint of a record where it is now, or in the folder where it is now."""
+    """Return a recorded checkpoint at a given path, or in a given folder; None if it differs."""
     name = paths.of(begun["path"]).name
     path = str(paths.of(given) / name if paths.of(given).is_dir() else given)
     found = Checkpoint(path.removesuffix(".index"), begun["step"])
@@ -224,26 +225,26 @@ def _is_file(path: str) -> bool:
 
 
 def _is_place_of(begun: dict[str, Any], given: str) -> bool:
-    """True if a start has its old path and its checkpoint no longer exists."""
+    """Return whether a start has the recorded path and its checkpoint no longer exists."""
     path = paths.of(begun["path"])
     if _is_file(f"{path}.index"):
         return False
-    places = {str(each.absolute()) for each in (path, path.parent)}
+    places = {str(place.absolute()) for place in (path, path.parent)}
     return str(paths.of(given.removesuffix(".index")).absolute()) in places
 
 
 def _another_run(folder: ModelFolder, differences: list[str]) -> errors.UserError:
     return errors.UserError(
-        f"{folder} holds another run: {'; '.join(differences)}. The same command goes on there, "
-        "and only --steps may grow; for another run choose another --model_dir (which starts with "
-        f"this model if given --init_checkpoint {folder})"
+        f"--model_dir {folder}: the folder holds another run: {'; '.join(differences)}. Resume it "
+        "with its own command, in which only --steps may grow, or choose another --model_dir (with "
+        f"--init_checkpoint {folder} to start from this model)"
     )
 
 
 def _shown(name: str, value: Any) -> str:
-    """A value as it was given on the command line."""
+    """Return a value as a flag of the command line."""
     if value is None or value == []:
         return f"no --{name.removesuffix('s')}" if isinstance(value, list) else f"no --{name}"
     if isinstance(value, list):
-        return " ".join(f"--{name.removesuffix('s')} {each!r}" for each in value)
+        return " ".join(f"--{name.removesuffix('s')} {item!r}" for item in value)
     return f"--{name} {value}"

@@ -71,7 +71,7 @@ class ConfigurationHook(gin.tf.GinConfigSaverHook):
     """A hook that writes operative_config.gin, which is complete or absent.
 
     Args:
-      folder: of the model.
+      folder: folder of the model.
     """
 
     def __init__(self, folder: paths.Path):

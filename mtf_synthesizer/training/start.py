@@ -1,4 +1,4 @@
-"""A training run, checked before TensorFlow is loaded."""
+"""Preparation of a training run: checks that need no TensorFlow."""
 
 import dataclasses
 
@@ -12,15 +12,15 @@ from mtf_synthesizer.training import own_data, run_record
 
 @dataclasses.dataclass(frozen=True)
 class TrainingRun:
-    """A run that may begin, or resume, in a folder.
+    """A run that may begin or resume in a folder.
 
     Attributes:
-      folder: the snapshot that everything was compared with.
-      asked: the request as the user made it.
-      request: the same, with the start and the vocabulary of the run that is resumed.
-      configuration: of the request.
-      start: the checkpoint that the run begins, or once began, from; None for initial values.
-      precision: of products, that the run keeps; None for a new run.
+      folder: snapshot of the folder that the request was compared with.
+      asked: the request of the user.
+      request: the request with the start and the vocabulary of the resumed run.
+      configuration: configuration of the request.
+      start: checkpoint that the run began with; None for initial values.
+      precision: precision of matrix products of the resumed run; None for a new run.
     """
 
     folder: ModelFolder
@@ -41,8 +41,8 @@ def prepare(folder: ModelFolder, asked: Request) -> TrainingRun:
     saving.check_folder(folder.path)
     if folder.is_average:
         raise errors.UserError(
-            f"{folder} holds an average of checkpoints, without what the optimizer needs to go "
-            f"on. Train in another --model_dir, from --init_checkpoint {folder}"
+            f"--model_dir {folder}: an average of checkpoints has no state of the optimizer to "
+            f"resume with. Train in another folder, with --init_checkpoint {folder}"
         )
     request = asked
     if folder.checkpoints and request.vocabulary is None:

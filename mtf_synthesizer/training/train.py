@@ -1,7 +1,7 @@
 """Train models: the command `train` as a function.
 
-Every call starts from an empty gin configuration and leaves none behind, so calls may come in any
-order and any number of times in one process.
+Each call starts from an empty gin configuration and leaves an empty one, so one process can make
+any number of calls in any order.
 """
 
 import dataclasses
@@ -41,11 +41,11 @@ class TrainOptions:
     """Options that change no value of the trained model.
 
     Attributes:
-      summary_steps: steps between summaries and between lines of loss.jsonl; unless given, a
-        fiftieth of the run, 100 at most.
-      attention_summaries: whether α and the entropy of the attention are written with every
+      summary_steps: steps between summaries and between lines of loss.jsonl; None for a fiftieth
+        of the steps, at most 100.
+      attention_summaries: whether to write α and the entropy of the attention with every
         checkpoint.
-      show_progress: whether a bar is shown.
+      show_progress: whether to show a progress bar.
       verbose: whether T5, Mesh and TensorFlow log.
       validation: evaluation while the model trains; None for none.
     """
@@ -65,12 +65,12 @@ def train(
     request: Request,
     options: TrainOptions = DEFAULTS,
 ) -> dict[str, Any]:
-    """Train a model, or resumes where an earlier call with the same model_dir stopped.
+    """Train a model, or resume the run of an earlier call with the same model_dir.
 
     Args:
       model_dir: folder for checkpoints, summaries, operative_config.gin and loss.jsonl.
       request: the model and its training.
-      options: what is written and shown meanwhile.
+      options: summaries and progress.
 
     Returns:
       model_dir, step (the last one), end (the step at which training ends), trained (how many
@@ -79,15 +79,15 @@ def train(
       `options.validation` also best (the best scores and their step) and metric, which chose them.
 
     Raises:
-      errors.UserError: a name, file, binding or task is wrong, the folder holds another run or one
-        that is under way, or the loss is not a finite number.
-      termination.Terminated: SIGTERM came; what was trained is saved.
+      errors.UserError: a name, file, binding or task is wrong, the folder holds another run or is
+        in use, or the loss is not a finite number.
+      signals.Terminated: SIGTERM ended the training; its progress is saved.
     """
     return carry_out(prepare(ModelFolder.at(model_dir), request), options)
 
 
 def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
-    """Train as `train` does, with a run that was prepared."""
+    """Train a prepared run; `train` documents the result."""
     began = time.monotonic()
     with run.folder.lock() as folder, signals.noticed() as notice:
         if folder.checkpoints != run.folder.checkpoints:  # another process trained meanwhile
@@ -128,8 +128,8 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
         raise signals.Terminated(f"{folder}: saved at step {done.step}, as asked to end")
     if done.step < model.train_steps and not has_ended:
         raise errors.UserError(
-            f"{folder}: training ended at step {done.step} of {model.train_steps}, because "
-            "there is no more data or a file could not be written (--verbose says more)"
+            f"{folder}: training ended at step {done.step} of {model.train_steps}, because the "
+            "data ended or a file could not be written. Look at the logs with --verbose"
         )
     rows = log.read()
     return {
@@ -162,7 +162,7 @@ def _listeners(
 
 
 def _as_saved(configuration: Configuration, before: Checkpoint | None) -> Configuration:
-    """The configuration of a run that is resumed: in bfloat16, as Mesh saves, if it is saved so."""
+    """Return the configuration that keeps the type of saved variables: float32, or bfloat16."""
     if before is None or not variables.is_rounded(before.path):
         return configuration
     files = tuple(file for file in configuration.files if file != EXACT_FILE)
@@ -170,7 +170,7 @@ def _as_saved(configuration: Configuration, before: Checkpoint | None) -> Config
 
 
 def _built(task: str, folder: ModelFolder, run: TrainingRun) -> Model:
-    """The model, once task, data and vocabulary are known to fit; the folder remembers them."""
+    """Check task, data and vocabulary, build the model, and record the run in the folder."""
     tasks.check_task(task)
     tasks.check_data(task)
     with gin.unlock_config():
@@ -187,7 +187,7 @@ def _built(task: str, folder: ModelFolder, run: TrainingRun) -> Model:
 
 
 def _starting(model: Model, run: TrainingRun) -> Any:
-    """Mesh's Estimator, which begins with the values of the checkpoint that was asked for."""
+    """Return Mesh's Estimator, with initial values from --init_checkpoint if given."""
     if run.start is None:
         return model.estimator
     return StartingEstimator(model.estimator, run.start.path, run.request.partial_init)
@@ -223,16 +223,13 @@ def _probe(task: str, model: Model) -> probe.Probe:
     return probe.Probe(features, model_type=model.model_type, vocabulary=model.vocabulary)
 
 
-def _going_on(folder: ModelFolder, step: int, batches: int) -> str:
-    """Announce the wait before the first step of a resumed run."""
-    return (
-        f"{folder}: goes on after step {step}, once the {batches} batches that it has seen are "
-        "passed over"
-    )
+def _announce(folder: ModelFolder, step: int, batches: int) -> str:
+    """Return the notice about the wait before the first step of a resumed run."""
+    return f"{folder}: resumes after step {step}, after skipping the {batches} batches it has seen"
 
 
 def _train(estimator: ObservedEstimator, model: Model, log: loss_log.LossLog, begun: int) -> None:
-    """Train up to the last step; `begun` is the step at which the run once began."""
+    """Train until the last step; `begun` is the step of the checkpoint that the run began with."""
     try:
         utils.train_model(
             estimator,
@@ -251,12 +248,12 @@ def _train(estimator: ObservedEstimator, model: Model, log: loss_log.LossLog, be
 
 
 def loss_curve(model_dir: str | os.PathLike[str]) -> list[dict[str, float]]:
-    """The lines of a run's loss.jsonl: step, loss, seconds, steps_per_second."""
+    """Return the lines of a run's loss.jsonl: step, loss, seconds, steps_per_second."""
     return loss_log.LossLog(paths.of(model_dir)).read()
 
 
 def alphas(model_dir: str | os.PathLike[str], checkpoint: str | int = "latest") -> dict[str, Any]:
-    """α of every `Mixture` in a checkpoint: layer scope -> float array [heads, terms]."""
+    """Return α of every `Mixture` in a checkpoint: layer scope -> float array [heads, terms]."""
     chosen = ModelFolder.at(model_dir).choose(checkpoint)[-1]
     return training_attention_summaries.alphas(chosen.path)
 
@@ -265,22 +262,22 @@ _ADVICE = "a smaller learning rate, more warm-up or --gin_file clip_gradients.gi
 
 
 def divergence_advice(model_dir: str | os.PathLike[str], step: int) -> str:
-    """Advice for a run whose loss became infinite or NaN at a step."""
-    what = f"the loss is no longer a finite number at step {step}"
-    found = ModelFolder.at(model_dir).checkpoints
-    good = [each for each in found if _is_finite(each)]
-    if not good:
-        return f"{what}, and no checkpoint is good. Start anew with {_ADVICE}"
-    worse = len(found) - found.index(good[-1]) - 1
-    others = f"; {worse} later ones hold infinite values" if worse else ""
+    """Return advice for a run whose loss became infinite or NaN at a step."""
+    problem = f"the loss is no longer a finite number at step {step}"
+    checkpoints = ModelFolder.at(model_dir).checkpoints
+    finite = [checkpoint for checkpoint in checkpoints if _is_finite(checkpoint)]
+    if not finite:
+        return f"{problem}, and no checkpoint is finite. Train in a new folder with {_ADVICE}"
+    later = len(checkpoints) - checkpoints.index(finite[-1]) - 1
+    others = f"; {later} later checkpoints hold infinite values" if later else ""
     return (
-        f"{what}. The last good checkpoint is {good[-1].path}{others}. Start a new folder from it, "
-        f"with --init_checkpoint, and with {_ADVICE}"
+        f"{problem}. The last finite checkpoint is {finite[-1].path}{others}. Train in a new "
+        f"folder with --init_checkpoint, and with {_ADVICE}"
     )
 
 
 def _is_finite(checkpoint: Checkpoint) -> bool:
-    """True if all values of a checkpoint are finite."""
+    """Return whether all values of a checkpoint are finite."""
     reader = tf.train.load_checkpoint(checkpoint.path)
     types = reader.get_variable_to_dtype_map()
     return all(

@@ -39,7 +39,7 @@ from soak_checks import (  # noqa: E402
     losses,
 )
 
-_GOES_ON = re.compile(r"goes on after step (\d+)")
+_RESUMES = re.compile(r"resumes after step (\d+)")
 _STEP = re.compile(r"\d+")
 _EVERY = 7  # steps between checkpoints
 
@@ -227,9 +227,9 @@ class Soak:
     def _report(
         self, attempt: Attempt, what: str, command: Command, folder: Folder, before: int
     ) -> None:
-        went_on = _GOES_ON.search(attempt.said())
-        if went_on and int(went_on[1]) != before:
-            raise Violation(f"went on after step {went_on[1]}, but the checkpoint is of {before}")
+        resumed = _RESUMES.search(attempt.said())
+        if resumed and int(resumed[1]) != before:
+            raise Violation(f"resumed after step {resumed[1]}, but the checkpoint is of {before}")
         found = folder.check()
         step = f"; saved: step {folder.step(command.name)}" if command.trains else ""
         print(f"{what}{step}; {found}", flush=True)

@@ -216,8 +216,8 @@ def test_lines_in_their_order(models, predicted, tmp_path, capsys):
     assert [found[i] for i in (0, 2, 4, 6)] == [wanted[i] for i in (2, 0, 1, 4)]
     assert found[1] == found[3] == found[7] == ""
     said = capsys.readouterr().out
-    assert "7 lines of step 120" in said and "so in the output: 2" in said
-    assert "cut to the model's inputs: 1 (line 6;" in said
+    assert "7 lines of step 120" in said and "2 empty, in input and output" in said
+    assert "1 cut to the length of the model's inputs (line 6;" in said
 
 
 def test_an_interrupted_text_goes_on_where_it_was(models, predicted, tmp_path, monkeypatch):
@@ -248,5 +248,5 @@ def test_an_interrupted_text_goes_on_where_it_was(models, predicted, tmp_path, m
     wanted = predicted["r", "greedy"]
     found = (tmp_path / "out").read_text("utf-8").split("\n")
     assert found == [*wanted[:2], "", *wanted[2:], ""]
-    with pytest.raises(errors.UserError, match="is there"):
+    with pytest.raises(errors.UserError, match="the file exists"):
         text_lines.check_output(str(tmp_path / "out"))

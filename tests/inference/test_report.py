@@ -116,7 +116,7 @@ def test_kept_rows_say_their_precision_of_products():
         ('{"task": "glue", "split": "validation"}', "not a report of an evaluation"),
         (json.dumps(HEADER | {"results": 3}), r"not a report of an evaluation \(TypeError"),
         (json.dumps(HEADER | {"results": [{"task": "t", "metrics": {}}]}), "KeyError: 'step'"),
-        (json.dumps(HEADER | {"results": [cola("20", 1.0)]}), "no rows with task, step and"),
+        (json.dumps(HEADER | {"results": [cola("20", 1.0)]}), "must be rows with task, step and"),
         (json.dumps(HEADER | {"results": [], "task": "cola"}), "task cola, not glue"),
         (json.dumps(HEADER | {"results": [], "model_dir": "m2"}), "model_dir m2, not runs/m"),
     ],

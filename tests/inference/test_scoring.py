@@ -36,7 +36,7 @@ def test_what_cannot_be_computed_is_noted():
     assert scores.metrics == {"offset": 2.0, "accuracy": 100.0}
     assert sorted(scores.notes) == [
         "it needs a moon",
-        "slope is not defined for these predictions",
+        "slope is undefined for these predictions",
     ]
 
 

@@ -32,7 +32,7 @@ def test_what_is_no_text_is_named_by_its_line(tmp_path):
 
 
 def test_utf_16_without_a_mark_is_not_taken_for_utf_8(tmp_path):
-    with pytest.raises(errors.UserError, match="in, line 1: it holds NUL, so it is UTF-16"):
+    with pytest.raises(errors.UserError, match="in, line 1: the line has a NUL byte, so the file is UTF-16"):
         list(lines_of(tmp_path, "red\n".encode("utf-16-le")))
 
 
@@ -92,7 +92,7 @@ def test_a_remote_output_is_continued_alike():
     assert write(out, ["a", "b", "c"]) == 2
     assert out.read_text() == "a\nb\nc\n"
     assert [path.name for path in out.parent.iterdir()] == ["out"]
-    with pytest.raises(errors.UserError, match="is there: remove it"):
+    with pytest.raises(errors.UserError, match="the file exists. Remove it"):
         text_lines.check_output(str(out))
 
 
@@ -147,7 +147,7 @@ def test_the_beginning_of_something_else_is_refused(tmp_path):
         text_lines.Output(tmp_path / "out", {**MADE_BY, "checkpoint": "x"})
     for content in ("[]", "{", ""):
         (tmp_path / "out.part.json").write_text(content)
-        with pytest.raises(errors.UserError, match="beginning of other predictions"):
+        with pytest.raises(errors.UserError, match="begun with other settings"):
             text_lines.Output(tmp_path / "out", MADE_BY)
     assert (tmp_path / "out.part").read_text() == "a\n"
 
@@ -163,7 +163,7 @@ def test_mistakes_are_found_before_the_model_is_loaded(tmp_path):
     given_ = str(tmp_path / "in")
     for source, output, message in (
         (str(tmp_path), str(tmp_path / "out"), "no such file"),
-        (given_, given_, "is there: remove it"),
+        (given_, given_, "the file exists. Remove it"),
         (given_, str(tmp_path), "is a folder"),
     ):
         with pytest.raises(errors.UserError, match=message), text_lines.opened(source):

@@ -186,7 +186,7 @@ def test_goes_on_with_tasks_that_have_no_file(model, data, predicted, tmp_path, 
     assert (folder / "glue_ax_v002.jsonl").read_text() == "kept"
     again = (folder / "glue_cola_v002.jsonl").read_bytes()
     assert again == (predicted / "glue_cola_v002.jsonl").read_bytes()
-    assert "glue_ax_v002: kept" in capsys.readouterr().out
+    assert "glue_ax_v002: skipped" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_all_that_is_missing_is_said_before_decoding(model, data, tmp_path):
 
 def test_examples_without_identity_are_refused(model, data, tmp_path):
     file = File("x.tsv", {"glue_cola_v002": TextAnswers()}, Identities(5, "guid"), tsv)
-    with pytest.raises(errors.UserError, match=r"glue_cola_v002 gives examples without guid"):
+    with pytest.raises(errors.UserError, match=r"glue_cola_v002: its examples lack guid"):
         predict_benchmark.predict_benchmark(
             model,
             Request(tfds_data_dir=str(data)),

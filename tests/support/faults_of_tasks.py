@@ -84,7 +84,7 @@ TASKS = [
     Fault(
         "a benchmark without its data",
         f"{PREDICT} --benchmark glue --output new",
-        ("--tfds_data_dir has no split 'test' for 11 of the tasks: glue_cola_v002 (", "--tasks"),
+        ("--tfds_data_dir lacks the split 'test' of 11 tasks: glue_cola_v002 (", "--tasks"),
         late=True,
     ),
     Fault(

@@ -136,7 +136,7 @@ def test_what_is_malformed_is_one_error(file, content, message, tmp_path):
         ({"shared.weight": "../t5/model.safetensors"}, "not the name of a file"),
         ({"shared.weight": 7}, "not the name of a file"),
         ({"shared.weight": "gone.safetensors"}, "not beside it"),
-        ({"lost": "model-00001-of-00005.safetensors"}, "not in the files it names: lost"),
+        ({"lost": "model-00001-of-00005.safetensors"}, "its files lack lost"),
         (None, "not an index"),
     ],
 )

@@ -154,7 +154,7 @@ def test_the_text_of_a_gin_file_counts_not_its_name(tmp_path, monkeypatch):
     file.write_text("d_ff = 13\n")
     with pytest.raises(errors.UserError) as error:
         run_record.resumed(ModelFolder(folder), asked)
-    assert f"another run: --gin_file '{file}' had another content. " in str(error.value)
+    assert f"another run: the content of --gin_file '{file}' has changed. " in str(error.value)
     for files in (["other.gin"], ["clip_gradients.gin", "other.gin"]):
         with pytest.raises(errors.UserError, match=r"mine.gin.* not --gin_file"):
             run_record.resumed(ModelFolder(folder), dataclasses.replace(asked, gin_files=files))

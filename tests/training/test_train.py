@@ -307,7 +307,7 @@ def test_a_loss_that_is_no_number(tmp_path):
         train(tmp_path, steps=9, params=["utils.run.learning_rate_schedule = 1e30"], run="pretrain")
     said = str(error.value)
     assert re.search(r"no longer a finite number at step [2-4]\.", said)
-    assert f"The last good checkpoint is {tmp_path}/model.ckpt-0" in said
+    assert f"The last finite checkpoint is {tmp_path}/model.ckpt-0" in said
     assert "clip_gradients.gin" in said
 
 

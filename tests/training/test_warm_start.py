@@ -187,7 +187,7 @@ def test_what_does_not_fit_is_refused_and_nothing_written(stock_model, tmp_path,
     said = capsys.readouterr().err
     assert "it lacks encoder/block_001/layer_000/rms_norm/scale" in said
     assert warm_start(stock_model, tmp_path / "m", "--synthesizer", "r", "--alpha_v", "0.7") == 2
-    assert "no α begins anew" in capsys.readouterr().err
+    assert "this model has no new α" in capsys.readouterr().err
     assert warm_start(stock_model, stock_model, "--synthesizer", "r") == 2
     assert "not empty" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A model of Mesh-TensorFlow as a configuration of transformers, if it can be one."""
+"""Configuration of transformers for a model of Mesh-TensorFlow."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _ENCODER_DECODER = "SynthesizerForConditionalGeneration"
 _DECODER = "SynthesizerForCausalLM"
 _MODULE = MODELLING_FILE.removesuffix(".py")
 _GATED = ["gelu", "linear"]
-# What T5 does before, around and after its layers, dropout left out.
+# T5's sublayers before, around and after the layers, without dropout.
 _SUBLAYERS = {
     "_sublayers_initial": [],
     "_sublayers_per_layer": ["rms_norm", "call_layer", "residual"],
     "_sublayers_final": ["rms_norm"],
 }
 _ATTENTIONS = (SyntheticAttention, transformer_layers.SelfAttention)
-# Parameter of an attention layer -> the only value that transformers has.
+# Parameter of an attention layer -> the only value that transformers supports.
 _PLAIN: Mapping[str, Any] = {
     "num_memory_heads": 0,
     "shared_kv": False,
@@ -50,9 +50,9 @@ class Attention:
     """Self-attention of the layers of one stack.
 
     Attributes:
-      spec: as modeling_synthesizer.py describes it.
-      parts: where the variables of its functions lie.
-      query_scale: what W_Q is multiplied by where the layer does it, not the initializer.
+      spec: description of the attention for modeling_synthesizer.py.
+      parts: places of the variables of its functions.
+      query_scale: factor of W_Q, if the layer scales the query and not the initializer.
     """
 
     spec: Spec
@@ -67,7 +67,7 @@ class Exported:
     Attributes:
       config: the content of config.json.
       attentions: stack -> its self-attention.
-      cross_scale: as `Attention.query_scale`, of the attention over the encoder.
+      cross_scale: `Attention.query_scale` of the cross-attention.
     """
 
     config: Mapping[str, Any]
@@ -76,10 +76,10 @@ class Exported:
 
     @property
     def tokens(self) -> Mapping[str, int]:
-        """The ids that generation_config.json names."""
+        """Ids of special tokens for generation_config.json."""
         if self.config["is_encoder_decoder"]:
             return _TOKENS
-        # Padding is EOS: transformers would take the 0 at the beginning of a text for padding.
+        # A text begins with 0, which transformers would take for padding; so padding is EOS.
         return {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
 
     @property
@@ -90,7 +90,7 @@ class Exported:
         """Return the name and value of the tensor that holds a variable of the model.
 
         Raises:
-          UserError: it has no place in transformers.
+          UserError: neither transformers nor the modelling file has such a tensor.
         """
         stack, _, rest = variable.partition("/")
         if (known := huggingface.tensor(variable)) is not None:
@@ -106,12 +106,15 @@ class Exported:
             if norm is not None and placed is not None:
                 module = norm.name.replace("layer_norm.weight", "SelfAttention")
                 return f"{module}.{placed[0]}", placed[1]
-        raise UserError(f"--format huggingface: {variable} has no place in T5's architecture.")
+        raise UserError(
+            f"--format huggingface: T5's architecture has no tensor for {variable}. Export a "
+            "SavedModel instead."
+        )
 
     def _of_function(
         self, attention: Attention, variable: str, value: np.ndarray
     ) -> tuple[str, np.ndarray] | None:
-        """The tensor of a variable of a synthesizing function, below the self-attention."""
+        """Return the tensor of a variable of a synthesizing function, below the self-attention."""
         scope, _, name = variable.rpartition("/")
         if name == "q":  # of a second dot product
             value = _times(value, attention.query_scale)
@@ -135,10 +138,11 @@ def describe(model: graph.Model, epsilon: float) -> Exported:
 
     Args:
       model: an encoder-decoder or a decoder.
-      epsilon: of its norms, which gin binds outside of the model.
+      epsilon: epsilon of the norms, which gin binds outside of the model.
 
     Raises:
-      UserError: it computes something that transformers and the modelling file do not have.
+      UserError: the model has a layer or setting that neither transformers nor the modelling file
+        has.
     """
     stacks = list(graph.stacks(model))
     decoder = stacks[-1]
@@ -165,7 +169,7 @@ def describe(model: graph.Model, epsilon: float) -> Exported:
 
 
 def _as_t5(spec: Spec, heads: Spec) -> Spec:
-    """The self-attention that T5 has beside a cross-attention of these heads."""
+    """Return T5's self-attention for a cross-attention with these heads."""
     return {
         **heads,
         "synthesizer": functions.DOT_PRODUCT,
@@ -220,7 +224,7 @@ def _attention(stack: transformer.Unitransformer) -> Attention:
         _described(layer) for layer in stack.layer_stack.layers if type(layer) in _ATTENTIONS
     ]
     if not described or any(each.spec != described[0].spec for each in described):
-        raise _refused(stack, "its blocks must all have the same self-attention")
+        raise _refused(stack, "its blocks have different self-attentions")
     return described[0]
 
 
@@ -269,8 +273,8 @@ def _check_plain(layer: Any) -> None:
         if getattr(layer, name, value) != value:
             raise UserError(
                 f"--format huggingface: {type(layer).__name__}.{name} is "
-                f"{getattr(layer, name)!r}; transformers and the modelling file have {value!r} "
-                "alone. Export a SavedModel instead."
+                f"{getattr(layer, name)!r}; transformers and the modelling file have only "
+                f"{value!r}. Export a SavedModel instead."
             )
 
 
@@ -284,7 +288,8 @@ def _feed_forward(stacks: list[transformer.Unitransformer]) -> dict[str, Any]:
     size, activation, use_bias, dropout = found[0]
     if any(each != found[0] for each in found) or activation not in ("relu", _GATED) or use_bias:
         raise _refused(
-            stacks[0], 'its feed-forward layers must be alike, "relu" or ["gelu", "linear"]'
+            stacks[0],
+            'its feed-forward layers are not all "relu" or all ["gelu", "linear"]',
         )
     return {
         "d_ff": size,
@@ -298,10 +303,10 @@ def _blocks(stack: transformer.Unitransformer) -> int:
 
 
 def _check(stack: transformer.Unitransformer) -> None:
-    """Raise a UserError for anything but T5's around the layers."""
+    """Raise a UserError if layers or sublayers of a stack differ from T5's."""
     layers = stack.layer_stack
     if type(layers) is not transformer.LayerStack or not _is_in_order(layers.layers):
-        raise _refused(stack, "its layers are not those of T5 in their order")
+        raise _refused(stack, "its layers differ from T5's, or their order does")
     for name, expected in _SUBLAYERS.items():
         if _named(getattr(layers, name)) != expected:
             raise _refused(stack, f"{name.strip('_')} differ from T5's")
@@ -316,7 +321,7 @@ def _check(stack: transformer.Unitransformer) -> None:
 
 
 def _is_in_order(layers: Sequence[Any]) -> bool:
-    """True for repeated blocks of self-attention, optional cross-attention and feed-forward."""
+    """Return whether layers repeat self-attention, optional cross-attention, feed-forward."""
     kinds = [type(layer) for layer in layers]
     has_cross = transformer_layers.EncDecAttention in kinds
     cross = [transformer_layers.EncDecAttention] if has_cross else []
@@ -325,7 +330,7 @@ def _is_in_order(layers: Sequence[Any]) -> bool:
 
 
 def _named(sublayers: Sequence[Any]) -> list[str]:
-    """Names of sublayers, those of T5's first releases as those of now, without dropout."""
+    """Return current names of sublayers, also for T5's first releases, without dropout."""
     names = [each.__name__.removeprefix("sublayer_") for each in sublayers]
     plain = [name.removeprefix("legacy_").removeprefix("final_") for name in names]
     return [name for name in plain if "dropout" not in name]
@@ -333,6 +338,6 @@ def _named(sublayers: Sequence[Any]) -> list[str]:
 
 def _refused(stack: transformer.Unitransformer, reason: str) -> UserError:
     return UserError(
-        f"--format huggingface: {stack.name}: {reason}. Only T5's architecture with any "
-        "synthesizing function can be written; export a SavedModel instead."
+        f"--format huggingface: {stack.name}: {reason}. Export a SavedModel instead; transformers "
+        "gets T5's architecture with any synthesizing function only."
     )

@@ -26,7 +26,7 @@ def text(config: Mapping[str, Any], record: Mapping[str, Any], scores: Iterable[
     Args:
       config: the content of config.json.
       record: step, checkpoint, vocabulary and sequence_length of the model.
-      scores: of the exported checkpoint.
+      scores: scores of the exported checkpoint.
     """
     parts = [_front(config), _about(config, record), _use(config, record), _scores(scores)]
     return "\n".join(parts)
@@ -77,7 +77,7 @@ def _functions(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def formula(spec: Mapping[str, Any]) -> str:
-    """A function in the paper's letters."""
+    """Return a function in the paper's letters."""
     if "functions" not in spec:
         return _LETTERS[spec["kind"]]
     terms = [formula(each) for each in spec["functions"]]
@@ -99,7 +99,7 @@ def _use(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     ]
     if not record["has_tokenizer"]:
         lines[2] = f"import torch\nfrom transformers import {auto}\n"
-        lines[5:] = ["# The model has a vocabulary of its own; this folder holds no tokenizer."]
+        lines[5:] = ["# transformers has no tokenizer for the vocabulary of this model."]
         lines += ["inputs = {'input_ids': torch.tensor([[5, 6, 7, 1]])}"]
         lines += ["print(model.generate(**inputs))"]
     elif config["is_encoder_decoder"]:
@@ -110,7 +110,7 @@ def _use(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     else:
         lines[2] = f"import torch\nfrom transformers import {auto}, AutoTokenizer\n"
         lines += [
-            "# A text begins with the token 0, and no EOS follows what is to be continued.",
+            "# A text begins with the token 0; a beginning has no EOS, so that it is continued.",
             'ids = tokenizer("a beginning", add_special_tokens=False).input_ids',
             "outputs = model.generate(torch.tensor([[0, *ids]]))",
             "print(tokenizer.decode(outputs[0], skip_special_tokens=True))",
@@ -131,5 +131,5 @@ def _scores(scores: Iterable[Score]) -> str:
 
 
 def _cell(text: str) -> str:
-    """A name of a report, which must not end its cell or its row."""
+    """Return a name from a report, escaped so that it can't end its cell or row."""
     return " ".join(text.split()).replace("|", "\\|")

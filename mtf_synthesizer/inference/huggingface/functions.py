@@ -1,4 +1,4 @@
-"""Synthesizing functions as modeling_synthesizer.py has them: their description and variables."""
+"""Descriptions of synthesizing functions and their variables for modeling_synthesizer.py."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mtf_synthesizer.errors import UserError
 
 Spec = dict[str, Any]
 DOT_PRODUCT: Spec = {"kind": DotProduct.scope}
-# Axis of the heads, which Mesh leaves out of the variables of a layer with one head.
+# Variable -> axis of the heads (default: 0), which Mesh omits in a layer with one head.
 _HEAD_AXIS = {"w1": 1}
 
 
@@ -39,8 +39,8 @@ class FunctionPlace:
     """The place of the variables of one function.
 
     Attributes:
-      scope: below the scope of the layer.
-      module: the name of its PyTorch module, below that of the layer.
+      scope: variable scope, below the scope of the layer.
+      module: name of the PyTorch module, below the module of the layer.
       shared: variables without a dimension of heads.
     """
 
@@ -49,7 +49,7 @@ class FunctionPlace:
     shared: frozenset[str] = frozenset()
 
     def tensor(self, variable: str, is_one_head: bool) -> tuple[str, Callable[..., np.ndarray]]:
-        """Name of the tensor that holds a variable of the function, and its value."""
+        """Return the name of a variable's tensor, and the function that makes its value."""
         if variable in ("q", "k"):  # of a second dot product
             return f"{self.module}.{variable}.weight", np.transpose
         name = f"{self.module}.{variable}"
@@ -62,7 +62,7 @@ def describe(function: SynthesizingFunction | Heads) -> tuple[Spec, list[Functio
     """Describe a function and the functions in it.
 
     Raises:
-      UserError: a class, or a setting of it, that the modelling file does not have.
+      UserError: the modelling file lacks a class or a setting.
     """
     if isinstance(function, Heads):
         raise _unknown(function)
@@ -78,7 +78,7 @@ def _spec(
     if kind not in _FIELDS:
         raise _unknown(function)
     spec = {"kind": function.scope, **_FIELDS[kind](function)}
-    if not isinstance(function, Sum):  # the only one that opens no variable scope
+    if not isinstance(function, Sum):  # only Sum opens no variable scope
         number = used[function.scope]
         used[function.scope] += 1
         scope = f"{function.scope}_{number}" if number else function.scope
@@ -95,8 +95,8 @@ def _spec(
 def _unknown(function: SynthesizingFunction | Heads) -> UserError:
     known = ", ".join(each.__name__ for each in _FIELDS)
     return UserError(
-        f"--format huggingface: {type(function).__name__} is not a function of the modelling file. "
-        f"Export it as a SavedModel, or a model of {known}."
+        f"--format huggingface: the modelling file lacks {type(function).__name__}. Export a "
+        f"SavedModel instead, or a model of {known}."
     )
 
 
@@ -135,7 +135,7 @@ _FIELDS: Mapping[type[SynthesizingFunction], Callable[[Any], Spec]] = {
 
 
 def kinds(spec: Spec) -> Iterator[str]:
-    """Yield the kind of a function and of all in it."""
+    """Yield the kind of a function and of the functions in it."""
     yield spec["kind"]
     for each in spec.get("functions", ()):
         yield from kinds(each)

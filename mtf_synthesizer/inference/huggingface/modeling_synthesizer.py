@@ -99,7 +99,7 @@ class SynthesizerConfig(PretrainedConfig):
 
 @dataclasses.dataclass
 class View:
-    """What a self-attention layer shows to its synthesizing function.
+    """Inputs of a synthesizing function.
 
     Attributes:
       x: input of the layer [b, l, d].
@@ -327,7 +327,7 @@ class SelfAttention(nn.Module):
         products = [each for each in self.synthesizer.modules() if isinstance(each, DotProduct)]
         keys = [each.key(self, x) for each in products]
         values = self.split(self.v(x))
-        # The cache counts tokens by their keys: without a dot product something stands for them.
+        # The cache counts tokens by their keys; a layer without dot product stores a placeholder.
         joined = torch.cat(keys, -1) if keys else values[..., :1]
         if cache is not None:
             joined, values = cache.update(joined, values, number)
@@ -403,7 +403,7 @@ class CrossAttention(nn.Module):
 
 @dataclasses.dataclass
 class Step:
-    """What all layers of a stack share in one call.
+    """Values that all layers of a stack share in one call.
 
     Attributes:
       queries, keys: positions p [b or 1, l] and [b or 1, m].
@@ -443,7 +443,7 @@ class Step:
 
 
 def _additive(hidden: torch.Tensor) -> torch.Tensor:
-    """0 where `hidden` is False, elsewhere the lowest number: a row of such is uniform, not nan."""
+    """0 where `hidden` is False, else the lowest number: a fully hidden row is uniform, not nan."""
     lowest = torch.finfo(torch.float32).min
     return torch.zeros(hidden.shape, device=hidden.device).masked_fill(hidden, lowest)
 
@@ -583,7 +583,7 @@ class Stack(nn.Module):
 
 
 class SynthesizerModel(PreTrainedModel, GenerationMixin):
-    """What models with and without an encoder share."""
+    """Base class of models with and without an encoder."""
 
     config_class = SynthesizerConfig
     base_model_prefix = "model"
@@ -600,7 +600,7 @@ class SynthesizerModel(PreTrainedModel, GenerationMixin):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """For training from the beginning: as the package this model comes from begins."""
+        """Initialize weights as mtf_synthesizer does, for training from initial values."""
         width = self.config.d_model
         for name, weight in module.named_parameters(recurse=False):
             if isinstance(module, RMSNorm) or name == "alpha":
@@ -656,7 +656,7 @@ class SynthesizerForConditionalGeneration(SynthesizerModel):
         return_dict: bool | None = None,
         **kwargs: Any,
     ) -> Seq2SeqLMOutput:
-        """As T5ForConditionalGeneration; without `attention_mask` no input is padding."""
+        """Compute as T5ForConditionalGeneration; without `attention_mask` no input is padding."""
         wanted = {
             "output_attentions": output_attentions,
             "output_hidden_states": output_hidden_states,

@@ -1,4 +1,4 @@
-"""A model folder that starts from another model."""
+"""Warm starts: model folders whose variables come from another model."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _DIVISOR = 128  # Mesh rounds vocabularies up to a multiple
 
 @dataclasses.dataclass(frozen=True)
 class Begun:
-    """A model that was begun.
+    """A new model and its origin.
 
     Attributes:
-      start: the checkpoint.
-      plan: what became of its variables.
-      share: α of V, where there is a choice.
-      vocabulary: in a few words; empty where it is not known.
+      start: checkpoint that the model starts from.
+      plan: source of every variable.
+      share: α of V; None if the model has no new α.
+      vocabulary: description of the vocabulary; empty if unknown.
     """
 
     start: Start
@@ -60,22 +60,22 @@ def begin(
 ) -> Begun:
     """Make a folder with a checkpoint of a model, its configuration and its vocabulary.
 
-    The checkpoint has the step of the other one, and variables for the optimizer of the
-    configuration that are zero, so that training can go on in the folder. The folder is written
-    under another name and renamed.
+    The checkpoint keeps the step of `start`. The variables of the optimizer are zero, so training
+    can resume in the folder. The folder is written under a temporary name and renamed when it is
+    complete.
 
     Args:
       model_dir: the new folder.
-      start: the other model's checkpoint, or a model of transformers.
-      wanted: the configuration of the new model.
-      share: α of V in a mixture; `plan.SHARE_OF_V` unless given.
-      chooses_vocabulary: whether `wanted.vocabulary` was asked for, and is to be remembered.
-      seed: of initial values.
+      start: checkpoint of the other model, or a model of transformers.
+      wanted: configuration of the new model.
+      share: α of V in a mixture; None for `plan.SHARE_OF_V`.
+      chooses_vocabulary: whether to record the vocabulary of `wanted` in the folder.
+      seed: seed of initial values.
       verbose: whether T5, Mesh and TensorFlow log.
 
     Raises:
-      errors.UserError: the checkpoint does not fit the model, the vocabulary not the checkpoint,
-        or the folder is not empty.
+      errors.UserError: the checkpoint does not fit the model, the vocabulary does not fit the
+        checkpoint, or the folder is not empty.
     """
     new_folder.check("--model_dir", model_dir)
     with new_folder.create(model_dir) as folder:
@@ -105,7 +105,7 @@ def _shapes(reader: Any) -> dict[str, plan.Shape]:
 
 
 def _built(reader: Any) -> tuple[graph.Model, dict[str, plan.Dims]]:
-    """The configured model and its variables, with those of the optimizer, in the current graph."""
+    """Build the configured model with an optimizer; return the model and its variables."""
     tf.train.get_or_create_global_step()
     kind = bound("run.model_type", "bitransformer")
     model = graph.build(kind, _vocabulary_sizes(_shapes(reader)))
@@ -123,19 +123,19 @@ def _all(mesh: mtf.Mesh) -> list[mtf.Variable]:
 
 
 def _make_slots(mesh: mtf.Mesh) -> None:
-    """Let the configured optimizer make its variables."""
+    """Make the variables of the configured optimizer."""
     optimizer = bound("run.optimizer", None)
     trained = mesh.graph.trainable_variables
     optimizer(learning_rate=0.0).apply_grads([mtf.zeros(mesh, v.shape) for v in trained], trained)
 
 
 def _vocabulary_sizes(saved: Mapping[str, plan.Shape]) -> tuple[int, int]:
-    """Words of the inputs and of the targets, as the checkpoint has them.
+    """Return the vocabulary sizes of inputs and targets in a checkpoint.
 
     Raises:
-      errors.UserError: it has no embedding.
+      errors.UserError: the checkpoint has no embedding.
     """
-    # By stack, "shared" if they have one: separate ones may differ in their words.
+    # Stack ("shared" for a shared embedding) -> rows; separate embeddings may differ in size.
     read = {
         name.partition("/")[0]: shape[-2]
         for name, shape in saved.items()
@@ -143,8 +143,8 @@ def _vocabulary_sizes(saved: Mapping[str, plan.Shape]) -> tuple[int, int]:
     }
     if not read:
         raise errors.UserError(
-            "the checkpoint has no variable called embedding: is it one of a T5 model by "
-            f"Mesh-TensorFlow? It has {', '.join(list(saved)[:3])} ..."
+            f"the checkpoint has no embedding; it has {', '.join(list(saved)[:3])} ... Give a "
+            "checkpoint of a T5 model of Mesh-TensorFlow"
         )
     written = [shape[-1] for name, shape in saved.items() if name.endswith("/logits/kernel")]
     (any_words, *_) = read.values()
@@ -164,21 +164,21 @@ def _decided(
     beginnings = [functions.beginning(scope, layer, given) for scope, layer in _layers(model)]
     if not beginnings and isinstance(start, Checkpoint):
         raise errors.UserError(
-            "this model has no SyntheticAttention: give --synthesizer and --size, for the model "
-            f"of {start.path} has T5's own layers"
+            f"--from {start.path}: its model has T5's own layers. Give --synthesizer and --size of "
+            "the new model"
         )
     made = plan.make(start.path, _shapes(reader), variables, beginnings)
     has_choice = any(entry.what.startswith("new, α") for entry in made.entries)
     if share is not None and not has_choice:
         raise errors.UserError(
-            f"--alpha_v {share}: no α begins anew in this model; leave it out, or choose a mixture "
-            "with V, as rv or rdv, and a checkpoint without one"
+            f"--alpha_v {share}: this model has no new α. Leave it out, or choose a mixture with "
+            "V, for example rv or rdv, and a checkpoint without a mixture"
         )
     return Begun(start, made, given if has_choice else None, vocabulary)
 
 
 def _layers(model: graph.Model) -> Iterator[tuple[str, SyntheticAttention]]:
-    """Variable scope and layer of every self-attention of ours."""
+    """Yield variable scope and layer of every `SyntheticAttention`."""
     for stack in graph.stacks(model):
         for layer in stack.layer_stack.layers:
             if isinstance(layer, SyntheticAttention):
@@ -186,7 +186,7 @@ def _layers(model: graph.Model) -> Iterator[tuple[str, SyntheticAttention]]:
 
 
 def _save(folder: paths.Path, reader: Any, begun: Begun) -> None:
-    """Write the checkpoint: what the plan says, and initial values for the optimizer."""
+    """Write the checkpoint by the plan, with initial values of the optimizer."""
     entries = {entry.name: entry for entry in begun.plan.entries}
     step = tf.train.get_global_step()
     fed = {}
@@ -203,7 +203,7 @@ def _save(folder: paths.Path, reader: Any, begun: Begun) -> None:
 
 
 def _value(entry: plan.Entry | None, reader: Any) -> np.ndarray | None:
-    """The value of a variable; None for its initial one."""
+    """Return the value of a variable; None to keep its initial value."""
     if entry is None or entry.change is None:
         return None
     if entry.source is None:
@@ -212,10 +212,10 @@ def _value(entry: plan.Entry | None, reader: Any) -> np.ndarray | None:
 
 
 def _remember_vocabulary(folder: paths.Path, start: Start, chosen: bool) -> str:
-    """Keep the vocabulary of the other model, or the one that was asked for.
+    """Record the vocabulary of the other model, or the chosen vocabulary; return its description.
 
     Raises:
-      errors.UserError: the task has another one, or it does not fit the embedding.
+      errors.UserError: the task has another vocabulary, or it does not fit the embedding.
     """
     task = tasks.configured_task()
     tasks.check_task(task)
@@ -240,14 +240,14 @@ def _check_sizes(record: Mapping[str, Any], start: Start) -> None:
         words = record[feature]["size"]
         if words is not None and -(-words // _DIVISOR) * _DIVISOR != rows:
             raise errors.UserError(
-                f"the vocabulary of the {feature} has {words} words, which Mesh rounds up to a "
-                f"multiple of {_DIVISOR}, but {start.path} has {rows}: give with --vocabulary the "
-                "one that it was trained with"
+                f"the vocabulary of the {feature} has {words} pieces, which Mesh rounds up to a "
+                f"multiple of {_DIVISOR}, but {start.path} has {rows} rows. Give the vocabulary of "
+                "its training with --vocabulary"
             )
 
 
 def summary(begun: Begun) -> Mapping[str, object]:
-    """The record of the start in the new folder."""
+    """Return the record of the start for the new folder."""
     return {
         "from": begun.start.path,
         "step": begun.start.step,

@@ -1,6 +1,6 @@
-"""T5 models from Hugging Face as the start of a model: config.json and model.safetensors.
+"""Reader of T5 models from Hugging Face: config.json and model.safetensors.
 
-Read with safetensors; PyTorch and transformers are not needed. Needs no TensorFlow either.
+It needs safetensors, but neither PyTorch nor transformers nor TensorFlow.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ INDEX = f"{huggingface.WEIGHTS}.index.json"
 _TOKENIZERS = ("spiece.model", "sentencepiece.model", "tokenizer.model")
 _BYTE_TOKENIZER = "ByT5Tokenizer"
 _FLOATS = ("F16", "BF16", "F32", "F64")
-_SHOWN = 6  # names of tensors in a message
-# Written by older releases of transformers, and read by none: copies of the shared embedding, and
-# a bias that the cross-attention never had.
+_SHOWN = 6  # largest number of tensors that a message names
+# Older releases of transformers wrote these tensors, and none reads them: copies of the shared
+# embedding, and a bias that the cross-attention never had.
 _IGNORED = (
     "encoder.embed_tokens.weight",
     "decoder.embed_tokens.weight",
@@ -41,7 +41,7 @@ _PAD = 0
 
 
 def is_model(folder: str | os.PathLike[str]) -> bool:
-    """True for a folder with a model in the format of transformers and without our checkpoints."""
+    """Return whether a folder has a model of transformers and no checkpoints of TensorFlow."""
     path = paths.of(folder)
     if not path.is_dir() or not (path / huggingface.CONFIG).is_file():
         return False
@@ -50,12 +50,12 @@ def is_model(folder: str | os.PathLike[str]) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """A model to start from; has what a checkpoint of TensorFlow's has.
+    """A model to start from, with the interface of `Checkpoint`.
 
     Attributes:
-      path: of the weights, or of their index.
-      step: 0; the format does not keep it.
-      architecture: of the model.
+      path: path of the weights, or of their index.
+      step: 0, because the format has no step.
+      architecture: architecture of the model.
       files: name of a tensor -> the file that holds it.
     """
 
@@ -69,11 +69,13 @@ class Start:
         """Read the description of the model in a folder and compare it with its weights.
 
         Raises:
-          UserError: a file is missing, malformed, or at odds with another one.
+          UserError: a file is missing or malformed, or contradicts another file.
         """
         path = paths.of(folder)
         if not isinstance(path, pathlib.Path):
-            raise UserError(f"--from {folder}: not on a local disk. Copy the folder.")
+            raise UserError(
+                f"--from {folder}: the folder is not on a local disk. Copy it to this machine."
+            )
         weights, files = _files(path)
         start = cls(str(weights), huggingface_config.read(path), files)
         start.reader()
@@ -85,7 +87,7 @@ class Start:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that differ for models with different values."""
+        """Twelve hexadecimal digits that identify the values of the model."""
         digest = hashlib.sha256()
         for file in sorted(set(self.files.values())):
             with file.open("rb") as stream:
@@ -95,7 +97,7 @@ class Start:
 
     @property
     def vocabulary(self) -> str | None:
-        """The --vocabulary for the tokenizer in the folder; None without a tokenizer."""
+        """--vocabulary for the tokenizer in the folder; None without a tokenizer."""
         for name in _TOKENIZERS:
             if (self.folder / name).is_file():
                 return str(self.folder / name)
@@ -108,25 +110,25 @@ class Start:
 
     @property
     def bindings(self) -> list[str]:
-        """Gin bindings that make the model of `models/bi_v1.gin` this one."""
+        """Gin bindings that turn the model of `models/bi_v1.gin` into this model."""
         return self.architecture.bindings(self.reader().has_head)
 
     def reader(self) -> Reader:
-        """Return a reader of its variables under the names of Mesh-TensorFlow."""
+        """Return a reader of the variables under the names of Mesh-TensorFlow."""
         return Reader(self)
 
 
 class Reader:
-    """The variables of a model as `tf.train.load_checkpoint` offers those of a checkpoint.
+    """Reader of the variables, with the interface of `tf.train.load_checkpoint`.
 
     Attributes:
-      has_head: whether the head has weights of its own, not those of the embedding.
+      has_head: whether the head has its own weights, not the weights of the embedding.
 
     Args:
       start: the model.
 
     Raises:
-      UserError: a tensor is missing, has another shape than config.json says, or has no place.
+      UserError: a tensor is missing or unknown, or its shape contradicts config.json.
     """
 
     def __init__(self, start: Start):
@@ -137,7 +139,7 @@ class Reader:
         self.has_head = self._has_head()
 
     def _has_head(self) -> bool:
-        """A head apart from the embedding, in its values or in its scale."""
+        """Return whether the head differs from the embedding in its values or scale."""
         if not self._architecture.scales_logits:
             return True
         name = "lm_head.weight"
@@ -146,14 +148,14 @@ class Reader:
         return not np.array_equal(self._read(name), self._read("shared.weight"))
 
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:
-        """Name -> shape of every variable, the vocabulary padded as Mesh pads it."""
+        """Return name -> shape of every variable, with the vocabulary padded like Mesh's."""
         shapes = {name: list(self._mesh_shape(name)) for name in self._variables if name != _HEAD}
         if self.has_head:
             shapes[_HEAD] = [self._architecture.d_model, self._architecture.padded_words]
         return shapes
 
     def get_tensor(self, name: str) -> np.ndarray:
-        """The value of a variable, float32."""
+        """Return the value of a variable, float32."""
         if name == _HEAD:
             return self._padded(self._head().T).T
         value = self._value(name)
@@ -170,14 +172,14 @@ class Reader:
         return shape
 
     def _head(self) -> np.ndarray:
-        """[d_model, words], with the scale in it that Mesh gives to a shared head alone."""
+        """Return the kernel [d_model, words], with the scale that Mesh gives to shared heads."""
         own = _HEAD in self._variables and self._architecture.may_have_head
         kernel = self._value(_HEAD) if own else self._value(_EMBEDDING).T
         scale = self._architecture.d_model**-0.5 if self._architecture.scales_logits else 1.0
         return kernel * np.float32(scale)
 
     def _padded(self, rows: np.ndarray) -> np.ndarray:
-        """Rows for the ids that Mesh adds: as padding, which a model learns not to write."""
+        """Append rows for the ids that Mesh adds; they copy padding, which is never decoded."""
         missing = self._architecture.padded_words - len(rows)
         return np.concatenate([rows, np.repeat(rows[_PAD : _PAD + 1], missing, 0)])
 
@@ -196,7 +198,7 @@ class Reader:
 def _checked(
     start: Start, variables: Iterable[tuple[str, tuple[int, ...]]]
 ) -> dict[str, tuple[int, ...]]:
-    """Compare the tensors with what config.json promises, before anything is read or built."""
+    """Compare names, shapes and types of the tensors with config.json, before values are read."""
     expected, shapes = {}, {}
     for name, shape in variables:
         shapes[name] = shape
@@ -204,18 +206,18 @@ def _checked(
         assert tensor is not None
         expected[tensor.name] = shape[::-1] if tensor.transposed else shape
         if len(expected) > 2 * len(start.files) + _SHOWN:
-            break  # a config.json of a million layers
+            break  # config.json may claim a million layers
     missing = [name for name in expected if name not in start.files]
     left_over = sorted(set(start.files).difference(expected, _IGNORED))
     if not missing and not left_over:
-        problems = {"of another shape or type": _reshaped(start, expected)}
+        problems = {"wrong shape or type": _reshaped(start, expected)}
     else:
         problems = {"missing": missing, "unknown": left_over}
-    found = [f"{what}: {_listed(names)}" for what, names in problems.items() if names]
-    if found:
+    shown = [f"{problem}: {_listed(names)}" for problem, names in problems.items() if names]
+    if shown:
         raise UserError(
-            f"--from {start.path}: its tensors are not those of the T5 in {huggingface.CONFIG} "
-            f"beside it; {'; '.join(found)}."
+            f"--from {start.path}: the tensors contradict the {huggingface.CONFIG} beside them: "
+            f"{'; '.join(shown)}. Download both again."
         )
     return shapes
 
@@ -240,7 +242,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _files(folder: pathlib.Path) -> tuple[pathlib.Path, dict[str, pathlib.Path]]:
-    """The weights' file or index, and the file of every tensor.
+    """Return the file or index of the weights, and the file of every tensor.
 
     Raises:
       UserError: the weights are missing or can't be read.
@@ -252,15 +254,17 @@ def _files(folder: pathlib.Path) -> tuple[pathlib.Path, dict[str, pathlib.Path]]
         hint = ""
         if (folder / "pytorch_model.bin").exists():
             hint = (
-                " pytorch_model.bin can run code when it is read: convert it where you trust it, "
-                "with transformers, model.save_pretrained(FOLDER, safe_serialization=True)."
+                " pytorch_model.bin can run code when it is loaded. If you trust it, convert it "
+                "with transformers: model.save_pretrained(FOLDER, safe_serialization=True)."
             )
-        raise UserError(f"--from {folder}: no {huggingface.WEIGHTS} and no {INDEX} there.{hint}")
+        raise UserError(f"--from {folder}: {huggingface.WEIGHTS} and {INDEX} are missing.{hint}")
     named = {tensor: folder / file for tensor, file in _weight_map(index).items()}
     held = {path: set(_names(path)) for path in sorted(set(named.values()))}
     lost = sorted(tensor for tensor, path in named.items() if tensor not in held[path])
     if lost:
-        raise UserError(f"--from {index}: not in the files it names: {_listed(lost)}.")
+        raise UserError(
+            f"--from {index}: its files lack {_listed(lost)}. Download the files again."
+        )
     return index, named
 
 
@@ -273,11 +277,11 @@ def _weight_map(index: pathlib.Path) -> dict[str, str]:
             f"--from {index}: not an index of safetensors ({type(error).__name__}: {error})."
         ) from error
     for file in files.values():
-        # A name and nothing else: an index must not make us read other folders.
+        # Paths are refused: an index must not lead to files of other folders.
         if not isinstance(file, str) or pathlib.PurePath(file).name != file:
             raise UserError(f"--from {index}: {str(file)[:100]!r} is not the name of a file.")
         if not (index.parent / file).is_file():
-            raise UserError(f"--from {index}: {file} is not beside it. Copy all files.")
+            raise UserError(f"--from {index}: {file} is missing beside it. Copy all files.")
     return files
 
 

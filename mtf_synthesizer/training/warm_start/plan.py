@@ -1,6 +1,6 @@
-"""The source of every variable of a new model, decided before a value is read.
+"""Plan of a warm start: the source of every variable, decided before any value is read.
 
-Needs no TensorFlow: variables are names and dimensions here.
+Variables are names and dimensions here, so this module loads no TensorFlow.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import numpy as np
 from mtf_synthesizer import errors
 from mtf_synthesizer.model_folder.checkpoints import is_of_optimizer, listed
 
-# The share of V in a mixture that starts from a T5: α of the dot product.
+# Default α of V in a mixture that starts from a T5.
 SHARE_OF_V = 0.9
 
-# Of a self-attention layer: what T5's has too. All else belongs to a synthesizing function.
+# Variables of T5's self-attention; all other variables belong to a synthesizing function.
 _BIASES = ("relative_attention_bias", "relative_attention_ak")
 _DOT_PRODUCT = ("q", "k", "kv")
 _SHARED = (*_DOT_PRODUCT, "v", "o", *_BIASES)
-# A variable of ours -> the name it has in checkpoints of T5's layer and of T5's first releases.
+# Part of our variable name -> its name in checkpoints of T5's layer and of T5's first releases.
 _OTHER_NAMES = (
     ("/SyntheticAttention/", "/SelfAttention/"),
     ("/rms_norm/", "/layer_norm/"),
     ("/rms_norm/", "/final_layer_norm/"),
 )
-# Dimensions along which tables are cut, or tiled as by the layer's `Tile`: row p is row p mod N.
-# `b` is that of a factorized dense function, p div a.
+# Dimensions along which tables are cut, or tiled like the layer's `Tile`: row p is row p mod N.
+# `b` is the dimension p div a of a factorized dense function.
 _TILED = ("query_position", "key_position", "b")
-_CENTRED = "distance"  # of a Toeplitz table: the farthest weight on each side stands for all beyond
-_CUT = ("max_length",)  # learned absolute positions, of which nothing says how they go on
+_CENTRED = "distance"  # dimension of Toeplitz tables: longer tables repeat the outermost weights
+_CUT = ("max_length",)  # learned absolute positions can be cut, but not extended
 
 Shape = tuple[int, ...]
 Dims = tuple[tuple[str, int], ...]  # name and size of each dimension
@@ -42,8 +42,8 @@ class Own:
     """The initial value of a variable of a synthesizing function.
 
     Attributes:
-      what: in words.
-      value: gives its value, of zeros of its shape.
+      what: description of the value.
+      value: function from zeros of the variable's shape to the value.
     """
 
     what: str
@@ -56,9 +56,9 @@ class Beginning:
 
     Attributes:
       scope: variable scope of the layer.
-      query_scale: what W_Q is multiplied by.
-      has_dot_product: whether V is part of the function, so that all of T5's layer goes on.
-      own: variables below the scope whose first value is not that of every start.
+      query_scale: factor of W_Q.
+      has_dot_product: whether V is part of the function, so that all of T5's layer is loaded.
+      own: variable below the scope -> its initial value, if it differs from the initializer's.
     """
 
     scope: str
@@ -72,10 +72,11 @@ class Entry:
     """The source of a variable's value.
 
     Attributes:
-      name, shape: of the variable.
-      what: in words, "loaded" where nothing is done to it.
-      source: a variable of the checkpoint; None for a new one.
-      change: makes the value of the source's, or of zeros; None for its initial value.
+      name, shape: name and shape of the variable.
+      what: description of the change; "loaded" without a change.
+      source: variable of the checkpoint; None for a new variable.
+      change: function from the source's value, or from zeros, to the value; None for the
+        initializer's value.
     """
 
     name: str
@@ -87,11 +88,11 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class WarmStartPlan:
-    """The start of a model.
+    """The sources of all variables of a model.
 
     Attributes:
-      entries: one for each of its variables.
-      dropped: name -> shape of the variables of the checkpoint that nothing is made of.
+      entries: an entry for each variable of the model.
+      dropped: name -> shape of the variables of the checkpoint that are not used.
     """
 
     entries: list[Entry]
@@ -104,25 +105,29 @@ def make(
     built: Mapping[str, Dims],
     beginnings: Iterable[Beginning],
 ) -> WarmStartPlan:
-    """Decide about every variable of the checkpoint and of the model.
+    """Plan every variable of the checkpoint and of the model.
 
     Args:
-      path: of the checkpoint, for messages.
-      saved: its variables; those of optimizers and the step are not looked at.
-      built: the variables of the model.
-      beginnings: of its self-attention layers. Where a layer of the checkpoint has the same
-        function, it goes on instead.
+      path: path of the checkpoint, for messages.
+      saved: variables of the checkpoint; the step and variables of optimizers are ignored.
+      built: variables of the model.
+      beginnings: initial values of the self-attention layers. They are ignored for a layer whose
+        function is the function of the checkpoint.
 
     Raises:
-      errors.UserError: the checkpoint lacks a variable that is no new one, has one that the model
-        has no place for, or one of another shape.
+      errors.UserError: the checkpoint lacks a variable, has a variable that the model lacks, or a
+        shape does not fit.
     """
     saved = {
         name: shape
         for name, shape in saved.items()
         if name != "global_step" and not is_of_optimizer(name)
     }
-    begun = {each.scope: each for each in beginnings if _is_new(path, each.scope, saved, built)}
+    begun = {
+        beginning.scope: beginning
+        for beginning in beginnings
+        if _is_new(path, beginning.scope, saved, built)
+    }
     entries, problems = [], _Problems()
     for name, dims in built.items():
         layer, part = _within(name, begun)
@@ -147,7 +152,7 @@ def make(
 
 
 def _candidates(name: str) -> Iterator[str]:
-    """Possible names of a variable in a checkpoint."""
+    """Yield the possible names of a variable in a checkpoint."""
     yield name
     for ours, other in _OTHER_NAMES:
         if ours in name:
@@ -155,7 +160,7 @@ def _candidates(name: str) -> Iterator[str]:
 
 
 def _within(name: str, begun: Mapping[str, Beginning]) -> tuple[Beginning | None, str]:
-    """The layer with a new function that a variable belongs to, and its name there."""
+    """Return the layer with a new function that holds a variable, and the name in the layer."""
     for scope, layer in begun.items():
         for prefix in _candidates(f"{scope}/"):
             if name.startswith(prefix):
@@ -164,10 +169,10 @@ def _within(name: str, begun: Mapping[str, Beginning]) -> tuple[Beginning | None
 
 
 def _is_new(path: str, scope: str, saved: Mapping[str, Shape], built: Mapping[str, Dims]) -> bool:
-    """True if a layer's function differs from the checkpoint's function, which is then V.
+    """Return whether a layer's function is new, because the checkpoint has V.
 
     Raises:
-      errors.UserError: both have functions of their own, and not the same.
+      errors.UserError: model and checkpoint have different functions, and neither is V.
     """
     before = {part for prefix in _candidates(f"{scope}/") for part in _parts(prefix, saved)}
     now = _parts(f"{scope}/", built)
@@ -176,10 +181,10 @@ def _is_new(path: str, scope: str, saved: Mapping[str, Shape], built: Mapping[st
     own = sorted(before - set(_SHARED))
     if own:
         raise errors.UserError(
-            f"{path}: the self-attention {scope} has {', '.join(own)}, that of this model "
-            f"{', '.join(sorted(now - set(_SHARED))) or 'a dot product alone'}. A model begins "
-            "with T5's attention (or V), or with the same functions at another length. "
-            "`train --init_checkpoint --partial_init` takes over what has the same names"
+            f"{path}: the self-attention {scope} has {', '.join(own)}, but this model has "
+            f"{', '.join(sorted(now - set(_SHARED))) or 'a dot product only'}. Start from T5's "
+            "attention or V, or from the same functions at another length; `train "
+            "--init_checkpoint --partial_init` loads variables of equal names"
         )
     return True
 
@@ -189,7 +194,7 @@ def _parts(prefix: str, variables: Iterable[str]) -> set[str]:
 
 
 def _functions(parts: set[str]) -> set[str]:
-    """Variables that tell functions from each other: with V alone only q and k."""
+    """Return the variables that identify a function; for V alone only q and k."""
     return parts - {"v", "o", *_BIASES}
 
 
@@ -201,7 +206,7 @@ def _new(name: str, dims: Dims, own: Own | None) -> Entry:
 
 
 def _taken(name: str, dims: Dims, source: str, before: Shape) -> Entry | None:
-    """An entry for a variable of the checkpoint; None if its shape can't be made to fit."""
+    """Return the entry of a loaded variable; None if its shape can't be made to fit."""
     now = tuple(size for _, size in dims)
     if before == now:
         return Entry(name, now, "loaded", source, lambda value: value)
@@ -221,7 +226,7 @@ def _taken(name: str, dims: Dims, source: str, before: Shape) -> Entry | None:
 
 
 def _places(dim: tuple[str, int], before: int) -> np.ndarray:
-    """Which of the old entries along a dimension each new one is."""
+    """Return the old index of every new index along a dimension."""
     name, now = dim
     if name == _CENTRED:
         return np.clip(np.arange(now) - now // 2 + before // 2, 0, before - 1)
@@ -243,32 +248,34 @@ def _scaled(entry: Entry, factor: float) -> Entry:
 
 
 def _may_drop(name: str, begun: Mapping[str, Beginning]) -> bool:
-    """Only what a dot product alone has a use for, in a layer that has none any more."""
+    """Return whether only a dot product used a variable, in a layer that no longer has one."""
     layer, part = _within(name, begun)
     return layer is not None and not layer.has_dot_product and part in (*_DOT_PRODUCT, *_BIASES)
 
 
 @dataclasses.dataclass
 class _Problems:
-    """Variables that have no place on the other side."""
+    """Variables that the other side lacks or has in another shape."""
 
     lacking: list[str] = dataclasses.field(default_factory=list)
     left_over: list[str] = dataclasses.field(default_factory=list)
     reshaped: dict[str, tuple[Shape, Shape]] = dataclasses.field(default_factory=dict)
 
     def check(self, path: str) -> None:
-        """Raise a UserError if any variable has no place."""
+        """Raise a UserError if any variable is missing or has another shape."""
         reshaped = [f"{name} {list(a)} -> {list(b)}" for name, (a, b) in self.reshaped.items()]
-        found = {
+        names_of_problems = {
             "it lacks": self.lacking,
-            "this model has no place for": self.left_over,
-            "of another shape are": reshaped,
+            "this model lacks": self.left_over,
+            "shapes differ:": reshaped,
         }
-        said = [f"{what} {listed(each)}" for what, each in found.items() if each]
-        if said:
+        problems = [
+            f"{problem} {listed(names)}" for problem, names in names_of_problems.items() if names
+        ]
+        if problems:
             raise errors.UserError(
-                f"{path} can't be the start of this model: {'; '.join(said)}. Give the --size (or "
-                "the gin files) that it was trained with: T5 1.1 is --gin_file "
-                "models/t5.1.1.base.gin, a factorized dense function keeps its "
-                "FactorizedDense.a, learned absolute positions can be cut, not made longer"
+                f"{path} can't be the start of this model: {'; '.join(problems)}. Give the --size "
+                "or the gin files of its training: T5 1.1 is --gin_file models/t5.1.1.base.gin. "
+                "FactorizedDense.a can't change; learned absolute positions can be cut, not "
+                "extended"
             )
