@@ -158,11 +158,11 @@ class Output:
             record = json.loads(self._record.read_text("utf-8"))
             differing = [name for name in made_by if record.get(name) != made_by[name]]
         except (OSError, ValueError, AttributeError):
-            differing = ["unknown settings"]
+            differing = ["command"]
         if differing:
             raise errors.UserError(
-                f"{self._part} was begun with other settings ({', '.join(differing)}). Remove it, "
-                "or choose another --output"
+                f"{self._part} was begun with another {', '.join(differing)}. Remove it, or choose "
+                "another --output"
             )
 
     def _keep_whole_lines(self) -> int:

@@ -32,7 +32,9 @@ def test_what_is_no_text_is_named_by_its_line(tmp_path):
 
 
 def test_utf_16_without_a_mark_is_not_taken_for_utf_8(tmp_path):
-    with pytest.raises(errors.UserError, match="in, line 1: the line has a NUL byte, so the file is UTF-16"):
+    with pytest.raises(
+        errors.UserError, match="in, line 1: the line has a NUL byte, so the file is UTF-16"
+    ):
         list(lines_of(tmp_path, "red\n".encode("utf-16-le")))
 
 
@@ -143,11 +145,11 @@ def test_wherever_it_is_cut_off_the_end_is_the_same(tmp_path_factory, size):
 
 def test_the_beginning_of_something_else_is_refused(tmp_path):
     interrupted(tmp_path / "out", ["a"])
-    with pytest.raises(errors.UserError, match=r"another checkpoint\): remove it"):
+    with pytest.raises(errors.UserError, match=r"another checkpoint\. Remove it"):
         text_lines.Output(tmp_path / "out", {**MADE_BY, "checkpoint": "x"})
     for content in ("[]", "{", ""):
         (tmp_path / "out.part.json").write_text(content)
-        with pytest.raises(errors.UserError, match="begun with other settings"):
+        with pytest.raises(errors.UserError, match="begun with another command"):
             text_lines.Output(tmp_path / "out", MADE_BY)
     assert (tmp_path / "out.part").read_text() == "a\n"
 

@@ -161,7 +161,9 @@ FOLDERS = [
     Fault(
         "predictions in place of another file",
         f"{PREDICT} --task {TASK} --split validation --output words.model",
-        ("--output words.model: the file exists and does not hold predictions. Choose another file",),
+        (
+            "--output words.model: the file exists and does not hold predictions. Choose another file",
+        ),
         late=True,
     ),
     Fault(
