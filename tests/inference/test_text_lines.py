@@ -94,7 +94,7 @@ def test_a_remote_output_is_continued_alike():
     assert write(out, ["a", "b", "c"]) == 2
     assert out.read_text() == "a\nb\nc\n"
     assert [path.name for path in out.parent.iterdir()] == ["out"]
-    with pytest.raises(errors.UserError, match="the file exists. Remove it"):
+    with pytest.raises(errors.UserError, match="the file exists"):
         text_lines.check_output(str(out))
 
 

@@ -161,9 +161,7 @@ FOLDERS = [
     Fault(
         "predictions in place of another file",
         f"{PREDICT} --task {TASK} --split validation --output words.model",
-        (
-            "--output words.model: the file exists and does not hold predictions. Choose another file",
-        ),
+        ("--output words.model: the file exists and does not hold predictions. Choose another",),
         late=True,
     ),
     Fault(
