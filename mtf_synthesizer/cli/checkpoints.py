@@ -84,8 +84,8 @@ def _add_prune(command: Parser) -> None:
     add(
         "--metric",
         metavar="NAME",
-        help="Metric of --keep_best, as a report of `evaluate` names it: for example accuracy, "
-        "bleu, loss or average.",
+        help="Metric, as a report of `evaluate` names it: for example accuracy, bleu, loss or "
+        "average. Needed with --keep_best.",
     )
     add(
         "--better",

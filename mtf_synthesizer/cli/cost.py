@@ -27,8 +27,8 @@ _VOCABULARY = 32_128  # size of T5's vocabulary, rounded up by Mesh
 
 def add_arguments(command: Parser) -> None:
     """Add the options of `cost`."""
-    options.add_synthesizer(command)
-    options.add_size(command)
+    options.add_synthesizer(command, default="Needed without --table.")
+    options.add_size(command, "Needed without --table and --experiment.")
     command.group("model").add_argument(
         "--vocabulary_size",
         type=positive,
@@ -49,8 +49,8 @@ def add_arguments(command: Parser) -> None:
         "--table",
         type=int,
         choices=[1, 2, 4],
-        help="Reproduce the parameters and FLOPs in this table of the paper, instead of counting "
-        "one configuration.",
+        help="Table of the paper whose parameters and FLOPs are reproduced. Default: one "
+        "configuration is counted.",
     )
     _add_mesh_options(command)
     options.add_format(command, FORMATS)

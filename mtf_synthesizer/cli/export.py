@@ -32,14 +32,14 @@ def add_arguments(command: Parser) -> None:
         "--format",
         default=SAVED_MODEL,
         choices=(SAVED_MODEL, HUGGING_FACE),
-        help="savedmodel is for TensorFlow Serving, huggingface for transformers and PyTorch. "
+        help="Format: savedmodel for TensorFlow Serving, huggingface for transformers and PyTorch. "
         "Default: %(default)s.",
     )
     add(
         "--mode",
         choices=list(export_modes.MODES),
-        help="Function of a SavedModel, which needs one. greedy and beam decode texts (T5's "
-        "export_predict); score computes the log-likelihood of targets (T5's export_score).",
+        help="Function of a SavedModel: greedy and beam decode texts (T5's export_predict), score "
+        "computes the log-likelihood of targets (T5's export_score). Needed for a SavedModel.",
     )
     add(
         "--tokens",

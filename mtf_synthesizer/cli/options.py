@@ -161,11 +161,12 @@ def add_run(command: Parser, default: str) -> None:
 
 def add_experiment(command: Parser, purpose: str, required: bool = False) -> None:
     """Add --experiment."""
+    default = "" if required else " Default: none."
     command.group("run").add_argument(
         "--experiment",
         required=required,
         metavar="NAME",
-        help=f"{purpose} One of: {' '.join(gin_files.known('experiments'))}.",
+        help=f"{purpose} One of: {' '.join(gin_files.known('experiments'))}.{default}",
     )
 
 

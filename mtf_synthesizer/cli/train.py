@@ -42,8 +42,8 @@ def add_arguments(command: Parser) -> None:
         "Folder of checkpoints, summaries and configuration. If it holds a model, its training "
         "is resumed.",
     )
-    options.add_synthesizer(command)
-    options.add_size(command)
+    options.add_synthesizer(command, default="Default: the model of --init_checkpoint.")
+    options.add_size(command, "Default: the size of --experiment or of --init_checkpoint.")
     add = command.group("model").add_argument
     add(
         "--init_checkpoint",

@@ -217,6 +217,33 @@ def parsers(parser):
                 yield from parsers(each)
 
 
+def options(parser):
+    """Every option and argument, but not --help, --version and sub-commands."""
+    others = (argparse._HelpAction, argparse._VersionAction, argparse._SubParsersAction)
+    for command in parsers(parser):
+        yield from ((command, each) for each in command._actions if not isinstance(each, others))
+
+
+def test_help_is_whole_sentences_with_defaults():
+    """Help of an optional value also names the default, or when the value is needed."""
+    faults = []
+    for command, action in options(arguments.parser()):
+        flag = f"{command.prog} {'/'.join(action.option_strings) or action.dest}"
+        alternatives = any(action in g._group_actions for g in command._mutually_exclusive_groups)
+        optional = not action.required and action.nargs != 0 and not alternatives
+        if not re.fullmatch(r"[A-Z].*\.", action.help or "", re.DOTALL):
+            faults.append(f"{flag}: not a sentence: {action.help!r}")
+        elif optional and not re.search(r"Default|Needed|several times", action.help):
+            faults.append(f"{flag}: no default: {action.help!r}")
+    assert faults == []
+
+
+def test_options_are_sorted_into_groups():
+    for command in parsers(arguments.parser()):
+        ungrouped = [a.option_strings for a in command._optionals._group_actions]
+        assert ungrouped in ([["-h", "--help"]], [["-h", "--help"], ["--version"]])
+
+
 def test_examples_name_what_exists():
     for example in (each.epilog for each in parsers(arguments.parser())):
         for file in re.findall(r"gin_file=(\S+\.gin)", example):
