@@ -59,7 +59,7 @@ class ListOps:
 
         Args:
           draw: source of random numbers.
-          depth: of the expression, from 1.
+          depth: depth of the expression, from 1.
           symbols: a blank and the symbols before the expression.
           following: number of symbols that must at least follow the expression.
 

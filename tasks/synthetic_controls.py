@@ -37,7 +37,7 @@ def scores(
 
     Args:
       problem: a task.
-      split: where the controls are scored.
+      split: split on which the controls are scored.
       questions: the number of questions to score, from the first one.
       fitted_to: the number of training questions that the controls learn from.
     """

@@ -39,6 +39,10 @@ THIRD_PERSON = re.compile(
     r"|Remove|Rename|Replace|Report|Return|Run|Save|Set|Show|Split|Store|Take|Train|Write|Yield)e?s"
     r" (?!of )"
 )
+# An entry of Args, Attributes or Returns that leaves out its noun: "folder: of the model."
+FIELD = re.compile(
+    r"^ +[a-z_*][\w, *]*: ((?:of|what|where|how|its|that|those|the same)\b.*)", re.MULTILINE
+)
 PHRASES = re.compile(
     r"\b(is|are|was|were) no\b(?! longer)"
     r"|\b(go|goes|going|went) on\b|\banew\b|\bthere (is|are|was|were)\b|\b(is|are|was|were) there\b"
@@ -94,11 +98,10 @@ def phrase_faults(name: str, lines: list[tuple[int, str]]) -> list[str]:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_docstrings_and_phrases(file):
     name, text = str(file.relative_to(ROOT)), file.read_text("utf-8")
-    starts = [
-        f"{name}:{line}: begins {words[:60]!r}"
-        for line, words in docstrings(ast.parse(text)).items()
-        if FRAGMENT.match(words) or THIRD_PERSON.match(words)
-    ]
+    starts = []
+    for line, words in docstrings(ast.parse(text)).items():
+        begins = [words] if FRAGMENT.match(words) or THIRD_PERSON.match(words) else []
+        starts += [f"{name}:{line}: begins {part[:60]!r}" for part in begins + FIELD.findall(words)]
     assert starts + phrase_faults(name, prose(text)) == []
 
 
@@ -116,6 +119,7 @@ def test_comments_of_gin_files():
     [
         '"""What a model holds."""',
         'def f():\n    """Returns the model."""',
+        'def f():\n    """Count.\n\n    Args:\n      folder: of the model.\n    """',
         "# A run goes on\nx = 1",
         'x = f"{y} is no checkpoint"',
         "# Without it there\n# is no model.\nx = 1",
@@ -125,7 +129,7 @@ def test_faults_are_found(source):
     found = [
         words
         for words in docstrings(ast.parse(source)).values()
-        if FRAGMENT.match(words) or THIRD_PERSON.match(words)
+        if FRAGMENT.match(words) or THIRD_PERSON.match(words) or FIELD.search(words)
     ]
     assert found or phrase_faults("x.py", prose(source))
 

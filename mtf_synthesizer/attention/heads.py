@@ -25,7 +25,7 @@ class Heads:
 
     Args:
       functions: the functions S_n, of any kind, mixtures included.
-      sizes: how many heads each of them has; unless given, the layer's heads in equal parts.
+      sizes: number of heads of each function; None for equal parts of the layer's heads.
 
     Raises:
       ValueError: functions and sizes do not belong together.

@@ -224,8 +224,8 @@ def for_model(
     Unless `vocabulary` is given, the model keeps the vocabulary of its training.
 
     Args:
-      folder: of the model.
-      request: names the changes.
+      folder: folder of the model.
+      request: changes to the configuration.
       gin_files: parsed before those of the request.
 
     Raises:

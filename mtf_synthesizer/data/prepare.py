@@ -26,7 +26,7 @@ class Finding:
     Attributes:
       dataset: data set of the split.
       split: the split; of several alternatives the one that exists.
-      paths: its files; empty if they are missing.
+      paths: files of the split; empty if they are missing.
       rows: number of examples; None if the files are missing or broken.
       fault: error message for broken files.
       missing: names of missing files if other files of the split exist.

@@ -32,8 +32,8 @@ def read(path: paths.Path, kind: str, check: Callable[[Any], Any], remedy: str) 
     """Return the value of a JSON file; None without a file.
 
     Args:
-      path: of the file.
-      kind: of the content, for the message: "record of a run".
+      path: path of the file.
+      kind: word for the content in messages, for example "record of a run".
       check: raises a ValueError, KeyError, TypeError or AttributeError for any other content.
       remedy: a sentence about a file that is damaged.
 

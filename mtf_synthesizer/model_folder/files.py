@@ -18,7 +18,7 @@ class Saved:
 
     Attributes:
       step: step of the checkpoint.
-      files: its files and folders, the index first.
+      files: files and folders of the checkpoint, the index first.
       complete: whether TensorFlow can load the checkpoint.
     """
 

@@ -34,7 +34,7 @@ class ModelFolder:
     Everything is read when it is first asked for, and once: `reread` sees later changes.
 
     Attributes:
-      path: of the folder, which need not exist.
+      path: path of the folder, which need not exist.
     """
 
     path: paths.Path

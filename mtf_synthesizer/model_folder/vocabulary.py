@@ -107,7 +107,7 @@ class UsedVocabulary:
     """The vocabularies that a model is trained with.
 
     Attributes:
-      described: of the inputs and of the targets.
+      described: descriptions of the vocabularies of inputs and targets.
       chosen_for: the feature whose vocabulary --vocabulary decides; None if the task does.
       model: the SentencePiece model to keep a copy of.
     """

@@ -23,7 +23,7 @@ class SubmissionReport:
 
     Attributes:
       path: path of the zip.
-      files: its files.
+      files: files of the zip.
       absent: names of files that are left out.
     """
 

@@ -52,7 +52,7 @@ def check(name: str, used: Described) -> None:
 
     Args:
       name: name of the task or mixture.
-      used: its vocabularies.
+      used: vocabularies of the task.
 
     Raises:
       errors.UserError: a cache is missing or unfinished, or was made with another vocabulary.

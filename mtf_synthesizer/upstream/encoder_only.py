@@ -25,7 +25,7 @@ def sublayer_mark_padding(x: mtf.Tensor, layer_stack: Any, context: Any) -> mtf.
     Args:
       x: the embedded inputs [batch, length, d_model], returned unchanged.
       layer_stack: unused.
-      context: its `sequence_id` becomes min(inputs, 1) if it is None.
+      context: Mesh's context, whose `sequence_id` becomes min(inputs, 1) if it is None.
     """
     if context.sequence_id is None:
         context.sequence_id = mtf.minimum(context.inputs, 1)

@@ -34,7 +34,7 @@ def build(
     Args:
       model_type: as for Mesh's `run`.
       words: sizes of the vocabularies of inputs and targets.
-      layout_rules, mesh_shape: of the mesh; some layers ask the model for them.
+      layout_rules, mesh_shape: layout and shape of the mesh, which some layers read.
     """
     return utils.build_model(
         model_type=model_type,

@@ -54,7 +54,7 @@ class Tensor:
     """The tensor that holds a variable.
 
     Attributes:
-      name: of the tensor.
+      name: name of the tensor.
       transposed: whether its two axes are those of the variable in the other order.
     """
 

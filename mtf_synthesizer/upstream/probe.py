@@ -54,10 +54,10 @@ class RecordedModel:
     """A model called on some examples in the current graph, and the attention of its layers.
 
     Attributes:
-      model: what `graph.build` made.
-      mesh: of its tensors.
-      features: as the model has them.
-      attention: in the order of the calls.
+      model: model from `graph.build`.
+      mesh: mesh of its tensors.
+      features: features of the model.
+      attention: attention of the layers, in the order of the calls.
     """
 
     model: graph.Model
@@ -75,7 +75,7 @@ def record(
       features: int32 [batch, length] for each of inputs and targets.
       model_type: as for Mesh's `run`.
       vocabulary: likewise.
-      recording: of `attention.layer`, or of `upstream.recording` for T5's own layers too.
+      recording: `recording` of `attention.layer`; of `upstream.recording` for T5's layers too.
     """
     with recording() as attention:
         mesh = mtf.Mesh(mtf.Graph(), "attention")
@@ -88,8 +88,8 @@ class Lowered:
     """Mesh tensors of the current graph, evaluated with the variables of any checkpoint.
 
     Args:
-      mesh: of the tensors.
-      tensors: what can be evaluated.
+      mesh: mesh of the tensors.
+      tensors: tensors to evaluate.
     """
 
     def __init__(self, mesh: mtf.Mesh, *tensors: Mapping[str, mtf.Tensor]):

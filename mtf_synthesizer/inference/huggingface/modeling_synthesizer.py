@@ -42,7 +42,7 @@ class SynthesizerConfig(PretrainedConfig):
       d_model, d_ff: widths of the model and of the hidden layer of the feed-forward layers.
       encoder_attention: self-attention of the encoder, as `SelfAttention` describes; None without
         an encoder.
-      decoder_attention: the same of the decoder.
+      decoder_attention: description of the decoder's self-attention.
       num_layers, num_decoder_layers: blocks of each.
       cross_attention: num_heads and d_kv of the attention over the encoder.
       feed_forward_proj: "relu" or "gated-gelu".
@@ -409,7 +409,7 @@ class Step:
       queries, keys: positions p [b or 1, l] and [b or 1, m].
       distances: key - query, by offset in the row [l, m].
       mask: 0 or the lowest number, [b or 1, 1, l, m].
-      dropout: as in training or evaluation.
+      dropout: dropout, which is active in training only.
       encoded, encoded_mask: output of the encoder [b, m, d] and its mask [b or 1, 1, 1, m].
     """
 
@@ -531,8 +531,8 @@ class Stack(nn.Module):
     """An encoder or a decoder.
 
     Args:
-      config: of the model.
-      embedding: of the model; it is registered there alone, so that the weight has one name.
+      config: configuration of the model.
+      embedding: embedding of the model; only the model registers it, so the weight has one name.
       is_decoder: which of the two.
     """
 

@@ -28,7 +28,7 @@ class Result:
     """Measurements of one row.
 
     Attributes:
-      row: its name.
+      row: name of the row.
       parameters: number of trainable parameters.
       flops: FLOPs of a step; None if not counted.
       tokens: tokens that a step decodes; 0 outside decoding.

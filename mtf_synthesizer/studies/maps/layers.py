@@ -43,7 +43,7 @@ class Layer:
     """A layer with attention weights.
 
     Attributes:
-      kind: its class.
+      kind: class of the layer.
       stack: variable scope of its stack: encoder or decoder.
       block: number of its block, from 1 as the paper counts layers. If blocks are applied
         repeatedly, each application has a number.

@@ -32,7 +32,7 @@ class Maps:
 
     Attributes:
       title: the model's synthesizing functions, in the paper's letters.
-      model_dir: its folder.
+      model_dir: folder of the model.
       step: step of the checkpoint.
       layers: layers by their place, such as encoder/block_000/layer_000.
       weights: place -> float32 [example, heads, length, memory_length].

@@ -14,9 +14,9 @@ class Picture:
     """A PNG file.
 
     Attributes:
-      file: its name.
+      file: name of the file.
       caption: caption of the picture.
-      png: its content.
+      png: content of the file.
     """
 
     file: str

@@ -90,7 +90,7 @@ class PaperColumn:
     """One column of a table that an evaluation fills.
 
     Attributes:
-      table: its number.
+      table: number of the table.
       experiment: experiment of all its rows.
       metric: name of the metric in `evaluate`.
       title: title of the column.
@@ -111,7 +111,7 @@ class Leaderboard:
     """A table of GLUE or SuperGLUE.
 
     Attributes:
-      table: its number.
+      table: number of the table.
       experiment: experiment of all its rows.
       benchmark: name of the benchmark in `averages`.
       tasks: columns after the average, as in `averages`.
@@ -130,7 +130,7 @@ class Quantity:
     """A column of the paper beside which `cost` or `bench` fills a column.
 
     Attributes:
-      table: its number.
+      table: number of the table.
       title: title of the column.
       values: row -> value.
     """
