@@ -93,7 +93,7 @@ def test_there_is_no_operation_of_sentence_pieces(folder):
     ("words", "message"),
     [
         ([], "--mode is missing"),
-        (["--format", "huggingface", "--tokens", "--mode", "beam"], "transformers chooses --mode, --tokens"),
+        (["--format", "huggingface", "--tokens", "--mode", "beam"], "chooses --mode, --tokens"),
     ],
 )
 def test_options_that_do_not_go_together(folder, words, message, capsys):
