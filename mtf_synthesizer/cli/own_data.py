@@ -14,7 +14,7 @@ def add_own_data(command: Parser, of_model: bool = False) -> None:
       command: the command.
       of_model: whether the command reads a trained model, whose folder has the defaults.
     """
-    kept = "Default: those of the training."
+    kept = "Default: the value of the training."
     add = command.group("data").add_argument
     add(
         "--data",
@@ -22,8 +22,8 @@ def add_own_data(command: Parser, of_model: bool = False) -> None:
         default=[],
         metavar="SPLIT=FILE",
         help="File of your own instead of --task, for example train=pairs.tsv: TSV, CSV, JSON "
-        "lines or plain text, or one of these with .gz. Give the option once for each split "
-        f"(docs/own_data.md). {kept if of_model else ''}".strip(),
+        "lines or plain text, or one of these with .gz. May be given several times, once for each "
+        f"split (docs/own_data.md). {kept if of_model else ''}".strip(),
     )
     add(
         "--columns",
@@ -42,7 +42,7 @@ def add_own_data(command: Parser, of_model: bool = False) -> None:
         type=listed,
         default=[],
         metavar="METRIC,METRIC",
-        help=f"Metrics of --data, of: {' '.join(own_data.METRICS)}. "
+        help=f"Metrics of --data. Each is one of: {' '.join(own_data.METRICS)}. "
         f"{kept if of_model else 'Default: accuracy for pairs.'}",
     )
     add(

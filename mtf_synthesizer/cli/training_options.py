@@ -1,4 +1,4 @@
-"""Options of `train` that stand for gin bindings, and those of evaluation while training."""
+"""Options of `train` that stand for gin bindings, and options of evaluation while training."""
 
 import argparse
 
@@ -76,7 +76,7 @@ def add_validation(command: Parser) -> None:
     add(
         "--better",
         choices=["lower", "higher"],
-        help="Which values of --metric are better; needed only for an unknown metric.",
+        help="Whether the lower or the higher --metric is better. Needed only for unknown metrics.",
     )
     add(
         "--early_stopping",
@@ -113,7 +113,7 @@ def check_validation(args: argparse.Namespace, request: Request) -> None:
     """Check the options of evaluation while training, before TensorFlow is loaded.
 
     Raises:
-      errors.UserError: one of them lacks --evaluate_every, or --data lacks the split.
+      errors.UserError: an option needs --evaluate_every, or --data lacks the split.
     """
     if args.evaluate_every is None:
         for name in _NEED_EVALUATIONS:

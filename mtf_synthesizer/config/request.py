@@ -79,7 +79,7 @@ class Request:
         itself.
       own_data: a user's own files instead of a task; for a reader of a trained model, changes to
         the definition that its folder keeps.
-      seed: of initial values, the order of examples and dropout. A run that is resumed makes the
+      seed: seed of initial values, the order of examples and dropout. A resumed run makes the
         steps that it would have made without the stop (docs/runs.md).
     """
 

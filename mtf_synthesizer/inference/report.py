@@ -32,9 +32,9 @@ PACKAGES = (
     "scipy",
     "pycocoevalcap",
 )
-# Rows with equal values of these keys, and both with or both without a loss, are one evaluation.
+# Rows belong to one evaluation if these keys are equal, and both or neither have a loss.
 _SETTINGS = ("step", "checkpoint", "limit", "decoding", "data_sha256")
-_MOST = 2**63  # JSON has numbers that no mean can be taken of
+_MOST = 2**63  # JSON allows larger integers, whose mean overflows
 
 
 def versions() -> dict[str, str]:

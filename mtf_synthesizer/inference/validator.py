@@ -1,4 +1,4 @@
-"""Scores of checkpoints while their model is trained."""
+"""Scores of checkpoints while their model trains."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,13 +16,13 @@ _TEACHER_FORCED = ("loss", "token_accuracy", "sequence_accuracy")
 
 
 class Validator:
-    """Evaluates checkpoints as `evaluate` does, under the gin configuration of their training.
+    """Evaluate checkpoints as `evaluate` does, under the gin configuration of their training.
 
-    A mixture's score is the mean over its tasks that have the score.
+    The score of a mixture is the mean over the tasks that have the score.
 
     Args:
-      split: the split of the task.
-      examples: use only the first so many of each task.
+      split: split of the task.
+      examples: number of examples of each task to read; None for all.
     """
 
     def __init__(self, split: str = "validation", examples: int | None = None):

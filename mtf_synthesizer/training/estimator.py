@@ -30,9 +30,9 @@ class ObservedEstimator:
       folder: folder of the model before the first step.
       seed: seed of initial values and dropout.
       summary_steps: steps between summaries.
-      hook: makes a session hook, given the tensor of the loss.
-      listeners: told of every saved checkpoint.
-      begun: step at which the run once began.
+      hook: function from the tensor of the loss to a session hook.
+      listeners: listeners to call for every saved checkpoint.
+      begun: step of the checkpoint that the run began with; 0 without one.
     """
 
     def __init__(

@@ -16,12 +16,12 @@ from mtf_synthesizer.model_folder.folder import ModelFolder
 def hook(
     of_mesh: tf.train.SessionRunHook, folder: ModelFolder, begun: int
 ) -> tf.train.SessionRunHook:
-    """A hook of Mesh's, or in its stead the one that leaves nothing half-written.
+    """Return Mesh's hook, or its replacement that leaves no half-written files.
 
     Args:
       of_mesh: Mesh's hook.
-      folder: of the model.
-      begun: step at which the run once began.
+      folder: folder of the model.
+      begun: step of the checkpoint that the run began with; 0 without one.
     """
     if isinstance(of_mesh, gin.tf.GinConfigSaverHook):
         return ConfigurationHook(folder.path)
@@ -42,8 +42,8 @@ class SavingHook(tf.train.CheckpointSaverHook):
 
     Args:
       mesh: Mesh's hook.
-      saved: steps of the checkpoints that exist already.
-      begun: step at which the run once began.
+      saved: steps of existing checkpoints.
+      begun: step of the checkpoint that the run began with; 0 without one.
     """
 
     def __init__(self, mesh: tf.train.CheckpointSaverHook, saved: Container[int], begun: int):

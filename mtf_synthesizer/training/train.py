@@ -47,7 +47,7 @@ class TrainOptions:
         checkpoint.
       show_progress: whether to show a progress bar.
       verbose: whether T5, Mesh and TensorFlow log.
-      validation: evaluation while the model trains; None for none.
+      validation: evaluation while the model trains; None for no evaluation.
     """
 
     summary_steps: int | None = None
@@ -70,13 +70,13 @@ def train(
     Args:
       model_dir: folder for checkpoints, summaries, operative_config.gin and loss.jsonl.
       request: the model and its training.
-      options: summaries and progress.
+      options: summaries, progress and evaluation.
 
     Returns:
-      model_dir, step (the last one), end (the step at which training ends), trained (how many
-      steps this call made), seconds, loss (last mean; None if there is none) and losses (the lines
-      of loss.jsonl since the run first began: step, loss, seconds, steps_per_second). With
-      `options.validation` also best (the best scores and their step) and metric, which chose them.
+      model_dir, step (the last step), end (the step at which the training ends), trained (number
+      of steps of this call), seconds, loss (last mean loss; None without one) and losses (all
+      lines of loss.jsonl: step, loss, seconds, steps_per_second). With `options.validation` also
+      best (the best scores with their step) and metric (the score that chooses them).
 
     Raises:
       errors.UserError: a name, file, binding or task is wrong, the folder holds another run or is
@@ -109,7 +109,7 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
                 validation.prepare(task, model)
             if validation is None or not validation.has_ended:
                 if options.show_progress and begun < at < model.train_steps:
-                    print(_going_on(folder, at, at - begun), file=sys.stderr, flush=True)
+                    print(_announce(folder, at, at - begun), file=sys.stderr, flush=True)
                 observed = ObservedEstimator(
                     model.estimator if before else _starting(model, run),
                     folder,
@@ -119,13 +119,15 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
                     listeners=_listeners(folder, task, model, options, validation),
                     begun=begun,
                 )
-                random.seed(run.request.seed + at)  # of dropout that `repeatable` leaves to Mesh
+                random.seed(
+                    run.request.seed + at
+                )  # seed of dropout that `repeatable` leaves to Mesh
                 _train(observed, model, log, begun)
             has_ended = validation is not None and validation.has_ended
             best = None if validation is None else validation.best
     done = folder.reread().current
     if notice.came:
-        raise signals.Terminated(f"{folder}: saved at step {done.step}, as asked to end")
+        raise signals.Terminated(f"{folder}: ended by SIGTERM, saved at step {done.step}")
     if done.step < model.train_steps and not has_ended:
         raise errors.UserError(
             f"{folder}: training ended at step {done.step} of {model.train_steps}, because the "

@@ -1,4 +1,4 @@
-"""The variables that a run trains, when `run.variable_filter` chooses among them."""
+"""Check and notice of the variables that `run.variable_filter` chooses to train."""
 
 import re
 import sys
@@ -25,10 +25,10 @@ def check() -> None:
     sizes = {v.op.name: int(np.prod(v.shape.as_list())) for v in variables.trainable()}
     trained = [name for name in sizes if re.search(pattern, name)]
     if not trained or len(trained) == len(sizes):
-        which = "all variables are" if trained else "no variable is"
+        count = "all variables" if trained else "no variable"
         raise errors.UserError(
-            f"run.variable_filter = {pattern!r} (--freeze, --train_only): {which} trained. Change "
-            f"the pattern. Variables: {listed(sorted(sizes))}"
+            f"run.variable_filter = {pattern!r} (--freeze, --train_only): the pattern trains "
+            f"{count}. Change it. Variables: {listed(sorted(sizes))}"
         )
     numbers = sum(sizes[name] for name in trained)
     print(

@@ -43,10 +43,10 @@ class Validation:
     Attributes:
       scorer: computes the scores.
       every: steps between evaluations; the last step is evaluated too.
-      metric: name of the score that chooses the best checkpoint; the first one unless given.
+      metric: name of the score that chooses the best checkpoint; None for the first score.
       lower: whether the lowest value is the best; None for a known metric.
-      early_stopping: number of evaluations without a better value after which training ends; None
-        for no end before the last step.
+      early_stopping: number of evaluations without a better value after which the training ends;
+        None to train until the last step.
     """
 
     scorer: Scorer
@@ -88,15 +88,16 @@ class Choice:
 class ValidationListener(tf_estimator.CheckpointSaverListener):
     """A listener that evaluates saved checkpoints, and keeps the best one apart.
 
-    The evaluation has graphs and sessions of its own, so training steps stay as they are. Its line
-    in loss.jsonl is written last: a run that is killed before it evaluates the checkpoint again.
+    Separate graphs and sessions evaluate, so the graph of the training stays as it is. The line in
+    loss.jsonl is written last: a run that is killed before that line evaluates the checkpoint again
+    when it resumes.
 
     Args:
       validation: the evaluation.
-      folder: of the model.
-      log: of the run.
+      folder: folder of the model.
+      log: loss.jsonl of the run.
       shown: the display of the run.
-      steps: step at which the run once began, and its last step.
+      steps: step of the checkpoint that the run began with (0 without one), and the last step.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class ValidationListener(tf_estimator.CheckpointSaverListener):
 
     @property
     def has_ended(self) -> bool:
-        """Whether the run was stopped early."""
+        """True if early stopping ended the run."""
         return self._choice.has_ended(self._log.validations())
 
     @property

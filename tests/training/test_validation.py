@@ -173,7 +173,7 @@ def test_frozen_variables_keep_their_values(tmp_path, data, capsys):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "message"), [("", "all variables are trained"), ("c", "no variable is trained")]
+    ("pattern", "message"), [("", "trains all variables"), ("c", "trains no variable")]
 )
 def test_a_pattern_must_choose(pattern, message):
     with tf.Graph().as_default(), gin.unlock_config():

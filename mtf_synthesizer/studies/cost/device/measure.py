@@ -117,7 +117,7 @@ def of_training(model: TrainedModel) -> DeviceCost:
     """Measure the training step of a model on one device, under its gin configuration.
 
     Args:
-      model: what `session.build` returns.
+      model: model from `session.build`.
     """
     plan = parse("batch:1", None, "")
     words = max(graph.words(model.vocabulary))
