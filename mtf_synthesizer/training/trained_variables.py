@@ -14,7 +14,7 @@ from mtf_synthesizer.upstream import variables
 
 
 def check() -> None:
-    """Print the share of the current graph's variables that is trained, if there is a filter.
+    """Print the trained share of the current graph's variables, if a filter is configured.
 
     Raises:
       errors.UserError: the filter chooses all variables, or none.
