@@ -87,11 +87,7 @@ def _add_prune(command: Parser) -> None:
         help="Metric, as a report of `evaluate` names it: for example accuracy, bleu, loss or "
         "average. Needed with --keep_best.",
     )
-    add(
-        "--better",
-        choices=_BETTER,
-        help="Whether the lower or the higher metric is better. Needed only for unknown metrics.",
-    )
+    options.add_better(command, "model")
     command.group("data").add_argument(
         "--task", help="Task of the metric. Default: the only task that has the metric."
     )
@@ -101,9 +97,6 @@ def _add_prune(command: Parser) -> None:
         action="store_true",
         help="Remove the checkpoints. Default: only print which ones would be removed.",
     )
-
-
-_BETTER = {"lower": True, "higher": False}
 
 
 def run(args: argparse.Namespace) -> None:
@@ -191,7 +184,9 @@ def _ranking(folder: ModelFolder, args: argparse.Namespace) -> prune.Ranking | N
     if args.metric is None:
         return None
     values = scores.of_metric(scores.read(folder), args.metric, args.task, args.split)
-    lower = _BETTER[args.better] if args.better else metric_order.lower_is_better(args.metric)
+    lower = options.read_lower(args)
+    if lower is None:
+        lower = metric_order.lower_is_better(args.metric)
     return prune.Ranking(args.metric, values, lower, args.keep_best)
 
 

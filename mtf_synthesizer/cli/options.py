@@ -8,6 +8,8 @@ from mtf_synthesizer.cli.values import listed, positive
 from mtf_synthesizer.config import gin_files, request
 from mtf_synthesizer.runtime import precision
 
+_BETTER = {"lower": True, "higher": False}
+
 
 # The model.
 def add_trained_model(command: Parser) -> None:
@@ -185,6 +187,20 @@ def add_seed(command: Parser, purpose: str) -> None:
     command.group("run").add_argument(
         "--seed", type=int, default=0, metavar="N", help=f"{purpose} Default: %(default)s."
     )
+
+
+def add_better(command: Parser, group: str) -> None:
+    """Add --better, which says how to compare values of --metric."""
+    command.group(group).add_argument(
+        "--better",
+        choices=_BETTER,
+        help="Whether the lower or the higher --metric is better. Needed only for unknown metrics.",
+    )
+
+
+def read_lower(args: argparse.Namespace) -> bool | None:
+    """Return whether --better asks for the lowest value; None without --better."""
+    return _BETTER[args.better] if args.better else None
 
 
 # The configuration.

@@ -110,7 +110,9 @@ def _task(args: argparse.Namespace, folder: ModelFolder, request: Request) -> st
     """
     if args.benchmark or args.input is not None:
         if request.own_data is not None:
-            raise errors.UserError("--data excludes --benchmark and --input. Give one of the three")
+            raise errors.UserError(
+                "--data: --benchmark and --input have their own examples. Give one of the three"
+            )
         return None
     task = named_task(folder, request)
     data = data_of_model(folder, request)

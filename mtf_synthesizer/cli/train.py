@@ -134,7 +134,7 @@ def _validation(args: argparse.Namespace) -> Validation | None:
         Validator(examples=args.evaluation_examples),
         every=args.evaluate_every,
         metric=args.metric,
-        lower=None if args.better is None else args.better == "lower",
+        lower=options.read_lower(args),
         early_stopping=args.early_stopping,
     )
 

@@ -3,6 +3,7 @@
 import argparse
 
 from mtf_synthesizer import errors
+from mtf_synthesizer.cli import options
 from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.cli.values import positive, positive_number
 from mtf_synthesizer.config import training_flags
@@ -73,11 +74,7 @@ def add_validation(command: Parser) -> None:
         help="Score that chooses the best checkpoint: a metric of the task, loss, token_accuracy "
         "or sequence_accuracy. Default: the first metric of the task, else loss.",
     )
-    add(
-        "--better",
-        choices=["lower", "higher"],
-        help="Whether the lower or the higher --metric is better. Needed only for unknown metrics.",
-    )
+    options.add_better(command, "run")
     add(
         "--early_stopping",
         type=positive,
