@@ -1,4 +1,4 @@
-"""The README's example works, and its commands are ones that the command line knows."""
+"""The examples of README and docs work, their links exist, and each page is in the index."""
 
 import pathlib
 import re
@@ -22,7 +22,8 @@ X = np.random.RandomState(0).normal(size=(1, 7, 13))
 
 
 def test_own_function_is_packed_as_alone():
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    page = (ROOT / "docs/own_function.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     scope = {}
     exec(example, scope)
     layer = SyntheticAttention(scope["Distance"](), num_heads=HEADS, key_value_size=D_KV)
@@ -72,11 +73,42 @@ def test_the_command_of_t5_trains(tmp_path):
     assert (tmp_path / "model.ckpt-1.index").exists()
 
 
-def test_files_named_in_the_map_exist():
-    listed = README.partition("## Map of the repository")[2]
+@pytest.mark.slow
+def test_the_python_of_the_readme_trains_and_evaluates(tmp_path):
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    example = example.replace('"runs/rv"', repr(str(tmp_path / "rv")))
+    short = f"steps=1, gin_params={SMALLER[:5]!r}"
+    assert 'run="demo_finetune"' in example and "examples=64" in example
+    example = example.replace("examples=64", "examples=2")
+    example = example.replace('run="demo_finetune"', f'run="demo_finetune", {short}')
+    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "rv/model.ckpt-1.index").exists()
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 180
+
+
+def test_folders_named_in_the_map_exist():
+    listed = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("| folder | contents |")[2]
     names = re.findall(r"^\| `([a-z_./]+)`", listed, re.MULTILINE)
     assert len(names) > 15
     for name in names:
-        assert (ROOT / "mtf_synthesizer" / name).exists(), name
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+        assert (ROOT / "mtf_synthesizer" / name).exists() or (ROOT / name).exists(), name
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "gin/README.md"]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_exist(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_index_has_every_page():
+    index = (ROOT / "docs/index.md").read_text("utf-8")
+    listed = set(re.findall(r"\]\(([a-z0-9_]+\.md)\)", index))
+    assert listed == {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}

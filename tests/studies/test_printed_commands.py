@@ -1,10 +1,12 @@
 """Every command that `report` and the documentation print could be run: checked without running."""
 
 import pathlib
+import re
 import shlex
 
 import pytest
 from printed_commands import (
+    ROOT,
     Printed,
     check_configuration,
     known_splits,
@@ -22,6 +24,15 @@ from mtf_synthesizer.config.request import TASK_MODULES
 from mtf_synthesizer.studies.report import commands, paper
 from mtf_synthesizer.upstream import session
 from mtf_synthesizer.upstream.tasks import check_task
+
+
+@pytest.fixture(autouse=True)
+def distance(tmp_path, monkeypatch):
+    """The module that docs/own_function.md tells to save."""
+    page = (ROOT / "docs/own_function.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "distance.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from mtf_synthesizer.studies.report import files, tables
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGES = (ROOT / "README.md", ROOT / "gin/README.md", *sorted((ROOT / "docs").glob("*.md")))
+DEMO_RUNS = ("pretrain", "finetune")
 # Mixture of an experiment -> the benchmark whose splits it has; other tasks have all three.
 _DATA = {
     "c4": "c4",
@@ -158,6 +159,7 @@ def _trained(args):
             experiment=args.experiment,
             gin_files=args.gin_file,
             gin_params=args.gin_param,
+            modules=args.module_import,
             own_data=data,
         )
     )
@@ -207,6 +209,8 @@ def starts(printed):
 def makes(printed):
     """The folder of the models that a command leaves behind."""
     args = printed.args
+    if printed.words[0] == "demo":
+        return {f"runs/demo/{row}/{run}" for row in ("v", "r", "rv") for run in DEMO_RUNS}
     made = printed.words[0] in ("train", "warm-start")
     folder = args.model_dir if made else getattr(args, "output", None)
     return {folder} if isinstance(folder, str) else set()
