@@ -20,6 +20,7 @@ from mtf_synthesizer.cli.values import positive
 from mtf_synthesizer.config.request import Request
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision, signals
+from mtf_synthesizer.training import run_record
 from mtf_synthesizer.training.start import prepare
 
 if TYPE_CHECKING:
@@ -104,9 +105,11 @@ def run(args: argparse.Namespace) -> None:
       signals.Terminated: SIGTERM ended the training; its progress is saved.
     """
     # Needs no TensorFlow, so a mistake is reported at once.
-    prepared = prepare(ModelFolder.at(args.model_dir), _request(args))
+    folder, request = ModelFolder.at(args.model_dir), _request(args)
+    # Counting the tokens of --data may load a vocabulary with TensorFlow.
+    precision.choose_for_command(args.matmul_precision, run_record.kept_precision(folder))
+    prepared = prepare(folder, request)
     check_validation(args, prepared.request)
-    precision.choose_for_command(args.matmul_precision, prepared.precision)
     loading.load_tensorflow(args.verbose)
     if args.dry_run:
         from mtf_synthesizer.studies import dry_run

@@ -91,8 +91,9 @@ def run(args: argparse.Namespace) -> None:
         errors.check("synthesizer", args.synthesizer, gin_files.known("synthesizers"))
     new_folder.check("--model_dir", args.model_dir)
     start = _read_start(args.start)
-    configuration = _configuration(args, start)
+    # Counting the tokens of --data may load a vocabulary with TensorFlow.
     precision.choose_for_command(args.matmul_precision)
+    configuration = _configuration(args, start)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.training.warm_start.begin import begin
 

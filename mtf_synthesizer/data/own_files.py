@@ -52,7 +52,11 @@ def check(data: OwnData, split: str, needs_targets: bool = True) -> int:
       DataError: the file is missing or has no rows; or rows can't be read, or lack targets: the
         message has the line and reason of the first few.
     """
-    errors.check("split of --data", split, data.files)
+    if split not in data.files:
+        raise errors.UserError(
+            f"--data has no split {split}.{errors.suggestion(split, data.files)} Add --data "
+            f"{split}=FILE, or choose one of: {', '.join(data.files)}"
+        )
     count, faults = 0, []
     for row, fault in _read(data, split):
         count += 1

@@ -115,7 +115,7 @@ def test_faults_name_line_and_reason(tmp_path, name, text, fields, message):
 def test_a_missing_file(tmp_path):
     with pytest.raises(errors.UserError, match=r"--data train=.*no such file"):
         own_files.check(OwnData({"train": str(tmp_path / "a.tsv")}), "train")
-    with pytest.raises(errors.UserError, match="unknown split of --data 'dev'"):
+    with pytest.raises(errors.UserError, match=r"no split dev\. Add --data dev=FILE"):
         own_files.check(OwnData({"train": str(tmp_path / "a.tsv")}), "dev")
 
 
