@@ -95,15 +95,18 @@ def train(folder, data, validation, steps, **changes):
 
 
 def test_the_best_is_kept_apart_and_a_resumed_run_continues(tmp_path, data, capsys):
-    """Two of the last checkpoints stay; the best is an earlier one. A second call adds nothing."""
+    """The last checkpoint stays; the best is an earlier one. A third call adds nothing.
+
+    The run that stops at step 5 saves at 6 and 8 when it resumes, as a run without the stop.
+    """
     folder = tmp_path / "m"
-    scorer = Scripted(1.0, 5.0)
+    scorer = Scripted(1.0, 5.0, 0.5)
     kept = {"params": ["utils.run.keep_checkpoint_max = 1"]}
-    train(folder, data, Validation(scorer, every=2), 4, **kept)
-    assert scorer.steps == [2, 4]
+    train(folder, data, Validation(scorer, every=2), 5, **kept)
+    assert scorer.steps == [2, 4, 5]
     assert "m: validation bleu 5 at step 4" in capsys.readouterr().err
     scorer = Scripted(4.0, 3.0, 9.0)
-    result = train(folder, data, Validation(scorer, every=2, early_stopping=2), 20, **kept)
+    result = train(folder, data, Validation(scorer, every=2, early_stopping=3), 20, **kept)
     assert scorer.steps == [6, 8] and result["step"] == 8
     assert (result["best"]["step"], result["best"]["bleu"], result["metric"]) == (4, 5.0, "bleu")
     assert [c.step for c in ModelFolder.at(folder).checkpoints] == [8]
@@ -111,9 +114,9 @@ def test_the_best_is_kept_apart_and_a_resumed_run_continues(tmp_path, data, caps
     (best,) = ModelFolder.at(folder).choose("best", "own_data")
     assert best.step == 4 and best.path == str(folder / "best" / "model.ckpt-4")
     assert ModelFolder.at(folder / "best").latest.step == 4
-    again = train(folder, data, Validation(scorer, every=2, early_stopping=2), 20, **kept)
+    again = train(folder, data, Validation(scorer, every=2, early_stopping=3), 20, **kept)
     assert again["trained"] == 0 and scorer.steps == [6, 8]
-    assert [row["bleu"] for row in LossLog(folder).validations()] == [1.0, 5.0, 4.0, 3.0]
+    assert [row["bleu"] for row in LossLog(folder).validations()] == [1.0, 5.0, 0.5, 4.0, 3.0]
     assert all("loss" in row for row in LossLog(folder).read())
     events = next(folder.glob("events.out*"))
     tags = {v.tag for e in tf.train.summary_iterator(str(events)) for v in e.summary.value}
