@@ -68,11 +68,30 @@ def check(data: OwnData, split: str, needs_targets: bool = True) -> int:
         if fault:
             faults.append(fault)
     if faults:
-        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise DataError(f"{data.files[split]}: {'; '.join(faults[:_SHOWN])}{more}")
+        raise DataError(_joined(data.files[split], faults))
     if not count:
         raise DataError(f"{data.files[split]}: no rows. Give another file for --data {split}")
     return count
+
+
+def check_pairs_of_t5(path: str) -> None:
+    """Check a file that T5's `tsv_dataset_fn` reads: two columns in every line.
+
+    Raises:
+      DataError: the file is missing, or lines have another number of columns.
+    """
+    source = "tsv_dataset_fn.filename"
+    if not paths.of(path).is_file():
+        raise DataError(f"{source} = {path!r}: no such file. Give the path of a file that exists")
+    widths = ((n, line.count("\t") + 1) for n, line in enumerate(files.lines(paths.of(path)), 1))
+    faults = [f"line {n}: {width} columns instead of 2" for n, width in widths if width != 2]
+    if faults:
+        raise DataError(_joined(f"{source} = {path!r}", faults))
+
+
+def _joined(place: str, faults: Sequence[str]) -> str:
+    more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+    return f"{place}: {'; '.join(faults[:_SHOWN])}{more}"
 
 
 def digest(path: str) -> str:

@@ -5,7 +5,9 @@ import os
 import sys
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config.request import OWN_RUN, Request, check_one_task
+from mtf_synthesizer.config.request import OWN_RUN, Configuration, Request, check_one_task
+from mtf_synthesizer.config.statements import Reference
+from mtf_synthesizer.config.values import BoundValues, last_part
 from mtf_synthesizer.data import own_files, own_lengths
 from mtf_synthesizer.files import paths
 from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
@@ -41,6 +43,21 @@ def measured(folder: ModelFolder, request: Request) -> Request:
     if request.schedule == OWN_RUN:
         data = dataclasses.replace(data, lengths=_lengths(folder, request, data))
     return dataclasses.replace(request, own_data=data)
+
+
+def check_files_of_t5(configuration: Configuration) -> None:
+    """Check the files of T5's `tsv_dataset_fn`, if a run reads its examples with it.
+
+    Raises:
+      errors.UserError: a file is missing, or has lines without two columns.
+    """
+    bound = BoundValues(configuration.files, configuration.params)
+    reader = bound.value("run", "train_dataset_fn")
+    if not isinstance(reader, Reference) or last_part(reader.selector) != "tsv_dataset_fn":
+        return
+    named = bound.value("tsv_dataset_fn", "filename")
+    for name in [named] if isinstance(named, str) else named or ():
+        own_files.check_pairs_of_t5(str(name))
 
 
 def _inherited(folder: ModelFolder, request: Request) -> OwnData | None:

@@ -49,11 +49,13 @@ def prepare(folder: ModelFolder, asked: Request) -> TrainingRun:
         request = dataclasses.replace(request, vocabulary=folder.vocabulary)
     request = own_data.measured(folder, request)
     request = run_record.resumed(folder, request)
+    configuration = for_training(request)
+    own_data.check_files_of_t5(configuration)
     return TrainingRun(
         folder,
         asked,
         request,
-        for_training(request),
+        configuration,
         start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None,
         run_record.kept_precision(folder),
     )

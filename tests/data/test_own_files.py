@@ -125,6 +125,13 @@ def test_text_that_is_not_utf_8(tmp_path):
         own_files.check(OwnData({"train": str(tmp_path / "a.tsv")}), "train")
 
 
+def test_files_of_t5s_reader_have_two_columns(tmp_path):
+    own_files.check_pairs_of_t5(str(written(tmp_path, "a.txt", "a\tb\nc\td\n")))
+    path = written(tmp_path, "b.tsv", "a\tb\n\nc\td\te\n")
+    with pytest.raises(errors.UserError, match="line 2: 1 columns instead of 2; line 3: 3 columns"):
+        own_files.check_pairs_of_t5(str(path))
+
+
 def test_lengths_of_pairs(tmp_path):
     """In bytes, with EOS and the prefix; a longer row counts as cut."""
     path = written(tmp_path, "a.tsv", "aaa\tä\nb\tccccc\n")

@@ -226,5 +226,8 @@ def test_t5s_reader_of_tsv_files_trains(data, files, tmp_path, monkeypatch):
     monkeypatch.chdir(files)
     params = [word for word in shlex.split(line) if word != "--gin_param"]
     request = asked(data, steps=1, gin_params=[*doc_commands.BINDINGS, *params])
+    missing = [param.replace("pairs.tsv", "missing.tsv") for param in params]
+    with pytest.raises(errors.UserError, match=r"filename = 'missing\.tsv': no such file"):
+        prepare(ModelFolder.at(tmp_path / "m"), asked(data, gin_params=missing))
     options = TrainOptions(attention_summaries=False, show_progress=False)
     assert train(tmp_path / "m", request, options)["step"] == 1
