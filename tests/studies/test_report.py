@@ -124,18 +124,18 @@ def test_the_report_of_what_was_run(really_run, printed):
     sections = tables.sections(collected(really_run, printed))
     small = table(sections, "tiny_shakespeare")
     cells = row(small, "R")
-    assert cells["LM1B, perplexity, paper"] == "40.6"
+    assert cells["LM1B, perplexity, paper"] == "40.60"
     mean = json.loads((really_run / "plays/results.json").read_text())["rows"]["r"]["metrics"]
-    expected = f"perplexity {mean['perplexity']['mean']:.2f} ± "
-    assert expected in cells["ours"]
-    assert "(seeds 3, 5; 2 steps" in cells["ours"]
+    ours = cells["perplexity, ours"]
+    assert ours.startswith(f"{mean['perplexity']['mean']:.2f} ± ")
+    assert "(seeds 3, 5; 2 steps" in ours
     (command,) = small.commands
     assert "--rows r,v --seeds 3,5" in command and "--steps 2" in command
     alone = table(sections, "Other evaluations")
     assert alone.rows[0][1] == "r"
     assert "seed 7; 2 steps" in alone.rows[0][-1]
     assert "--seed 7" in alone.commands[0] and "--steps 2" in alone.commands[0]
-    bench = table(sections, "Benchmark: train, size tiny")
+    bench = table(sections, "Bench: train, size tiny")
     assert row(bench, "t5")["times as fast"] == "1.00"
     assert row(bench, "r")["times as fast, paper"] == "1.09"
     cost = table(sections, "Cost: r tiny")
@@ -315,7 +315,7 @@ def test_costs_and_speed_of_table_4(tmp_path):
     assert row(section, "R+V, plain sum")["steps/s / V's, ours"] == "0.75"
     assert row(section, "DyConv")["steps/s / V's, ours"] == NOT_RUN
     assert any("bench.json" in note for note in section.notes)
-    bench = row(table(sections, "Benchmark: train, size small"), "r")
+    bench = row(table(sections, "Bench: train, size small"), "r")
     assert bench["memory of a step / first's"] == "0.50"
     assert bench["new"] == NONE
 
@@ -382,8 +382,9 @@ def test_a_run_that_is_of_no_table_is_shown_with_its_experiment(tmp_path):
     assert isinstance(found.runs[0], Run)
     section = table(tables.sections(found), "Other evaluations")
     assert section.rows == [
-        ["c4_small", "d", "c4", "validation", "perplexity 3.25", "seed 0; 9 steps"]
+        ["c4_small", "d", "c4", "validation", "perplexity", "3.25", "seed 0; 9 steps"]
     ]
     text = formats.markdown([section], [], "report")
-    assert "| c4\\_small | d | c4 | validation | perplexity 3.25 | seed 0; 9 steps |" in text
+    assert "| c4\\_small | d | c4 | validation | perplexity | 3.25 | seed 0; 9 steps |" in text
+    assert "| --- | --- | --- | --- | --- | ---: | --- |" in text
     assert paper.LABELS["d"] == "D"

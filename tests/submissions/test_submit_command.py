@@ -95,6 +95,7 @@ def test_the_documented_files_are_the_submitted_ones():
 def test_the_documented_commands_are_known():
     commands = re.findall(r"^    mtf_synthesizer (.+)$", DOCS, re.MULTILINE)
     assert [parser().parse_args(shlex.split(each)).command for each in commands] == [
+        "train",
         "predict",
         "submit",
     ]

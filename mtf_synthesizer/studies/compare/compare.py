@@ -146,7 +146,7 @@ def describe(summary: dict[str, Any]) -> str:
         *(f"paper's {column.experiment}: {column.metric}" for column in reported),
         "still falling",
     ]
-    lines = [_line(["row", *heads]), _line(["---"] * (len(heads) + 1))]
+    lines = [_line(["row", *heads]), _line(["---", *["---:"] * len(heads)])]
     for name, row in summary["rows"].items():
         cells = [_cell(row["metrics"][metric]) for metric in metrics]
         cells += [str(column.values.get(name, "")) for column in reported]

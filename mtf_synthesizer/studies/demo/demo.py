@@ -54,7 +54,7 @@ class Settings:
 
 
 def run_demo(
-    output: str | os.PathLike[str] = "runs/demo", settings: Settings | None = None
+    output: str | os.PathLike[str] = page.FOLDER, settings: Settings | None = None
 ) -> dict[str, Any]:
     """Train and compare V, R and R+V on the embedded benchmark.
 

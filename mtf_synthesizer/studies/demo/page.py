@@ -1,7 +1,7 @@
 """The demo's page: one self-contained HTML file."""
 
-import io
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +9,10 @@ import numpy as np
 
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.studies.demo import random_tables
+from mtf_synthesizer.studies.pages import figures
 from mtf_synthesizer.studies.pages import page as pages
 
+FOLDER = "runs/demo"  # unless the user names another
 _TITLES = {"v": "V (dot product)", "r": "R (random)", "rv": "R+V (mixture)"}
 _COLORS = {"v": "#1f5fa8", "r": "#c8501e", "rv": "#3a8a3a"}
 
@@ -31,7 +33,7 @@ def write(
     """
     html = pages.render(
         "demo.html",
-        "mtf_synthesizer demo",
+        _command(path),
         settings=results["settings"],
         names=", ".join(title(name) for name in results["models"]),
         minutes=round(results["seconds_of_all_steps"] / 60, 1),
@@ -41,7 +43,7 @@ def write(
         examples=", ".join(str(n) for n in sorted(results["baselines"]["examples"].values())),
         free_entropy=f"{results['baselines']['unigram_entropy_free_sentinels']:.2f}",
         curves=pages.data_uri(_curves(results["models"])),
-        attention=pages.data_uri(_attention(attention)),
+        attention=_attention(attention),
         verse=samples[0]["source"],
         movement=movement(results["models"]),
         alphas=_alphas(results["models"]),
@@ -51,6 +53,12 @@ def write(
         replaced=_replaced(results["submission"]),
     )
     saving.write_text(path, html)
+
+
+def _command(path: str | os.PathLike[str]) -> str:
+    """The command that makes the page at this path."""
+    folder = os.path.dirname(path)
+    return "mtf_synthesizer demo" + ("" if folder == FOLDER else f" --output {shlex.quote(folder)}")
 
 
 def title(name: str) -> str:
@@ -138,12 +146,6 @@ def _replaced(submission: Mapping[str, Any]) -> str:
     return f"; {count} decoded texts that are not labels were replaced" if count else ""
 
 
-def _png(figure: Any) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100)
-    return file.getvalue()
-
-
 def _curves(models: Mapping[str, Any]) -> bytes:
     from matplotlib.figure import Figure
 
@@ -166,22 +168,18 @@ def _curves(models: Mapping[str, Any]) -> bytes:
         axis.set(title=name, xlabel="step", ylabel="loss, nats per target position")
         axis.grid(alpha=0.3)
         axis.legend()
-    return _png(figure)
+    return figures.png(figure)
 
 
-def _attention(attention: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
-    groups = {}
+def _attention(attention: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, str]:
+    """Map titles to pictures."""
+    pictures = {}
     for name, layers in attention.items():
         chosen = [layer for layer in layers if layer.startswith("encoder")]
         chosen += [layer for layer in layers if layer.startswith("decoder")][:1]
-        groups[name] = {_short(layer): layers[layer] for layer in chosen}
-    return random_tables.heat_maps(groups)
-
-
-def _short(layer: str) -> str:
-    """Shorten encoder/block_000/layer_000/SyntheticAttention to encoder 1: layers count from 1."""
-    stack, block = layer.split("/")[:2]
-    return f"{stack} {int(block.removeprefix('block_')) + 1}"
+        png = random_tables.heat_maps({figures.scope_label(each): layers[each] for each in chosen})
+        pictures[name] = pages.data_uri(png)
+    return pictures
 
 
 def _alpha_range(models: Mapping[str, Any]) -> str:
@@ -206,7 +204,7 @@ def _alphas(models: Mapping[str, Any]) -> str | None:
         heads = np.arange(1, len(random) + 1)
         axis.bar(heads, random, color=_COLORS["r"], label="R")
         axis.bar(heads, 1 - random, bottom=random, color=_COLORS["v"], label="V")
-        axis.set(title=_short(layer), xlabel="head", xticks=heads, ylim=(0, 1))
+        axis.set(title=figures.scope_label(layer), xlabel="head", xticks=heads, ylim=(0, 1))
         axis.axhline(0.5, color="white", linewidth=0.8)
     axis.legend(fontsize=8)
-    return pages.data_uri(_png(figure))
+    return pages.data_uri(figures.png(figure))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.studies.pages import figures
 
 _TABLE = "/random/table"
 
@@ -103,32 +104,28 @@ def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         return {name.replace("|", "/"): file[name] for name in file.files}
 
 
-def heat_maps(groups: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
-    """A picture of attention maps: a row for each layer, a block of columns for each group.
+def heat_maps(layers: Mapping[str, np.ndarray]) -> bytes:
+    """A picture of attention maps: a row for each layer, a column for each head.
 
     Args:
-      groups: title -> name of a layer -> weights [heads, length, memory_length].
+      layers: label of a layer -> weights [heads, length, memory_length].
 
     Returns:
       A PNG file.
     """
     from matplotlib.figure import Figure
 
-    layers = list(dict.fromkeys(layer for group in groups.values() for layer in group))
-    figure = Figure(figsize=(5 * len(groups), 1.6 * len(layers)), layout="constrained")
-    blocks = figure.subfigures(1, len(groups), squeeze=False, wspace=0.03)[0]
-    for block, (title, group) in zip(blocks, groups.items(), strict=True):
-        block.suptitle(title)
-        heads = max(len(weights) for weights in group.values())
-        grid = block.subplots(len(layers), heads, squeeze=False)
-        for axes, layer in zip(grid, layers, strict=True):
-            axes[0].set_ylabel(layer, fontsize=9)
-            for head, axis in enumerate(axes):
-                axis.set(xticks=[], yticks=[])
-                if layer in group and head < len(group[layer]):
-                    # The square root shows weak attention too.
-                    axis.imshow(np.sqrt(group[layer][head]), cmap="magma", vmin=0, vmax=1)
-                    axis.set_title(f"head {head}", fontsize=7)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=90)
-    return file.getvalue()
+    heads = max(len(weights) for weights in layers.values())
+    figure = Figure(figsize=(1.3 * heads + 1, 1.4 * len(layers)), layout="constrained")
+    grid = figure.subplots(len(layers), heads, squeeze=False)
+    for axes, (label, weights) in zip(grid, layers.items(), strict=True):
+        axes[0].set_ylabel(label, fontsize=9)
+        for head, axis in enumerate(axes):
+            axis.set(xticks=[], yticks=[])
+            if head < len(weights):
+                image = figures.draw_attention(axis, weights[head])
+                axis.set_title(f"head {head + 1}", fontsize=7)
+            else:
+                axis.set_axis_off()
+    figures.colour_scale(figure, image, ax=grid, shrink=0.8)
+    return figures.png(figure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mtf_synthesizer.studies.pages import page
+from mtf_synthesizer.studies.pages import figures, page
 
 if TYPE_CHECKING:
     from mtf_synthesizer.studies.maps.maps import Maps
@@ -38,6 +38,7 @@ def html(
         sections=sections,
         arrays=arrays,
         uri=page.data_uri,
+        label=figures.scope_label,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from mtf_synthesizer.studies.pages import figures
 
 if TYPE_CHECKING:
     from mtf_synthesizer.studies.maps.maps import Maps
@@ -36,7 +37,7 @@ def histograms(models: Mapping[str, Maps], layers: Sequence[tuple[str, int]]) ->
                     values = maps.visible(STATES[state](maps), place)
                     shares = np.histogram(values, _BINS)[0] / max(1, len(values))
                     axis.stairs(shares, _BINS, label=title, color=f"C{number}", linewidth=1.4)
-            axis.set_title(f"{_short(stack)} L{block}, {state}", fontsize=9, pad=3)
+            axis.set_title(f"{figures.layer_label(stack, block)}, {state}", fontsize=9, pad=3)
             axis.set_yscale("log")
             axis.minorticks_off()
             axis.tick_params(labelsize=8)
@@ -45,7 +46,7 @@ def histograms(models: Mapping[str, Maps], layers: Sequence[tuple[str, int]]) ->
     grid[0][0].legend(fontsize=8)
     for axis in grid[-1]:
         axis.set_xlabel("attention weight")
-    return _png(figure)
+    return figures.png(figure)
 
 
 STATES: dict[str, Callable[[Any], Mapping[str, np.ndarray]]] = {
@@ -81,7 +82,7 @@ def heat_maps(
             place = maps.place(stack, block, over_encoder)
             if place is not None:
                 weights = maps.of_example(STATES[state](maps), place, example)
-                name = f"{title}\n{_short(stack)} L{block}"
+                name = f"{title}\n{figures.layer_label(stack, block)}"
                 rows.append((name, weights, maps.axes(place, example)))
     if not rows:
         return None
@@ -89,30 +90,32 @@ def heat_maps(
     wide, high = (max(_side(axes[i]) for _, _, axes in rows) for i in (1, 0))
     written = any(_are_written(tokens) for _, _, axes in rows for tokens in axes)
     margin = 0.6 if written else 0.15
-    figure = _figure(heads * (wide + 0.1) + 0.6 + margin, len(rows) * (high + margin + 0.25))
+    figure = _figure(heads * (wide + 0.1) + 1.4 + margin, len(rows) * (high + margin + 0.25))
     grid = figure.subplots(len(rows), heads, squeeze=False)
     for axes, (title, weights, tokens) in zip(grid, rows, strict=True):
-        _draw_heads(axes, weights, tokens)
+        image = _draw_heads(axes, weights, tokens)
         axes[0].set_ylabel(title, fontsize=8)
-    return _png(figure)
+    figures.colour_scale(figure, image, ax=list(grid[0]))
+    return figures.png(figure)
 
 
 def _draw_heads(
     axes: Sequence[Any], weights: np.ndarray, tokens: tuple[Sequence[str], Sequence[str]]
-) -> None:
+) -> Any:
+    """Draw the heads of a layer; return an image for the colour scale."""
     for head, axis in enumerate(axes):
         axis.set(xticks=[], yticks=[])
         if head >= len(weights):
             axis.set_axis_off()
             continue
-        # The square root shows weak attention too.
-        axis.imshow(np.sqrt(weights[head]), cmap="magma", vmin=0, vmax=1, aspect="auto")
+        image = figures.draw_attention(axis, weights[head], aspect="auto")
         axis.set_title(f"head {head + 1}", fontsize=7, pad=2)
         queries, keys = tokens
         if _are_written(keys):
             _write(axis.set_xticks, keys, rotation=90)
         if head == 0 and _are_written(queries):
             _write(axis.set_yticks, queries)
+    return image
 
 
 def _write(set_ticks: Callable[..., Any], tokens: Sequence[str], **style: Any) -> None:
@@ -163,22 +166,12 @@ def _alphas(maps: Maps, places: Sequence[str]) -> bytes:
         axis.set_xticks(range(heads), [str(head + 1) for head in range(heads)])
     layers = [maps.layers[place] for place in places]
     grid[0].set_yticks(
-        range(len(places)), [f"{_short(layer.stack)} L{layer.block}" for layer in layers]
+        range(len(places)), [figures.layer_label(layer.stack, layer.block) for layer in layers]
     )
-    return _png(figure)
-
-
-def _short(stack: str) -> str:
-    return {"encoder": "Enc", "decoder": "Dec"}.get(stack, stack)
+    return figures.png(figure)
 
 
 def _figure(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
-
-
-def _png(figure: Any) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100)
-    return file.getvalue()

@@ -79,7 +79,7 @@ def _heat_maps(
     return MapSection(
         f"{stack.capitalize()}: {what} (Figures 4 to 7)",
         "Rows are queries and columns are keys. A brighter cell is more attention; colours follow "
-        "the square root of the weight. Masked keys are hatched.",
+        "the square root of the weight. Masked keys are grey.",
         pictures,
     )
 

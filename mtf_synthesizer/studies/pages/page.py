@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import pathlib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 _TEMPLATES = pathlib.Path(__file__).resolve().parent / "templates"
-# A value, with its spread or unit; a dash marks a value that does not exist.
-_NUMBER = re.compile(r"[-−+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?( ?[±%×] ?[\d.]*)?[†*]?|–|not run")
+# A value or two with a slash, with spread or unit; a dash marks a value that does not exist.
+_NUMBER = re.compile(
+    r"[-−+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?(/\d+(\.\d+)?)?( ?[±%×] ?[\d.]*)?[†*]?|–|not run|"
+)
+_NOTED = re.compile(r"(.*\d) \((.*)\)")
 
 
 def render(template: str, command: str, **values: Any) -> str:
@@ -29,14 +33,28 @@ def render(template: str, command: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.tests["number"] = is_number
+    environment.filters["split_note"] = split_note
+    environment.filters["numeric_columns"] = numeric_columns
     environment.filters["anchor"] = anchor
     return environment.get_template(template).render(command=command, **values)
 
 
+def split_note(cell: str) -> tuple[str, str]:
+    """Split `4.97 ± 0.10 (seeds 0, 1)` into value and note; the note of other cells is empty."""
+    noted = _NOTED.fullmatch(cell.strip())
+    return (noted[1], noted[2]) if noted and is_number(noted[1]) else (cell, "")
+
+
 def is_number(cell: str) -> bool:
-    """True for a cell that is a number; numbers are aligned to the right."""
+    """True for a cell that is a number, or a mark for a missing number."""
     return _NUMBER.fullmatch(cell.strip()) is not None
+
+
+def numeric_columns(rows: Sequence[Sequence[str]]) -> list[bool]:
+    """True for each column that holds only numbers, perhaps with notes: aligned to the right."""
+    return [
+        all(is_number(split_note(cell)[0]) for cell in column) for column in zip(*rows, strict=True)
+    ]
 
 
 def anchor(title: str) -> str:

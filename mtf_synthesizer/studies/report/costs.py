@@ -144,7 +144,7 @@ def _benchmark(document: Document) -> ReportSection:
     flags = content.get("flags", {})
     mode = flags.get("mode", "train")
     return ReportSection(
-        f"Benchmark: {mode}, size {content['size']}",
+        f"Bench: {mode}, size {content['size']}",
         *_plain(rows),
         notes=[
             f"{document.path}: {_listed(flags)}",

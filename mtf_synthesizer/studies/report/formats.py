@@ -35,7 +35,7 @@ def markdown(sections: Sequence[ReportSection], warnings: Sequence[str], command
     lines += [line for warning in warnings for line in (f"Left out: {_escaped(warning)}", "")]
     for section in sections:
         lines += [f"## {_escaped(section.title)}", "", _line(section.heads)]
-        lines += [_line(["---"] * len(section.heads)), *map(_line, section.rows), ""]
+        lines += [_rule(section.heads, section.rows), *map(_line, section.rows), ""]
         lines += [line for note in section.notes for line in (_escaped(note), "")]
         lines += _commands(_DONE, section.commands) + _commands(_MISSING, section.missing)
     lines += _commands("Made by:", [command])
@@ -46,6 +46,12 @@ def _commands(title: str, commands: Sequence[str]) -> list[str]:
     # A newline within a command would end the block of code.
     lines = [f"    {' '.join(command.splitlines())}" for command in commands]
     return [title, "", *lines, ""] if commands else []
+
+
+def _rule(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The line below the heads, which aligns numbers to the right."""
+    numeric = page.numeric_columns(rows) or [False] * len(heads)
+    return f"| {' | '.join('---:' if is_number else '---' for is_number in numeric)} |"
 
 
 def _line(cells: Sequence[str]) -> str:

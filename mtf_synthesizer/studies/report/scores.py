@@ -174,18 +174,26 @@ def small(runs: Sequence[Run]) -> list[ReportSection]:
     for experiment in paper.LIKE:
         ours = _by_row(runs, experiment, "test")
         columns = paper.columns(experiment)
+        runs_of = [run for found in ours.values() for run in found]
+        metrics = dict.fromkeys(m for run in runs_of for each in run.tasks.values() for m in each)
         rows = []
         for row, found in ours.items():
             cells = [_label(row)]
-            cells += [f"{c.values[row]:g}" if row in c.values else NONE for c in columns]
-            metrics = dict.fromkeys(m for run in found for each in run.tasks.values() for m in each)
-            cells.append("; ".join(f"{m} {_cell(found, _metric(m), 2, 'test')}" for m in metrics))
+            cells += [
+                f"{c.values[row]:.{_digits(c.values.values())}f}" if row in c.values else NONE
+                for c in columns
+            ]
+            cells += [_cell(found, _metric(m), 2, "test") or NOT_RUN for m in metrics]
             rows.append(cells)
         if rows:
             sections.append(
                 ReportSection(
                     f"{experiment}: like {columns[0].experiment}, in small",
-                    ["model", *(f"{c.title}, paper" for c in columns), "ours"],
+                    [
+                        "model",
+                        *(f"{c.title}, paper" for c in columns),
+                        *(f"{m}, ours" for m in metrics),
+                    ],
                     rows,
                     commands=list(dict.fromkeys(_commands(ours.values()))),
                 )
@@ -203,10 +211,12 @@ def others(runs: Sequence[Run]) -> list[ReportSection]:
             continue
         made += run.commands
         for task, metrics in run.tasks.items():
-            values = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
             of = [run.experiment or NONE, run.row, task or NONE, run.split]
-            rows.append([*of, values, _made([run], run.split)])
+            rows += [
+                [*of, name, f"{value:.4g}", _made([run], run.split)]
+                for name, value in metrics.items()
+            ]
     if not rows:
         return []
-    heads = ["experiment", "model", "task", "split", "ours", "of"]
+    heads = ["experiment", "model", "task", "split", "metric", "ours", "of"]
     return [ReportSection("Other evaluations", heads, rows, commands=list(dict.fromkeys(made)))]
