@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Callable
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import options
@@ -31,7 +32,7 @@ def add_arguments(command: Parser) -> None:
     add(
         "--format",
         default=SAVED_MODEL,
-        choices=(SAVED_MODEL, HUGGING_FACE),
+        choices=[*_FORMATS],
         help="Format: savedmodel for TensorFlow Serving, huggingface for transformers and PyTorch. "
         "Default: %(default)s.",
     )
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> None:
       errors.UserError: the model or checkpoint is missing, a binding is misspelt, or the folder is
         not empty.
     """
-    _check(args)
+    form = _FORMATS[args.format]
+    form.check(args)
     folder = ModelFolder.at(args.model_dir)
     decoding = export_modes.MODES[args.mode].gin_files if args.mode else ()
     changes = dataclasses.replace(options.read_request(args), batch_size=args.batch_size)
@@ -77,30 +79,16 @@ def run(args: argparse.Namespace) -> None:
     new_folder.check("--output", args.output)
     precision.choose(precision.FLOAT32)  # a served graph can't depend on the process's precision
     loading.load_tensorflow(args.verbose)
-    if args.format == HUGGING_FACE:
-        print(_export_to_hugging_face(args, folder, configuration, checkpoint))
-        return
-    from mtf_synthesizer.inference import export
-
-    export_options = export.ExportOptions(
-        args.mode, args.output, args.tokens, args.batch_size, args.verbose
-    )
-    record = export.export(folder, configuration, checkpoint, export_options)
-    print(
-        f"step {record['step']} of {args.model_dir} written to {args.output}: "
-        f"{record['signature']}({', '.join(record['inputs'])}) -> "
-        f"{', '.join(record['outputs'])}, at most {record['batch_size']} "
-        f"{'rows of tokens' if args.tokens else 'texts'} per call"
-    )
+    print(form.write(args, folder, configuration, checkpoint))
 
 
-def _check(args: argparse.Namespace) -> None:
-    """Raise a UserError for options that do not apply to the format."""
-    if args.format == SAVED_MODEL:
-        if args.mode is None:
-            known = ", ".join(export_modes.MODES)
-            raise errors.UserError(f"--mode is missing: a SavedModel has one. Give one of {known}")
-        return
+def _check_saved_model(args: argparse.Namespace) -> None:
+    if args.mode is None:
+        known = ", ".join(export_modes.MODES)
+        raise errors.UserError(f"--mode is missing: a SavedModel has one. Give one of {known}")
+
+
+def _check_hugging_face(args: argparse.Namespace) -> None:
     given = [f"--{name}" for name in ("mode", "tokens", "batch_size") if getattr(args, name)]
     if given:
         raise errors.UserError(
@@ -109,7 +97,28 @@ def _check(args: argparse.Namespace) -> None:
         )
 
 
-def _export_to_hugging_face(
+def _write_saved_model(
+    args: argparse.Namespace,
+    folder: ModelFolder,
+    configuration: request.Configuration,
+    checkpoint: Checkpoint,
+) -> str:
+    """Write the folder; return a sentence that reports it."""
+    from mtf_synthesizer.inference import export
+
+    export_options = export.ExportOptions(
+        args.mode, args.output, args.tokens, args.batch_size, args.verbose
+    )
+    record = export.export(folder, configuration, checkpoint, export_options)
+    return (
+        f"step {record['step']} of {args.model_dir} written to {args.output}: "
+        f"{record['signature']}({', '.join(record['inputs'])}) -> "
+        f"{', '.join(record['outputs'])}, at most {record['batch_size']} "
+        f"{'rows of tokens' if args.tokens else 'texts'} per call"
+    )
+
+
+def _write_hugging_face(
     args: argparse.Namespace,
     folder: ModelFolder,
     configuration: request.Configuration,
@@ -127,3 +136,22 @@ def _export_to_hugging_face(
         f"{record['architecture']} of {record['parameters']:,} parameters, {tokenizer}. "
         f"{args.output}/README.md shows how to load it"
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Format:
+    """A value of --format.
+
+    Attributes:
+      check: function that raises a UserError for options that do not apply to the format.
+      write: function that writes the folder and returns a sentence that reports it.
+    """
+
+    check: Callable[[argparse.Namespace], None]
+    write: Callable[[argparse.Namespace, ModelFolder, request.Configuration, Checkpoint], str]
+
+
+_FORMATS = {
+    SAVED_MODEL: _Format(_check_saved_model, _write_saved_model),
+    HUGGING_FACE: _Format(_check_hugging_face, _write_hugging_face),
+}
