@@ -18,7 +18,7 @@ COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.11 --
 
 .DELETE_ON_ERROR:
 .PHONY: help install demo test quick lint format types unit lock check-stacks check-cache \
-  check-synthetic check-huggingface check-commands clean
+  check-synthetic check-huggingface check-commands docs clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -72,8 +72,17 @@ check-huggingface: install .huggingface/.installed  ## models from and for trans
 	.huggingface/bin/python -m pip install --quiet --requirement tests/checks/huggingface.txt
 	touch $@
 
+docs: install .docs/.installed  ## build the site of documentation: build/docs/html/index.html
+	$(BIN)/python docs/site/pages.py build/docs/source
+	.docs/bin/sphinx-build -q -W --keep-going -c docs/site build/docs/source build/docs/html
+
+.docs/.installed: docs/site/requirements.txt
+	rm -rf .docs && $(BIN)/python -m venv .docs
+	.docs/bin/python -m pip install --quiet --requirement docs/site/requirements.txt
+	touch $@
+
 clean:  ## remove the environments and what tools left; keeps runs/
-	rm -rf $(VENV) .stacks .huggingface build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .stacks .huggingface .docs build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The lock names one of the two distributions that write the folder tensorflow_datasets, so pip must
 # not follow dependencies. Built anew when the lock changes: pip removes nothing from an old one.

@@ -91,7 +91,7 @@ def product(*sizes: int, gradients: int = 2) -> Cost:
     """Return the cost of a product of matrices with these distinct dimensions.
 
     Args:
-      *sizes: sizes of the dimensions.
+      sizes: sizes of the dimensions.
       gradients: number of operands with a gradient.
     """
     flops = 2 * math.prod(sizes)
@@ -99,7 +99,7 @@ def product(*sizes: int, gradients: int = 2) -> Cost:
 
 
 def projection(rows: int, width: int, *others: int) -> Cost:
-    """Return the cost of a matrix [width, *others] and of its product with `rows` vectors."""
+    """Return the cost of a matrix `[width, *others]` and of its product with `rows` vectors."""
     return weights(width, *others) + product(rows, width, *others)
 
 

@@ -11,10 +11,10 @@ import tensorflow.compat.v1 as tf
 
 @gin.configurable(module="mtf_synthesizer")
 class ClippedOptimizer(mtf.optimize.Optimizer):
-    """An inner optimizer that gets the gradients g · min(1, max_norm / |g|) instead of g.
+    """An inner optimizer that gets the gradients `g · min(1, max_norm / |g|)` instead of g.
 
-    |g| is the norm over all variables together. Adafactor's own limit acts on the scaled update of
-    one variable. It does not notice an outlier of the whole gradient.
+    `|g|` is the norm over all variables together. Adafactor's own limit acts on the scaled update
+    of one variable. It does not notice an outlier of the whole gradient.
 
     The norm before clipping goes to `mtf.scalar_summary` as `gradient_norm`. Without max_norm and
     summaries the norm is never computed.
