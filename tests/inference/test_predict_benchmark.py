@@ -29,5 +29,5 @@ def test_a_gin_file_that_was_edited_is_noticed(tmp_path, monkeypatch):
     saving.write_text(folder / "glue_rte_v002.jsonl", "")
     predict_benchmark._check_settings(folder, settings())
     mine.write_text("Bitransformer.decode.beam_size = 3\n")
-    with pytest.raises(errors.UserError, match="made otherwise, with gin_file_sha256"):
+    with pytest.raises(errors.UserError, match="of other settings: gin_file_sha256"):
         predict_benchmark._check_settings(folder, settings())

@@ -134,7 +134,7 @@ def test_frozen_variables_are_told(capsys):
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (["--table", "4", "--size", "base"], "leave out all others"),
+        (["--table", "4", "--size", "base"], "Leave out --size"),
         (["--synthesizer", "rw", "--size", "tiny"], "Did you mean"),
         (["--synthesizer", "rv"], "--size is missing"),
         (["--synthesizer", "rv", "--size", "tiny", "--gin_param", "d_modle = 3"], "d_model"),
