@@ -105,7 +105,8 @@ def check(args: argparse.Namespace) -> None:
     if not args.table:
         configuration(args)
         return
-    names = ("synthesizer", "size", "run", "experiment", "mesh_shape", "gin_file", "gin_param")
+    names = ["synthesizer", "synthesizer_layers", "size", "run", "experiment", "mesh_shape"]
+    names += ["gin_file", "gin_param"]
     given = [f"--{name}" for name in names if getattr(args, name)]
     if given:
         raise errors.UserError(
@@ -119,7 +120,7 @@ def configuration(args: argparse.Namespace) -> request.Configuration:
     return request.for_training(
         request.Request(
             task=_NO_TASK,
-            synthesizer=args.synthesizer,
+            synthesizer=options.read_synthesizer(args),
             size=args.size,
             run=args.run,
             experiment=args.experiment,
@@ -147,7 +148,7 @@ def _on_mesh(args: argparse.Namespace) -> DeviceCost | None:
 
 
 def _name(args: argparse.Namespace) -> str:
-    names = [args.synthesizer, args.size, args.experiment, args.run]
+    names = [options.read_synthesizer(args), args.size, args.experiment, args.run]
     return " ".join(part for part in (*names, *args.gin_file, *args.gin_param) if part)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.cli.values import listed, positive
-from mtf_synthesizer.config import gin_files, request
+from mtf_synthesizer.config import by_layer, gin_files, request
 from mtf_synthesizer.runtime import precision
 
 _BETTER = {"lower": True, "higher": False}
@@ -46,7 +46,7 @@ def add_checkpoint(command: Parser, *names: str) -> None:
 def add_synthesizer(
     command: Parser, folders: Sequence[str] = ("synthesizers", "baselines"), default: str = ""
 ) -> None:
-    """Add --synthesizer.
+    """Add --synthesizer and --synthesizer_layers, of which one may be given.
 
     Args:
       command: parser of the command.
@@ -54,10 +54,19 @@ def add_synthesizer(
       default: last sentence of the help.
     """
     names = "; or a baseline, one of: ".join(" ".join(gin_files.known(name)) for name in folders)
-    command.group("model").add_argument(
+    either = command.group("model").add_mutually_exclusive_group()
+    either.add_argument(
         "--synthesizer",
         metavar="NAME",
         help=f"Self-attention of the model. A synthesizer, one of: {names}. {default}".strip(),
+    )
+    either.add_argument(
+        by_layer.FLAG,
+        action="append",
+        metavar="STACK=NAME*N,...",
+        help="Synthesizer of each layer, from the first layer of a stack on, for example "
+        "encoder=r*3,v*3. May be given once for each stack; without a stack's name the list is "
+        "for every stack.",
     )
 
 
@@ -271,6 +280,20 @@ def add_verbose(command: Parser) -> None:
 def read_modules(args: argparse.Namespace) -> list[str]:
     """Return the modules that register tasks: this package's, and --module_import."""
     return [*request.TASK_MODULES, *args.module_import]
+
+
+def read_synthesizer(args: argparse.Namespace) -> str | None:
+    """Return --synthesizer, or the choices of --synthesizer_layers as one text.
+
+    Raises:
+      errors.UserError: a value of --synthesizer_layers has another form.
+    """
+    if args.synthesizer_layers is None:
+        name: str | None = args.synthesizer
+        return name
+    text = ";".join(args.synthesizer_layers)
+    by_layer.parse(text)
+    return text
 
 
 def read_request(args: argparse.Namespace) -> request.Request:

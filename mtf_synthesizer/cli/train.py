@@ -147,7 +147,7 @@ def _request(args: argparse.Namespace) -> Request:
         options.read_request(args),
         gin_params=[*read_bindings(args), *args.gin_param],
         task=args.task,
-        synthesizer=args.synthesizer,
+        synthesizer=options.read_synthesizer(args),
         size=args.size,
         run=args.run,
         experiment=args.experiment,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config import statements
+from mtf_synthesizer.config import by_layer, statements
 from mtf_synthesizer.config.gin_files import choices, gin_file, gin_folder, is_own
 from mtf_synthesizer.config.lint import lengths, meshes
 from mtf_synthesizer.config.lint.names import check
@@ -58,7 +58,8 @@ class Request:
 
     Attributes:
       task: a seqio task or mixture; unless given, that of the experiment.
-      synthesizer: a name of gin/synthesizers, e.g. "rv".
+      synthesizer: a name of gin/synthesizers, e.g. "rv", or one for each stack and layer, e.g.
+        "encoder=r*3,v*3;decoder=v" (`config.by_layer`).
       size: a name of gin/sizes, e.g. "tiny". Without synthesizer and size the model is the one
         of init_checkpoint.
       run: a name of gin/runs: schedule, lengths, batch and packing; "pretrain" unless given.
@@ -134,6 +135,8 @@ def requested(request: Request) -> Configuration:
     files += _on_processor(request.gin_files)
     TrustedReader(request.modules).check(files, request.gin_params)
     params = []
+    if request.synthesizer and by_layer.is_by_layer(request.synthesizer):
+        params.append(by_layer.bindings(request.synthesizer, files, request.gin_params))
     task = own_data.TASK if request.own_data else request.task
     if task:
         params.append(f"MIXTURE_NAME = {task!r}")
@@ -206,7 +209,7 @@ def _training_files(request: Request, start: Checkpoint | None) -> list[str]:
     if start and not (request.size or request.synthesizer):
         files = [str(ModelFolder(paths.of(start.path).parent).operative_config)]
     else:
-        files = [gin_file("synthesizers", request.synthesizer)] if request.synthesizer else []
+        files = [_layers_file(request.synthesizer)] if request.synthesizer else []
     if request.experiment:
         files.append(gin_file("experiments", request.experiment))
     if request.size:  # after the experiment, so that --size overrides the experiment's size
@@ -214,6 +217,13 @@ def _training_files(request: Request, start: Checkpoint | None) -> list[str]:
     if not request.experiment:
         files.append(gin_file("runs", request.schedule or "pretrain"))
     return files
+
+
+def _layers_file(synthesizer: str) -> str:
+    """The gin file of a synthesizer, or of the layer whose synthesizers are chosen by layer."""
+    if by_layer.is_by_layer(synthesizer):
+        return by_layer.LAYER_FILE
+    return gin_file("synthesizers", synthesizer)
 
 
 def for_model(

@@ -16,10 +16,11 @@ OPERATIVE = "operative_config.gin"
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """A reference `@selector` or `@scope/selector` in a value."""
+    """A reference `@selector` or `@scope/selector` in a value; evaluated: `@selector()`."""
 
     selector: str
     scope: str = ""
+    evaluated: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,7 @@ class _Delegate(config_parser.ParserDelegate):
 
     def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> Reference:
         scope, _, selector = scoped_configurable_name.rpartition("/")
-        return Reference(selector, scope)
+        return Reference(selector, scope, evaluate)
 
     def macro(self, macro_name: str) -> Macro:
         return Macro(macro_name)

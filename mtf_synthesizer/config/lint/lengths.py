@@ -18,7 +18,10 @@ _STACKS: Mapping[str, Mapping[str, str]] = {
     "aligned": {"": "inputs"},
     "lm": {"": "targets"},
 }
-_TILED = ("Random", "FixedRandom", "FactorizedRandom", "Dense", "FactorizedDense", "TokenMixing")
+_TILED = (
+    *("Random", "FixedRandom", "BandedRandom", "FactorizedRandom", "Dense", "FactorizedDense"),
+    "TokenMixing",
+)
 _TABLES = (*_TILED, "Linformer")
 _POSITIONS = "Unitransformer"
 
