@@ -5,7 +5,10 @@ Importing this package registers the layer and the synthesizing functions with g
 
 import mtf_synthesizer.runtime.compat
 
+import mtf_synthesizer.attention.banded
 import mtf_synthesizer.attention.controls
+import mtf_synthesizer.attention.cross
 import mtf_synthesizer.attention.heads
 import mtf_synthesizer.attention.layer
+import mtf_synthesizer.attention.stretched
 import mtf_synthesizer.attention.synthesizers

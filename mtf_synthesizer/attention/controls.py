@@ -12,7 +12,6 @@ from mesh_tensorflow.transformer import transformer
 from mtf_synthesizer.attention.checks import check_at_least
 from mtf_synthesizer.attention.cost import Cost, Sizes, weights
 from mtf_synthesizer.attention.interface import SynthesizingFunction, View, cached
-from mtf_synthesizer.attention.relative_bias import distances
 from mtf_synthesizer.mesh.lookup import take
 
 
@@ -50,10 +49,10 @@ class Toeplitz(SynthesizingFunction):
             )
 
         def entries() -> mtf.Tensor:
-            behind = mtf.minimum(mtf.maximum(-distances(view), -farthest), farthest)
+            behind = mtf.minimum(mtf.maximum(-view.distances(), -farthest), farthest)
             return behind + farthest
 
-        key = ("distances", view.memory_length, distance)
+        key = ("distances", type(view), view.memory_length, distance)
         return view.in_order(take(table, cached(context, key, entries), distance))
 
     def cost(self, sizes: Sizes) -> Cost:

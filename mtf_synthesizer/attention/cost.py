@@ -23,6 +23,7 @@ class Sizes:
       heads: number of query heads.
       memory_heads: number of key and value heads.
       packed: whether rows may hold several sequences, so that each row looks tables up.
+      memory_length: keys per row, if these are the tokens of another stack; None for length.
     """
 
     batch: int
@@ -32,6 +33,12 @@ class Sizes:
     heads: int
     memory_heads: int
     packed: bool = False
+    memory_length: int | None = None
+
+    @property
+    def keys(self) -> int:
+        """Keys per row."""
+        return self.length if self.memory_length is None else self.memory_length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,10 +115,10 @@ def queries_and_keys(function: Cost, sizes: Sizes, shared_kv: bool = False) -> C
 
     Each dot product after the first has its own projections. The values pay for a shared k and v.
     """
-    rows = sizes.batch * sizes.length
+    rows, keys = sizes.batch * sizes.length, sizes.batch * sizes.keys
     total = Cost()
     for _ in range(max(function.dot_products, int(function.takes_query))):
         total += projection(rows, sizes.d_model, sizes.heads * sizes.d_kv)
     for _ in range(0 if shared_kv else function.dot_products):
-        total += projection(rows, sizes.d_model, sizes.memory_heads * sizes.d_kv)
+        total += projection(keys, sizes.d_model, sizes.memory_heads * sizes.d_kv)
     return total

@@ -134,16 +134,23 @@ class View:
         Returns:
           [heads, batch, length, memory_length]; arbitrary for tokens of different sequences.
         """
-        sequences, queries = self.sequences, self.queries
-        assert sequences is not None and isinstance(queries, Looked), "rows are not packed"
+        sequences, queries, keys = self.sequences, self.queries, self.keys
+        assert sequences is not None, "rows are not packed"
+        assert isinstance(queries, Looked) and isinstance(keys, Looked)
 
         def pairs() -> packed_pairs.Pairs:
             return packed_pairs.of_sequences(
-                sequences, queries.positions, self.length, self.memory_length
+                packed_pairs.Tokens(self.length, sequences, queries.positions),
+                packed_pairs.Tokens(self.memory_length, self.key_sequences(), keys.positions),
             )
 
-        pair_indices = cached(self.context, ("pairs", sequences), pairs)
+        pair_indices = cached(self.context, ("pairs", sequences, self.memory_length), pairs)
         return packed_pairs.take_pairs(table, pair_indices)
+
+    def key_sequences(self) -> mtf.Tensor:
+        """Return the sequence of each key, int32 [batch, memory_length], in packed rows."""
+        assert self.sequences is not None
+        return mtf.replace_dimensions(self.sequences, self.length, self.memory_length)
 
     def query(self) -> mtf.Tensor:
         """Return W_Q x, [batch, heads, length, d_kv] in some order; computed on first use."""
@@ -172,19 +179,39 @@ class View:
         """Return G(X) = W_V x, [batch, heads, memory_length, d_kv] in some order."""
         if self._projections.shared_kv:
             return self._key_and_value()
-        return self.remembered(self._projections.compute_v(self.memory(self._x)))
+        return self._of_memory(self._projections.compute_v)
+
+    def tokens(self, present: mtf.Tensor) -> mtf.Tensor:
+        """Return which queries are real tokens, bool [batch, length], from those of the keys."""
+        return mtf.replace_dimensions(present, self.memory_length, self.length)
+
+    def distances(self) -> mtf.Tensor:
+        """Return p_j - p_i for each query i and key j of one sequence.
+
+        Returns:
+          int32 [(length,) memory_length], with the batch dimensions while rows of different lengths
+          are decoded.
+        """
+        # Offsets in the row suffice: within a sequence their differences equal those of positions.
+        query = self.context.position
+        if not self.decoding:
+            query = mtf.range(self.context.mesh, self.length, tf.int32)
+        return mtf.range(self.context.mesh, self.memory_length, tf.int32) - query
 
     def _key(self) -> mtf.Tensor:
         if self._projections.shared_kv:
             return self._key_and_value()
-        return self.remembered(self._projections.compute_k(self.memory(self._x)))
+        return self._of_memory(self._projections.compute_k)
 
     def _key_and_value(self) -> mtf.Tensor:
         if self._shared is None:
             with self._layer_scope():
-                projected = self._projections.compute_kv(self.memory(self._x))
-            self._shared = self.remembered(projected)
+                self._shared = self._of_memory(self._projections.compute_kv)
         return self._shared
+
+    def _of_memory(self, project: Callable[[mtf.Tensor], mtf.Tensor]) -> mtf.Tensor:
+        """Return a projection of the keys' tokens."""
+        return self.remembered(project(self.memory(self._x)))
 
     def _layer_scope(self) -> contextlib.AbstractContextManager:
         # The caller may have opened a scope of its own, but q, k and v belong to the layer.
@@ -222,8 +249,6 @@ class View:
     ) -> Positions:
         """Return positions as indices of a table of size `max_length`, by the length policy."""
         longest = max(self.length.size, self.memory_length.size)
-        if longest <= max_length:
-            return positions
         return policy.indices(positions, longest, max_length, owner)
 
     def _positions(self, sequences: mtf.Tensor | None) -> tuple[Positions, Positions]:

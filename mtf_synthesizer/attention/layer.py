@@ -90,13 +90,13 @@ class SyntheticAttention(transformer_layers.SelfAttention):
     def _check(self) -> None:
         if not isinstance(self.synthesizer, SynthesizingFunction | Heads):
             raise ValueError(
-                f"SyntheticAttention.synthesizer is {self.synthesizer!r}; it must be a "
+                f"{type(self).__name__}.synthesizer is {self.synthesizer!r}; it must be a "
                 "synthesizing function, in gin with parentheses: @Random()"
             )
         if not 0 <= self.dropout_rate < 1:
             raise ValueError(
-                f"SyntheticAttention.dropout_rate is {self.dropout_rate}; it must be a number in "
-                "[0, 1)"
+                f"{type(self).__name__}.dropout_rate is {self.dropout_rate}; it must be a number "
+                "in [0, 1)"
             )
         known = (None, *relative_bias.KINDS)
         if self.relative_attention_type not in known:
@@ -145,14 +145,22 @@ class SyntheticAttention(transformer_layers.SelfAttention):
         if self.groups:
             return self._call_groups(context, x)
         projections = self.make_params(context)
-        memory_length = self.memory_length(context)
-        view = View(context, x, memory_length, projections, masks.sequences(context))
+        view = self._view(context, x, projections)
         view.group = self.group
         values = self._dropped_out(context, view, view.value())
         logits = self._logits(context, x, view)
-        biases = self._biases(context, view)
-        outputs = self._attend(context, view, logits, biases, values)
+        relative = self._relative_bias(view)
+        biases = self._biases(context, view) + ([] if relative is None else [relative])
+        outputs = self._attend(context, view, logits, biases, values, (x, relative))
         return projections.compute_output(outputs, output_shape=x.shape)
+
+    def _view(self, context: transformer.Context, x: mtf.Tensor, projections: Projections) -> View:
+        memory_length = self.memory_length(context)
+        return View(context, x, memory_length, projections, masks.sequences(context))
+
+    def _present(self, context: transformer.Context, view: View) -> mtf.Tensor | None:
+        """Return which keys are real tokens, for rows of one sequence."""
+        return masks.padding(context, view.memory_length)
 
     def _call_groups(self, context: transformer.Context, x: mtf.Tensor) -> mtf.Tensor:
         """The sum over groups of heads, each with its variables in a scope of its own."""
@@ -201,11 +209,13 @@ class SyntheticAttention(transformer_layers.SelfAttention):
 
     def _biases(self, context: transformer.Context, view: View) -> list[mtf.Tensor]:
         biases = masks.position_biases(context, view.memory_length)
-        biases += masks.sequence_biases(context, view.memory_length)
-        if self.relative_attention_type is not None:
-            buckets = mtf.Dimension("buckets", self.relative_attention_num_buckets)
-            biases.append(relative_bias.KINDS[self.relative_attention_type](view, buckets))
-        return biases
+        return biases + masks.sequence_biases(context, view.memory_length)
+
+    def _relative_bias(self, view: View) -> mtf.Tensor | None:
+        if self.relative_attention_type is None:
+            return None
+        buckets = mtf.Dimension("buckets", self.relative_attention_num_buckets)
+        return relative_bias.KINDS[self.relative_attention_type](view, buckets)
 
     def _dropped_out(
         self, context: transformer.Context, view: View, values: mtf.Tensor
@@ -224,10 +234,11 @@ class SyntheticAttention(transformer_layers.SelfAttention):
         logits: mtf.Tensor,
         biases: list[mtf.Tensor],
         values: mtf.Tensor,
+        seen: tuple[mtf.Tensor, mtf.Tensor | None],
     ) -> mtf.Tensor:
         for bias in sorted(biases, key=lambda b: b.shape.size):
             logits = view.plus(logits, bias)
-        present = masks.padding(context, view.memory_length)
+        present = self._present(context, view)
         depends_on_example = set(logits.shape.dims) & set(context.batch_dims)
         if not depends_on_example and self.extra_logit is None:
             weights, outputs = softmax.global_path(logits, values, present, view)
@@ -235,7 +246,8 @@ class SyntheticAttention(transformer_layers.SelfAttention):
             weights, outputs = softmax.general_path(logits, values, present, view, self.extra_logit)
             present = None  # the weights already include the padding mask
         for recorded in _recordings:
-            recorded.append(Recorded(tf.get_variable_scope().name, weights(), present))
+            layer = tf.get_variable_scope().name
+            recorded.append(Recorded(layer, weights(), present, *seen))
         return outputs
 
 
@@ -249,11 +261,15 @@ class Recorded:
         Weights shared by all examples have no batch dimension and do not mask padding.
       present: bool [batch, memory_length], which keys are real tokens: renormalise weights without
         batch over them. None: nothing to mask.
+      inputs: [batch, length, d_model], the layer's input, if the layer is one of ours.
+      relative_bias: the relative position bias among its logits, None without one.
     """
 
     layer: str
     weights: mtf.Tensor
     present: mtf.Tensor | None = None
+    inputs: mtf.Tensor | None = None
+    relative_bias: mtf.Tensor | None = None
 
 
 _recordings: list[list[Recorded]] = []

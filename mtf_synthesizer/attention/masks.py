@@ -44,6 +44,47 @@ def padding(context: transformer.Context, memory_length: mtf.Dimension) -> mtf.T
     return cached(context, ("present", ids, memory_length), present)
 
 
+def of_pairs(context: transformer.Context) -> mtf.Tensor | None:
+    """Return the decoder's ids of sequences if rows of decoder and encoder may be packed, or None.
+
+    Returns:
+      An int32 tensor [batch, length], 0 for padding.
+    """
+    ids = context.sequence_id
+    if not isinstance(ids, mtf.Tensor) or context.length_dim not in ids.shape.dims:
+        return None
+    encoder_ids = context.encoder_sequence_id
+    if encoder_ids is None or (is_padding_mask(ids) and is_padding_mask(encoder_ids)):
+        return None
+    return ids
+
+
+def own_ids(context: transformer.Context) -> mtf.Tensor | None:
+    """Return the ids of the innermost sequences of the stack's own tokens."""
+    return _ids(context)
+
+
+def encoder_padding(context: transformer.Context) -> mtf.Tensor | None:
+    """Return which tokens of the encoder's output are real, if rows hold one sequence.
+
+    Returns:
+      A bool tensor [batch, memory_length], or None if no padding is known.
+    """
+    ids = context.encoder_sequence_id
+    if ids is None or of_pairs(context) is not None:
+        return None
+    return cached(context, ("present", ids), lambda: mtf.not_equal(ids, 0))
+
+
+def encoder_biases(context: transformer.Context) -> list[mtf.Tensor]:
+    """Return a bias [batch, length, memory_length] that separates packed pairs of sequences."""
+    ids, encoder_ids = of_pairs(context), context.encoder_sequence_id
+    if ids is None:
+        return []
+    visible = cached(context, ("same", ids, encoder_ids), lambda: mtf.equal(ids, encoder_ids))
+    return _as_biases(context, visible)
+
+
 def is_padding_mask(ids: mtf.Tensor) -> bool:
     """Return whether the graph proves that ids only tell tokens from padding.
 
@@ -52,6 +93,8 @@ def is_padding_mask(ids: mtf.Tensor) -> bool:
     rows, in every model without positional embeddings.
     """
     operation = ids.operation
+    while isinstance(operation, mtf.ops.ReshapeOperation):  # renames length for the decoder
+        operation = operation.inputs[0].operation
     if not isinstance(operation, mtf.ops.MinMaxOperation):
         return False
     limits = [t for t in operation.inputs if t.shape.ndims == 0]

@@ -37,30 +37,38 @@ class Pairs(NamedTuple):
     known: mtf.Tensor
 
 
-def of_sequences(
-    sequence_id: mtf.Tensor,
-    positions: mtf.Tensor,
-    length: mtf.Dimension,
-    memory_length: mtf.Dimension,
-) -> Pairs:
-    """Return the pairs of packed rows.
+class Tokens(NamedTuple):
+    """Queries or keys of packed rows.
 
-    Args:
-      sequence_id: int32 [batch, length].
-      positions: int32 [batch, length], of tokens within their sequences.
-      length, memory_length: dimensions of queries and keys, of equal size.
+    Attributes:
+      dim: length or memory_length.
+      sequence_id: int32 [batch, dim].
+      positions: int32 [batch, dim], within their sequences; keys of a sequence differ.
     """
-    batch = [d for d in sequence_id.shape.dims if d != length]
-    sequence_id, positions = (
-        mtf.transpose(x, mtf.Shape([*batch, length])) for x in (sequence_id, positions)
-    )
-    columns = mtf.Dimension("key_position", memory_length.size)
-    key_id, key_positions = (
-        mtf.replace_dimensions(x, length, memory_length) for x in (sequence_id, positions)
-    )
-    inverse, known = _Inverse(sequence_id, key_id, key_positions, columns).outputs
-    index = positions * columns.size + key_positions
-    return Pairs(positions, index, inverse, known)
+
+    dim: mtf.Dimension
+    sequence_id: mtf.Tensor
+    positions: mtf.Tensor
+
+    def in_order(self) -> Tokens:
+        """Return the tokens with dim as the last dimension."""
+        batch = [d for d in self.sequence_id.shape.dims if d != self.dim]
+        shape = mtf.Shape([*batch, self.dim])
+        return Tokens(
+            self.dim, mtf.transpose(self.sequence_id, shape), mtf.transpose(self.positions, shape)
+        )
+
+
+def of_sequences(queries: Tokens, keys: Tokens) -> Pairs:
+    """Return the pairs of packed rows."""
+    queries, keys = queries.in_order(), keys.in_order()
+    columns = mtf.Dimension("key_position", keys.dim.size)
+    inverse, known = _Inverse(
+        queries.sequence_id, keys.sequence_id, keys.positions, columns
+    ).outputs
+    shape = queries.positions.shape + keys.dim
+    index = mtf.add(queries.positions * columns.size, keys.positions, output_shape=shape)
+    return Pairs(queries.positions, index, inverse, known)
 
 
 def take_pairs(table: mtf.Tensor, pairs: Pairs) -> mtf.Tensor:

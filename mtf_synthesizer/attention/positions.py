@@ -119,12 +119,22 @@ class LengthPolicy(abc.ABC):
     def indices(self, positions: Positions, length: int, max_length: int, owner: str) -> Positions:
         """Return rows of a table of size `max_length` for a batch with this length."""
 
+    def rows(self, length: int, max_length: int) -> int:
+        """Return how many rows of a table a batch of this length reads.
+
+        Raises:
+          NoFormula: reading them has a cost of its own.
+        """
+        return min(length, max_length)
+
 
 @gin.configurable(module="mtf_synthesizer")
 class Refuse(LengthPolicy):
     """Raise a ValueError, when the graph is built, for lengths beyond the table."""
 
     def indices(self, positions: Positions, length: int, max_length: int, owner: str) -> Positions:
+        if length <= max_length:
+            return positions
         raise ValueError(
             f"{tf.get_variable_scope().name}: length {length} exceeds {owner}.max_length = "
             f"{max_length}. Raise the macro max_length (binding {owner}.max_length), shorten the "

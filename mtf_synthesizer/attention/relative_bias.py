@@ -87,20 +87,7 @@ def _of_buckets(values: mtf.Tensor, view: View, buckets: mtf.Dimension) -> mtf.T
 
 def _bucket_of_each_pair(view: View, buckets: mtf.Dimension) -> mtf.Tensor:
     return transformer_layers._relative_position_bucket(
-        distances(view),
+        view.distances(),
         bidirectional=not view.context.model.fully_autoregressive,
         num_buckets=buckets.size,
     )
-
-
-def distances(view: View) -> mtf.Tensor:
-    """p_j - p_i for each query i and key j of one sequence: int32 [(length,) memory_length].
-
-    With the batch dimensions while rows of different lengths are decoded.
-    """
-    # Offsets in the row suffice: within a sequence their differences equal those of positions.
-    context = view.context
-    query = context.position
-    if not view.decoding:
-        query = mtf.range(context.mesh, view.length, tf.int32)
-    return mtf.range(context.mesh, view.memory_length, tf.int32) - query

@@ -93,7 +93,7 @@ def global_path(
     own_heads = [d for d in view.heads if d in values.shape.dims]
     kept = _in_order(values, [*own_heads, memory, *batch, view.kv])
     kept = _Kept(kept, present).outputs[0]
-    tokens = mtf.replace_dimensions(present, memory, length)
+    tokens = view.tokens(present)
     present = _in_order(mtf.cast(present, tf.float32), [*batch, memory])
     # Softmaxes of examples sum over these two dimensions, so no layout may split their names.
     keys, width = mtf.Dimension("key", memory.size), mtf.Dimension("value", view.kv.size)

@@ -41,7 +41,7 @@ class DotProduct(SynthesizingFunction):
         return view.product(mtf.cast(query, tf.float32), mtf.cast(key, tf.float32))
 
     def cost(self, sizes: Sizes) -> Cost:
-        pairs = product(sizes.batch, sizes.heads, sizes.length, sizes.length, sizes.d_kv)
+        pairs = product(sizes.batch, sizes.heads, sizes.length, sizes.keys, sizes.d_kv)
         return pairs + Cost(dot_products=1, depends_on_example=True)
 
 
@@ -76,6 +76,7 @@ class Random(SynthesizingFunction):
 
     def cost(self, sizes: Sizes) -> Cost:
         table = weights(sizes.heads, self.max_length, self.max_length)
+        _check_formula(self, sizes)
         return table + Cost(depends_on_example=sizes.packed)
 
 
@@ -110,6 +111,7 @@ class FixedRandom(SynthesizingFunction):
 
     def cost(self, sizes: Sizes) -> Cost:
         table = weights(sizes.heads, self.max_length, self.max_length, trainable=False)
+        _check_formula(self, sizes)
         return table + Cost(depends_on_example=sizes.packed)
 
 
@@ -155,8 +157,9 @@ class FactorizedRandom(SynthesizingFunction):
 
     def cost(self, sizes: Sizes) -> Cost:
         factors = weights(2, sizes.heads, self.max_length, self.rank)
+        _check_formula(self, sizes)
         tables = sizes.batch if sizes.packed else 1
-        pairs = product(tables, sizes.heads, sizes.length, sizes.length, self.rank)
+        pairs = product(tables, sizes.heads, sizes.length, sizes.keys, self.rank)
         return factors + pairs + Cost(depends_on_example=sizes.packed)
 
 
@@ -233,12 +236,13 @@ class Dense(SynthesizingFunction):
             heads = [] if self.shared_heads else view.heads
             w2 = _weight(view, "w2", [*heads, view.kv, keys], view.kv.size**-0.5)
             hidden = mtf.relu(self.hidden.project(x, view))
-        # Looking up W2 is cheaper than looking up its product, which is as large as the logits.
-        return view.product(hidden, _positions(view, view.keys, self).rows(w2, keys))
+            # Looking up W2 is cheaper than looking up its product, as large as the logits.
+            return view.product(hidden, _positions(view, view.keys, self).rows(w2, keys))
 
     def cost(self, sizes: Sizes) -> Cost:
         w2 = weights(1 if self.shared_heads else sizes.heads, sizes.d_kv, self.max_length)
-        rows = product(sizes.batch, sizes.length, sizes.heads, sizes.d_kv, sizes.length)
+        _check_formula(self, sizes)
+        rows = product(sizes.batch, sizes.length, sizes.heads, sizes.d_kv, sizes.keys)
         return self.hidden.cost(sizes) + w2 + rows + Cost(depends_on_example=True)
 
 
@@ -286,6 +290,7 @@ class FactorizedDense(SynthesizingFunction):
         repeated = mtf.Dimension("b", self.max_length // self.a)
         positions = _positions(view, view.keys, self)
         with view.variable_scope(self.scope):
+            scope = tf.get_variable_scope()
             stddev = view.kv.size**-0.5
             wa = _weight(view, "wa", [*view.heads, view.kv, tiled], stddev)
             wb = _weight(view, "wb", [*view.heads, view.kv, repeated], stddev)
@@ -299,12 +304,13 @@ class FactorizedDense(SynthesizingFunction):
         outer = mtf.multiply(factor_b, factor_a, output_shape=factor_b.shape + tiled)
         keys = mtf.Dimension("key_position", needed.size * self.a)
         outer = mtf.replace_dimensions(outer, [needed, tiled], keys)
-        return positions.rows(outer, keys)
+        with tf.variable_scope(scope):
+            return positions.rows(outer, keys)
 
     def cost(self, sizes: Sizes) -> Cost:
         repeated = self.max_length // self.a
         factors = weights(sizes.heads, sizes.d_kv, self.a + repeated)
-        needed = -(-min(self.max_length, sizes.length) // self.a)
+        needed = -(-self.beyond_max_length.rows(sizes.keys, self.max_length) // self.a)
         rows = product(sizes.batch, sizes.length, sizes.heads, sizes.d_kv, self.a + needed)
         return self.hidden.cost(sizes) + factors + rows + Cost(depends_on_example=True)
 
@@ -353,6 +359,11 @@ def _positions(view: View, positions: Positions, function: _Tabular) -> Position
     return view.positions_for(
         positions, function.max_length, function.beyond_max_length, type(function).__name__
     )
+
+
+def _check_formula(function: _Tabular, sizes: Sizes) -> None:
+    """Raise NoFormula if reading the function's table has a cost of its own."""
+    function.beyond_max_length.rows(sizes.keys, function.max_length)
 
 
 def _pairs(table: mtf.Tensor, view: View, function: _Tabular) -> mtf.Tensor:

@@ -18,14 +18,14 @@ from stepwise import (
     likeliest_by_beam,
     tokens_of,
 )
-from variants import TILED, VARIANTS, N
+from variants import LEARNED, TILED, VARIANTS, N
 
 from mtf_synthesizer.attention.layer import SyntheticAttention
 
 BATCH, LENGTH = 2, 7
 PREFIX = np.array([3, 2])  # partial sequences of different lengths
 X = np.random.RandomState(0).normal(size=(BATCH, LENGTH, D_MODEL)).astype(np.float32)
-ALL = VARIANTS | {f"{name} tiled": make for name, make in TILED.items()}
+ALL = VARIANTS | {f"{name} tiled": make for name, make in TILED.items()} | LEARNED
 
 
 def layer(make, **options):

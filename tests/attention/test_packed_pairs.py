@@ -29,7 +29,9 @@ def look_up(heads):
     def build(mesh):
         ids = constant(mesh, IDS, ["batch", "length"])
         length, memory = ids.shape.dims[1], mtf.Dimension("memory_length", SIZE)
-        found = packed_pairs.of_sequences(ids, within_sequences(ids, length), length, memory)
+        queries = packed_pairs.Tokens(length, ids, within_sequences(ids, length))
+        keys = (mtf.replace_dimensions(x, length, memory) for x in queries[1:])
+        found = packed_pairs.of_sequences(queries, packed_pairs.Tokens(memory, *keys))
         dims = [mtf.Dimension(name, n) for name, n in zip(names, heads, strict=True)]
         dims += [mtf.Dimension("query_position", SIZE), mtf.Dimension("key_position", SIZE)]
         table = mtf.get_variable(mesh, "table", mtf.Shape(dims), dtype=tf.float32)

@@ -3,11 +3,11 @@
 import pytest
 from harness import D_KV, HEADS
 from packed_rows import alone, assert_same, packed
-from variants import TILED, VARIANTS
+from variants import LEARNED, TILED, VARIANTS
 
 from mtf_synthesizer.attention.layer import SyntheticAttention
 
-ALL = VARIANTS | {f"{name} tiled": make for name, make in TILED.items()}
+ALL = VARIANTS | {f"{name} tiled": make for name, make in TILED.items()} | LEARNED
 
 
 def layer(make, **options):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import reference
 from harness import D_KV, D_MODEL, HEADS, call_layer, weights_of
-from variants import TILED, VARIANTS
+from variants import LEARNED, TILED, VARIANTS
 
-from mtf_synthesizer.attention import controls, synthesizers
+from mtf_synthesizer.attention import banded, controls, synthesizers
 from mtf_synthesizer.attention.interface import SynthesizingFunction
 from mtf_synthesizer.attention.layer import SyntheticAttention
 
@@ -26,7 +26,7 @@ def expected(function, weights, heads, causal):
 def test_all_functions_are_tested():
     leaves = {
         c
-        for module in (synthesizers, controls)
+        for module in (synthesizers, controls, banded)
         for c in vars(module).values()
         if isinstance(c, type) and issubclass(c, SynthesizingFunction)
     } - {SynthesizingFunction}
@@ -72,9 +72,9 @@ def test_one_head(name):
     np.testing.assert_allclose(result["y"], wanted, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", TILED)
-def test_tables_shorter_than_rows_are_tiled(name):
-    function = TILED[name]()
+@pytest.mark.parametrize("name", TILED | LEARNED)
+def test_tables_shorter_than_rows(name):
+    function = (TILED | LEARNED)[name]()
     result = call_layer(layer(function), X)
     wanted = expected(function, weights_of(result), HEADS, False)
     np.testing.assert_allclose(result["y"], wanted, rtol=1e-4, atol=1e-5)

@@ -133,12 +133,19 @@ def unitransformer(layers: Sequence[Layer], autoregressive: bool = True, **optio
 
 
 def bitransformer(
-    layer: Callable[[], Layer], layers: int = 1, heads: int = HEADS, feeds: bool = True
+    layer: Callable[[], Layer],
+    layers: int = 1,
+    heads: int = HEADS,
+    feeds: bool = True,
+    cross: Callable[[], Layer] | None = None,
 ) -> transformer.Bitransformer:
-    """An encoder and a decoder with `layer()` as self-attention; `feeds`: with feed-forward."""
+    """An encoder and a decoder with `layer()` as self-attention; `feeds`: with feed-forward.
+
+    Attention over the encoder's output is `cross()`, T5's unless given.
+    """
     feed = [feed_forward] if feeds else []
     encoding = [layer, *feed] * layers
-    decoding = [layer, lambda: cross_attention(heads), *feed] * layers
+    decoding = [layer, cross or (lambda: cross_attention(heads)), *feed] * layers
     encoder = unitransformer([make() for make in encoding], autoregressive=False, name="encoder")
     decoder = unitransformer([make() for make in decoding], name="decoder")
     return transformer.Bitransformer(encoder, decoder)

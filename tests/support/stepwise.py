@@ -92,7 +92,9 @@ def tokens_of(
     return result
 
 
-def likeliest_by_beam(layer: Callable[[], Layer]) -> tuple[np.ndarray, list[int]]:
+def likeliest_by_beam(
+    layer: Callable[[], Layer], cross: Callable[[], Layer] | None = None
+) -> tuple[np.ndarray, list[int]]:
     """What beam search finds with a beam of the whole vocabulary, and what it should find.
 
     That is the best of all sequences of two tokens and an end, by the full pass.
@@ -102,7 +104,7 @@ def likeliest_by_beam(layer: Callable[[], Layer]) -> tuple[np.ndarray, list[int]
     pairs = np.stack([first, np.full(VOCAB, END)], axis=1)
 
     def build(mesh):
-        model = bitransformer(layer)
+        model = bitransformer(layer, cross=cross)
         tokens = constant(mesh, inputs, ["batch", "length"])
         ids = model.decode(tokens, beam_size=VOCAB, alpha=0.0, max_decode_length=2)
         many = constant(mesh, np.tile(inputs, [VOCAB, 1]), ["batch", "length"])

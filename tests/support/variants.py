@@ -3,8 +3,10 @@
 A new leaf that is not listed here fails `test_reference.py`.
 """
 
+from mtf_synthesizer.attention.banded import BandedRandom
 from mtf_synthesizer.attention.controls import Toeplitz, Uniform
 from mtf_synthesizer.attention.positions import Tile
+from mtf_synthesizer.attention.stretched import Interpolate, LearnedTile
 from mtf_synthesizer.attention.synthesizers import (
     Dense,
     DotProduct,
@@ -23,6 +25,7 @@ VARIANTS = {
     "v": DotProduct,
     "r": lambda: Random(N),
     "fix": lambda: FixedRandom(N),
+    "banded": lambda: BandedRandom(N, 2),
     "fr": lambda: FactorizedRandom(N, rank=2),
     "d": lambda: Dense(N),
     "d_shared": lambda: Dense(N, shared_heads=True),
@@ -41,7 +44,15 @@ VARIANTS = {
     "nested": lambda: Mixture([Sum([Random(N), FactorizedRandom(N, 2)]), FixedRandom(N)]),
 }
 
-GLOBAL = ("r", "fix", "fr", "toeplitz", "uniform", "nested")  # no term depends on the example
+GLOBAL = (
+    "r",
+    "fix",
+    "fr",
+    "banded",
+    "toeplitz",
+    "uniform",
+    "nested",
+)  # no term depends on the example
 
 T = 4  # tables shorter than the rows of the tests, with the tiling policy
 
@@ -51,4 +62,16 @@ TILED = {
     "fr": lambda: FactorizedRandom(T, rank=2, beyond_max_length=Tile()),
     "d": lambda: Dense(T, beyond_max_length=Tile()),
     "fd": lambda: FactorizedDense(T, beyond_max_length=Tile()),
+    "banded": lambda: BandedRandom(T, 2, beyond_max_length=Tile()),
+    "r stretched": lambda: Random(T, beyond_max_length=Interpolate(N + 1)),
+    "d stretched": lambda: Dense(T, beyond_max_length=Interpolate(N + 1)),
+    "fd stretched": lambda: FactorizedDense(T, beyond_max_length=Interpolate(N + 1)),
+}
+
+# Tables whose rows for the tests' positions are learned mixtures of theirs.
+LEARNED = {
+    "r learned": lambda: Random(T, beyond_max_length=LearnedTile(N + 1)),
+    "fr learned": lambda: FactorizedRandom(T, rank=2, beyond_max_length=LearnedTile(N + 1)),
+    "d learned": lambda: Dense(T, beyond_max_length=LearnedTile(N + 1)),
+    "fd learned": lambda: FactorizedDense(T, beyond_max_length=LearnedTile(N + 1)),
 }

@@ -9,6 +9,7 @@ import mtf_synthesizer.runtime.compat
 import mesh_tensorflow as mtf
 from mesh_tensorflow.transformer import transformer, transformer_layers
 
+from mtf_synthesizer.attention.banded import BandedRandom
 from mtf_synthesizer.attention.controls import Toeplitz, Uniform
 from mtf_synthesizer.attention.interface import SynthesizingFunction
 from mtf_synthesizer.attention.layer import SyntheticAttention
@@ -143,6 +144,7 @@ def layers() -> dict[str, MakeLayer]:
         "fr": ours(None, lambda n: FactorizedRandom(n)),
         "d": ours(shared, lambda n: Dense(n)),
         "fd": ours(shared, lambda n: FactorizedDense(n)),
+        "banded": ours(None, lambda n: BandedRandom(n)),
         "toeplitz": ours(None, lambda n: Toeplitz(n)),
         "uniform": ours(None, lambda n: Uniform()),
         "bias": ours(shared, lambda n: Uniform()),

@@ -57,6 +57,7 @@ ROWS = {
     "fr": "FR",
     "d": "D",
     "fd": "FD",
+    "banded": "R for the nearest tokens",
     "toeplitz": "a weight for each distance",
     "uniform": "the mean of all visible values",
     "bias": "T5's relative position bias alone",

@@ -23,6 +23,7 @@ from mtf_synthesizer.attention.cost import (
     queries_and_keys,
     weights,
 )
+from mtf_synthesizer.attention.cross import SyntheticEncDecAttention
 from mtf_synthesizer.attention.interface import SynthesizingFunction
 from mtf_synthesizer.attention.layer import SyntheticAttention
 from mtf_synthesizer.baselines.convolutions import Convolution, DynamicConv, LightConv
@@ -69,22 +70,35 @@ def synthetic_attention(layer: SyntheticAttention, stack: Stack) -> Parts:
     """Cost of softmax(S(X)) G(X): S with its queries and keys, G(X) with the output, softmax."""
     if layer.groups:
         return _added([synthetic_attention(group, stack) for group in layer.groups])
-    sizes = _sizes(layer, stack)
+    general = stack.packed or stack.model.input_full_attention
+    return _synthetic(layer, stack, _sizes(layer, stack), general)
+
+
+def synthetic_over_encoder(layer: SyntheticEncDecAttention, stack: Stack) -> Parts:
+    """Cost of softmax(S) G(M): queries of the decoder, keys and values of the encoder's output."""
+    if layer.groups:
+        return _added([synthetic_over_encoder(group, stack) for group in layer.groups])
+    sizes = dataclasses.replace(_sizes(layer, stack), memory_length=stack.memory_length)
+    return _synthetic(layer, stack, sizes, stack.packed)
+
+
+def _synthetic(layer: SyntheticAttention, stack: Stack, sizes: Sizes, general: bool) -> Parts:
+    """Cost of a layer; general: whether masks differ between examples."""
     bias = _relative_bias(layer, sizes)
     assert isinstance(layer.synthesizer, SynthesizingFunction)
     function = layer.synthesizer.cost(sizes)
     projections = queries_and_keys(function + bias, sizes, layer.shared_kv)
     trained = 1 if (function + bias).is_trained else 0
     mixed = product(*_pairs(sizes), sizes.d_kv, gradients=1 + trained)
-    general = function.depends_on_example or bias.depends_on_example or stack.packed
-    general = general or stack.model.input_full_attention or layer.extra_logit is not None
+    general = general or function.depends_on_example or bias.depends_on_example
+    general = general or layer.extra_logit is not None
     # Sums over logits that no variable takes part in are constants, not counted from the graph.
     if stack.masks_padding and not general and (function + bias).parameters:
         mixed += product(*_pairs(sizes), gradients=trained)  # the sums over real tokens
     return {
         "synthesizing function": function + projections,
         BIAS: bias,
-        "values and output": _values_and_output(layer, sizes, sizes.length),
+        "values and output": _values_and_output(layer, sizes, sizes.keys),
         "weighting of values": mixed,
     }
 
@@ -162,7 +176,7 @@ def _sizes(layer: transformer_layers.SelfAttention, stack: Stack) -> Sizes:
 
 
 def _pairs(sizes: Sizes) -> tuple[int, int, int, int]:
-    return sizes.batch, sizes.heads, sizes.length, sizes.length
+    return sizes.batch, sizes.heads, sizes.length, sizes.keys
 
 
 def _values_and_output(
@@ -255,6 +269,7 @@ def _inner(layer: BaselineLayer) -> int:
 
 LAYERS: Formulas = {
     kind(SyntheticAttention): synthetic_attention,
+    kind(SyntheticEncDecAttention): synthetic_over_encoder,
     kind(transformer_layers.SelfAttention): self_attention,
     kind(transformer_layers.EncDecAttention): attention_over_encoder,
     kind(transformer_layers.DenseReluDense): feed_forward,

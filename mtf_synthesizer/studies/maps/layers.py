@@ -29,6 +29,7 @@ _LETTERS = {
     "DotProduct": "V",
     "Random": "R",
     "FixedRandom": "Fix",
+    "BandedRandom": "banded R",
     "FactorizedRandom": "FR",
     "Dense": "D",
     "FactorizedDense": "FD",
