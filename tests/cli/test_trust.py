@@ -169,7 +169,7 @@ def test_the_page_of_maps_escapes_tokens_titles_and_texts():
     sections = [MapSection(EVIL, EVIL, [Picture("x.png", EVIL, b"png")])]
     html = page.html({EVIL: Shown()}, f"The text {EVIL!r}.", sections, [EVIL], EVIL)
     assert not TAG.search(html)
-    assert html.count("&lt;script&gt;alert") == 15
+    assert html.count("&lt;script&gt;alert") == 16
 
 
 def test_the_page_of_the_demo_escapes_texts_and_labels(tmp_path):

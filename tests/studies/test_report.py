@@ -365,7 +365,7 @@ def test_reports_are_the_same_every_time_and_escaped(tmp_path):
     assert "&lt;b&gt;|x" in page and "<b>" not in page
     assert not re.search(r"src=|href=\"[^#]", page)
     lines = first[0].decode().splitlines()
-    (line,) = [line for line in lines if "bleu 1" in line]
+    (line,) = [line for line in lines if "| bleu | 1 |" in line]
     assert r"\<b\>\|x" in line
     # As many cells as heads, in every table.
     for number, line in enumerate(lines):
