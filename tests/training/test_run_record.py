@@ -85,7 +85,7 @@ def test_a_folder_without_a_record_goes_on_but_not_from_elsewhere(tmp_path):
     checkpoint_files.write(tmp_path / "m", 5)
     assert run_record.resumed(ModelFolder(tmp_path / "m"), ASKED) is ASKED
     start = checkpoint_files.write(tmp_path / "start", 7)
-    with pytest.raises(errors.UserError, match=r"holds checkpoints already.*would be ignored"):
+    with pytest.raises(errors.UserError, match=r"already holds checkpoints.*Leave it out"):
         run_record.resumed(
             ModelFolder(tmp_path / "m"), dataclasses.replace(ASKED, init_checkpoint=start.path)
         )
