@@ -8,8 +8,8 @@ from mtf_synthesizer.cli.own_data import add_own_data, read_own_data
 from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.config.request import for_model, named_task
 from mtf_synthesizer.data import own_files
-from mtf_synthesizer.files import saving
-from mtf_synthesizer.model_folder import best, own_data
+from mtf_synthesizer.inference import report as inference_report
+from mtf_synthesizer.model_folder import own_data
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision
 
@@ -66,12 +66,10 @@ def run(args: argparse.Namespace) -> None:
     folder.choose(args.checkpoints, task)
     if task == own_data.TASK and configuration.own_data:
         own_files.check(configuration.own_data, args.split)
-    path = args.output or best.report_path(folder, task, args.split)
-    saving.check_file(path)
+    path = inference_report.check_output(folder, task, args.split, args.output)
     precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.inference import evaluate
-    from mtf_synthesizer.inference import report as inference_report
 
     evaluate_options = evaluate.EvaluateOptions(
         split=args.split,

@@ -17,14 +17,14 @@ from mtf_synthesizer.data import own_files
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.inference import predict, scoring
 from mtf_synthesizer.inference import records as decoding
-from mtf_synthesizer.inference.report import merged, read, summed_up, versions
+from mtf_synthesizer.inference.report import add, check_output, summed_up, versions
 from mtf_synthesizer.model_folder import own_data
-from mtf_synthesizer.model_folder.best import report_path
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import precision
 from mtf_synthesizer.tasks import metrics
 from mtf_synthesizer.upstream import session, tasks
+from mtf_synthesizer.upstream.event_files import without_event_files
 from mtf_synthesizer.upstream.examples import ExampleSet, example_sets, input_fn, padded
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.vocabulary import describe
@@ -95,33 +95,32 @@ def evaluate(
     """
     folder = ModelFolder.at(model_dir)
     task = named_task(folder, request)
-    path = options.output or report_path(folder, task, options.split)
-    saving.check_file(path)
+    check_output(folder, task, options.split, options.output)
     if options.predictions is not None:
         saving.check_file(options.predictions)
     configuration = for_model(folder, request)
     chosen = folder.choose(options.checkpoints, task)
-    before = read(path, task, options.split, folder if options.output else None)
     rows: list[dict[str, Any]] = []
-    with session.configured(configuration, options.verbose):
-        tasks.check_task(task)
+    with session.configured(configuration, options.verbose), without_event_files():
+        tasks.check_task(task, folder.path)
         trained = session.build(folder.path)
         size = request.batch_size or trained.batch_size
         sets, left_out = _example_sets(task, options.split, trained, options.examples)
         made_of = _data(task, configuration, options.split)
+        header = _header(folder, task, options.split, sets[0]) | {"left_out": left_out}
         for checkpoint in chosen:
             records: list[dict[str, Any]] = []
+            of_checkpoint: list[dict[str, Any]] = []
             for each in sets:
                 row, outputs = evaluated(folder, each, trained, size, checkpoint, options)
-                rows.append(row | made_of)
+                of_checkpoint.append(row | made_of)
                 if outputs is not None:
                     records += decoding.records(each, outputs, options.split, checkpoint)
-        header = _header(folder, task, options.split, sets[0]) | {"left_out": left_out}
+            add(summed_up(header, of_checkpoint), folder.reread(), options.output)
+            rows += of_checkpoint
     if options.predictions is not None:
         decoding.write_lines(options.predictions, records)
-    report = summed_up(header, rows)
-    saving.write_json(path, merged(before, report))
-    return report
+    return summed_up(header, rows)
 
 
 def evaluated(

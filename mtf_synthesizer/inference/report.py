@@ -2,17 +2,16 @@
 
 import importlib.metadata
 import itertools
-import json
-import math
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.files import paths, records
+from mtf_synthesizer.files import locks, paths, records, saving
 from mtf_synthesizer.inference import averages
-from mtf_synthesizer.model_folder import best, metric_order
+from mtf_synthesizer.model_folder import best
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 Row = Mapping[str, Any]
 Report = dict[str, Any]
@@ -32,8 +31,6 @@ PACKAGES = (
     "scipy",
     "pycocoevalcap",
 )
-# Rows belong to one evaluation if these keys are equal, and both or neither have a loss.
-_SETTINGS = ("step", "checkpoint", "limit", "decoding", "data_sha256")
 _MOST = 2**63  # JSON allows larger integers, whose mean overflows
 
 
@@ -103,10 +100,52 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, float) or (type(value) is int and abs(value) < _MOST)
 
 
-def merged(before: Report | None, report: Report) -> Report:
-    """Return a report with the rows of an earlier report that were not evaluated again."""
+def check_output(
+    folder: ModelFolder, task: str, split: str, output: str | os.PathLike[str] | None
+) -> paths.Path:
+    """Return the path of a report; call this before the work.
+
+    Args:
+      folder: of the model.
+      task, split: of the evaluation.
+      output: the file; None for the usual name in the model's folder.
+
+    Raises:
+      errors.UserError: the file can't be written, or is something else.
+    """
+    path = paths.of(output or best.report_path(folder, task, split))
+    try:
+        saving.check_file(path)
+    except errors.UserError as error:
+        raise errors.UserError(f"{error}. Give another file with --output") from error
+    read(path, task, split, folder if output else None)
+    return path
+
+
+def add(report: Report, folder: ModelFolder, output: str | os.PathLike[str] | None) -> None:
+    """Add rows to the report in a file, to which another evaluation may be adding others.
+
+    Args:
+      report: the new rows.
+      folder: of the model, as it is now.
+      output: as for `check_output`.
+    """
+    path = check_output(folder, report["task"], report["split"], output)
+    with locks.wait_for_output(path):
+        before = read(path, report["task"], report["split"], folder if output else None)
+        saving.write_json(path, merged(before, report, folder.fingerprints))
+
+
+def merged(before: Report | None, report: Report, fingerprints: best.Fingerprints) -> Report:
+    """Return a report with the rows of an earlier report that were not evaluated again.
+
+    Args:
+      before: the earlier report.
+      report: the new rows.
+      fingerprints: of the model's checkpoints, of which one is the best.
+    """
     if before is None:
-        return report
+        return summed_up(report, report["results"], fingerprints)
     if "matmul_precision" in report:  # reports of earlier releases lack it; all were in float32
         before = {"matmul_precision": "float32", **before}
     again = {_identity(row) for row in report["results"]}
@@ -117,66 +156,35 @@ def merged(before: Report | None, report: Report) -> Report:
     }
     kept = [made_with | row for row in before["results"] if _identity(row) not in again]
     rows = sorted([*kept, *report["results"]], key=lambda row: row["step"])
-    return summed_up(report, rows)
+    return summed_up(report, rows, fingerprints)
 
 
-def summed_up(header: Report, rows: Sequence[Row]) -> Report:
-    """Return a report of rows: results, averages of benchmarks, and best steps."""
-    of_benchmarks = _averages(rows)
-    return header | {
-        "results": list(rows),
-        "averages": of_benchmarks,
-        "best": _best(rows, of_benchmarks),
-    }
+def summed_up(
+    header: Report, rows: Sequence[Row], fingerprints: best.Fingerprints | None = None
+) -> Report:
+    """Return a report of rows: results, averages of benchmarks, and best steps.
 
-
-def _settings(row: Row) -> tuple[str, ...]:
-    return (*(json.dumps(row.get(name)) for name in _SETTINGS), str("loss" in row))
+    Args:
+      header: all else in the report.
+      rows: of checkpoints and tasks.
+      fingerprints: of the checkpoints of which one is the best; None for those of all rows.
+    """
+    report = header | {"results": list(rows), "averages": _averages(rows)}
+    return report | {"best": best.steps(report, fingerprints)}
 
 
 def _identity(row: Row) -> tuple[str, ...]:
-    return (row["task"], *_settings(row))
+    return (row["task"], *best.settings(row))
 
 
 def _averages(rows: Iterable[Row]) -> list[Report]:
     """Return the averages of rows with equal settings."""
     found: list[Report] = []
-    for _, alike in _grouped(rows, _settings):
-        made = {name: alike[0].get(name) for name in _SETTINGS}
+    for alike in best.grouped(rows, best.settings):
+        made = {name: alike[0].get(name) for name in best.SETTINGS}
         scores = {row["task"]: row["metrics"] for row in alike}
         found += [made | average for average in averages.averages(scores)]
     return found
-
-
-def _best(rows: Sequence[Row], of_benchmarks: Sequence[Row]) -> list[Report]:
-    """Return the best step, by the first metric, of each task with several steps."""
-    found: list[Report] = []
-    for _, alike in _grouped(rows, lambda row: (row["task"], *_settings(row)[2:])):
-        metric = next(iter(alike[0]["metrics"]), None)
-        values = {row["step"]: row["metrics"][metric] for row in alike if metric in row["metrics"]}
-        found += _best_step(alike[0]["task"], metric, values)
-    for _, alike in _grouped(of_benchmarks, lambda row: (row["benchmark"], *_settings(row)[2:])):
-        values = {row["step"]: row["value"] for row in alike}
-        found += _best_step(alike[0]["benchmark"], "average", values)
-    return found
-
-
-def _best_step(task: str, metric: str | None, values: Mapping[int, float]) -> list[Report]:
-    """Return the earliest best step; empty without two comparable values, NaN not counted."""
-    values = {step: value for step, value in values.items() if not math.isnan(value)}
-    if metric is None or len(values) < 2:
-        return []
-    chosen = min if metric in metric_order.LOWER else max
-    step = chosen(sorted(values), key=lambda step: values[step])
-    return [{"task": task, "metric": metric, "step": step, "value": values[step]}]
-
-
-def _grouped(rows: Iterable[Row], key: Any) -> list[tuple[Any, list[Row]]]:
-    """Group rows by key, in the order in which the keys first occur."""
-    groups: dict[Any, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(key(row), []).append(row)
-    return list(groups.items())
 
 
 def describe(report: Report) -> str:

@@ -1,14 +1,22 @@
-"""The best step of a model, according to its report of the validation split."""
+"""The best step of a model, according to reports of its evaluation."""
 
+import json
+import math
 import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths, records
+from mtf_synthesizer.model_folder import metric_order
 
 KIND = "report of an evaluation"
-_FIELDS = {"task", "metric", "step"}
 SPLIT = "validation"  # never the split whose scores are reported
+# Rows with equal values of these keys, and both with or both without a loss, are one evaluation.
+SETTINGS = ("step", "checkpoint", "limit", "decoding", "data_sha256")
+
+Row = Mapping[str, Any]
+Fingerprints = Mapping[int, str]  # step -> fingerprint of its checkpoint
 
 
 def report_path(model_dir: str | os.PathLike[str], task: str, split: str) -> paths.Path:
@@ -16,8 +24,14 @@ def report_path(model_dir: str | os.PathLike[str], task: str, split: str) -> pat
     return paths.of(model_dir) / f"eval_{task}_{split}.json"
 
 
-def find(model_dir: str | os.PathLike[str], task: str | None) -> int:
+def find(model_dir: str | os.PathLike[str], task: str | None, fingerprints: Fingerprints) -> int:
     """Return the best step of a task, or of a mixture by the average of its benchmark.
+
+    Args:
+      model_dir: folder of the model.
+      task: a task or mixture.
+      fingerprints: of the folder's checkpoints. Rows of checkpoints that were replaced or removed
+        do not count.
 
     Raises:
       errors.UserError: no task is given, or its report names no best step, or several.
@@ -25,14 +39,15 @@ def find(model_dir: str | os.PathLike[str], task: str | None) -> int:
     if task is None:
         raise errors.UserError("--checkpoints best needs a task: give --task, or a step")
     path = report_path(model_dir, task, SPLIT)
-    entries = _entries(path)
+    entries = _entries(path, fingerprints)
     chosen = [entry for entry in entries if entry["task"] == task]
     chosen = chosen or [entry for entry in entries if entry["metric"] == "average"]
     steps = sorted({entry["step"] for entry in chosen})
     if not steps:
         raise errors.UserError(
-            f"{path} names no best step of {task}. Run `mtf_synthesizer evaluate --task {task} "
-            f"--split {SPLIT} --checkpoints all` in a folder with several checkpoints"
+            f"{path} names no best step of {task} among the checkpoints that exist now. Run "
+            f"`mtf_synthesizer evaluate --task {task} --split {SPLIT} --checkpoints all` in a "
+            "folder with several checkpoints"
         )
     if len(steps) > 1:
         raise errors.UserError(
@@ -42,14 +57,69 @@ def find(model_dir: str | os.PathLike[str], task: str | None) -> int:
     return steps[0]
 
 
-def _entries(path: paths.Path) -> list[dict[str, Any]]:
+def _entries(path: paths.Path, fingerprints: Fingerprints) -> list[dict[str, Any]]:
     """Return the best steps in a report; empty if the report is missing."""
-    report = records.read(path, KIND, _check, "Remove the file and evaluate again")
-    entries = report["best"] if report else ()
-    return [entry for entry in entries if set(entry) >= _FIELDS]
+    found: list[dict[str, Any]] = []
+    # Finding the best steps is the check of a report.
+    records.read(
+        path,
+        KIND,
+        lambda report: found.extend(steps(report, fingerprints)),
+        "Remove the file and evaluate again",
+    )
+    return found
 
 
-def _check(report: Any) -> None:
-    steps = [entry["step"] for entry in report["best"] if set(entry) >= _FIELDS]
-    if not all(type(step) is int for step in steps):
-        raise ValueError("a step is not a whole number")
+def steps(
+    report: Mapping[str, Any], fingerprints: Fingerprints | None = None
+) -> list[dict[str, Any]]:
+    """Return the best step of each task that was evaluated at several steps, and of averages.
+
+    Args:
+      report: results and averages of an evaluation.
+      fingerprints: of the checkpoints that count; None for those of all rows.
+
+    Returns:
+      Dictionaries with task (or benchmark), metric, step and value.
+    """
+    found: list[dict[str, Any]] = []
+    rows = _current(report["results"], fingerprints)
+    for alike in grouped(rows, lambda row: (row["task"], *settings(row)[2:])):
+        metric = next(iter(alike[0]["metrics"]), None)
+        values = {row["step"]: row["metrics"][metric] for row in alike if metric in row["metrics"]}
+        found += _best_step(alike[0]["task"], metric, values)
+    averages = _current(report.get("averages", ()), fingerprints)
+    for alike in grouped(averages, lambda row: (row["benchmark"], *settings(row)[2:])):
+        values = {row["step"]: row["value"] for row in alike}
+        found += _best_step(alike[0]["benchmark"], "average", values)
+    return found
+
+
+def _current(rows: Iterable[Row], fingerprints: Fingerprints | None) -> list[Row]:
+    """Return the rows of checkpoints that exist: another may have replaced one at its step."""
+    if fingerprints is None:
+        return list(rows)
+    return [row for row in rows if fingerprints.get(row["step"], "") == row.get("checkpoint")]
+
+
+def _best_step(task: str, metric: str | None, values: Mapping[int, float]) -> list[dict[str, Any]]:
+    """Return the earliest of the best steps; empty without two comparable values (no NaN)."""
+    values = {step: value for step, value in values.items() if not math.isnan(value)}
+    if metric is None or len(values) < 2:
+        return []
+    chosen = min if metric in metric_order.LOWER else max
+    step = chosen(sorted(values), key=lambda step: values[step])
+    return [{"task": task, "metric": metric, "step": step, "value": values[step]}]
+
+
+def settings(row: Row) -> tuple[str, ...]:
+    """Return the settings of a row: those of two rows of one evaluation are equal."""
+    return (*(json.dumps(row.get(name)) for name in SETTINGS), str("loss" in row))
+
+
+def grouped(rows: Iterable[Row], key: Callable[[Row], Any]) -> list[list[Row]]:
+    """Return groups of rows with the same key, in the order in which the keys occur first."""
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return list(groups.values())

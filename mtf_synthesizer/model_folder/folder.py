@@ -72,6 +72,15 @@ class ModelFolder:
         """Every complete checkpoint, earliest first."""
         return checkpoints.complete(self.files)
 
+    @functools.cached_property
+    def fingerprints(self) -> dict[int, str]:
+        """Step -> fingerprint of every complete checkpoint."""
+        found = {}
+        for checkpoint in self.checkpoints:
+            with contextlib.suppress(FileNotFoundError):  # a run has just removed it
+                found[checkpoint.step] = checkpoint.fingerprint
+        return found
+
     @property
     def latest(self) -> Checkpoint:
         """The last complete checkpoint.
@@ -105,7 +114,7 @@ class ModelFolder:
             return existing
         if choice == "latest":
             return existing[-1:]
-        step = best.find(self.path, task) if choice == "best" else choice
+        step = best.find(self.path, task, self.fingerprints) if choice == "best" else choice
         chosen = [checkpoint for checkpoint in existing if str(checkpoint.step) == str(step)]
         if not chosen:
             steps = ", ".join(str(checkpoint.step) for checkpoint in existing)

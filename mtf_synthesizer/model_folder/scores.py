@@ -48,14 +48,13 @@ def read(folder: ModelFolder) -> list[Score]:
     Raises:
       errors.UserError: a report can't be read.
     """
-    fingerprints = {checkpoint.step: checkpoint.fingerprint for checkpoint in folder.checkpoints}
     scores: list[Score] = []
     for path in folder.reports:
         # Reading the scores is the check of a report.
         records.read(
             path,
             best.KIND,
-            lambda report: scores.extend(list(_of_report(report, fingerprints))),
+            lambda report: scores.extend(list(_of_report(report, folder.fingerprints))),
             "Remove the file and evaluate again",
         )
     return scores

@@ -11,7 +11,9 @@ import pytest
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import locks
+from mtf_synthesizer.inference import report
 from mtf_synthesizer.model_folder import lock
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 NOBODY = 65534
 HOLDER = """
@@ -73,11 +75,20 @@ def another_user():
     if os.geteuid() != 0:
         yield
         return
-    os.seteuid(NOBODY)
+    os.setresuid(NOBODY, NOBODY, 0)
     try:
         yield
     finally:
-        os.seteuid(0)
+        os.setresuid(0, 0, 0)
+
+
+def test_a_report_in_a_folder_that_is_not_ours_is_refused_before_the_work(shared):
+    shared.chmod(0o555)
+    elsewhere = pytest.raises(errors.UserError, match=r"no permission .* Give another .* --output")
+    with another_user(), elsewhere:
+        report.check_output(ModelFolder.at(shared), "t", "validation", None)
+    with another_user():
+        report.check_output(ModelFolder.at(shared), "t", "validation", "/tmp/report.json")
 
 
 @pytest.fixture

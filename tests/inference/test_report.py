@@ -1,11 +1,15 @@
 """What is kept, summed up and printed of evaluations."""
 
 import json
+import threading
 
+import checkpoint_files
 import pytest
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.inference.report import describe, merged, read, summed_up, versions
+from mtf_synthesizer.files import saving
+from mtf_synthesizer.inference.report import add, describe, merged, read, summed_up, versions
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 HEADER = {
     "model_dir": "runs/m",
@@ -14,6 +18,7 @@ HEADER = {
     "vocabulary": {"kind": "bytes"},
     "versions": {"python": "3.11"},
 }
+PRINTS = {step: f"print {step}" for step in (10, 20, 30)}
 
 
 def row(task, step, metrics, **changes):
@@ -79,7 +84,7 @@ def test_rows_of_other_checkpoints_and_settings_are_kept():
         cola(20, 5.0, loss=0.1),
         sst2(20, 6.0),
     )
-    made = merged(before, report(cola(20, 7.0)))
+    made = merged(before, report(cola(20, 7.0)), PRINTS)
     values = [next(iter(each["metrics"].values())) for each in made["results"]]
     assert values == [2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
     assert [each["step"] for each in made["results"]] == [10, 20, 20, 20, 20, 20]
@@ -87,23 +92,55 @@ def test_rows_of_other_checkpoints_and_settings_are_kept():
         made["best"]
     )
     assert [average["value"] for average in made["averages"]] == [6.5]
-    assert merged(None, before) == before
+    assert merged(None, before, {}) == before | {"best": []}
+
+
+def test_only_checkpoints_that_exist_can_be_the_best():
+    """A run was set back to step 10 and trained again: step 20 is another, step 30 is gone."""
+    before = report(cola(10, 20.0), cola(20, 90.0), cola(30, 80.0))
+    now = {10: "print 10", 20: "trained again"}
+    made = merged(before, report(cola(20, 30.0, checkpoint="trained again")), now)
+    assert len(made["results"]) == 4
+    assert [(each["step"], each["value"]) for each in made["best"]] == [(20, 30.0)]
+
+
+def test_two_evaluations_at_once_keep_each_others_rows(tmp_path, monkeypatch):
+    """The first reads the file, and is overtaken by the second before it writes."""
+    folder = ModelFolder.at(tmp_path)
+    for step in (10, 20):
+        checkpoint_files.write(tmp_path, step)
+    here = {"model_dir": str(folder)}
+    second = threading.Thread(target=add, args=(report(cola(20, 2.0), **here), folder, None))
+    written = saving.write_json
+
+    def overtaken(path, value):
+        monkeypatch.setattr(saving, "write_json", written)
+        second.start()
+        second.join(0.2)
+        written(path, value)
+
+    monkeypatch.setattr(saving, "write_json", overtaken)
+    add(report(cola(10, 1.0), **here), folder, None)
+    second.join()
+    rows = json.loads((tmp_path / "eval_glue_validation.json").read_text())["results"]
+    assert [each["step"] for each in rows] == [10, 20]
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_kept_rows_say_what_they_were_made_with_where_that_differs():
     before = report(cola(10, 1.0), versions={"python": "3.12"})
-    first, second = merged(before, report(cola(20, 2.0)))["results"]
+    first, second = merged(before, report(cola(20, 2.0)), PRINTS)["results"]
     assert first["versions"] == {"python": "3.12"}
     assert "vocabulary" not in first
     assert "versions" not in second
-    again = merged(merged(before, report(cola(20, 2.0))), report(cola(30, 3.0)))
+    again = merged(merged(before, report(cola(20, 2.0)), PRINTS), report(cola(30, 3.0)), PRINTS)
     assert again["results"][0]["versions"] == {"python": "3.12"}
 
 
 def test_kept_rows_say_their_precision_of_products():
     """Rows of earlier releases, which had no choice, were made in float32."""
     now = report(cola(20, 2.0), matmul_precision="bfloat16")
-    first, second = merged(report(cola(10, 1.0)), now)["results"]
+    first, second = merged(report(cola(10, 1.0)), now, PRINTS)["results"]
     assert first["matmul_precision"] == "float32"
     assert "matmul_precision" not in second
 

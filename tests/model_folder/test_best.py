@@ -11,8 +11,14 @@ from mtf_synthesizer.model_folder.best import find, report_path
 from mtf_synthesizer.model_folder.folder import ModelFolder
 
 
-def entry(task, step, metric="accuracy"):
-    return {"task": task, "metric": metric, "step": step, "value": 0.5}
+def rows_of(model, task, values, **changes):
+    """Rows of a report: step -> accuracy."""
+    prints = ModelFolder.at(model).fingerprints
+    return [
+        {"task": task, "step": step, "metrics": {"accuracy": value}, "limit": None}
+        | {"checkpoint": prints.get(step, "gone"), "decoding": None, **changes}
+        for step, value in values.items()
+    ]
 
 
 @pytest.fixture
@@ -22,42 +28,54 @@ def model(tmp_path):
     return tmp_path
 
 
-def write(model, task, *best):
+def write(model, task, *rows, averages=()):
     path = report_path(model, task, "validation")
-    path.write_text(json.dumps({"results": [], "best": best}))
+    path.write_text(json.dumps({"results": rows, "averages": averages}))
 
 
 def test_of_a_task_and_of_a_mixture(model):
-    write(model, "t", entry("t", 5))
-    write(model, "mixture", entry("t", 5), entry("u", 3), entry("glue", 7, "average"))
+    write(model, "t", *rows_of(model, "t", {3: 0.1, 5: 0.9, 7: 0.5}))
     assert ModelFolder.at(model).choose("best", "t")[0].step == 5
+    averages = [
+        row | {"benchmark": "glue", "value": row["metrics"]["accuracy"]}
+        for row in rows_of(model, "glue", {3: 0.1, 7: 0.9})
+    ]
+    write(model, "mixture", *rows_of(model, "t", {3: 0.1, 5: 0.9}), averages=averages)
     assert ModelFolder.at(model).choose("best", "mixture")[0].step == 7
 
 
 def test_nothing_says_which_is_the_best(model):
     with pytest.raises(errors.UserError, match=r"evaluate --task t --split validation --check"):
         ModelFolder.at(model).choose("best", "t")
-    write(model, "t", entry("u", 5), entry("v", 3))
+    write(model, "t", *rows_of(model, "u", {3: 0.1, 5: 0.9}))
     with pytest.raises(errors.UserError, match="names no best step of t"):
         ModelFolder.at(model).choose("best", "t")
-    write(model, "t", entry("t", 5), entry("t", 3))
+    several = rows_of(model, "t", {3: 0.1, 5: 0.9}), rows_of(model, "t", {3: 9, 5: 1}, limit=2)
+    write(model, "t", *several[0], *several[1])
     with pytest.raises(errors.UserError, match=r"several best steps.*3, 5"):
         ModelFolder.at(model).choose("best", "t")
     with pytest.raises(errors.UserError, match="give --task"):
         ModelFolder.at(model).choose("best")
 
 
-def test_the_best_may_be_gone(model):
-    write(model, "t", entry("t", 11))
-    with pytest.raises(errors.UserError, match=r"no checkpoint '11'.* one of 3, 5, 7"):
-        ModelFolder.at(model).choose("best", "t")
+def test_rows_of_checkpoints_that_were_replaced_or_removed_do_not_count(model):
+    write(model, "t", *rows_of(model, "t", {3: 0.1, 5: 0.9, 7: 0.5, 11: 1.0}))
+    assert ModelFolder.at(model).best("t").step == 5
+    checkpoint_files.write(model, 5, b"trained again")
+    assert ModelFolder.at(model).best("t").step == 7
+    checkpoint_files.write(model, 7, b"trained again")
+    with pytest.raises(errors.UserError, match="no best step of t among the checkpoints that exi"):
+        ModelFolder.at(model).best("t")
+    rows = rows_of(model, "t", {5: 0.2, 7: 0.3})
+    write(model, "t", *rows_of(model, "t", {5: 0.9}, checkpoint="old"), *rows)
+    assert ModelFolder.at(model).best("t").step == 7
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"best": 3}', '{"best": [3]}'])
 def test_no_report(model, content):
     report_path(model, "t", "validation").write_text(content)
     with pytest.raises(errors.UserError, match="not a report of an evaluation"):
-        find(model, "t")
+        find(model, "t", {})
 
 
 def test_a_checkpoint_without_all_its_values_is_none(tmp_path):

@@ -1,5 +1,6 @@
 """A model's folder is one snapshot."""
 
+import json
 import os
 import pathlib
 
@@ -47,7 +48,12 @@ def test_checkpoints_are_chosen(model):
     assert folder.choose("5") == folder.choose(5) == folder.checkpoints[1:2]
     with pytest.raises(errors.UserError, match=r"no checkpoint '11' in .*: choose .* 3, 5, 7"):
         folder.choose(11)
-    report = '{"best": [{"task": "t", "metric": "loss", "step": 5}]}'
+    of_step = {
+        step: {"task": "t", "step": step, "metrics": {"loss": abs(step - 5)}}
+        | {"checkpoint": folder.fingerprints[step]}
+        for step in (3, 5, 7)
+    }
+    report = json.dumps({"results": [*of_step.values()]})
     best.report_path(model, "t", "validation").write_text(report)
     assert folder.best("t").step == 5
     for empty in (model / "nowhere", model.parent):

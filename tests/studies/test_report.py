@@ -8,6 +8,7 @@ import re
 import shlex
 
 import calls
+import checkpoint_files
 import pytest
 from small_runs import MODULES, SMALLEST
 
@@ -210,6 +211,22 @@ def test_glue_task_by_task(tmp_path):
         "--synthesizer r" in c and c.startswith("mtf_synthesizer train") for c in section.commands
     )
     assert row(section, "Transformer (V, T5's layer)")["CoLA, ours"] == NOT_RUN
+
+
+def test_rows_of_a_run_that_was_set_back_do_not_count(tmp_path):
+    """Steps 9 and 20 were evaluated, then training resumed from step 5 and ended at step 9."""
+    record(tmp_path / "m")
+    old = checkpoint_files.write(tmp_path / "m", 9).fingerprint
+    write(tmp_path / "m/eval_1.json", evaluation(tmp_path / "m", GLUE, step=20, checkpoint="x"))
+    write(tmp_path / "m/eval_2.json", evaluation(tmp_path / "m", GLUE, checkpoint=old))
+    (run,) = collected(tmp_path).runs
+    assert (run.steps, run.tasks) == (9, GLUE)
+    write(tmp_path / "m/eval_3.json", evaluation(tmp_path / "m", GLUE, step=5, checkpoint="y"))
+    checkpoint_files.write(tmp_path / "m", 9, b"trained again")
+    (run,) = collected(tmp_path).runs
+    assert run.steps == 5  # whose checkpoint was removed, not replaced
+    (tmp_path / "m/eval_3.json").unlink()
+    assert "its checkpoints were replaced since" in collected(tmp_path).skipped[0]
 
 
 def test_rows_by_the_record_of_a_run(tmp_path):

@@ -18,6 +18,7 @@ from runner_tasks import BOTH, CHAIN, PAIRS, SOME_WITH_TEST, TEXT, WITHOUT_TEST
 from small_runs import MODULES, train
 
 from mtf_synthesizer import errors
+from mtf_synthesizer.files import saving
 from mtf_synthesizer.inference.report import describe
 from mtf_synthesizer.model_folder import best, lock, loss_log, run_file, vocabulary
 from mtf_synthesizer.runtime import signals
@@ -127,10 +128,23 @@ def test_evaluates_a_mixture_and_writes_json(trained):
 
 
 @pytest.mark.slow
-def test_evaluates_every_checkpoint(trained):
+def test_evaluates_every_checkpoint(trained, tmp_path, monkeypatch):
+    """Each is written as soon as it is evaluated, and nothing into the folder of the model."""
+    written = []
+    whole = saving.write_json
+    monkeypatch.setattr(saving, "write_json", lambda *given: written.append(given) or whole(*given))
+    before = {path: path.stat().st_mtime_ns for path in trained[0].rglob("*")}
     report = calls.evaluate(
-        trained[0], CHAIN, checkpoints="all", modules=MODULES, decode=False, batch_size=5
+        *(trained[0], CHAIN),
+        checkpoints="all",
+        modules=MODULES,
+        decode=False,
+        batch_size=5,
+        output=tmp_path / "report.json",
     )
+    assert {path: path.stat().st_mtime_ns for path in trained[0].rglob("*")} == before
+    assert [len(each["results"]) for _, each in written] == [1, 2, 3]
+    assert json.loads((tmp_path / "report.json").read_text()) == report
     losses = {row["step"]: row["loss"] for row in report["results"]}
     assert list(losses) == [0, 3, 5]
     assert len(set(losses.values())) == 3

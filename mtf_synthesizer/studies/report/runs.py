@@ -12,6 +12,7 @@ from typing import Any
 from mtf_synthesizer.config.request import TASK_MODULES
 from mtf_synthesizer.files import paths, records
 from mtf_synthesizer.files.paths import Path
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.studies.report import paper
 
 _RECORD = "run.json"
@@ -210,6 +211,9 @@ def of_evaluations(evaluations: Sequence[tuple[Path, Mapping[str, Any]]]) -> Run
     rows = [row for _, each in evaluations for row in each["results"] if _values(row)]
     if not rows:
         raise ValueError("its results have neither metrics nor losses")
+    rows = _of_present_run(rows, folder)
+    if not rows:
+        raise ValueError("its checkpoints were replaced since; evaluate again")
     complete = [row for row in rows if row.get("limit") is None]
     step = max(int(row["step"]) for row in complete or rows)
     chosen = [row for row in complete or rows if row["step"] == step]
@@ -229,6 +233,22 @@ def of_evaluations(evaluations: Sequence[tuple[Path, Mapping[str, Any]]]) -> Run
         limit=None if complete else chosen[0]["limit"],
         commands=tuple(_commands(folder, record, step, [each for _, each in evaluations])),
     )
+
+
+def _of_present_run(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Mapping[str, Any]]:
+    """The rows without those of a run that was set back and trained again.
+
+    A checkpoint that is gone still counts, unless it was later than the latest.
+    """
+    prints = ModelFolder.at(folder).fingerprints
+    latest = max(prints, default=math.inf)
+
+    def counts(row: Mapping[str, Any]) -> bool:
+        if row["step"] in prints:
+            return row.get("checkpoint") in (None, prints[row["step"]])
+        return row["step"] < latest
+
+    return [row for row in rows if counts(row)]
 
 
 def _values(row: Mapping[str, Any]) -> Mapping[str, Any]:
