@@ -16,10 +16,12 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import writer
 
 from mtf_synthesizer.data.spec import Dataset, Row
-from mtf_synthesizer.files import new_folder
+from mtf_synthesizer.files import locks, new_folder, paths
 from mtf_synthesizer.files.paths import Path
 
 _FEATURES = "features.json"
+_SCRATCH = ".preparing_"
+_REPLACED = "replaced"  # folder of the data set that a new one replaces, for a moment
 _FORMAT = "tfrecord"
 _NUMBERS = {int: np.int64, float: np.float32}
 # Sorting a split of more than 1 GB opens a thousand files at once; 1024 is a common limit.
@@ -54,9 +56,8 @@ def write(dataset: Dataset, splits: Mapping[str, Iterable[Row]], folder: Path) -
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / dataset.directory
-    beside = folder if isinstance(folder, pathlib.Path) else None
-    with tempfile.TemporaryDirectory(prefix=".preparing_", dir=beside) as scratch:
-        built = pathlib.Path(scratch) / "made"
+    with _scratch(folder) as scratch:
+        built = scratch / "made"
         built.mkdir()
         info = _info(dataset, built)
         with _without_bars(), _many_open_files():
@@ -66,7 +67,7 @@ def write(dataset: Dataset, splits: Mapping[str, Iterable[Row]], folder: Path) -
         _sort_keys(built / _FEATURES)
         target.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(target, pathlib.Path):
-            _move(built, target, pathlib.Path(scratch) / "replaced")
+            _move(built, target, scratch / _REPLACED / dataset.directory)
         else:
             if target.exists():
                 target.remove_folder()
@@ -74,8 +75,41 @@ def write(dataset: Dataset, splits: Mapping[str, Iterable[Row]], folder: Path) -
     return target
 
 
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[pathlib.Path]:
+    """Yield a temporary folder on the disk of `folder`; first remove those of killed processes."""
+    if not isinstance(folder, pathlib.Path):
+        with tempfile.TemporaryDirectory() as scratch:
+            yield pathlib.Path(scratch)
+        return
+    with contextlib.ExitStack() as stack:
+        with locks.wait_for_output(folder):
+            remove_left(folder)
+            made = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder)
+            scratch = stack.enter_context(made)
+            stack.enter_context(locks.hold_folder(pathlib.Path(scratch)))
+        yield pathlib.Path(scratch)
+
+
+def remove_left(folder: pathlib.Path) -> None:
+    """Remove what killed processes left in a folder; put back data sets they were replacing."""
+    for scratch in folder.glob(f"{_SCRATCH}*"):
+        with contextlib.suppress(PermissionError):  # a folder of another user
+            if not locks.is_held(scratch):
+                _put_back(scratch / _REPLACED, folder)
+                paths.remove_folder(scratch)
+
+
+def _put_back(replaced: pathlib.Path, folder: pathlib.Path) -> None:
+    for features in replaced.rglob(_FEATURES):
+        target = folder / features.parent.relative_to(replaced)
+        if not target.exists():
+            features.parent.rename(target)
+
+
 def _move(built: pathlib.Path, target: pathlib.Path, replaced: pathlib.Path) -> None:
     if target.exists():
+        replaced.parent.mkdir(parents=True)
         target.rename(replaced)
     built.rename(target)
 

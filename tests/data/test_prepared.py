@@ -13,6 +13,7 @@ from tensorflow_datasets.text.glue import Glue
 
 from mtf_synthesizer.data import catalogue, prepared
 from mtf_synthesizer.data.spec import DataError, Dataset
+from mtf_synthesizer.files import locks
 from mtf_synthesizer.upstream import data_folder
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -49,6 +50,23 @@ def test_rows_and_order_are_those_of_tensorflow_datasets_own_builder(tmp_path):
     assert found == [plain(row) for row in tfds.as_numpy(theirs.as_dataset(split="train"))]
     assert sorted(row["idx"] for row in found) == [1, 3, 5, 7, 9, 11, 13]
     assert tfds.builder_from_directory(ours).info.citation == theirs.info.citation
+
+
+def test_what_a_killed_command_left_is_removed_or_put_back(tmp_path):
+    """Killed while it wrote; killed between removing a data set and renaming the new one."""
+    (tmp_path / ".preparing_a" / "made").mkdir(parents=True)
+    target = prepared.write(OWN, {"train": [{"t": "a", "n": 1, "x": 0, "l": "a"}]}, tmp_path)
+    replaced = tmp_path / ".preparing_b" / "replaced" / OWN.directory
+    replaced.parent.mkdir(parents=True)
+    target.rename(replaced)
+    (tmp_path / ".preparing_busy").mkdir()
+    with locks.hold_folder(tmp_path / ".preparing_busy"):
+        prepared.remove_left(tmp_path)
+    assert {path.name for path in tmp_path.glob(".*")} == {".preparing_busy"}
+    assert prepared.splits(target) == ["train"]
+    prepared.write(OWN, {"test": [{"t": "a", "n": 1, "x": 0, "l": "a"}]}, tmp_path)
+    assert prepared.splits(target) == ["test"]
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_data_set_that_tensorflow_datasets_does_not_know(tmp_path):
