@@ -1,7 +1,9 @@
 """The record of the request that a folder's run was begun with, `run.json`."""
 
+import re
 from typing import Any
 
+from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths, records
 from mtf_synthesizer.runtime import precision
 
@@ -12,6 +14,8 @@ FILES = "gin_files"
 DIGESTS = "gin_file_sha256"
 START = "init_checkpoint"
 DATA = "own_data"
+MODULES = "modules"
+_MODULE = re.compile(r"\w+(\.\w+)*")  # as --module_import takes it
 _START_TYPES = {"path": str, "step": int, "fingerprint": str}
 
 
@@ -25,6 +29,17 @@ def read(path: paths.Path) -> dict[str, Any] | None:
         path, "record of a run", _check, "Remove the file if you know that the same run resumes"
     )
     return record
+
+
+def modules(path: paths.Path) -> list[str]:
+    """Return the modules that a run had imported; empty without a readable record."""
+    try:
+        found = (read(path) or {}).get(MODULES, [])
+    except errors.UserError:
+        return []
+    if not isinstance(found, list):
+        return []
+    return [module for module in found if isinstance(module, str) and _MODULE.fullmatch(module)]
 
 
 def _check(record: Any) -> None:

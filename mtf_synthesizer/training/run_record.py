@@ -18,7 +18,15 @@ from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.model_folder.own_data import OwnData
-from mtf_synthesizer.model_folder.run_file import DATA, DIGESTS, FILES, PRECISION, RECORD, START
+from mtf_synthesizer.model_folder.run_file import (
+    DATA,
+    DIGESTS,
+    FILES,
+    MODULES,
+    PRECISION,
+    RECORD,
+    START,
+)
 from mtf_synthesizer.runtime import precision
 
 _COMPARED = (
@@ -31,8 +39,9 @@ _COMPARED = (
     "gin_params",
     "seed",
 )
+_CACHES = "additional_task_cache_dirs"
 # Recorded for the command that `report` prints; these may differ when a run is resumed.
-_NOTED = ("modules", "vocabulary", "tfds_data_dir", "additional_task_cache_dirs", "partial_init")
+_NOTED = (MODULES, "vocabulary", "tfds_data_dir", _CACHES, "partial_init")
 
 
 def resumed(folder: ModelFolder, request: Request) -> Request:
@@ -48,6 +57,7 @@ def resumed(folder: ModelFolder, request: Request) -> Request:
         return request
     if folder.request is not None:
         _check_asked(folder, folder.request, _asked(request))
+        _check_caches(folder, folder.request, request)
         return _check_start(folder, folder.request, request)
     if request.init_checkpoint is not None:
         raise errors.UserError(
@@ -152,6 +162,18 @@ def _without_saving(asked: dict[str, Any]) -> dict[str, Any]:
         return asked
     kept = [each for each in params if not training_flags.is_free(str(each))]
     return {**asked, "gin_params": kept}
+
+
+def _check_caches(folder: ModelFolder, record: dict[str, Any], request: Request) -> None:
+    """Raise a UserError if only one of two runs reads caches, whose examples have another order."""
+    if MODULES not in record:  # of an earlier release, which did not note caches
+        return
+    before, now = (
+        f"--{_CACHES} {','.join(map(str, caches))}" if caches else f"no --{_CACHES}"
+        for caches in (record.get(_CACHES), request.additional_task_cache_dirs)
+    )
+    if before.startswith("no ") != now.startswith("no "):
+        raise _another_run(folder, [f"{before}, not {now}"])
 
 
 def _other_files(record: dict[str, Any], asked: dict[str, Any]) -> list[str]:

@@ -126,7 +126,7 @@ def example_sets(task: str, split: str, model: Model, limit: int | None) -> list
     Raises:
       errors.UserError: an unknown task or split, missing data, or another vocabulary.
     """
-    check_task(task)
+    check_task(task, model.estimator.model_dir)
     data_folder.check(task, split)
     check_vocabulary(task, paths.of(model.estimator.model_dir))
     return [

@@ -136,7 +136,7 @@ def build(model_dir: str | os.PathLike[str], **overrides: Any) -> Model:
     Raises:
       errors.UserError: an unknown task, or a batch that the mesh can't divide.
     """
-    check_task(configured_task())  # the task determines the vocabulary
+    check_task(configured_task(), model_dir)  # the task determines the vocabulary
     if "batch_size" in overrides:
         devices.check_batch(overrides["batch_size"])
     built: list[Model] = []

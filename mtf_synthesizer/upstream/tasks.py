@@ -1,7 +1,9 @@
 """SeqIO tasks and mixtures, checked against a configuration."""
 
 import importlib
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import gin
@@ -9,6 +11,7 @@ import seqio
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths
+from mtf_synthesizer.model_folder import run_file
 from mtf_synthesizer.model_folder.vocabulary import (
     FEATURES,
     UsedVocabulary,
@@ -55,11 +58,35 @@ def configured_task() -> str:
         return str(bound)
 
 
-def check_task(task: str) -> None:
-    """Raise a UserError with a suggestion unless the task is registered."""
+def check_task(task: str, *model_dirs: str | os.PathLike[str]) -> None:
+    """Raise a UserError with a suggestion unless the task is registered.
+
+    Args:
+      task: name of the task or mixture.
+      model_dirs: folders of models. The message names the modules that their runs had imported.
+        They are never imported because a folder names them: a folder may come from a stranger.
+    """
     if task not in known_tasks():
         importlib.import_module(T5_TASKS)
-    errors.check("task", task, known_tasks())
+    try:
+        errors.check("task", task, known_tasks())
+    except errors.UserError as error:
+        raise errors.UserError(f"{error}{_modules_to_give(model_dirs)}") from error
+
+
+def _modules_to_give(model_dirs: Iterable[str | os.PathLike[str]]) -> str:
+    """Return a sentence about modules of runs that are not imported; empty without any."""
+    folders = {
+        module: str(folder)
+        for folder in model_dirs
+        for module in run_file.modules(paths.of(folder) / run_file.RECORD)
+        if module not in sys.modules
+    }
+    if not folders:
+        return ""
+    flags = " ".join(f"--module_import {module}" for module in folders)
+    places = ", ".join(dict.fromkeys(folders.values()))
+    return f" The run of {places} had {flags}: give that if you trust the code"
 
 
 def check_features(task: str, model: Model) -> None:

@@ -45,6 +45,10 @@ def test_the_same_command_goes_on_with_more_steps(begun):
             "--run pretrain, not no --run; no --experiment, not --experiment imdb_small",
         ),
         ({"batch_size": 7}, "no --batch_size, not --batch_size 7"),
+        (
+            {"additional_task_cache_dirs": ["a", "b"]},
+            "no --additional_task_cache_dirs, not --additional_task_cache_dirs a,b",
+        ),
         ({"gin_params": ()}, "--gin_param 'a = 3', not no --gin_param"),
         (
             {"gin_files": ["clip_gradients.gin"]},

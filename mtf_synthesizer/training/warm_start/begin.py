@@ -218,8 +218,8 @@ def _remember_vocabulary(folder: paths.Path, start: Start, chosen: bool) -> str:
       errors.UserError: the task has another vocabulary, or it does not fit the embedding.
     """
     task = tasks.configured_task()
-    tasks.check_task(task)
     before = paths.of(start.path).parent
+    tasks.check_task(task, before)
     if vocabulary_record.read(before) is not None:
         tasks.check_vocabulary(task, before)
         for name in (vocabulary_record.RECORD, vocabulary_record.COPY):
