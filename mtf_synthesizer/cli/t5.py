@@ -45,7 +45,7 @@ def run_t5(arguments: Sequence[str]) -> None:
     given = _check(arguments)
     needs_lock = given.model_dir and trains(given)
     with ModelFolder.at(given.model_dir[-1]).lock() if needs_lock else contextlib.nullcontext():
-        _hand_over(arguments)
+        _hand_over(arguments, _is_verbose(given))
 
 
 def trains(given: argparse.Namespace) -> bool:
@@ -57,10 +57,16 @@ def trains(given: argparse.Namespace) -> bool:
     return mode in (None, "train")
 
 
-def _hand_over(arguments: Sequence[str]) -> None:
+def _is_verbose(given: argparse.Namespace) -> bool:
+    """True if absl's own flag asks for all logs: --verbosity=0 (INFO) or more, or -v 0."""
+    return given.verbosity[-1:] != [] and given.verbosity[-1].isdecimal()
+
+
+def _hand_over(arguments: Sequence[str], verbose: bool) -> None:
     wants_help = bool(_HELP & set(arguments))
-    # T5 reports losses and scores in its logs only, so the logs stay on.
-    loading.load_tensorflow(verbose=not wants_help)
+    loading.load_tensorflow(verbose and not wants_help)
+    if not verbose:
+        loading.log_results_only()
     import gin
     from t5.models import mesh_transformer_main
 
@@ -148,6 +154,7 @@ def _gin_flags(arguments: Sequence[str]) -> argparse.Namespace:
         "mode",
     ):
         parser.add_argument(f"--{name}", f"-{name}", action="append", default=[])
+    parser.add_argument("--verbosity", "-verbosity", "--v", "-v", action="append", default=[])
     for name in _SWITCHES:
         parser.add_argument(f"--{name}", f"-{name}", nargs="?", const="true", default="")
     known, _ = parser.parse_known_args(list(arguments))

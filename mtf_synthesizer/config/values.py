@@ -34,6 +34,10 @@ class BoundValues:
         statement = self.statement(function, parameter)
         return None if statement is None else self._resolved(statement.value)
 
+    def macro(self, name: str) -> Any:
+        """Return the value of a macro; None if it is not bound."""
+        return self._resolved(Macro(name))
+
     def within(self, scope: str) -> BoundValues:
         """Return the values in a gin scope: its bindings win, other scopes do not count."""
         view = copy.copy(self)

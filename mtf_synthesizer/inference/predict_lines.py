@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import itertools
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ import mtf_synthesizer.runtime.compat
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-import tqdm
 from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import errors
@@ -77,8 +75,11 @@ def predict_lines(
         out = text_lines.Output(options.output, made_by)
         size = request.batch_size or trained.batch_size
         decode = _decoder(folder, trained, encoder, seen.longest, size, chosen.path)
-        with _bar(seen.count, out.done, options.show_progress) as bar, out:
-            decoded = _write(out, lines, decode, size, bar)
+        shown = progress.Progress(
+            str(options.output), out.done, seen.count, options.show_progress, unit="line"
+        )
+        with contextlib.closing(shown), out:
+            decoded = _write(out, lines, decode, size, shown)
     return {
         "model_dir": str(folder),
         "step": chosen.step,
@@ -218,28 +219,23 @@ def _input_fn(
 
 
 def _write(
-    out: text_lines.Output, lines: text_lines.Lines, decode: Decode, batch_size: int, bar: Any
+    out: text_lines.Output,
+    lines: text_lines.Lines,
+    decode: Decode,
+    batch_size: int,
+    shown: progress.Progress,
 ) -> int:
     """Write the remaining lines; return the number of decoded lines."""
     # TensorFlow reads the next batch in another thread, so the text needs two readers.
     outputs = decode(line for line in itertools.islice(lines, out.done, None) if line)
     decoded = 0
-    for line in itertools.islice(lines, out.done, None):
+    number = out.done
+    for number, line in enumerate(itertools.islice(lines, out.done, None), out.done + 1):
         out.write(next(outputs) if line else "")
         decoded += bool(line)
-        bar.update(1)
         if line and decoded % batch_size == 0:
+            shown.update(number)
             out.flush()
+    if number > out.done:
+        shown.update(number)
     return decoded
-
-
-def _bar(total: int, done: int, shown: bool) -> Any:
-    """Return a progress bar with lines per second and the remaining time."""
-    return tqdm.tqdm(
-        total=total,
-        initial=done,
-        unit="line",
-        disable=not shown,
-        dynamic_ncols=True,
-        mininterval=0.1 if sys.stderr.isatty() else progress.SECONDS_BETWEEN_LINES,
-    )

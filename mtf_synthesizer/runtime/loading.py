@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import logging
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -11,6 +12,12 @@ from collections.abc import Iterator
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.runtime import late_imports
+
+# Beginnings of the lines of the Estimator, and scores as T5 and Mesh log them.
+_RESULT = re.compile(
+    r"^(loss = |Loss for final step|global_step/sec|Saving checkpoints for"
+    r"|Restoring parameters from)|.+ at step \d+: [-+.\w]+$"
+)
 
 
 def load_tensorflow(verbose: bool) -> None:
@@ -41,6 +48,23 @@ def set_log_levels(verbose: bool) -> None:
 
     absl_logging.set_verbosity(absl_logging.INFO if verbose else absl_logging.ERROR)
     logging.getLogger("tensorflow").setLevel(logging.INFO if verbose else logging.ERROR)
+
+
+def log_results_only() -> None:
+    """Let T5, Mesh and TensorFlow log errors, losses, scores and checkpoints, and nothing else.
+
+    T5's entry point sets the levels itself, so records are filtered.
+    """
+    from absl import logging as absl_logging
+
+    absl_logging.set_verbosity(absl_logging.INFO)
+    for name in ("absl", "tensorflow"):
+        logging.getLogger(name).addFilter(_is_result)
+    logging.getLogger("tensorflow").propagate = False  # absl would print the line once more
+
+
+def _is_result(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR or _RESULT.search(record.getMessage()) is not None
 
 
 @contextlib.contextmanager

@@ -10,44 +10,81 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class Progress:
-    """A bar with loss, steps per second and time left; without a terminal, occasional lines."""
+    """A bar with a note, speed and time left; without a terminal, occasional lines.
 
-    def __init__(self, title: str, start: int, total: int, shown: bool = True):
-        self._title, self._total, self._shown = title, total, shown
+    The time before the first `update` does not count, or the first estimates would be many times
+    too long: the first step prepares the graph, and passes over batches that a resumed run has
+    seen.
+
+    Args:
+      title: name of the work.
+      start: number of units that an earlier attempt has done.
+      total: number of units.
+      shown: whether anything is shown.
+      unit: name of a unit.
+    """
+
+    def __init__(self, title: str, start: int, total: int, shown: bool = True, unit: str = "step"):
+        self._title, self._total, self._shown, self._unit = title, total, shown, unit
         self._terminal = sys.stderr.isatty()
         self._bar = tqdm.tqdm(
             total=total,
             initial=start,
             desc=title,
-            unit="step",
+            unit=unit,
             disable=not (shown and self._terminal),
             dynamic_ncols=True,
             smoothing=0.05,
         )
         self._last_line = time.monotonic()
+        self._first: int | None = None  # the units done when the clock starts
+        self._since = 0.0
         self._note = ""
 
     def note(self, text: str) -> None:
-        """Show a text beside the loss from now on, and without a terminal as a line of its own."""
+        """Show a text beside the note from now on, and without a terminal as a line of its own."""
         self._note = f", {text}"
         if self._shown and not self._terminal:
             print(f"{self._title}: {text}", file=sys.stderr, flush=True)
 
-    def update(self, step: int, loss: float, steps_per_second: float) -> None:
-        """Move the bar to `step`."""
-        self._bar.set_postfix_str(f"loss {loss:.3f}{self._note}", refresh=False)
-        self._bar.update(step - self._bar.n if self._terminal else 0)
+    def skip(self, seconds: float) -> None:
+        """Leave a pause out of the speed."""
+        self._since += seconds
+
+    def update(self, done: int, note: str = "") -> None:
+        """Move the bar to `done` units, and show a note beside it."""
         now = time.monotonic()
-        due = now - self._last_line >= SECONDS_BETWEEN_LINES or step >= self._total
+        if self._first is None:
+            self._start(done, now)
+        note += self._note
+        self._bar.set_postfix_str(note, refresh=False)
+        self._bar.update(done - self._bar.n if self._terminal else 0)
+        due = now - self._last_line >= SECONDS_BETWEEN_LINES or done >= self._total
         if self._shown and not self._terminal and due:
             self._last_line = now
-            left = (self._total - step) / max(steps_per_second, 1e-9)
-            print(
-                f"{self._title}: step {step}/{self._total}, loss {loss:.3f}{self._note}, "
-                f"{steps_per_second:.2f} steps/s, {_duration(left)} left",
-                file=sys.stderr,
-                flush=True,
-            )
+            print(self._line(done, note, self._speed(done, now)), file=sys.stderr)
+            sys.stderr.flush()
+
+    def _start(self, done: int, now: float) -> None:
+        """Start the clock, of the bar too."""
+        self._first, self._since = done, now
+        if not self._bar.disable:
+            self._bar.n = self._bar.initial = self._bar.last_print_n = done
+            self._bar.unpause()
+            self._bar.refresh()
+
+    def _speed(self, done: int, now: float) -> float | None:
+        """Return the units per second since the first ones were done; None before others are."""
+        assert self._first is not None
+        passed = done - self._first
+        return passed / (now - self._since) if passed and now > self._since else None
+
+    def _line(self, done: int, note: str, per_second: float | None) -> str:
+        parts = [f"{self._title}: {self._unit} {done}/{self._total}", *([note] if note else [])]
+        if per_second is not None:
+            left = _duration((self._total - done) / max(per_second, 1e-9))
+            parts += [f"{per_second:.2f} {self._unit}s/s", f"{left} left"]
+        return ", ".join(parts)
 
     def close(self) -> None:
         self._bar.close()

@@ -69,6 +69,7 @@ def training_hook(
         def _after_pause(self) -> None:
             seconds, text = paused.take()
             self._since += seconds
+            self._bar.skip(seconds)
             if text:
                 self._bar.note(text)
 
@@ -82,7 +83,7 @@ def training_hook(
             seconds = time.monotonic() - self._since
             speed = len(self._losses) / max(seconds, 1e-9)
             mean = sum(self._losses) / len(self._losses)  # same number in file and on screen
-            self._bar.update(step, mean, speed)
+            self._bar.update(step, f"loss {mean:.3f}")
             if step % every == 0 or step >= total:
                 log.append(
                     {

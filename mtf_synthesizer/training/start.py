@@ -1,10 +1,13 @@
 """Preparation of a training run: checks that need no TensorFlow."""
 
 import dataclasses
+from typing import Any
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Configuration, Request, for_training
+from mtf_synthesizer.config.values import BoundValues
 from mtf_synthesizer.files import saving
+from mtf_synthesizer.model_folder import loss_log
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
 from mtf_synthesizer.training import own_data, run_record
@@ -59,3 +62,38 @@ def prepare(folder: ModelFolder, asked: Request) -> TrainingRun:
         start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None,
         run_record.kept_precision(folder),
     )
+
+
+def finished(run: TrainingRun) -> dict[str, Any] | None:
+    """Return the result of a run that has all its steps; None if some are left.
+
+    The folder alone answers, so that the answer needs no TensorFlow.
+    """
+    bound = BoundValues(run.configuration.files, run.configuration.params)
+    end = bound.value("run", "train_steps")
+    if not run.folder.checkpoints or not isinstance(end, int) or run.folder.current.step < end:
+        return None
+    return result(run.folder, end, 0, 0.0)
+
+
+def result(folder: ModelFolder, end: int, trained: int, seconds: float) -> dict[str, Any]:
+    """Return the result of `train`.
+
+    Args:
+      folder: after the training.
+      end: the step at which training ends.
+      trained: number of steps of this call.
+      seconds: time of this call.
+    """
+    losses = loss_log.LossLog(folder.path).read()
+    return {
+        "model_dir": str(folder.path),
+        "step": folder.current.step,
+        "end": end,
+        "trained": trained,
+        "seconds": seconds,
+        "loss": losses[-1]["loss"] if losses else None,
+        "losses": losses,
+        "best": None,
+        "metric": None,
+    }

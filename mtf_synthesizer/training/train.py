@@ -27,10 +27,10 @@ from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import precision, signals
 from mtf_synthesizer.training import attention_summaries as training_attention_summaries
-from mtf_synthesizer.training import progress, run_record
+from mtf_synthesizer.training import memory, progress, run_record
 from mtf_synthesizer.training.attention_summaries import AttentionListener
 from mtf_synthesizer.training.estimator import ObservedEstimator, StartingEstimator
-from mtf_synthesizer.training.start import TrainingRun, prepare
+from mtf_synthesizer.training.start import TrainingRun, finished, prepare, result
 from mtf_synthesizer.training.validation import Validation, ValidationListener
 from mtf_synthesizer.upstream import examples, probe, session, tasks, variables
 from mtf_synthesizer.upstream.model import Model
@@ -83,7 +83,9 @@ def train(
         in use, or the loss is not a finite number.
       signals.Terminated: SIGTERM ended the training; its progress is saved.
     """
-    return carry_out(prepare(ModelFolder.at(model_dir), request), options)
+    run = prepare(ModelFolder.at(model_dir), request)
+    done = finished(run) if options.validation is None else None
+    return done or carry_out(run, options)
 
 
 def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
@@ -97,6 +99,7 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
         with session.configured(_as_saved(run.configuration, before), options.verbose):
             task = run.request.task or tasks.configured_task()
             model = _built(task, folder, run)
+            memory.warn(run.configuration, model)
             log = loss_log.LossLog(folder.path)
             begun = run.start.step if run.start else 0
             at = before.step if before else begun
@@ -125,26 +128,17 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
                 _train(observed, model, log, begun)
             has_ended = validation is not None and validation.has_ended
             best = None if validation is None else validation.best
-    done = folder.reread().current
+    after = folder.reread()
+    done = after.current.step
     if notice.came:
-        raise signals.Terminated(f"{folder}: ended by SIGTERM, saved at step {done.step}")
-    if done.step < model.train_steps and not has_ended:
+        raise signals.Terminated(f"{folder}: ended by SIGTERM, saved at step {done}")
+    if done < model.train_steps and not has_ended:
         raise errors.UserError(
-            f"{folder}: training ended at step {done.step} of {model.train_steps}, because the "
+            f"{folder}: training ended at step {done} of {model.train_steps}, because the "
             "data ended or a file could not be written. Look at the logs with --verbose"
         )
-    rows = log.read()
-    return {
-        "model_dir": str(folder.path),
-        "step": done.step,
-        "end": model.train_steps,
-        "trained": done.step - at,
-        "seconds": time.monotonic() - began,
-        "loss": rows[-1]["loss"] if rows else None,
-        "losses": rows,
-        "best": best,
-        "metric": None if validation is None else validation.metric,
-    }
+    found = result(after, model.train_steps, done - at, time.monotonic() - began)
+    return found | {"best": best, "metric": None if validation is None else validation.metric}
 
 
 def _listeners(
@@ -173,7 +167,8 @@ def _as_saved(configuration: Configuration, before: Checkpoint | None) -> Config
 
 def _built(task: str, folder: ModelFolder, run: TrainingRun) -> Model:
     """Check task, data and vocabulary, build the model, and record the run in the folder."""
-    tasks.check_task(task)
+    of_start = [paths.of(run.start.path).parent] if run.start else []
+    tasks.check_task(task, folder.path, *of_start)
     tasks.check_data(task)
     with gin.unlock_config():
         gin.bind_parameter("mesh_train_dataset_fn.seed", run.request.seed)

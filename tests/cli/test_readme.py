@@ -70,6 +70,9 @@ def test_the_command_of_t5_trains(tmp_path):
         [sys.executable, "-m", "mtf_synthesizer", *words], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    lines = [line for line in done.stderr.splitlines() if "Warning" not in line]
+    assert any(line.startswith("step, tf_loss[") for line in lines)
+    assert len(lines) < 20, done.stderr[-3000:]
     assert (tmp_path / "model.ckpt-1.index").exists()
 
 

@@ -1,12 +1,14 @@
-"""A command whose output another command is writing is refused before TensorFlow is loaded."""
+"""Two commands with one output, and runs with nothing to do: answered without TensorFlow."""
 
 import contextlib
 import pathlib
+import shutil
 
 import command_line
 import pytest
 
 from mtf_synthesizer.files import locks
+from mtf_synthesizer.model_folder import lock
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden" / "first_house"
 MODEL = ["--model_dir", str(GOLDEN / "r")]
@@ -44,3 +46,27 @@ def test_the_second_job_is_refused(tried, name):
     assert f"{folder / name} is in use: process" in err
     assert not has_loaded
     assert list(folder.iterdir()) == []
+
+
+SAME_RUN = ["--task", "synthesizer_verse_spans_v001", "--synthesizer", "r", "--size", "tiny"]
+SAME_RUN += ["--run", "demo_pretrain", "--steps", "2"]
+for binding in ("max_length = 64", "d_model = 16", "d_ff = 64", "batch_size = 4"):
+    SAME_RUN += ["--gin_param", binding]
+
+
+def test_train_is_answered_from_the_folder(tmp_path):
+    """A run that has all its steps; a folder that another run trains in."""
+    idle, busy = (shutil.copytree(GOLDEN / "r", tmp_path / name) for name in ("idle", "busy"))
+    with lock.hold(busy):
+        results = command_line.run_all(
+            {
+                "idle": ["train", *SAME_RUN, "--model_dir", str(idle)],
+                "busy": ["train", *SAME_RUN, "--model_dir", str(busy)],
+            }
+        )
+    status, out, err, has_loaded = results["idle"]
+    assert (status, err, has_loaded) == (0, "", False)
+    assert out.startswith(f"{idle}: nothing to train: the model is at step 2, loss 8.2145, and ")
+    status, out, err, has_loaded = results["busy"]
+    assert (status, out, has_loaded) == (2, "", False)
+    assert f"{busy} is in use: process" in err

@@ -1,9 +1,12 @@
 """The loss of a run, on screen and in its file."""
 
 import pathlib
+import re
+import time
 
 import mtf_synthesizer.runtime.compat
 
+import pytest
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.model_folder import loss_log
@@ -53,20 +56,50 @@ def test_the_loss_on_screen_is_a_mean_until_the_next_line(tmp_path, capsys, monk
     assert log.read()[-1]["loss"] == 2.0
 
 
-def test_progress_without_a_terminal(capsys):
-    shown = runtime_progress.Progress("rv", start=0, total=4)
-    shown.update(1, loss=2.5, steps_per_second=2.0)
-    shown.update(4, loss=1.5, steps_per_second=2.0)
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that a test moves."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
+    return now
+
+
+def test_progress_without_a_terminal(capsys, clock):
+    """The graph takes 60 s, then a step 2 s."""
+    shown = runtime_progress.Progress("rv", start=0, total=100)
+    for step in range(1, 101):
+        clock[0] += 60 if step == 1 else 2
+        shown.update(step, "loss 2.500")
     shown.close()
-    assert capsys.readouterr().err == "rv: step 4/4, loss 1.500, 2.00 steps/s, 0:00 left\n"
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:3] == [
+        "rv: step 1/100, loss 2.500",
+        "rv: step 16/100, loss 2.500, 0.50 steps/s, 2:48 left",
+        "rv: step 31/100, loss 2.500, 0.50 steps/s, 2:18 left",
+    ]
+    assert lines[-1] == "rv: step 100/100, loss 2.500, 0.50 steps/s, 0:00 left"
 
 
-def test_progress_with_a_terminal(capsys, monkeypatch):
+def test_progress_with_a_terminal(capsys, clock, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    shown = runtime_progress.Progress("rv", start=2, total=4)
-    shown.update(4, loss=1.5, steps_per_second=2.0)
+    shown = runtime_progress.Progress("rv", start=2, total=102)
+    clock[0] += 60
+    shown.update(3, "loss 1.500")
+    for step in range(4, 103):
+        clock[0] += 2
+        shown.update(step, "loss 1.500")
     shown.close()
-    last = capsys.readouterr().err.rpartition("\r")[2]
-    assert "rv: 100%" in last
-    assert "4/4" in last
-    assert "loss 1.500" in last
+    drawn = capsys.readouterr().err.split("\r")
+    estimates = [re.search(r"<([\d:]+|\?)", each)[1] for each in drawn if "<" in each]
+    assert estimates[:3] == ["?", "?", "03:16"]
+    assert "rv: 100%" in drawn[-1] and "102/102" in drawn[-1] and "loss 1.500" in drawn[-1]
+
+
+def test_progress_of_lines_without_a_terminal(capsys, clock):
+    shown = runtime_progress.Progress("out.txt", start=8, total=24, unit="line")
+    for done in (16, 24):
+        clock[0] += 4
+        shown.update(done)
+    shown.close()
+    assert capsys.readouterr().err == "out.txt: line 24/24, 2.00 lines/s, 0:00 left\n"
