@@ -101,7 +101,7 @@ def remove_left(folder: pathlib.Path) -> None:
 
 
 def _put_back(replaced: pathlib.Path, folder: pathlib.Path) -> None:
-    for features in replaced.rglob(_FEATURES):
+    for features in [*replaced.rglob(_FEATURES)]:
         target = folder / features.parent.relative_to(replaced)
         if not target.exists():
             features.parent.rename(target)
