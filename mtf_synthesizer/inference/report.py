@@ -106,8 +106,8 @@ def check_output(
     """Return the path of a report; call this before the work.
 
     Args:
-      folder: of the model.
-      task, split: of the evaluation.
+      folder: the model's folder.
+      task, split: the evaluated task and its split.
       output: the file; None for the usual name in the model's folder.
 
     Raises:
@@ -127,8 +127,8 @@ def add(report: Report, folder: ModelFolder, output: str | os.PathLike[str] | No
 
     Args:
       report: the new rows.
-      folder: of the model, as it is now.
-      output: as for `check_output`.
+      folder: the model's folder, as it is now.
+      output: the file; None for the usual name in the model's folder.
     """
     path = check_output(folder, report["task"], report["split"], output)
     with locks.wait_for_output(path):
@@ -142,7 +142,7 @@ def merged(before: Report | None, report: Report, fingerprints: best.Fingerprint
     Args:
       before: the earlier report.
       report: the new rows.
-      fingerprints: of the model's checkpoints, of which one is the best.
+      fingerprints: fingerprints of the model's checkpoints, one of which is the best.
     """
     if before is None:
         return summed_up(report, report["results"], fingerprints)
@@ -166,8 +166,8 @@ def summed_up(
 
     Args:
       header: all else in the report.
-      rows: of checkpoints and tasks.
-      fingerprints: of the checkpoints of which one is the best; None for those of all rows.
+      rows: one row for each checkpoint and task.
+      fingerprints: fingerprints of the checkpoints that may be the best; None for those of all rows.
     """
     report = header | {"results": list(rows), "averages": _averages(rows)}
     return report | {"best": best.steps(report, fingerprints)}

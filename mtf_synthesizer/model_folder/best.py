@@ -28,10 +28,10 @@ def find(model_dir: str | os.PathLike[str], task: str | None, fingerprints: Fing
     """Return the best step of a task, or of a mixture by the average of its benchmark.
 
     Args:
-      model_dir: folder of the model.
+      model_dir: the model's folder.
       task: a task or mixture.
-      fingerprints: of the folder's checkpoints. Rows of checkpoints that were replaced or removed
-        do not count.
+      fingerprints: fingerprints of the folder's checkpoints. Rows of checkpoints that were replaced
+        or removed do not count.
 
     Raises:
       errors.UserError: no task is given, or its report names no best step, or several.
@@ -77,7 +77,7 @@ def steps(
 
     Args:
       report: results and averages of an evaluation.
-      fingerprints: of the checkpoints that count; None for those of all rows.
+      fingerprints: fingerprints of the checkpoints that count; None to count all rows.
 
     Returns:
       Dictionaries with task (or benchmark), metric, step and value.

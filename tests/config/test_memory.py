@@ -1,7 +1,7 @@
 """The estimate of memory against measured runs, and the commands of the documentation."""
 
 import pytest
-from printed_commands import Printed, of_help, of_pages
+from printed_commands import Printed, configurations, of_help, of_pages
 
 from mtf_synthesizer.config import memory
 from mtf_synthesizer.config.request import Request, requested
@@ -76,14 +76,9 @@ def test_commands_of_the_documentation_fit_a_laptop(printed: Printed):
     args = printed.args
     if args.experiment in LARGE:
         pytest.skip(f"{args.experiment} is meant for accelerators")
-    trains = printed.words[0] == "train"
-    own = {"synthesizer": "v", "size": "tiny"} if trains and args.init_checkpoint else {}
-    for row in [args.synthesizer] if trains else args.rows:
-        asked = {"synthesizer": row, "experiment": args.experiment, "gin_files": args.gin_file}
-        if trains:
-            asked |= {"size": args.size, "run": args.run, "batch_size": args.batch_size}
-        config = bound(**(asked | own))
-        rows = config.value("run", "batch_size")
+    for asked in configurations(printed):
+        config = BoundValues(asked.files, asked.params)
+        rows = getattr(args, "batch_size", None) or config.value("run", "batch_size")
         assert needs(config, T5S_WORDS).of_batch(rows) < LAPTOP
 
 

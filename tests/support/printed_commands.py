@@ -103,19 +103,23 @@ def of_help():
 def check_configuration(printed):
     """Raises unless names, gin files and bindings exist, and tables hold the rows."""
     args, command = printed.args, printed.words[0]
-    if command == "compare":
-        configurations = [_compared(args, row) for row in args.rows]
-    elif command == "train":
-        configurations = [_trained(args)]
-    else:
+    if command not in ("compare", "train"):
         for file in getattr(args, "gin_file", None) or []:
             gin_files.find_gin_file(file)
         if command in _CHECKS:
             _CHECKS[command](args)
         return
-    for configuration in configurations:
+    for configuration in configurations(printed):
         later = getattr(args, "evaluation_gin_file", [])
         names.check([*configuration.files, *later], configuration.params, configuration.modules)
+
+
+def configurations(printed):
+    """The configurations that a command trains."""
+    args = printed.args
+    if printed.words[0] == "compare":
+        return [_compared(args, row) for row in args.rows]
+    return [_trained(args)]
 
 
 def _check_warm_start(args):
