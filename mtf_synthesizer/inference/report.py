@@ -167,7 +167,7 @@ def summed_up(
     Args:
       header: all else in the report.
       rows: one row for each checkpoint and task.
-      fingerprints: fingerprints of the checkpoints that may be the best; None for those of all rows.
+      fingerprints: fingerprints of the checkpoints that may be the best; None for all rows.
     """
     report = header | {"results": list(rows), "averages": _averages(rows)}
     return report | {"best": best.steps(report, fingerprints)}
