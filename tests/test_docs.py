@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from mtf_synthesizer.studies.bench.setting import ROWS, SIZES
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # A path of this repository in backticks, e.g. `python tests/checks/soak.py --kills 20`.
@@ -31,3 +33,10 @@ def test_guarantees_name_tests_that_exist():
         if not path.is_file() or (test and f"def {test}(" not in path.read_text("utf-8")):
             missing.append(f"{file} {test}")
     assert missing == []
+
+
+def test_the_page_of_bench_lists_rows_and_sizes():
+    text = (ROOT / "docs/bench.md").read_text("utf-8")
+    named = set(re.findall(r"[\w-]+", " ".join(re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE))))
+    assert set(ROWS) - named == set()
+    assert all(f"`{size}`" in text for size in SIZES)
