@@ -41,20 +41,23 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _show(args: argparse.Namespace) -> None:
-    found = bindings.of_place(args.model_dir)
+    values = bindings.of_place(args.model_dir)
     if args.format == "json":
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json.dumps(values, indent=2, ensure_ascii=False))
     else:
-        print("\n".join(f"{name} = {value}" for name, value in found.items()))
+        print("\n".join(f"{name} = {value}" for name, value in values.items()))
 
 
 def _diff(args: argparse.Namespace) -> None:
-    found = bindings.differences(bindings.of_place(args.first), bindings.of_place(args.second))
+    differences = bindings.differences(
+        bindings.of_place(args.first), bindings.of_place(args.second)
+    )
     if args.format == "json":
-        print(json.dumps(found, indent=2, ensure_ascii=False))
-    elif not found:
+        print(json.dumps(differences, indent=2, ensure_ascii=False))
+        return
+    if not differences:
         print("no difference")
-    for name, (first, second) in found.items() if args.format == "table" else ():
+    for name, (first, second) in differences.items():
         print(f"{name}\n  - {first}\n  + {second}")
 
 

@@ -80,9 +80,9 @@ def _objective(data: OwnData, request: Request) -> str:
 def _lengths(folder: ModelFolder, request: Request, data: OwnData) -> dict[str, int]:
     if folder.checkpoints and folder.own_data is not None and folder.own_data.lengths:
         return dict(folder.own_data.lengths)
-    found = own_lengths.measure(data, _vocabulary(request))
-    print(f"--data: {found}", file=sys.stderr, flush=True)
-    return dict(found.lengths)
+    token_lengths = own_lengths.measure(data, _vocabulary(request))
+    print(f"--data: {token_lengths}", file=sys.stderr, flush=True)
+    return dict(token_lengths.lengths)
 
 
 def _vocabulary(request: Request) -> str:

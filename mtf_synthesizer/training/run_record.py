@@ -160,7 +160,7 @@ def _without_saving(asked: dict[str, Any]) -> dict[str, Any]:
     params = asked.get("gin_params")
     if not isinstance(params, list):
         return asked
-    kept = [each for each in params if not training_flags.is_free(str(each))]
+    kept = [param for param in params if not training_flags.is_free(str(param))]
     return {**asked, "gin_params": kept}
 
 
@@ -218,11 +218,11 @@ def _check_start(folder: ModelFolder, record: dict[str, Any], request: Request) 
     if begun is None and given is None:
         return request
     if begun is not None and given is not None:
-        found = _same_checkpoint(begun, str(given))
-        if found is None and _is_place_of(begun, str(given)):  # deleted, and no longer needed
-            found = Checkpoint(folder.latest.path, begun["step"])
-        if found is not None:
-            return dataclasses.replace(request, init_checkpoint=found)
+        checkpoint = _same_checkpoint(begun, str(given))
+        if checkpoint is None and _is_place_of(begun, str(given)):  # deleted, and no longer needed
+            checkpoint = Checkpoint(folder.latest.path, begun["step"])
+        if checkpoint is not None:
+            return dataclasses.replace(request, init_checkpoint=checkpoint)
     shown = _shown(START, begun and begun["path"])
     raise _another_run(folder, [f"begun with {shown}, not with {_shown(START, given)}"])
 
@@ -231,10 +231,10 @@ def _same_checkpoint(begun: dict[str, Any], given: str) -> Checkpoint | None:
     """Return a recorded checkpoint at a given path, or in a given folder; None if it differs."""
     name = paths.of(begun["path"]).name
     path = str(paths.of(given) / name if paths.of(given).is_dir() else given)
-    found = Checkpoint(path.removesuffix(".index"), begun["step"])
-    if not _is_file(f"{found.path}.index"):
+    checkpoint = Checkpoint(path.removesuffix(".index"), begun["step"])
+    if not _is_file(f"{checkpoint.path}.index"):
         return None
-    return found if found.fingerprint == begun["fingerprint"] else None
+    return checkpoint if checkpoint.fingerprint == begun["fingerprint"] else None
 
 
 def _is_file(path: str) -> bool:

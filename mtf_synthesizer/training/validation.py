@@ -63,7 +63,7 @@ class Choice:
     Attributes:
       metric: name of the score.
       lower: whether the lowest value is the best.
-      patience: as `Validation.early_stopping`.
+      patience: `Validation.early_stopping`.
     """
 
     metric: str
