@@ -6,9 +6,10 @@ import argparse
 import dataclasses
 import io
 import math
+import pathlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mtf_synthesizer import errors
@@ -28,6 +29,7 @@ from mtf_synthesizer.training.warm_start.plan import SHARE_OF_V
 
 if TYPE_CHECKING:
     from mtf_synthesizer.training.warm_start.begin import Begun, Start
+    from mtf_synthesizer.training.warm_start.fit import Fitted
     from mtf_synthesizer.training.warm_start.huggingface import Start as TransformersStart
 
 EXAMPLE = (
@@ -76,6 +78,27 @@ def add_arguments(command: Parser) -> None:
         "checkpoint.",
     )
     options.add_seed(command, "Seed of initial values.")
+    add(
+        "--prune_heads",
+        action="store_true",
+        help="Turn a trained R+V into heads of R and heads of V by the larger α, and print "
+        "parameters, FLOPs and losses.",
+    )
+    add = command.group("data").add_argument
+    add(
+        "--fit",
+        metavar="TASK",
+        help="Fit r, fr, toeplitz, banded or d to the attention of --from on the train split of "
+        "this task, and print divergences and losses.",
+    )
+    add(
+        "--examples",
+        type=positive,
+        default=64,
+        metavar="N",
+        help="Number of examples of --fit, and of the losses of --prune_heads. Default: "
+        "%(default)s.",
+    )
     options.add_precision(command)
     options.add_configuration(command)
 
@@ -91,22 +114,95 @@ def run(args: argparse.Namespace) -> None:
         errors.check("synthesizer", args.synthesizer, gin_files.known("synthesizers"))
     new_folder.check("--model_dir", args.model_dir)
     start = _read_start(args.start)
+    if args.prune_heads:
+        _prune(args, start)
+        return
+    args.synthesizer = options.read_synthesizer(args)
     # Counting the tokens of --data may load a vocabulary with TensorFlow.
     precision.choose_for_command(args.matmul_precision)
     configuration = _configuration(args, start)
+    teacher = _teacher(args, start) if args.fit else None
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.training.warm_start.begin import begin
 
-    begun = begin(
-        args.model_dir,
-        start,
-        configuration,
-        share=args.alpha_v,
-        chooses_vocabulary=_vocabulary(args, start) is not None,
-        seed=args.seed,
-        verbose=args.verbose,
-    )
-    print(describe(args.model_dir, begun))
+    def write(
+        folder: str | pathlib.Path,
+        configuration: request.Configuration,
+        fitted: Mapping[str, Fitted] | None = None,
+    ) -> Begun:
+        return begin(
+            folder,
+            start,
+            configuration,
+            share=args.alpha_v,
+            chooses_vocabulary=_vocabulary(args, start) is not None,
+            seed=args.seed,
+            verbose=args.verbose,
+            fitted=fitted,
+        )
+
+    if teacher is None:
+        print(describe(args.model_dir, write(args.model_dir, configuration)))
+        return
+    from mtf_synthesizer.studies.conversion import fitted
+
+    asked = fitted.FitRequest(args.fit, args.examples, args.seed)
+    report = fitted.convert(args.model_dir, start, configuration, teacher, asked, write)
+    print(describe(args.model_dir, report.begun))
+    print(fitted.described(report, asked))
+
+
+def _teacher(args: argparse.Namespace, start: Start) -> request.Configuration:
+    """Return the configuration of the other model with V in this package's layer.
+
+    Raises:
+      errors.UserError: no synthesizer is chosen, or --alpha_v is given.
+    """
+    if args.synthesizer is None:
+        raise errors.UserError(
+            f"--fit {args.fit}: no function to fit is named. Give --synthesizer r, fr, toeplitz, "
+            "banded or d"
+        )
+    if args.alpha_v is not None:
+        raise errors.UserError(
+            f"--alpha_v {args.alpha_v}: --fit does not fit mixtures. Leave one of them out"
+        )
+    files = ["cross/v.gin" if file.startswith("cross/") else file for file in args.gin_file]
+    changes = {"synthesizer": "v", "gin_file": files}
+    return _configuration(argparse.Namespace(**(vars(args) | changes)), start)
+
+
+def _prune(args: argparse.Namespace, start: Start) -> None:
+    """Write and print the pruned model.
+
+    Raises:
+      errors.UserError: --from is not a folder of this package, or other flags choose a model.
+    """
+    names = ("synthesizer", "synthesizer_layers", "size", "run", "fit", "alpha_v", "max_length")
+    given = [f"--{name}" for name in names if getattr(args, name) is not None]
+    if given:
+        raise errors.UserError(
+            f"{given[0]}: --prune_heads keeps all of the model but its heads. Leave {given[0]} out"
+        )
+    folder = paths.of(str(getattr(start, "path", args.start))).parent
+    if (
+        not isinstance(start, checkpoints.Checkpoint)
+        or not (folder / checkpoints.OPERATIVE_CONFIG).is_file()
+    ):
+        raise errors.UserError(
+            f"--from {args.start}: no {checkpoints.OPERATIVE_CONFIG} beside the checkpoint. Give "
+            "the folder of a trained R+V"
+        )
+    asked = dataclasses.replace(options.read_request(args), task=args.task or _task_of(folder))
+    request.named_task(ModelFolder(folder), asked)
+    request.for_model(ModelFolder(folder), asked)
+    precision.choose_for_command(args.matmul_precision)
+    loading.load_tensorflow(args.verbose)
+    from mtf_synthesizer.studies.conversion import pruned
+
+    report = pruned.convert(args.model_dir, start, asked, args.examples)
+    print(describe(args.model_dir, report.begun))
+    print(pruned.described(report))
 
 
 def _read_start(path: str) -> Start:

@@ -21,6 +21,7 @@ from tensorflow.compat.v1 import estimator as tf_estimator
 from mtf_synthesizer import errors
 
 Model: TypeAlias = "transformer.Unitransformer | transformer.Bitransformer"
+Features: TypeAlias = "Mapping[str, np.ndarray] | Mapping[str, tf.Tensor]"
 
 
 def build(
@@ -52,14 +53,14 @@ def words(vocabulary: Any) -> tuple[int, int]:
 
 
 def call(
-    model: Model, mesh: mtf.Mesh, features: Mapping[str, np.ndarray], model_type: str
+    model: Model, mesh: mtf.Mesh, features: Features, model_type: str
 ) -> dict[str, mtf.Tensor]:
-    """Call the model in evaluation mode on constant features.
+    """Call the model in evaluation mode.
 
     Args:
       model: a model from `build`.
       mesh: the mesh of its variables.
-      features: feature -> int32 [batch, length].
+      features: feature -> int32 [batch, length], arrays or placeholders.
       model_type: as for `build`.
 
     Returns:
@@ -67,8 +68,10 @@ def call(
     """
     tensors = {}
     for name, array in features.items():
-        dims = [mtf.Dimension("batch", array.shape[0]), mtf.Dimension("length", array.shape[1])]
-        tensors[name] = mtf.import_tf_tensor(mesh, tf.constant(array, tf.int32), mtf.Shape(dims))
+        batch, length = map(int, array.shape)
+        dims = [mtf.Dimension("batch", batch), mtf.Dimension("length", length)]
+        value = tf.convert_to_tensor(array, tf.int32)
+        tensors[name] = mtf.import_tf_tensor(mesh, value, mtf.Shape(dims))
     tensors, inputs = _READERS.get(model_type, _two_texts)(tensors)
     model.call_simple(
         inputs=inputs,

@@ -67,12 +67,12 @@ class RecordedModel:
 
 
 def record(
-    features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any, recording: Recording
+    features: graph.Features, model_type: str, vocabulary: Any, recording: Recording
 ) -> RecordedModel:
     """Build the configured model in the current graph while its attention is recorded.
 
     Args:
-      features: int32 [batch, length] for each of inputs and targets.
+      features: int32 [batch, length] for each of inputs and targets, arrays or placeholders.
       model_type: as for Mesh's `run`.
       vocabulary: likewise.
       recording: `recording` of `attention.layer`; of `upstream.recording` for T5's layers too.
@@ -112,9 +112,9 @@ class Lowered:
             self._saver.restore(self._session, checkpoint)
         self._session.run(self._to_slices)
 
-    def run(self, tensors: Any) -> Any:
+    def run(self, tensors: Any, placeholders: Mapping[tf.Tensor, np.ndarray] | None = None) -> Any:
         """The values of some of `self.tensors`."""
-        return self._session.run(tensors)
+        return self._session.run(tensors, placeholders)
 
     def close(self) -> None:
         """Frees the memory of the session."""

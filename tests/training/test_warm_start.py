@@ -1,13 +1,16 @@
 """Models that begin as a stock T5 model compute what it computes; at another length, too."""
 
+import re
+
 import mtf_synthesizer.runtime.compat
 
 import calls
 import numpy as np
 import pytest
 import runner_tasks
+import tensorflow.compat.v1 as tf
 import whole_models
-from small_runs import SMALLEST, train
+from small_runs import MODULES, SMALLEST, train
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.attention.layer import SyntheticAttention
@@ -317,3 +320,45 @@ def test_a_new_folder_of_another_file_system_is_copied_there():
     assert [each.name for each in place.parent.iterdir()] == ["m"]
     with pytest.raises(errors.UserError, match="not empty"):
         new_folder.check("--model_dir", place)
+
+
+def test_a_fitted_model(tmp_path, capsys):
+    """R of the first layer is the log of the mean attention; losses of three models are printed."""
+    train(tmp_path / "v", synthesizer="v", steps=40, params=["dropout_rate = 0.0"])
+    sizes = [each for param in SMALLEST for each in ("--gin_param", param)]
+    flags = ["--module_import", "runner_tasks", "--task", runner_tasks.PAIRS, "--run", "finetune"]
+    data = ["--fit", runner_tasks.PAIRS, "--examples", "5"]
+    main.main(
+        [
+            *("warm-start", "--from", str(tmp_path / "v"), "--size", "tiny", "--synthesizer", "r"),
+            *(*flags, *sizes, *data, "--model_dir", str(tmp_path / "r")),
+        ]
+    )
+    printed = capsys.readouterr().out
+    assert re.search(r"loss of .*, validation: before \d.*, after \d.*, fresh \d", printed)
+    maps = calls.record_attention(
+        tmp_path / "v", runner_tasks.PAIRS, MODULES, split="train", examples=5
+    )
+    layer = "encoder/block_000/layer_000/SyntheticAttention"
+    lengths = [len(word) + 3 for word in runner_tasks.WORDS]
+    shortest = min(lengths)
+    mean = np.log(maps[layer].mean(0))[:, :shortest, :shortest]
+    reader = tf.train.load_checkpoint(ModelFolder(paths.of(tmp_path / "r")).latest.path)
+    table = reader.get_tensor(f"{layer}/random/table")[:, :shortest, :shortest]
+    difference = table - mean
+    np.testing.assert_allclose(difference, difference[..., :1] + 0 * difference, atol=1e-4)
+
+
+def test_a_pruned_model(tmp_path, capsys):
+    """The whole command; α of this model is near 1/2, so its loss may change."""
+    train(tmp_path / "rv", steps=6)
+    main.main(
+        [
+            *("warm-start", "--from", str(tmp_path / "rv"), "--prune_heads", "--examples", "5"),
+            *("--module_import", "runner_tasks", "--model_dir", str(tmp_path / "pruned")),
+        ]
+    )
+    printed = capsys.readouterr().out
+    assert re.search(r"loss, validation: before \d.*, after \d", printed)
+    before, after = re.search(r"parameters: before ([\d,]+), after ([\d,]+)", printed).groups()
+    assert int(after.replace(",", "")) < int(before.replace(",", ""))

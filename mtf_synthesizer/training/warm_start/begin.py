@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import mtf_synthesizer.runtime.compat
@@ -22,12 +22,17 @@ from mtf_synthesizer.model_folder import own_data
 from mtf_synthesizer.model_folder import vocabulary as vocabulary_record
 from mtf_synthesizer.model_folder.checkpoints import OPERATIVE_CONFIG, Checkpoint
 from mtf_synthesizer.training.warm_start import functions, huggingface, plan
+from mtf_synthesizer.training.warm_start.fit import Fitted
 from mtf_synthesizer.upstream import graph, tasks
 from mtf_synthesizer.upstream.graph import bound
 from mtf_synthesizer.upstream.session import configured
 
 RECORD = "warm_start.json"
 Start: TypeAlias = Checkpoint | huggingface.Start
+# Decides from the variables of the checkpoint and of the model.
+Planner: TypeAlias = (
+    "Callable[[Mapping[str, plan.Shape], Mapping[str, plan.Dims]], plan.WarmStartPlan]"
+)
 _DIVISOR = 128  # Mesh rounds vocabularies up to a multiple
 
 
@@ -57,6 +62,8 @@ def begin(
     chooses_vocabulary: bool = False,
     seed: int = 0,
     verbose: bool = False,
+    fitted: Mapping[str, Fitted] | None = None,
+    planner: Planner | None = None,
 ) -> Begun:
     """Make a folder with a checkpoint of a model, its configuration and its vocabulary.
 
@@ -72,6 +79,8 @@ def begin(
       chooses_vocabulary: whether to record the vocabulary of `wanted` in the folder.
       seed: seed of initial values.
       verbose: whether T5, Mesh and TensorFlow log.
+      fitted: scope of a layer -> its function, fitted.
+      planner: decides about the variables, instead of `plan.make`.
 
     Raises:
       errors.UserError: the checkpoint does not fit the model, the vocabulary does not fit the
@@ -82,9 +91,14 @@ def begin(
         with configured(wanted, verbose), tf.Graph().as_default():
             vocabulary = _remember_vocabulary(folder, start, chooses_vocabulary)
             tf.set_random_seed(seed)
-            reader = _reader(start)
+            reader = reader_of(start)
             model, variables = _built(reader)
-            begun = _decided(start, reader, model, variables, share, vocabulary)
+            if planner is None:
+                own = {scope: each.variables for scope, each in (fitted or {}).items()}
+                layers = dict(_layers(model))
+                begun = _decided(start, reader, layers, variables, share, vocabulary, own)
+            else:
+                begun = Begun(start, planner(_shapes(reader), variables), None, vocabulary)
             _save(folder, reader, begun)
             saving.write_text(folder / OPERATIVE_CONFIG, gin.config_str())
         if wanted.own_data:
@@ -94,7 +108,8 @@ def begin(
     return begun
 
 
-def _reader(start: Start) -> Any:
+def reader_of(start: Start) -> Any:
+    """Return the reader of a checkpoint's variables."""
     if isinstance(start, huggingface.Start):
         return start.reader()
     return tf.train.load_checkpoint(start.path)
@@ -129,6 +144,11 @@ def _make_slots(mesh: mtf.Mesh) -> None:
     optimizer(learning_rate=0.0).apply_grads([mtf.zeros(mesh, v.shape) for v in trained], trained)
 
 
+def vocabulary_sizes(start: Start) -> int:
+    """Return the number of words of a checkpoint's targets."""
+    return _vocabulary_sizes(_shapes(reader_of(start)))[1]
+
+
 def _vocabulary_sizes(saved: Mapping[str, plan.Shape]) -> tuple[int, int]:
     """Return the vocabulary sizes of inputs and targets in a checkpoint.
 
@@ -155,13 +175,17 @@ def _vocabulary_sizes(saved: Mapping[str, plan.Shape]) -> tuple[int, int]:
 def _decided(
     start: Start,
     reader: Any,
-    model: graph.Model,
+    layers: Mapping[str, SyntheticAttention],
     variables: Mapping[str, plan.Dims],
     share: float | None,
     vocabulary: str,
+    fitted: Mapping[str, Mapping[str, np.ndarray]],
 ) -> Begun:
     given = share if share is not None else plan.SHARE_OF_V
-    beginnings = [functions.beginning(scope, layer, given) for scope, layer in _layers(model)]
+    beginnings = [
+        functions.beginning(scope, layer, given, fitted.get(scope))
+        for scope, layer in layers.items()
+    ]
     if not beginnings and isinstance(start, Checkpoint):
         raise errors.UserError(
             f"--from {start.path}: its model has T5's own layers. Give --synthesizer and --size of "
@@ -177,12 +201,21 @@ def _decided(
     return Begun(start, made, given if has_choice else None, vocabulary)
 
 
+def layers_of(start: Start, wanted: Configuration) -> dict[str, SyntheticAttention]:
+    """Return the attention layers of a configured model, by their variable scopes."""
+    with configured(wanted, False), tf.Graph().as_default():
+        tasks.check_task(tasks.configured_task())  # the task determines the vocabulary
+        kind = bound("run.model_type", "bitransformer")
+        model = graph.build(kind, _vocabulary_sizes(_shapes(reader_of(start))))
+        return dict(_layers(model))
+
+
 def _layers(model: graph.Model) -> Iterator[tuple[str, SyntheticAttention]]:
     """Yield variable scope and layer of every `SyntheticAttention`."""
     for stack in graph.stacks(model):
         for layer in stack.layer_stack.layers:
             if isinstance(layer, SyntheticAttention):
-                yield f"{stack.name}/{layer.name}/{SyntheticAttention.__name__}", layer
+                yield f"{stack.name}/{layer.name}/{type(layer).__name__}", layer
 
 
 def _save(folder: paths.Path, reader: Any, begun: Begun) -> None:
@@ -235,7 +268,7 @@ def _remember_vocabulary(folder: paths.Path, start: Start, chosen: bool) -> str:
 
 
 def _check_sizes(record: Mapping[str, Any], start: Start) -> None:
-    sizes = _vocabulary_sizes(_shapes(_reader(start)))
+    sizes = _vocabulary_sizes(_shapes(reader_of(start)))
     for feature, rows in zip(vocabulary_record.FEATURES, sizes, strict=True):
         words = record[feature]["size"]
         if words is not None and -(-words // _DIVISOR) * _DIVISOR != rows:

@@ -40,13 +40,19 @@ _ZERO: Mapping[type[SynthesizingFunction], str] = {
 _ALPHA = f"{Mixture.scope}/alpha"
 
 
-def beginning(scope: str, layer: SyntheticAttention, share: float) -> Beginning:
+def beginning(
+    scope: str,
+    layer: SyntheticAttention,
+    share: float,
+    fitted: Mapping[str, np.ndarray] | None = None,
+) -> Beginning:
     """Return the initial values of a layer.
 
     Args:
       scope: variable scope of the layer.
       layer: the layer.
       share: α of V in a `Mixture`; the other terms share the rest equally.
+      fitted: variables of a function without V that was fitted.
 
     Raises:
       errors.UserError: the layer has `Heads`, or a function beside V that can't begin at 0.
@@ -59,7 +65,7 @@ def beginning(scope: str, layer: SyntheticAttention, share: float) -> Beginning:
     terms = _terms(layer.synthesizer)
     count = sum(isinstance(term, DotProduct) for term in terms)
     if not count:
-        return Beginning(scope)
+        return Beginning(scope, own=_fitted(layer.synthesizer, fitted or {}))
     _check(scope, layer, terms, count)
     own = {name: Own("zero", lambda zeros: zeros) for name in _zeros(terms)}
     if not isinstance(layer.synthesizer, Mixture):
@@ -70,6 +76,15 @@ def beginning(scope: str, layer: SyntheticAttention, share: float) -> Beginning:
     own[_ALPHA] = Own(f"α = {shown}", lambda zeros: zeros + logits)
     of_v = alphas[[isinstance(term, DotProduct) for term in terms].index(True)]
     return Beginning(scope, float(1 / of_v), True, own)
+
+
+def _fitted(function: SynthesizingFunction, fitted: Mapping[str, np.ndarray]) -> Mapping[str, Own]:
+    """The variables of a fitted function, without the dimension of heads in a layer with one."""
+
+    def own(value: np.ndarray) -> Own:
+        return Own("fitted", lambda zeros: value.reshape(zeros.shape).astype(zeros.dtype))
+
+    return {f"{function.scope}/{name}": own(value) for name, value in fitted.items()}
 
 
 def _terms(function: SynthesizingFunction) -> Sequence[SynthesizingFunction]:

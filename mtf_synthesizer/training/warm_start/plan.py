@@ -23,6 +23,7 @@ _SHARED = (*_DOT_PRODUCT, "v", "o", *_BIASES)
 # Part of our variable name -> its name in checkpoints of T5's layer and of T5's first releases.
 _OTHER_NAMES = (
     ("/SyntheticAttention/", "/SelfAttention/"),
+    ("/SyntheticEncDecAttention/", "/EncDecAttention/"),
     ("/rms_norm/", "/layer_norm/"),
     ("/rms_norm/", "/final_layer_norm/"),
 )
@@ -132,6 +133,7 @@ def make(
     for name, dims in built.items():
         layer, part = _within(name, begun)
         source = next((each for each in _candidates(name) if each in saved), None)
+        source = source or shared_bias(name, saved)
         if layer is not None and part not in _SHARED:
             entries.append(_new(name, dims, layer.own.get(part)))
         elif source is None:
@@ -157,6 +159,15 @@ def _candidates(name: str) -> Iterator[str]:
     for ours, other in _OTHER_NAMES:
         if ours in name:
             yield name.replace(ours, other)
+
+
+def shared_bias(name: str, saved: Iterable[str]) -> str | None:
+    """Return the relative bias that all layers of a stack share; None unless it is one."""
+    stack, bias = name.partition("/")[0], name.rpartition("/")[2]
+    if bias != _BIASES[0]:
+        return None
+    found = [each for each in saved if each.startswith(f"{stack}/") and each.endswith(f"/{bias}")]
+    return found[0] if len(found) == 1 else None
 
 
 def _within(name: str, begun: Mapping[str, Beginning]) -> tuple[Beginning | None, str]:

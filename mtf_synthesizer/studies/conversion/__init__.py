@@ -1,0 +1,1 @@
+"""Trained models converted to Synthesizers, with losses before and after: `warm-start --fit`."""

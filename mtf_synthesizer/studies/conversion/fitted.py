@@ -1,0 +1,136 @@
+"""A Synthesizer fitted to the attention of a trained model, beside that model and a fresh start."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import tempfile
+from collections.abc import Callable, Mapping
+
+import mtf_synthesizer.runtime.compat
+
+import numpy as np
+import seqio
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.attention.layer import SyntheticAttention
+from mtf_synthesizer.attention.synthesizers import DotProduct
+from mtf_synthesizer.config.request import Configuration, Request, for_model
+from mtf_synthesizer.inference import evaluate
+from mtf_synthesizer.model_folder.folder import ModelFolder
+from mtf_synthesizer.training.warm_start import fit
+from mtf_synthesizer.training.warm_start.begin import Begun, Start, layers_of
+
+# Writes a model folder: its path, its configuration, and functions that were fitted.
+Writer = Callable[[pathlib.Path, Configuration, "Mapping[str, fit.Fitted] | None"], Begun]
+
+
+@dataclasses.dataclass(frozen=True)
+class FitRequest:
+    """The data of a fit.
+
+    Attributes:
+      task: a seqio task; its train split is fitted, its validation split gives the losses.
+      examples: the number of examples of each.
+      seed: seed of drawn variables.
+    """
+
+    task: str
+    examples: int
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FitReport:
+    """A fitted model.
+
+    Attributes:
+      begun: sources of the new model's variables.
+      divergences: scope of a layer -> KL divergence for each head, in nats a query.
+      losses: "before", "after" and "fresh" -> loss in nats a token.
+      split: whose loss it is.
+    """
+
+    begun: Begun
+    divergences: Mapping[str, np.ndarray]
+    losses: Mapping[str, float]
+    split: str
+
+
+def convert(
+    model_dir: str,
+    start: Start,
+    wanted: Configuration,
+    teacher: Configuration,
+    asked: FitRequest,
+    write: Writer,
+) -> FitReport:
+    """Fit each layer without a dot product to the other model's, and measure the losses.
+
+    Args:
+      model_dir: the new folder.
+      start: the other model's checkpoint.
+      wanted: configuration of the new model.
+      teacher: configuration of the other model with dot products in all layers of ours.
+      asked: the data.
+      write: makes a model folder from the start.
+
+    Raises:
+      errors.UserError: the new model has no layer to fit, or one that can't be fitted.
+    """
+    layers = layers_of(start, wanted)
+    chosen = {scope: each for scope, each in layers.items() if not _is_dot_product(each)}
+    if not chosen:
+        raise errors.UserError(
+            "--fit: every layer of the new model has a dot product. Choose a synthesizer to fit: "
+            "r, fr, toeplitz, banded or d"
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        before, fresh = pathlib.Path(scratch, "before"), pathlib.Path(scratch, "fresh")
+        write(before, teacher, None)
+        folder = ModelFolder.at(before)
+        asked_of = Request(asked.task, modules=wanted.modules, tfds_data_dir=wanted.tfds_data_dir)
+        fitted = fit.fit(
+            folder, for_model(folder, asked_of), asked.task, asked.examples, chosen, asked.seed
+        )
+        write(fresh, wanted, None)
+        begun = write(pathlib.Path(model_dir), wanted, fitted)
+        folders = {"before": before, "after": pathlib.Path(model_dir), "fresh": fresh}
+        split = _split(asked.task)
+        losses = {
+            name: _loss(each, asked_of, split, asked, scratch) for name, each in folders.items()
+        }
+    divergences = {scope: each.divergence for scope, each in fitted.items()}
+    return FitReport(begun, divergences, losses, split)
+
+
+def _is_dot_product(layer: SyntheticAttention) -> bool:
+    return isinstance(layer.synthesizer, DotProduct)
+
+
+def _split(task: str) -> str:
+    splits = seqio.get_mixture_or_task(task).splits
+    return "validation" if "validation" in splits else "train"
+
+
+def _loss(
+    folder: pathlib.Path, request: Request, split: str, asked: FitRequest, scratch: str
+) -> float:
+    options = evaluate.EvaluateOptions(
+        split=split,
+        decode=False,
+        examples=asked.examples,
+        output=pathlib.Path(scratch, f"{folder.name}.json"),
+    )
+    return float(evaluate.evaluate(folder, request, options)["results"][0]["loss"])
+
+
+def described(report: FitReport, asked: FitRequest) -> str:
+    """The divergence of each layer and head, and the losses, as text."""
+    lines = [f"KL divergence from the other model's attention, {asked.examples} examples, nats"]
+    for scope, heads in report.divergences.items():
+        values = " ".join(f"{value:.3f}" for value in heads)
+        lines.append(f"  {scope}: mean {heads.mean():.3f}; heads {values}")
+    losses = ", ".join(f"{name} {loss:.4f}" for name, loss in report.losses.items())
+    lines.append(f"loss of {asked.task}, {report.split}: {losses}")
+    return "\n".join(lines)
