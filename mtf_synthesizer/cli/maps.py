@@ -65,6 +65,18 @@ def add_arguments(command: Parser) -> None:
     command.group("output").add_argument(
         "--output", required=True, metavar="DIR", help="Folder of arrays, pictures and maps.html."
     )
+    command.group("output").add_argument(
+        "--numbers",
+        action="store_true",
+        help="Also print the paper's Section 5 as numbers, and write numbers.json.",
+    )
+    command.group("output").add_argument(
+        "--width",
+        type=positive,
+        default=2,
+        metavar="N",
+        help="Distance in tokens that --numbers counts as near. Default: %(default)s.",
+    )
     options.add_precision(command)
     options.add_configuration(command)
 
@@ -81,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
     precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.studies.maps import maps as maps_maps
-    from mtf_synthesizer.studies.maps import page
+    from mtf_synthesizer.studies.maps import numbers, page
     from mtf_synthesizer.studies.maps import sections as maps_sections
 
     output = paths.of(args.output)
@@ -106,6 +118,10 @@ def run(args: argparse.Namespace) -> None:
         saving.write_json(output / write.DESCRIPTION, {"read": _subject(args), "models": described})
         html = page.html(models, _subject(args), sections, arrays, args.typed)
         saving.write_text(output / write.PAGE, html)
+        if args.numbers:
+            layers = numbers.of_models(models, args.width)
+            saving.write_json(output / numbers.FILE, numbers.described(layers, args.width))
+            print(numbers.shown(layers, args.width))
     print(write.summary(models, output))
 
 

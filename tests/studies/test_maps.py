@@ -357,3 +357,28 @@ def test_notation():
 
     assert layers.notation(Dense(max_length=3)) == "D"
     assert layers.notation(Own()) == "Own"
+
+
+def test_numbers(folders, tmp_path, capsys):
+    """Of R+V: the numbers of each layer, from the arrays that the command wrote."""
+    assert maps(tmp_path, folders["rv"], more=("--numbers", "--width", "1")) == 0
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "numbers.json").read_text())
+    assert written["width"] == 1 and f"| R+V | {FIRST} |" in printed
+    by_place = {each["place"]: each for each in written["layers"]}
+    assert set(by_place) == {FIRST, DECODER, CROSS}
+    found = arrays(tmp_path)
+    near = [
+        np.mean(
+            [
+                sum(found[FIRST][n, h, i, j] for j in range(size) if abs(i - j) <= 1)
+                for n, size in enumerate(found["lengths/encoder"])
+                for i in range(size)
+            ]
+        )
+        for h in range(HEADS)
+    ]
+    np.testing.assert_allclose(by_place[FIRST]["near"], near, rtol=1e-5)
+    assert min(by_place[DECODER]["rank"]) >= 1 and len(by_place[FIRST]["toeplitz"]) == HEADS
+    assert list(by_place[FIRST]["alpha"]) == ["R", "V"]
+    assert by_place[CROSS]["near"] is None and by_place[CROSS]["rank"] is None

@@ -34,6 +34,7 @@ class Maps:
       title: the model's synthesizing functions, in the paper's letters.
       model_dir: folder of the model.
       step: step of the checkpoint.
+      checkpoint: path of the checkpoint.
       layers: layers by their place, such as encoder/block_000/layer_000.
       weights: place -> float32 [example, heads, length, memory_length].
       initial: weights before any training, in the form of `weights`.
@@ -48,6 +49,7 @@ class Maps:
     title: str
     model_dir: str
     step: int
+    checkpoint: str
     layers: Mapping[str, Layer]
     weights: Mapping[str, np.ndarray]
     initial: Mapping[str, np.ndarray]
@@ -121,6 +123,7 @@ def of_model(
         title=graph.title,
         model_dir=str(folder),
         step=checkpoint.step,
+        checkpoint=checkpoint.path,
         layers=graph.layers,
         weights=weights,
         initial=initial,
