@@ -263,7 +263,7 @@ def test_a_vocabulary_of_another_size_is_refused(stock_model):
     (start,) = ModelFolder.at(stock_model).choose("latest")
     begin._check_sizes({name: {"size": 259} for name in ("inputs", "targets")}, start)
     record = {"inputs": {"size": 259}, "targets": {"size": 133}}
-    with pytest.raises(errors.UserError, match=r"of the targets has 133 words.* has 384"):
+    with pytest.raises(errors.UserError, match=r"of the targets has 133 pieces.* has 384"):
         begin._check_sizes(record, start)
 
 
