@@ -32,7 +32,7 @@ def describe(run: TrainingRun, verbose: bool = False) -> str:
     """
     with session.configured(run.configuration, verbose):
         task = run.request.task or tasks.configured_task()
-        tasks.check_task(task)
+        tasks.check_task(task, run.folder.path)
         tasks.check_data(task)
         model = session.build(run.folder.path)
         tasks.check_features(task, model)
