@@ -61,7 +61,7 @@ check-cache: install  ## offline caches made with Apache Beam hold what is read 
 check-synthetic: install  ## scores on synthetic tasks without attention, and models that learn one
 	$(BIN)/python tests/checks/synthetic.py
 
-check-commands: install  ## the commands that `report` prints, at a tiny size, to their end
+check-commands: install  ## the commands that `report` and the docs print, at a tiny size, to their end
 	$(BIN)/python tests/checks/commands.py
 
 check-huggingface: install .huggingface/.installed  ## models from and for transformers, with PyTorch

@@ -20,7 +20,7 @@ EOS = 1
 
 
 def program(row, **options):
-    return Program(layers()[row], Setting(SIZE, **options))
+    return Program.of_row(row, Setting(SIZE, **options))
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -28,10 +28,29 @@ def test_every_row_trains(row):
     # The public layer only trains with tables of 512.
     lengths = {"inputs_length": 512, "targets_length": 512} if row in PUBLIC_TABLES else {}
     setting = Setting(dataclasses.replace(SIZE, **lengths), packed=2)
-    step = Program(layers()[row], setting)
+    step = Program.of_row(row, setting)
     losses = [step.run() for _ in range(30 if row in PUBLIC_TABLES else 60)]
     step.close()
     assert sum(losses[-5:]) < sum(losses[:5])
+
+
+def test_encoders_train():
+    setting = Setting(SIZE, encoder_only=True).as_trained
+    step = Program.of_row("frv", setting)
+    losses = [step.run() for _ in range(40)]
+    assert sum(losses[-5:]) < sum(losses[:5])
+    heads, tokens = HEADS * KV, BATCH * INPUTS
+    products = 4 * D * heads + 2 * heads * INPUTS + 2 * D * FF + D * WORDS
+    # Of FR+V's own products this is V's part.
+    assert flops("v", Setting(SIZE, mode="evaluate", encoder_only=True)) == 2 * tokens * products
+
+
+def test_a_step_by_type_of_operation():
+    step = program("t5", mode="evaluate")
+    found = step.operations()
+    assert sum(found.values()) > 0
+    assert [*found.values()] == sorted(found.values(), reverse=True)
+    assert {"Softmax", "Einsum", "MatMul", "BatchMatMulV2", "_MklBatchMatMulV2"} & found.keys()
 
 
 def test_only_the_whole_step_trains():
@@ -144,6 +163,6 @@ def test_flops():
         + 2 * products(decoder, D, FF)
         + products(decoder, D, WORDS)
     )
-    assert flops(layers()["t5"], Setting(SIZE, mode="evaluate")) == forward
-    assert flops(layers()["t5"], Setting(SIZE)) == 3 * forward
-    assert flops(layers()["t5"], Setting(SIZE, mode="greedy")) is None
+    assert flops("t5", Setting(SIZE, mode="evaluate")) == forward
+    assert flops("t5", Setting(SIZE)) == 3 * forward
+    assert flops("t5", Setting(SIZE, mode="greedy")) is None

@@ -337,6 +337,22 @@ def test_costs_and_speed_of_table_4(tmp_path):
     assert bench["new"] == NONE
 
 
+def test_speed_of_encoders_of_table_7(tmp_path):
+    bench = {
+        "size": "imdb",
+        "machine": {"cores": 2},
+        "flags": {"mode": "train", "encoder_only": True},
+        "rows": [{"row": "v", "cpu_ms": 300}, {"row": "fr", "cpu_ms": 200}],
+    }
+    write(tmp_path / "encoders.json", bench)
+    section = table(tables.sections(collected(tmp_path)), "Table 7")
+    cells = row(section, "FR")
+    assert cells["steps/s / V's, paper"] == "1.01"
+    assert cells["steps/s / V's, ours"] == "1.50"
+    assert row(section, "Linformer")["steps/s / V's, ours"] == NOT_RUN
+    assert any("bench --encoder_only" in command for command in section.missing)
+
+
 def test_broken_files_are_named_and_others_ignored(tmp_path, capsys):
     write(tmp_path / "a/broken.json", '{"model_dir": ')
     write(tmp_path / "a/eval.json", {"model_dir": "m", "task": "t", "split": "s", "results": [3]})

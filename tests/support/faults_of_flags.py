@@ -95,7 +95,7 @@ NUMBERS = [
     Fault(
         "rows of a benchmark that there are not",
         f"{BENCH} --rows t5,q",
-        ("unknown row 'q'.", "Known: t5,"),
+        ("unknown row 'q'.", "Known: stock,"),
     ),
     Fault(
         "no rows of a benchmark",

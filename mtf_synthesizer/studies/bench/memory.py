@@ -12,13 +12,15 @@ import ctypes
 import dataclasses
 import gc
 import json
+import os
 import pathlib
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 from mtf_synthesizer.errors import UserError
-from mtf_synthesizer.runtime import loading
+from mtf_synthesizer.runtime import loading, precision
+from mtf_synthesizer.studies.bench.lineup import Entry
 from mtf_synthesizer.studies.bench.setting import Setting
 
 if TYPE_CHECKING:
@@ -41,28 +43,25 @@ class Memory:
     base_rss_mib: float
 
 
-def of_row(row: str, setting: Setting) -> Memory:
+def of_entry(entry: Entry) -> Memory:
     """Measure some steps of a row in a new process.
-
-    Args:
-      row: one of `setting.ROWS`.
-      setting: shape, mode and options.
 
     Raises:
       UserError: the process failed.
     """
-    request = json.dumps({"row": row, "setting": dataclasses.asdict(setting)})
+    request = json.dumps({"row": entry.row, "setting": dataclasses.asdict(entry.setting)})
     process = subprocess.run(
         [sys.executable, "-m", __name__],
         input=request,
         capture_output=True,
         text=True,
         check=False,
+        env=os.environ | {precision.VARIABLE: entry.precision},
     )
     if process.returncode:
         last_line = (process.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError(
-            f"{row}: the process that measures memory ended with status {process.returncode} "
+            f"{entry.row}: the process that measures memory ended with status {process.returncode} "
             f"({last_line}). Status -9 means out of memory: choose a smaller --size, or pass "
             "--no_memory"
         )
@@ -108,11 +107,11 @@ def _status_mib(key: str) -> float:
 def _main() -> None:
     """Entry point of the new process: read a row and a setting, print the memory."""
     request = json.loads(sys.stdin.read())
+    precision.choose_from_environment()
     loading.load_tensorflow(verbose=False)
     from mtf_synthesizer.studies.bench.program import Program
-    from mtf_synthesizer.studies.bench.rows import layers
 
-    program = Program(layers()[request["row"]], Setting.from_dict(request["setting"]))
+    program = Program.of_row(request["row"], Setting.from_dict(request["setting"]))
     print(json.dumps(dataclasses.asdict(of_steps(program))))
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import mtf_synthesizer.runtime.compat
 
 import mesh_tensorflow as mtf
-from mesh_tensorflow.transformer import transformer, transformer_layers
+from mesh_tensorflow.transformer import transformer, transformer_layers, universal_transformer
 
 from mtf_synthesizer.attention.banded import BandedRandom
 from mtf_synthesizer.attention.controls import Toeplitz, Uniform
+from mtf_synthesizer.attention.heads import Heads
 from mtf_synthesizer.attention.interface import SynthesizingFunction
 from mtf_synthesizer.attention.layer import SyntheticAttention
 from mtf_synthesizer.attention.synthesizers import (
@@ -20,12 +21,15 @@ from mtf_synthesizer.attention.synthesizers import (
     FactorizedRandom,
     FixedRandom,
     Mixture,
+    QueryProjection,
     Random,
+    Sum,
 )
 from mtf_synthesizer.baselines.convolutions import DynamicConv, LightConv
 from mtf_synthesizer.baselines.linformer import Linformer
 from mtf_synthesizer.baselines.mixer import TokenMixing
-from mtf_synthesizer.studies.bench.setting import Size
+from mtf_synthesizer.baselines.raganato import FixedPatterns
+from mtf_synthesizer.studies.bench.setting import STOCK, Size
 
 # Builds a layer from a size and a dropout rate.
 MakeLayer = Callable[[Size, float], transformer.TransformerLayer]
@@ -64,10 +68,13 @@ def layers() -> dict[str, MakeLayer]:
     Relative position biases follow the gin files: T5's layer has a bias, and ours has one unless
     the function is a table. Tables are as long as the inputs in both stacks, as in the gin files.
     Tables of `mesh-*` have 512 rows, which the public layer can't change. Convolutions have width
-    9; the public convolutions are causal in both stacks. The decoder of `linformer` is T5's.
+    9; the public convolutions are causal in both stacks. The decoder of `linformer` and `raganato`
+    is T5's. `stock` and `universal` have T5's layer too; what differs is the program and the stack.
     """
 
-    def ours(bias: str | None, function: Callable[[int], SynthesizingFunction]) -> MakeLayer:
+    def ours(
+        bias: str | None, function: Callable[[int], SynthesizingFunction | Heads]
+    ) -> MakeLayer:
         def make(size: Size, dropout: float) -> transformer.TransformerLayer:
             return SyntheticAttention(
                 function(max(size.inputs_length, size.targets_length)),
@@ -123,8 +130,15 @@ def layers() -> dict[str, MakeLayer]:
             dropout_rate=dropout,
         )
 
+    def raganato(size: Size, dropout: float) -> transformer.TransformerLayer:
+        layer = SyntheticAttention(
+            FixedPatterns(), num_heads=8, key_value_size=size.d_kv, dropout_rate=dropout
+        )
+        t5 = public(transformer_layers.SelfAttention, relative_attention_type=shared)
+        return InEncoders(layer, t5(size, dropout))
+
     shared = "bias_shared"
-    return {
+    found = {
         "t5": public(transformer_layers.SelfAttention, relative_attention_type=shared),
         "t5-nobias": public(transformer_layers.SelfAttention),
         "none": none,
@@ -138,6 +152,8 @@ def layers() -> dict[str, MakeLayer]:
         "dynconv": convolution(DynamicConv),
         "linformer": linformer,
         "mixer": mixer,
+        "universal": public(transformer_layers.SelfAttention, relative_attention_type=shared),
+        "raganato": raganato,
         "v": ours(shared, lambda n: DotProduct()),
         "r": ours(None, lambda n: Random(n)),
         "fix": ours(None, lambda n: FixedRandom(n)),
@@ -150,4 +166,42 @@ def layers() -> dict[str, MakeLayer]:
         "bias": ours(shared, lambda n: Uniform()),
         "rv": ours(shared, lambda n: Mixture([Random(n), DotProduct()])),
         "dv": ours(shared, lambda n: Mixture([Dense(n), DotProduct()])),
+        "frv": ours(shared, lambda n: Mixture([FactorizedRandom(n), DotProduct()])),
+        "frd": ours(shared, lambda n: Mixture([FactorizedRandom(n), Dense(n)])),
+        "rd": ours(shared, lambda n: Mixture([Random(n), Dense(n)])),
+        "rdv": ours(shared, lambda n: Mixture([Random(n), Dense(n), DotProduct()])),
+        "r_plus_v": ours(shared, lambda n: Sum([Random(n), DotProduct()])),
+        "d_plus_v": ours(
+            shared,
+            lambda n: Sum([Dense(n, QueryProjection(), shared_heads=True), DotProduct()]),
+        ),
+        "heads_rv": ours(shared, lambda n: Heads([Random(n), DotProduct()])),
     }
+    return {stock: found[row] for stock, row in STOCK.items()} | found
+
+
+def recurrent(
+    layers: list[transformer.TransformerLayer], dropout: float
+) -> universal_transformer.UTLayerStack:
+    """One block of layers, applied as gin/baselines/universal.gin has it."""
+    return universal_transformer.UTLayerStack(
+        layers,
+        dropout_rate=dropout,
+        act_type="basic",
+        recurrence_type="act",
+        act_max_steps=24,
+        act_epsilon=0.5,
+        num_rec_steps=24,
+        num_inrecurrence_layers=1,
+        position_start_index=None,
+        add_or_concat_timing_signal="add",
+        step_timing_signal_type="learned",
+        add_position_timing_signal=False,
+        add_step_timing_signal=True,
+        mix_with_transformer_before_ut=False,
+        mix_with_transformer_after_ut=False,
+        gates_inputs=None,
+        gate_ffn_layer=None,
+        use_gated_transformer=False,
+        gating_type=None,
+    )

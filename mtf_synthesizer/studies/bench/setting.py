@@ -34,10 +34,14 @@ SIZES = {
     "small-32k": Size(512, 2048, 8, 64, 2, 32128, 8, 512, 114),
     "t5-small": Size(512, 2048, 8, 64, 6, 32128, 8, 512, 114),
     "t5-base": Size(768, 3072, 12, 64, 12, 32128, 8, 512, 114),
+    # Encoders of Table 7, as in gin/experiments/table7_imdb.gin, with a quarter of its batch.
+    "imdb": Size(256, 1024, 4, 64, 4, 32128, 8, 1000, 1000),
 }
 
 # Row -> its self-attention; `rows.layers` builds the layers.
 ROWS = {
+    "stock": "T5's own layer in T5's own program, float32: what t5_mesh_transformer runs",
+    "stock-mesh-r": "R of the public Synthesizer layer in the same program",
     "t5": "T5's own layer, with its relative position bias",
     "t5-nobias": "T5's own layer without the bias",
     "none": "values and output projection alone, no mixing of positions: the limit",
@@ -51,6 +55,8 @@ ROWS = {
     "dynconv": "our dynamic convolution",
     "linformer": "Linformer in the encoder, T5's own layer in the decoder",
     "mixer": "token mixing of an MLP-Mixer, R without the softmax",
+    "universal": "Universal Transformer: one block of T5's layers, applied 25 times",
+    "raganato": "7 heads with fixed patterns and a dot product in the encoder, T5's in the decoder",
     "v": "our dot product",
     "r": "R",
     "fix": "Fix",
@@ -63,11 +69,20 @@ ROWS = {
     "bias": "T5's relative position bias alone",
     "rv": "R+V",
     "dv": "D+V",
+    "frv": "FR+V",
+    "frd": "FR+D",
+    "rd": "R+D",
+    "rdv": "R+D+V",
+    "r_plus_v": "R+V, a plain sum as in Table 4",
+    "d_plus_v": "D+V, a plain sum as in Table 4",
+    "heads_rv": "R in half of the heads, V in the others",
 }
+# Rows of T5's own program -> the row with the same layer in ours.
+STOCK = {"stock": "t5", "stock-mesh-r": "mesh-r"}
 
 # Rows of the public layer's tables, whatever the length.
 _PUBLIC_LENGTH = 512
-PUBLIC_TABLES = ("mesh-r", "mesh-d", "mesh-rv", "mesh-dv")
+PUBLIC_TABLES = ("mesh-r", "mesh-d", "mesh-rv", "mesh-dv", "stock-mesh-r")
 
 BEAMS = 4  # as the paper decodes
 MODES = {
@@ -77,6 +92,7 @@ MODES = {
     "beam": f"decoding with {BEAMS} beams",
 }
 DECODING = ("greedy", "beam")
+STEP = "step"  # the part of a step that is the whole step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +108,8 @@ class Setting:
       gathered: whether embeddings are looked up, as local_cpu.gin has it, or multiplied by
         one-hot rows, as Mesh has it.
       fast: whether attention, norms and Adafactor are those of fast_cpu.gin.
+      token_loss: whether the loss is that of local_cpu.gin.
+      encoder_only: whether the model is an encoder with a target for each input token.
     """
 
     size: Size
@@ -101,6 +119,18 @@ class Setting:
     threads: int = 0
     gathered: bool = False
     fast: bool = False
+    token_loss: bool = False
+    encoder_only: bool = False
+
+    @property
+    def as_trained(self) -> Setting:
+        """The setting with the program that `train` has by default (local_cpu.gin)."""
+        return dataclasses.replace(self, gathered=True, fast=True, token_loss=True)
+
+    @property
+    def as_stock(self) -> Setting:
+        """The setting with T5's and Mesh's own program."""
+        return dataclasses.replace(self, gathered=False, fast=False, token_loss=False)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Setting:
@@ -117,6 +147,7 @@ class Setting:
             check("row", row, ROWS)
         check("mode", self.mode, MODES)
         self._check_packed()
+        self._check_kind(rows)
         if not 0 <= self.dropout < 1:
             raise UserError(f"--dropout is {self.dropout}; it must be in [0, 1)")
         if self.threads < 0:
@@ -134,6 +165,15 @@ class Setting:
                 f"--packed is {self.packed}, but decoding takes one sequence a row. Omit --packed, "
                 "or use --mode train or evaluate"
             )
+
+    def _check_kind(self, rows: Sequence[str]) -> None:
+        if self.encoder_only and self.mode in DECODING:
+            raise UserError(
+                f"--encoder_only: an encoder does not decode; take --mode train or evaluate, not "
+                f"{self.mode}"
+            )
+        if "universal" in rows and self.mode in DECODING:
+            raise UserError(f"universal is not measured with --mode {self.mode}; leave it out")
 
     def _check_tables(self, rows: Sequence[str]) -> None:
         longest = max(self.size.inputs_length, self.size.targets_length)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mtf_synthesizer.errors import UserError
+from mtf_synthesizer.studies.bench import timing
+from mtf_synthesizer.studies.bench.lineup import Entry
+from mtf_synthesizer.studies.bench.processes import Processes
 from mtf_synthesizer.studies.bench.setting import DECODING, PUBLIC_TABLES, Setting
 
 LENGTHS = (128, 256, 512, 1024, 2048)
@@ -23,13 +26,13 @@ def at_length(setting: Setting, length: int) -> Setting:
     """
     size = setting.size
     scaled = size.targets_length * length / size.inputs_length
-    changed = dataclasses.replace(
+    changed = replace(
         size,
         batch=size.batch * size.inputs_length // length,
         inputs_length=length,
         targets_length=max(1, round(scaled)),
     )
-    return dataclasses.replace(setting, size=changed)
+    return replace(setting, size=changed)
 
 
 def check(rows: Sequence[str], setting: Setting, lengths: Sequence[int]) -> None:
@@ -61,28 +64,38 @@ def check(rows: Sequence[str], setting: Setting, lengths: Sequence[int]) -> None
 
 
 def measure(
-    rows: Sequence[str], setting: Setting, steps: int, lengths: Sequence[int], peak_gflops: float
+    processes: Processes,
+    entries: Sequence[Entry],
+    steps: int,
+    lengths: Sequence[int],
+    peaks: Mapping[str, float],
 ) -> list[dict[str, Any]]:
-    """Measure every row at every length; rows take turns at each length.
+    """Measure every entry at every length; entries take turns at each length.
 
     Returns:
-      For each row its fields of the JSON output: `growth`, `doublings` and `lengths`.
+      For each entry its fields of the JSON output: `row`, `matmul_precision`, `growth`,
+      `doublings` and `lengths`.
     """
-    from mtf_synthesizer.studies.bench import timing
-
-    ascending = sorted(set(lengths))
-    found: dict[str, list[dict[str, Any]]] = {row: [] for row in rows}
-    for length in ascending:
-        at = at_length(setting, length)
+    found: list[list[dict[str, Any]]] = [[] for _ in entries]
+    for length in sorted(set(lengths)):
+        moved = [replace(entry, setting=at_length(entry.setting, length)) for entry in entries]
+        size = moved[0].setting.size
         shape = {
             "length": length,
-            "targets_length": at.size.targets_length,
-            "batch": at.size.batch,
+            "targets_length": size.targets_length,
+            "batch": size.batch,
         }
-        for result in timing.measure(rows, at, steps):
-            summary = result.summary(peak_gflops)
-            found[summary.pop("row")].append(shape | summary)
-    return [{"row": row} | _growth(measured) for row, measured in found.items()]
+        for number, result in enumerate(timing.measure(processes, moved, steps)):
+            summary = result.summary(peaks)
+            found[number].append(shape | _without_name(summary))
+    return [
+        {"row": entry.row, "matmul_precision": entry.precision} | _growth(measured)
+        for entry, measured in zip(entries, found, strict=True)
+    ]
+
+
+def _without_name(summary: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in summary.items() if k not in ("row", "matmul_precision")}
 
 
 def _growth(measured: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,25 +9,52 @@ from typing import Any
 from mtf_synthesizer.studies.bench.setting import MODES
 
 Row = Mapping[str, Any]
+_OPERATIONS = 12  # lines of the table of operations
 
 
 def print_rows(document: Mapping[str, Any]) -> None:
-    """Print a line for each row: its measurements, and their ratios to the first row."""
+    """Print a line for each row: its measurements, and their ratios to the first row.
+
+    The reference is the first row in the same precision, if it is measured in it.
+    """
     rows = document["rows"]
+    first = {row["matmul_precision"]: row for row in rows if row["row"] == rows[0]["row"]}
+    references = [first.get(row["matmul_precision"], rows[0]) for row in rows]
     columns = {
-        title: [shown(row, rows[0]) for row in rows]
+        title: [
+            shown(row, reference) if needed in row else ""
+            for row, reference in zip(rows, references, strict=True)
+        ]
         for title, needed, shown in _columns(rows[0]["row"])
-        if all(needed in row for row in rows)
+        if any(needed in row for row in rows)
     }
     _print(_title(document), columns)
+    for row in rows:
+        if row.get("operations"):
+            _print_operations(row)
     _print_machine(document)
+
+
+def _print_operations(row: Row) -> None:
+    """Print the longest types of operations of a row's step."""
+    total = sum(row["operations"].values())
+    longest = [*row["operations"].items()][:_OPERATIONS]
+    columns = {
+        "operation": [name for name, _ in longest],
+        "ms": [f"{time:.0f}" for _, time in longest],
+        "of all": [f"{time / total:.0%}" for _, time in longest],
+    }
+    _print(f"{row['row']}, {row['matmul_precision']}: a step by type of operation", columns)
 
 
 def print_sweep(document: Mapping[str, Any]) -> None:
     """Print a line for each row: its time at each length, and the exponents of its growth."""
     rows = document["rows"]
     lengths = [each["length"] for each in rows[0]["lengths"]]
-    columns = {"row": [row["row"] for row in rows]}
+    columns = {
+        "row": [row["row"] for row in rows],
+        "products": [row["matmul_precision"] for row in rows],
+    }
     for index, length in enumerate(lengths):
         columns[f"{length}: CPU ms"] = [f"{row['lengths'][index]['cpu_ms']:.0f}" for row in rows]
     columns["growth"] = [f"{row['growth']:.2f}" for row in rows]
@@ -51,6 +78,7 @@ def _columns(first: str) -> list[tuple[str, str, Callable[[Row, Row], str]]]:
 
     return [
         ("row", "row", plain("row", "{}")),
+        ("products", "matmul_precision", plain("matmul_precision", "{}")),
         ("parameters", "parameters", plain("parameters", "{:,}")),
         ("CPU ms", "cpu_ms", plain("cpu_ms", "{:.0f}")),
         ("wall ms", "wall_ms", plain("wall_ms", "{:.0f}")),
@@ -63,11 +91,14 @@ def _columns(first: str) -> list[tuple[str, str, Callable[[Row, Row], str]]]:
         ("cache B/token", "cache_bytes_per_token", plain("cache_bytes_per_token", "{:,.0f}")),
         ("GFLOP/s", "gflops", plain("gflops", "{:.1f}")),
         ("of peak", "share_of_peak", plain("share_of_peak", "{:.0%}")),
+        ("at peak ms", "products_at_peak_ms", plain("products_at_peak_ms", "{:.0f}")),
         ("peak - base MiB", "peak_rss_mib", lambda row, reference: f"{needs(row):.0f}"),
         (
             f"memory / {first}",
             "peak_rss_mib",
-            lambda row, reference: _ratio(needs(row), needs(reference)),
+            lambda row, reference: _ratio(
+                needs(row), needs(reference) if "peak_rss_mib" in reference else 0
+            ),
         ),
     ]
 
@@ -84,9 +115,19 @@ def _title(document: Mapping[str, Any]) -> str:
 
 def _print_machine(document: Mapping[str, Any]) -> None:
     machine = document["machine"]
+    peaks = ", ".join(f"{peak:.0f} in {mode}" for mode, peak in machine["peaks"].items())
+    versions = ", ".join(
+        f"{label} {machine[name]}"
+        for label, name in (
+            ("TensorFlow", "tensorflow"),
+            ("PyTorch", "torch"),
+            ("transformers", "transformers"),
+        )
+        if name in machine
+    )
     _console().print(
-        f"{machine['processor']}, {machine['cores']} cores, TensorFlow {machine['tensorflow']}; "
-        f"matrix product: {machine['peak_gflops']:.0f} GFLOP/s",
+        f"{machine['processor']}, {machine['cores']} cores, {versions}; matrix product in "
+        f"GFLOP/s: {peaks}",
         highlight=False,
         markup=False,
     )

@@ -1,23 +1,21 @@
-"""The time of steps, with all rows side by side in one process.
+"""The time of steps, with all rows side by side.
 
-The rows take turns step by step, in another order each time, so other load on the machine affects
-all rows alike. CPU time is reported beside wall time: on a shared machine CPU time is steadier.
+The rows take turns step by step, in another order each time and across processes, so other load on
+the machine affects all rows alike. CPU time is reported beside wall time: on a shared machine CPU
+time is steadier.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import random
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtf_synthesizer.errors import UserError
-from mtf_synthesizer.studies.bench.program import STEP, Program, flops
-from mtf_synthesizer.studies.bench.rows import layers
-from mtf_synthesizer.studies.bench.setting import DECODING, Setting
+from mtf_synthesizer.studies.bench.lineup import Entry
+from mtf_synthesizer.studies.bench.processes import Processes
+from mtf_synthesizer.studies.bench.setting import STEP
 
 # The parts of a training step in their order; each run of a part includes the parts before it.
 PARTS = ("forward", "backward", STEP)
@@ -29,19 +27,23 @@ class Result:
 
     Attributes:
       row: name of the row.
+      precision: precision of its products.
       parameters: number of trainable parameters.
       flops: FLOPs of a step; None if not counted.
       tokens: tokens that a step decodes; 0 outside decoding.
       cache_bytes: bytes that self-attention keeps of these tokens.
+      operations: type of TensorFlow's operations -> milliseconds in one step; empty if not traced.
       cpu_ms: part -> CPU time of each run.
       wall_ms: part -> wall time of each run.
     """
 
     row: str
+    precision: str
     parameters: int
     flops: int | None = None
     tokens: int = 0
     cache_bytes: int = 0
+    operations: dict[str, float] = dataclasses.field(default_factory=dict)
     cpu_ms: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     wall_ms: dict[str, list[float]] = dataclasses.field(default_factory=dict)
 
@@ -50,15 +52,16 @@ class Result:
         self.cpu_ms.setdefault(part, []).append(cpu_ms)
         self.wall_ms.setdefault(part, []).append(wall_ms)
 
-    def summary(self, peak_gflops: float) -> dict[str, Any]:
+    def summary(self, peaks: Mapping[str, float]) -> dict[str, Any]:
         """The row's fields of the JSON output.
 
         Args:
-          peak_gflops: 10^9 FLOPs a second that the machine reaches in a matrix product.
+          peaks: precision -> 10^9 FLOPs a second that the machine reaches in a matrix product.
         """
         cpu, wall = statistics.median(self.cpu_ms[STEP]), statistics.median(self.wall_ms[STEP])
         found: dict[str, Any] = {
             "row": self.row,
+            "matmul_precision": self.precision,
             "parameters": self.parameters,
             "cpu_ms": round(cpu, 1),
             "wall_ms": round(wall, 1),
@@ -71,7 +74,10 @@ class Result:
         if self.flops is not None:
             gflops = 1e-6 * self.flops / wall
             found["gflops"] = round(gflops, 2)
-            found["share_of_peak"] = round(gflops / peak_gflops, 4)
+            found["share_of_peak"] = round(gflops / peaks[self.precision], 4)
+            found["products_at_peak_ms"] = round(1e-6 * self.flops / peaks[self.precision], 1)
+        if self.operations:
+            found["operations"] = self.operations
         return found
 
     def _parts(self) -> dict[str, float]:
@@ -87,55 +93,44 @@ class Result:
 
 
 def measure(
-    rows: Sequence[str], setting: Setting, steps: int, parts: Sequence[str] = (STEP,)
+    processes: Processes,
+    entries: Sequence[Entry],
+    steps: int,
+    parts: Sequence[str] = (STEP,),
+    operations: bool = False,
 ) -> list[Result]:
-    """Run `steps` steps of every row, in turns.
+    """Run `steps` steps of every entry, in turns.
 
     Args:
-      rows: names of `setting.ROWS`.
-      setting: the options that all rows share.
-      steps: measured steps of each row, after one warm-up step.
+      processes: those of the entries.
+      entries: rows with their precisions and programs.
+      steps: measured steps of each, after one warm-up step.
       parts: parts of a step to measure, `PARTS` for all.
+      operations: whether one more step is traced, for the time of its operations.
 
     Returns:
-      One result for each row, in the order given.
+      One result for each entry, in the order given.
 
     Raises:
-      UserError: an unknown row, or numbers out of range.
+      UserError: a process ended.
     """
-    check_steps(steps)
-    setting.check(rows)
-    programs = [Program(layers()[row], setting) for row in rows]
-    results = [
-        _unmeasured(row, program, setting) for row, program in zip(rows, programs, strict=True)
-    ]
-    turns = [*zip(programs, results, strict=True)]
+    turns = []
+    for entry in entries:
+        built = processes.of(entry).ask(
+            "build", row=entry.row, setting=dataclasses.asdict(entry.setting)
+        )
+        number = built.pop("number")
+        turns.append((entry, number, Result(entry.row, entry.precision, **built)))
+    results = [result for _, _, result in turns]
     for step in range(steps + 1):
         random.Random(step).shuffle(turns)  # so a row's after-effects hit another row each time
-        for program, result in turns:
+        for entry, number, result in turns:
             for part in parts:
-                cpu, wall = _timed(functools.partial(program.run, part))
+                times = processes.of(entry).ask("run", number=number, part=part)
                 if step:
-                    result.add(part, cpu, wall)
-    for program in programs:
-        program.close()
+                    result.add(part, **times)
+    for entry, number, result in turns if operations else ():
+        result.operations = processes.of(entry).ask("operations", number=number)
+    for process in {id(each): each for each in map(processes.of, entries)}.values():
+        process.ask("clear")
     return results
-
-
-def check_steps(steps: int) -> None:
-    """Raise a UserError unless at least one step is measured."""
-    if steps < 1:
-        raise UserError(f"--steps is {steps}; at least one step must be measured")
-
-
-def _unmeasured(row: str, program: Program, setting: Setting) -> Result:
-    size = setting.size
-    tokens = size.batch * size.targets_length if setting.mode in DECODING else 0
-    counted = flops(layers()[row], setting)
-    return Result(row, program.parameters, counted, tokens, program.cache_bytes)
-
-
-def _timed(action: Callable[[], object]) -> tuple[float, float]:
-    cpu, wall = time.process_time(), time.perf_counter()
-    action()
-    return 1e3 * (time.process_time() - cpu), 1e3 * (time.perf_counter() - wall)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,11 +10,15 @@ from mtf_synthesizer.studies.report import paper
 from mtf_synthesizer.studies.report.files import Document, Found
 from mtf_synthesizer.studies.report.section import NONE, NOT_RUN, Columns, ReportSection
 
-# Rows of `bench` whose names differ from the paper's.
+# Rows of older files of `bench`, for lack of the paper's.
 _BENCH_ROWS = {"r_plus_v": "rv", "d_plus_v": "dv"}
 _BENCH = (
-    "mtf_synthesizer bench --rows t5,r,d,rv,dv,lightconv,dynconv --size t5-base --format json "
-    "> runs/bench_t5_base.json"
+    "mtf_synthesizer bench --rows t5,r,d,r_plus_v,d_plus_v,lightconv,dynconv --size t5-base "
+    "--format json > runs/bench_t5_base.json"
+)
+_BENCH_ENCODERS = (
+    "mtf_synthesizer bench --encoder_only --rows v,linformer,fr,frv --size imdb "
+    "--format json > runs/bench_imdb.json"
 )
 
 Row = Mapping[str, Any]
@@ -62,27 +67,44 @@ def of_table_4(costs: Sequence[Document]) -> list[Columns]:
     ]
 
 
-def speeds(benchmarks: Sequence[Document]) -> list[Columns]:
+def of_speed_of_table_4(benchmarks: Sequence[Document]) -> list[Columns]:
     """Training steps a second of T5-base, as ratios to the Transformer's."""
-    found = [d for d in benchmarks if d.content["size"] == "t5-base" and _is_training(d)]
+    found = [d for d in benchmarks if d.content["size"] == "t5-base" and not _is_of_encoders(d)]
+    return [_speeds(paper.SPEED, [d for d in found if _is_training(d)], "t5", _BENCH)]
+
+
+def of_table_7(benchmarks: Sequence[Document]) -> list[Columns]:
+    """Training steps a second of encoders, as ratios to the Transformer's."""
+    found = [d for d in benchmarks if d.content["size"] == "imdb" and _is_of_encoders(d)]
+    encoders = [d for d in found if _is_training(d)]
+    return [_speeds(paper.ENCODING_SPEED, encoders, "v", _BENCH_ENCODERS)]
+
+
+def _speeds(
+    quantity: paper.Quantity, found: Sequence[Document], first: str, command: str
+) -> Columns:
     times = _by_name(found[-1].rows) if found else {}
-    first = paper.SPEED.values["t5"]
-    ratios = {row: round(value / first, 2) for row, value in paper.SPEED.values.items()}
+    reference = quantity.values[first]
+    ratios = {row: round(value / reference, 2) for row, value in quantity.values.items()}
+
+    def time(row: str) -> float | None:
+        return _time(times.get(row, times.get(_BENCH_ROWS.get(row, row))))
 
     def ratio(row: str) -> str:
-        times_of = [_time(times.get(_BENCH_ROWS.get(each, each))) for each in ("t5", row)]
-        return f"{times_of[0] / times_of[1]:.2f}" if all(times_of) else ""  # type: ignore[operator]
+        ours, theirs = time(row), time(first)
+        return f"{theirs / ours:.2f}" if ours and theirs else ""
 
-    columns = _quantity(paper.Quantity(4, "steps/s / V's", ratios), ratio, _BENCH)
+    columns = _quantity(paper.Quantity(quantity.table, "steps/s / V's", ratios), ratio, command)
     if not found:
-        return [columns]
-    note = f"Speed is measured by {found[-1].path}; R+V and D+V there have α, not a plain sum."
-    return [Columns(columns.heads, columns.cells, (note,), columns.commands, columns.missing)]
+        return columns
+    instead = [there for row, there in _BENCH_ROWS.items() if row not in times and there in times]
+    also = f"; {' and '.join(instead)} there have α, not a plain sum" if instead else ""
+    note = f"Speed is measured by {found[-1].path}{also}."
+    return dataclasses.replace(columns, notes=(note,))
 
 
-def of_table_7() -> list[Columns]:
-    """The paper's speed of encoders; `bench` measures encoder-decoders."""
-    return [_quantity(paper.ENCODING_SPEED, lambda row: "")]
+def _is_of_encoders(document: Document) -> bool:
+    return bool(document.content.get("flags", {}).get("encoder_only"))
 
 
 def _quantity(quantity: paper.Quantity, ours: Callable[[str], str], *commands: str) -> Columns:

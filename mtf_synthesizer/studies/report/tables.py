@@ -12,8 +12,8 @@ def sections(found: Found) -> list[ReportSection]:
     boards = {board.table: board for board in paper.LEADERBOARDS}
     beside: dict[int, list[Columns]] = {
         2: costs.of_table_2(found.costs),
-        4: [*costs.of_table_4(found.costs), *costs.speeds(found.benchmarks)],
-        7: costs.of_table_7(),
+        4: [*costs.of_table_4(found.costs), *costs.of_speed_of_table_4(found.benchmarks)],
+        7: costs.of_table_7(found.benchmarks),
     }
     tables = []
     for number in sorted({*boards, *(column.table for column in paper.COLUMNS)}):

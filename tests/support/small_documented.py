@@ -1,0 +1,113 @@
+"""Commands of the documentation at a tiny size, as `small_commands` has those of `report`."""
+
+import dataclasses
+
+from small_commands import SMALLEST, write
+
+from mtf_synthesizer.runtime import precision
+
+_STEPS = ("--steps", "2")
+# Reasons not to run a command here, by a part of it.
+_ELSEWHERE = {
+    "gs://": "a server",
+    "/mnt/": "a server",
+    "cache ": "make check-cache",
+    "demo": "make demo",
+    "t5_small": "tests/training: warm starts",
+    "flan-t5-small": "make check-huggingface",
+    "--against": "PyTorch",
+    "data vocabulary": "tests/data",
+    "--output_cache_dir": "make check-cache",
+}
+# Names in commands whose data is written by no test: published data, or a model on it.
+_LARGE = ("glue", "wmt", "c4", "multi30k", "table", "cnn", "personachat", "rv_of_t5", "rv_cola")
+
+
+@dataclasses.dataclass(frozen=True)
+class SmallCommand:
+    """A command at a tiny size.
+
+    Attributes:
+      words: words of the command, after the program's name; empty for one that is not run.
+      reason: why it is not run.
+    """
+
+    words: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def small_documented(printed) -> SmallCommand:
+    """A documented command at a tiny size."""
+    words, text = printed.words, " ".join(printed.words)
+    for part, reason in _ELSEWHERE.items():
+        if part in text:
+            return SmallCommand(reason=reason)
+    if words[0] in ("cost", "list", "report", "checkpoints", "export"):
+        return SmallCommand(tuple(words))
+    if words[0] == "bench":
+        return _bench(words)
+    if any(name in text for name in _LARGE):
+        return SmallCommand(reason="large data")
+    return SmallCommand((*words, *_SMALL.get(words[0], _nothing)(words)))
+
+
+def _nothing(words):
+    return ()
+
+
+def _params(*bindings):
+    return tuple(part for binding in bindings for part in ("--gin_param", binding))
+
+
+def _trained(words):
+    return (*_STEPS, *_params(*SMALLEST))
+
+
+def _compared(words):
+    rows = words[words.index("--rows") + 1].split(",")[:2]
+    return (*_trained(words), "--rows", ",".join(rows), "--seeds", "0", "--vocabulary", "bytes")
+
+
+def _first_examples(words):
+    return ("--examples", "2") if "--task" in words else ()
+
+
+def _own_script(words):
+    bindings = [b for b in SMALLEST if "batch" not in b and "save" not in b]
+    bindings += ["utils.run.batch_size = 4", "utils.run.train_steps = 2"]
+    return tuple(f"--gin_param={binding}" for binding in bindings)
+
+
+def _prepared(words):
+    return ("--allow_partial", "--overwrite") if words[1] == "prepare" else ()
+
+
+_SMALL = {
+    "train": _trained,
+    "compare": _compared,
+    "evaluate": _first_examples,
+    "predict": _first_examples,
+    "maps": _first_examples,
+    "t5": _own_script,
+    "data": _prepared,
+}
+
+
+def _bench(words):
+    if "both" in words and not precision.instructions():
+        return SmallCommand(reason="a processor with bfloat16 instructions")
+    small = [*words, "--size", "tiny", "--steps", "1", "--no_memory"]
+    if "--sweep" in words:
+        small += ["--sweep", "16,32"]
+    if "bfloat16" in words and not precision.instructions():
+        small += ["--matmul_precision", "float32"]
+    return SmallCommand(tuple(small))
+
+
+def write_documented_files(folder):
+    """Write the files that documented commands name."""
+    write(folder / "in.txt", "modern: In the beginning", "modern: And God said")
+    write(folder / "shakespeare" / "input.txt", *(f"A: line {n} of the play\n" for n in range(140)))
+    reviews = folder / "aclImdb"
+    if not reviews.exists():
+        reviews.symlink_to(folder / "imdb")
