@@ -283,7 +283,7 @@ def _measure(args: argparse.Namespace) -> dict[str, Any]:
 def _measure_rows(
     args: argparse.Namespace,
     running: processes.Processes,
-    entries: list[lineup.Entry],
+    entries: list[lineup.BenchEntry],
     peaks: dict[str, float],
 ) -> list[dict[str, Any]]:
     if args.sweep:

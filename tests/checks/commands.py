@@ -1,8 +1,8 @@
 """The commands of `report` and the documentation, run to their end at a tiny size.
 
 `make check-commands`: each comparison and each training has two steps, one seed and a model of a
-few numbers, in one process. Commands that need large data, a server or another environment are listed
-with the reason.
+few numbers, in one process. Commands that need large data, a server or another environment are
+listed with the reason.
 """
 
 import os

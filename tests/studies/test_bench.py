@@ -11,7 +11,7 @@ from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.errors import UserError
 from mtf_synthesizer.runtime import loading, precision
 from mtf_synthesizer.studies.bench import lineup, machine, processes, timing, worker
-from mtf_synthesizer.studies.bench.lineup import Entry
+from mtf_synthesizer.studies.bench.lineup import BenchEntry
 from mtf_synthesizer.studies.bench.memory import Memory
 from mtf_synthesizer.studies.bench.rows import layers
 from mtf_synthesizer.studies.bench.setting import MODES, ROWS, SIZES, Setting
@@ -157,7 +157,7 @@ def test_flags_reach_the_measurement(monkeypatch, capsys):
     monkeypatch.setattr(bench, "of_entry", lambda *args: seen.append(args))
     flags = ["--packed", "3", "--dropout", "0.3", "--threads", "2", "--mode", "evaluate"]
     document(capsys, "--rows", "r", "--layer_only", *flags)
-    entry = Entry("r", "float32", Setting(TINY, "evaluate", packed=3, dropout=0.3, threads=2))
+    entry = BenchEntry("r", "float32", Setting(TINY, "evaluate", packed=3, dropout=0.3, threads=2))
     assert seen == [(entry,), 2, ([entry], 2, ("step",), False)]
 
 

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import transformer_layers
 
 from mtf_synthesizer.errors import UserError
-from mtf_synthesizer.studies.bench.lineup import Entry
+from mtf_synthesizer.studies.bench.lineup import BenchEntry
 from mtf_synthesizer.studies.bench.memory import of_entry, of_steps
 from mtf_synthesizer.studies.bench.program import Program
 from mtf_synthesizer.studies.bench.setting import Setting, Size
@@ -51,7 +51,7 @@ def test_a_tensor_is_seen():
 @pytest.mark.slow
 def test_a_fresh_process():
     ballast = np.ones(1000 * MIB, np.uint8)
-    memory = of_entry(Entry("r", "float32", Setting(SIZE, threads=1)))
+    memory = of_entry(BenchEntry("r", "float32", Setting(SIZE, threads=1)))
     assert 100 < memory.base_rss_mib <= memory.peak_rss_mib < 1000  # without this one's ballast
     assert ballast[-1]
 
@@ -59,4 +59,4 @@ def test_a_fresh_process():
 def test_a_process_that_fails(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(UserError, match=r"r: .* status 1 .*--no_memory"):
-        of_entry(Entry("r", "float32", Setting(SIZE)))
+        of_entry(BenchEntry("r", "float32", Setting(SIZE)))

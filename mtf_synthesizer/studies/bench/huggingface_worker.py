@@ -96,7 +96,7 @@ def _machine() -> dict[str, str]:
 
 
 def _build(row: str, setting: dict[str, Any]) -> dict[str, Any]:
-    del row  # there is one
+    del row  # the only one
     built = Row(setting)
     _rows.append(built)
     tokens = built.size["batch"] * built.size["targets_length"]

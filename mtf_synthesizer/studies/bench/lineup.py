@@ -14,7 +14,7 @@ HUGGINGFACE = "huggingface"
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class BenchEntry:
     """A row that is measured with one precision.
 
     Attributes:
@@ -49,18 +49,18 @@ def precisions(asked: str) -> tuple[str, ...]:
     return (precision.resolve(asked),)
 
 
-def entries(rows: Sequence[str], setting: Setting, precisions: Sequence[str]) -> list[Entry]:
+def entries(rows: Sequence[str], setting: Setting, precisions: Sequence[str]) -> list[BenchEntry]:
     """The entries of rows, in their order; rows of T5's own program are float32 only."""
     found = []
     for row in rows:
         if row in STOCK:
-            found.append(Entry(row, precision.FLOAT32, setting.as_stock))
+            found.append(BenchEntry(row, precision.FLOAT32, setting.as_stock))
         else:
-            found += [Entry(row, each, setting) for each in precisions]
+            found += [BenchEntry(row, each, setting) for each in precisions]
     return found
 
 
-def against(setting: Setting) -> list[Entry]:
+def against(setting: Setting) -> list[BenchEntry]:
     """The entries of transformers: float32, and bfloat16 if the CPU has instructions for it."""
     there = [precision.FLOAT32, *([precision.BFLOAT16] if precision.instructions() else [])]
-    return [Entry(HUGGINGFACE, each, setting) for each in there]
+    return [BenchEntry(HUGGINGFACE, each, setting) for each in there]

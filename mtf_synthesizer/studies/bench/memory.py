@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from mtf_synthesizer.errors import UserError
 from mtf_synthesizer.runtime import loading, precision
-from mtf_synthesizer.studies.bench.lineup import Entry
+from mtf_synthesizer.studies.bench.lineup import BenchEntry
 from mtf_synthesizer.studies.bench.setting import Setting
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Memory:
     base_rss_mib: float
 
 
-def of_entry(entry: Entry) -> Memory:
+def of_entry(entry: BenchEntry) -> Memory:
     """Measure some steps of a row in a new process.
 
     Raises:
@@ -105,7 +105,7 @@ def _status_mib(key: str) -> float:
 
 
 def _main() -> None:
-    """Entry point of the new process: read a row and a setting, print the memory."""
+    """BenchEntry point of the new process: read a row and a setting, print the memory."""
     request = json.loads(sys.stdin.read())
     precision.choose_from_environment()
     loading.load_tensorflow(verbose=False)

@@ -18,7 +18,7 @@ from typing import Any
 
 from mtf_synthesizer.errors import UserError
 from mtf_synthesizer.runtime import precision
-from mtf_synthesizer.studies.bench.lineup import HUGGINGFACE, Entry
+from mtf_synthesizer.studies.bench.lineup import HUGGINGFACE, BenchEntry
 
 HUGGINGFACE_PYTHON = ".huggingface/bin/python"
 _COMMAND = [sys.executable, "-m", "mtf_synthesizer.studies.bench.worker"]
@@ -34,7 +34,7 @@ class Process:
       verbose: whether its messages are shown.
     """
 
-    def __init__(self, command: Sequence[str], entries: Sequence[Entry], verbose: bool):
+    def __init__(self, command: Sequence[str], entries: Sequence[BenchEntry], verbose: bool):
         self._rows = ", ".join(entry.row for entry in entries)
         self._precision = entries[0].precision
         self._messages = None if verbose else tempfile.TemporaryFile("w+")  # noqa: SIM115 (close)
@@ -110,7 +110,7 @@ class Processes:
 
     def __init__(
         self,
-        entries: Sequence[Entry],
+        entries: Sequence[BenchEntry],
         huggingface_python: str = HUGGINGFACE_PYTHON,
         verbose: bool = False,
     ):
@@ -130,7 +130,7 @@ class Processes:
         for process in self._running.values():
             process.close()
 
-    def of(self, entry: Entry) -> Process:
+    def of(self, entry: BenchEntry) -> Process:
         """The process of an entry."""
         return self._running[entry.process]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mtf_synthesizer.errors import UserError
 from mtf_synthesizer.studies.bench import timing
-from mtf_synthesizer.studies.bench.lineup import Entry
+from mtf_synthesizer.studies.bench.lineup import BenchEntry
 from mtf_synthesizer.studies.bench.processes import Processes
 from mtf_synthesizer.studies.bench.setting import DECODING, PUBLIC_TABLES, Setting
 
@@ -65,7 +65,7 @@ def check(rows: Sequence[str], setting: Setting, lengths: Sequence[int]) -> None
 
 def measure(
     processes: Processes,
-    entries: Sequence[Entry],
+    entries: Sequence[BenchEntry],
     steps: int,
     lengths: Sequence[int],
     peaks: Mapping[str, float],

@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtf_synthesizer.studies.bench.lineup import Entry
+from mtf_synthesizer.studies.bench.lineup import BenchEntry
 from mtf_synthesizer.studies.bench.processes import Processes
 from mtf_synthesizer.studies.bench.setting import STEP
 
@@ -94,7 +94,7 @@ class Result:
 
 def measure(
     processes: Processes,
-    entries: Sequence[Entry],
+    entries: Sequence[BenchEntry],
     steps: int,
     parts: Sequence[str] = (STEP,),
     operations: bool = False,
