@@ -181,17 +181,17 @@ def layers() -> dict[str, MakeLayer]:
 
 
 def recurrent(
-    layers: list[transformer.TransformerLayer], dropout: float
+    layers: list[transformer.TransformerLayer], dropout: float, steps: int = 24
 ) -> universal_transformer.UTLayerStack:
-    """One block of layers, applied as gin/baselines/universal.gin has it."""
+    """One block of layers, applied as in gin/baselines/universal.gin: at most steps + 1 times."""
     return universal_transformer.UTLayerStack(
         layers,
         dropout_rate=dropout,
         act_type="basic",
         recurrence_type="act",
-        act_max_steps=24,
+        act_max_steps=steps,
         act_epsilon=0.5,
-        num_rec_steps=24,
+        num_rec_steps=steps,
         num_inrecurrence_layers=1,
         position_start_index=None,
         add_or_concat_timing_signal="add",
