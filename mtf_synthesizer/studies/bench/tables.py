@@ -9,7 +9,7 @@ from typing import Any
 from mtf_synthesizer.studies.bench.setting import MODES
 
 Row = Mapping[str, Any]
-_OPERATIONS = 12  # lines of the table of operations
+_VISIBLE = 0.01  # smallest share of a step in the table of operations
 
 
 def print_rows(document: Mapping[str, Any]) -> None:
@@ -36,9 +36,9 @@ def print_rows(document: Mapping[str, Any]) -> None:
 
 
 def _print_operations(row: Row) -> None:
-    """Print the longest types of operations of a row's step."""
+    """Print the types of operations that take a visible share of a row's step."""
     total = sum(row["operations"].values())
-    longest = [*row["operations"].items()][:_OPERATIONS]
+    longest = [each for each in row["operations"].items() if each[1] >= _VISIBLE * total]
     columns = {
         "operation": [name for name, _ in longest],
         "ms": [f"{time:.0f}" for _, time in longest],
