@@ -30,7 +30,7 @@ class Process:
 
     Args:
       command: starts the process.
-      entries: what it measures, which share program and precision.
+      entries: entries to measure, with one program and precision.
       verbose: whether its messages are shown.
     """
 

@@ -102,7 +102,7 @@ def measure(
     """Run `steps` steps of every entry, in turns.
 
     Args:
-      processes: those of the entries.
+      processes: processes of the entries.
       entries: rows with their precisions and programs.
       steps: measured steps of each, after one warm-up step.
       parts: parts of a step to measure, `PARTS` for all.
