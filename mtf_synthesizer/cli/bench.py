@@ -181,6 +181,8 @@ def run(args: argparse.Namespace) -> None:
         measuring process has crashed.
     """
     check(args)
+    if args.against:
+        processes.check_huggingface(args.huggingface_python)
     document = _measure(args)
     if args.output:
         saving.write_json(args.output, document)
@@ -237,7 +239,6 @@ def _check_against(args: argparse.Namespace) -> None:
             raise UserError(
                 f"--against {args.against}: not available with --{flag}. Leave one of the two out"
             )
-    processes.check_huggingface(args.huggingface_python)
 
 
 def _rows(args: argparse.Namespace) -> list[str]:
