@@ -38,6 +38,7 @@ class InProcess:
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch):
     monkeypatch.setattr(processes, "Process", InProcess)
+    monkeypatch.setattr(machine, "_SIDE", 64)
     monkeypatch.setenv(precision.VARIABLE, "float32")
 
 
