@@ -14,11 +14,11 @@ from mtf_synthesizer.studies.report.section import NONE, NOT_RUN, Columns, Repor
 _BENCH_ROWS = {"r_plus_v": "rv", "d_plus_v": "dv"}
 _BENCH = (
     "mtf_synthesizer bench --rows t5,r,d,r_plus_v,d_plus_v,lightconv,dynconv --size t5-base "
-    "--format json > runs/bench_t5_base.json"
+    "--output runs/bench_t5_base.json"
 )
 _BENCH_ENCODERS = (
     "mtf_synthesizer bench --encoder_only --rows v,linformer,fr,frv --size imdb "
-    "--format json > runs/bench_imdb.json"
+    "--output runs/bench_imdb.json"
 )
 
 Row = Mapping[str, Any]
