@@ -57,7 +57,8 @@ def add_arguments(command: Parser) -> None:
     add(
         "--output",
         metavar="FILE",
-        help="Also write the JSON document to this file, once all rows are measured.",
+        help="Also write the JSON document to this file, once all rows are measured. Default: no "
+        "file.",
     )
     options.add_verbose(command)
 
@@ -103,7 +104,7 @@ def _add_model_options(command: Parser) -> None:
         "--against",
         choices=[lineup.HUGGINGFACE],
         help="Also measure the T5 of transformers with PyTorch, in float32 and in bfloat16 by "
-        "autocast.",
+        "autocast. Default: only this package's rows.",
     )
 
 

@@ -1,6 +1,7 @@
 """Every command that the report, the documentation and the help print, and their checks."""
 
 import dataclasses
+import functools
 import pathlib
 import re
 import shlex
@@ -46,9 +47,12 @@ class Printed:
     def words(self):
         return shlex.split(self.text)[1:]
 
-    @property
+    @functools.cached_property
     def args(self):
-        return parser().parse_args(self.words)
+        return _parser().parse_args(self.words)
+
+
+_parser = functools.cache(parser)  # building it takes longer than parsing
 
 
 def of_report(folder):
