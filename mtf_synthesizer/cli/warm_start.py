@@ -89,7 +89,7 @@ def add_arguments(command: Parser) -> None:
         "--fit",
         metavar="TASK",
         help="Fit r, fr, toeplitz, banded or d to the attention of --from on the train split of "
-        "this task, and print divergences and losses.",
+        "this task, and print divergences and losses. Default: initial values are not fitted.",
     )
     add(
         "--examples",

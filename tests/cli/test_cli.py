@@ -158,7 +158,7 @@ def test_a_gin_file_that_is_no_text(tmp_path):
 
 def test_baselines_stand_beside_synthesizers(helps):
     synthesizers, baselines = helps["beside"][1].splitlines()
-    assert synthesizers.startswith("synthesizers: bias d ")
+    assert synthesizers.startswith("synthesizers: banded bias d ")
     assert "lightconv" in baselines
 
 

@@ -120,7 +120,7 @@ def changed(**fields):
             "is_encoder_decoder is False, but it must be true",
         ),
         ("model.safetensors", "junk", "not readable as safetensors"),
-        ("model.safetensors", None, "no model.safetensors"),
+        ("model.safetensors", None, "model.safetensors and"),
     ],
 )
 def test_what_is_malformed_is_one_error(file, content, message, tmp_path):
@@ -139,7 +139,7 @@ def test_what_is_malformed_is_one_error(file, content, message, tmp_path):
     [
         ({"shared.weight": "../t5/model.safetensors"}, "not the name of a file"),
         ({"shared.weight": 7}, "not the name of a file"),
-        ({"shared.weight": "gone.safetensors"}, "not beside it"),
+        ({"shared.weight": "gone.safetensors"}, "is missing beside it"),
         ({"lost": "model-00001-of-00005.safetensors"}, "its files lack lost"),
         (None, "not an index"),
     ],
