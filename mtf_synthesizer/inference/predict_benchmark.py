@@ -152,9 +152,9 @@ def _check_data(tasks: Iterable[str], split: str) -> None:
         if isinstance(source, seqio.TfdsDataSource) and not _is_there(source.tfds_dataset, split):
             lacking.append(f"{task} ({source.tfds_dataset.name})")
     if lacking:
+        count = "1 task" if len(lacking) == 1 else f"{len(lacking)} tasks"
         raise errors.UserError(
-            f"--tfds_data_dir lacks the split {split!r} of {len(lacking)} tasks: "
-            f"{', '.join(lacking)}. Add it with `mtf_synthesizer data prepare`, or choose other "
+            f"--tfds_data_dir lacks the split {split!r} of {count}: {', '.join(lacking)}. Add it with `mtf_synthesizer data prepare`, or choose other "
             "tasks with --tasks"
         )
 

@@ -193,8 +193,8 @@ def test_goes_on_with_tasks_that_have_no_file(model, data, predicted, tmp_path, 
     ("options", "message"),
     [
         ({"checkpoint": 0}, rf"step {STEPS}, checkpoint"),
-        ({"examples": 2}, r"with examples None: choose another --output"),
-        ({"gin_params": ["num_layers = 1"]}, r"with gin_params \[\]"),
+        ({"examples": 2}, r"other settings: examples None\. Choose another folder"),
+        ({"gin_params": ["num_layers = 1"]}, r"other settings: gin_params \[\]"),
     ],
 )
 def test_a_folder_is_of_one_checkpoint_and_settings(model, data, predicted, options, message):
@@ -206,19 +206,19 @@ def test_a_folder_is_of_one_checkpoint_and_settings(model, data, predicted, opti
 
 def test_files_of_something_else_are_refused(model, data, tmp_path):
     (tmp_path / "mine.jsonl").write_text("{}")
-    with pytest.raises(errors.UserError, match=r"no settings\.json"):
+    with pytest.raises(errors.UserError, match=r"without a readable settings\.json"):
         predict(model, data, "glue", tmp_path)
 
 
 def test_all_that_is_missing_is_said_before_decoding(model, data, tmp_path):
     shutil.copytree(data / "glue" / "cola", tmp_path / "data" / "glue" / "cola")
-    with pytest.raises(errors.UserError, match="no split 'test' for 10 of the tasks") as caught:
+    with pytest.raises(errors.UserError, match="lacks the split 'test' of 10 tasks") as caught:
         predict(model, tmp_path / "data", "glue", tmp_path / "glue")
     for name in ("ax", "mnli_matched", "wnli"):
         assert f"glue/{name}:1.0.0" in str(caught.value)
     assert "cola" not in str(caught.value)
     assert not (tmp_path / "glue").exists()
-    with pytest.raises(errors.UserError, match=r"split 'validation' for 1 of.*super_glue_cb_v102"):
+    with pytest.raises(errors.UserError, match=r"split 'validation' of 1 task: super_glue_cb_v102"):
         predict(model, data, "superglue", tmp_path, tasks=["CB"], split="validation")
 
 
