@@ -154,8 +154,8 @@ def _check_data(tasks: Iterable[str], split: str) -> None:
     if lacking:
         count = "1 task" if len(lacking) == 1 else f"{len(lacking)} tasks"
         raise errors.UserError(
-            f"--tfds_data_dir lacks the split {split!r} of {count}: {', '.join(lacking)}. Add it with `mtf_synthesizer data prepare`, or choose other "
-            "tasks with --tasks"
+            f"--tfds_data_dir lacks the split {split!r} of {count}: {', '.join(lacking)}. Add it "
+            "with `mtf_synthesizer data prepare`, or choose other tasks with --tasks"
         )
 
 

@@ -46,10 +46,10 @@ def test_the_command_line_names_what_it_could_not_write(tmp_path, monkeypatch, c
 def test_predictions_replace_nothing_but_predictions(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("mine\n")
-    with pytest.raises(errors.UserError, match="holds no predictions"):
+    with pytest.raises(errors.UserError, match="does not hold predictions"):
         predict._check_replaceable(path)
     path.write_bytes(b"\n\x07<pad>")  # as a SentencePiece model begins
-    with pytest.raises(errors.UserError, match="holds no predictions"):
+    with pytest.raises(errors.UserError, match="does not hold predictions"):
         predict._check_replaceable(path)
     path.write_text('\n{"task": "t", "prediction": "x"}\n')
     predict._check_replaceable(path)
