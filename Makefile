@@ -18,7 +18,7 @@ COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.11 --
 
 .DELETE_ON_ERROR:
 .PHONY: help install demo test quick lint format types unit lock check-stacks check-cache \
-  check-synthetic check-huggingface check-commands docs clean
+  check-synthetic check-huggingface check-commands check-tutorials docs clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -63,6 +63,11 @@ check-synthetic: install  ## scores on synthetic tasks without attention, and mo
 
 check-commands: install  ## the commands that `report` and the docs print, at a tiny size, to their end
 	$(BIN)/python tests/checks/commands.py
+
+check-tutorials: install  ## the commands of the tutorials, as a reader types them
+	for page in first_run own_function own_task from_t5; do \
+	  $(BIN)/python tests/checks/tutorials.py $$page || exit; \
+	done
 
 check-huggingface: install .huggingface/.installed  ## models from and for transformers, with PyTorch
 	PYTHONPATH=tests/support $(BIN)/python tests/checks/huggingface.py
