@@ -10,9 +10,8 @@ import importlib.machinery
 import sys
 import types
 
-__version__ = "0.1.0"
-# Modules that configurations and user code of release 0.1 import -> their places today.
-# Modules that configurations of release 0.1, and modules of users, import -> their places today.
+__version__ = "0.2.0"
+# Modules that configurations and modules of users of 0.1 import -> their places today.
 _MOVED = {
     f"{__name__}.{old}": f"{__name__}.{new}"
     for old, new in {
