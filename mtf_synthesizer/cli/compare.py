@@ -2,11 +2,14 @@
 
 import argparse
 
+from mtf_synthesizer import errors
 from mtf_synthesizer.cli import options
 from mtf_synthesizer.cli.parser import Parser
-from mtf_synthesizer.cli.values import listed, numbers
+from mtf_synthesizer.cli.values import budget, listed, numbers
+from mtf_synthesizer.config import by_layer
 from mtf_synthesizer.files import locks, saving
 from mtf_synthesizer.runtime import loading, precision, signals
+from mtf_synthesizer.studies import variants
 from mtf_synthesizer.studies.compare import plan
 from mtf_synthesizer.training import run_record
 
@@ -21,10 +24,26 @@ def add_arguments(command: Parser) -> None:
     add = command.group("model").add_argument
     add(
         "--rows",
-        required=True,
+        default=[],
         type=listed,
         metavar="NAME,NAME",
-        help="Synthesizers and baselines to compare, for example v,r,lightconv.",
+        help="Synthesizers, baselines and gin files to compare, for example v,r,lightconv,my.gin.",
+    )
+    add(
+        by_layer.FLAG,
+        action="append",
+        default=[],
+        metavar="STACK=NAME*N,...;...",
+        help="Further row with a synthesizer for each layer, for example "
+        '"encoder=r*3,v*3;decoder=v". May be given several times.',
+    )
+    add(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="BINDING=A,B,...",
+        help="Rows with each of several values of a gin binding that they use, for example "
+        '"FactorizedRandom.rank=2,8,32". May be given several times. Default: one row each.',
     )
     add(
         "--init_from",
@@ -51,6 +70,13 @@ def add_arguments(command: Parser) -> None:
         help="Seeds to train each row with, for example 0,1,2. Default: 0.",
     )
     options.add_steps(command, "Steps to train each model. Default: the number of the experiment.")
+    add(
+        "--budget",
+        type=budget,
+        metavar="minutes=M",
+        help="Train each row once more, for M minutes of processor time instead of the steps. "
+        "Default: the steps alone.",
+    )
     command.group("configuration").add_argument(
         "--evaluation_gin_file",
         action="append",
@@ -95,7 +121,7 @@ def run(args: argparse.Namespace) -> None:
 def _plan(args: argparse.Namespace) -> plan.ComparisonPlan:
     return plan.ComparisonPlan(
         experiment=args.experiment,
-        rows=args.rows,
+        rows=_rows(args),
         seeds=args.seeds,
         split=args.split,
         validation_split=args.validation_split,
@@ -109,3 +135,20 @@ def _plan(args: argparse.Namespace) -> plan.ComparisonPlan:
         init_from=args.init_from,
         evaluation_gin_files=args.evaluation_gin_file,
     )
+
+
+def _rows(args: argparse.Namespace) -> list[str]:
+    """Return the rows of --rows and --synthesizer_layers, with those of --vary and --budget.
+
+    Raises:
+      errors.UserError: no row is given, or a row by layer has another form.
+    """
+    for text in args.synthesizer_layers:
+        by_layer.parse(text.partition(" ")[0])
+    rows = [*args.rows, *args.synthesizer_layers]
+    if not rows:
+        raise errors.UserError(f"--rows: no row is given. Name the rows, or give {by_layer.FLAG}")
+    rows = variants.varied(rows, args.vary)
+    if args.budget is not None:
+        rows += [f"{row} minutes={args.budget:g}" for row in rows]
+    return rows

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.files import paths, saving
-from mtf_synthesizer.studies.report import files, formats
+from mtf_synthesizer.studies.report import claims, files, formats
 from mtf_synthesizer.studies.report.section import ReportSection
 from mtf_synthesizer.studies.report.tables import sections
 
@@ -28,6 +28,11 @@ def add_arguments(command: Parser) -> None:
         metavar="DIR",
         help="Folders or files with results of `evaluate`, `compare`, `cost --format json` and "
         "`bench --format json`.",
+    )
+    command.group("output").add_argument(
+        "--claims",
+        action="store_true",
+        help="Put the paper's statements first, each with its verdict and test.",
     )
     command.group("output").add_argument(
         "--output",
@@ -49,10 +54,15 @@ def run(args: argparse.Namespace) -> None:
         saving.check_file(output)
     results = files.collect(args.folders)
     tables = sections(results)
+    if args.claims:
+        tables = [claims.section(results.runs), *tables]
     for output in args.output:
         text = _FORMATS[paths.of(output).suffix](tables, results.skipped, args.typed)
         saving.write_text(output, text)
     for warning in results.skipped:
         print(f"mtf_synthesizer: warning: left out: {warning}", file=sys.stderr)
     counts = f"{len(results.runs)} evaluated models, {len(results.costs)} costs, "
+    if args.claims:
+        verdicts = claims.counts(results.runs)
+        print(", ".join(f"{number} {verdict}" for verdict, number in verdicts.items()))
     print(f"{counts}{len(results.benchmarks)} timings; written to {', '.join(args.output)}")

@@ -58,3 +58,12 @@ def proper_share(text: str) -> float:
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number in (0, 1)")
     return value
+
+
+def budget(text: str) -> float:
+    """Parse minutes=10 as 10."""
+    key, _, value = text.partition("=")
+    minutes = decimals.parse(value, 0.0)
+    if key.strip() != "minutes" or not 0 < minutes < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a budget like minutes=10")
+    return minutes

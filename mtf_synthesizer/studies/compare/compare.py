@@ -4,18 +4,21 @@ Every run has its own folder. Finished runs are not repeated, and an interrupted
 from its checkpoint.
 """
 
+import dataclasses
 import statistics
 from typing import Any
 
-from mtf_synthesizer.config.request import Request
+from mtf_synthesizer.config.request import Request, for_training
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.inference import averages, evaluate
 from mtf_synthesizer.model_folder.folder import ModelFolder
-from mtf_synthesizer.studies.compare import checks, plan
+from mtf_synthesizer.studies import variants
+from mtf_synthesizer.studies.compare import checks, evidence, pace, plan, significance
 from mtf_synthesizer.studies.compare.plan import ComparisonPlan
 from mtf_synthesizer.studies.report import paper
 from mtf_synthesizer.studies.steps import Steps, check_settings
 from mtf_synthesizer.training import train
+from mtf_synthesizer.upstream import session
 
 RESULTS = "results.json"
 # The last part of a run, in which the validation loss should no longer fall.
@@ -28,7 +31,8 @@ def compare(output: str | paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
     """Train and evaluate every row with every seed.
 
     Returns:
-      The content of output/results.json: `experiment`, `split` and `rows`. Each row has `metrics`:
+      The content of output/results.json: `experiment`, `split`, `rows`, and `differences` of the
+      rows from the first (`evidence.Difference`). Each row has `metrics`:
       name -> mean, spread (standard deviation over the seeds; None for one seed) and values. Each
       row has `undertrained`: the number of runs whose validation loss still fell by more than
       STILL_FALLING over the last fifth.
@@ -48,6 +52,13 @@ def compare(output: str | paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
             found[row].append(_run(steps, folder, wanted, row, seed))
             summary = _summary(wanted, found)
             saving.write_json(folder / RESULTS, summary)
+    with session.with_tasks(for_training(plan.request(wanted, wanted.rows[0], wanted.seeds[0]))):
+        folders = {
+            row: [plan.model_dir(folder, row, seed) for seed in wanted.seeds] for row in wanted.rows
+        }
+        different = significance.differences(summary["rows"], folders)
+    summary["differences"] = [dataclasses.asdict(each) for each in different]
+    saving.write_json(folder / RESULTS, summary)
     return summary
 
 
@@ -56,7 +67,7 @@ def _run(
 ) -> dict[str, Any]:
     """Train and evaluate one model: its metrics, and the late fall of its validation loss."""
     model_dir = plan.model_dir(folder, row, seed)
-    request = plan.request(wanted, row, seed)
+    request = plan.request(wanted, row, seed, _steps_in_time(steps, wanted, row))
     trained = steps.run(
         plan.training(row, seed),
         lambda: train.train(model_dir, request, train.TrainOptions(attention_summaries=False)),
@@ -64,6 +75,19 @@ def _run(
     fell = steps.run(f"{model_dir.name}_fall", lambda: _fall(model_dir, wanted))
     tested = steps.run(f"{model_dir.name}_scores", lambda: _tested(model_dir, wanted))
     return {"metrics": tested["metrics"], "fell": fell["fell"], "seconds": trained["seconds"]}
+
+
+def _steps_in_time(steps: Steps, wanted: ComparisonPlan, row: str) -> int | None:
+    """The steps of a row with a budget of processor time; None for those of all rows."""
+    minutes = variants.parse(row).minutes
+    if minutes is None:
+        return None
+    request = plan.request(wanted, row, wanted.seeds[0])
+    found = steps.run(
+        f"{variants.folder_name(row)}_pace",
+        lambda: {"seconds_per_step": pace.seconds_per_step(request)},
+    )
+    return max(1, round(60 * minutes / found["seconds_per_step"]))
 
 
 def _fall(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
@@ -106,7 +130,9 @@ def _tested(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
         modules=wanted.modules,
         tfds_data_dir=wanted.tfds_data_dir,
     )
-    options = evaluate.EvaluateOptions(split=wanted.split)
+    options = evaluate.EvaluateOptions(
+        split=wanted.split, predictions=model_dir / significance.PREDICTIONS
+    )
     report = evaluate.evaluate(model_dir, request, options)
     rows = report["results"]
     metrics: dict[str, float] = {}
@@ -151,6 +177,9 @@ def describe(summary: dict[str, Any]) -> str:
         cells = [_cell(row["metrics"][metric]) for metric in metrics]
         cells += [str(column.values.get(name, "")) for column in reported]
         lines.append(_line([name, *cells, f"{row['undertrained']} of {row['runs']}"]))
+    if summary.get("differences"):
+        different = [evidence.Difference(**each) for each in summary["differences"]]
+        lines += ["", significance.table(different, next(iter(summary["rows"])))]
     return "\n".join(lines)
 
 

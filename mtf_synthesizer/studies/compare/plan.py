@@ -11,6 +11,7 @@ from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.request import TASK_MODULES, Request, for_training
 from mtf_synthesizer.files import paths
 from mtf_synthesizer.model_folder.folder import ModelFolder
+from mtf_synthesizer.studies import variants
 
 STEPS = "steps"  # folder of the results of finished steps
 
@@ -21,7 +22,8 @@ class ComparisonPlan:
 
     Attributes:
       experiment: a name of gin/experiments.
-      rows: names of gin/synthesizers and gin/baselines.
+      rows: names of gin/synthesizers and gin/baselines, gin files, choices by layer, and any of
+        these with bindings (`variants`).
       seeds: seeds of each row.
       split: split that the models are evaluated on at the end.
       validation_split: split that shows whether the loss still falls.
@@ -50,12 +52,12 @@ class ComparisonPlan:
 
 def model_dir(folder: paths.Path, row: str, seed: int) -> paths.Path:
     """The model's folder of a row and a seed in the folder of a comparison."""
-    return folder / f"{row}_seed{seed}"
+    return folder / f"{variants.folder_name(row)}_seed{seed}"
 
 
 def training(row: str, seed: int) -> str:
     """The name of the step that trains a row with a seed."""
-    return f"{row}_seed{seed}_train"
+    return f"{variants.folder_name(row)}_seed{seed}_train"
 
 
 def trained(folder: paths.Path, row: str, seed: int) -> bool:
@@ -63,17 +65,18 @@ def trained(folder: paths.Path, row: str, seed: int) -> bool:
     return (folder / STEPS / f"{training(row, seed)}.json").exists()
 
 
-def request(wanted: ComparisonPlan, row: str, seed: int) -> Request:
-    """The request for the training of one model."""
+def request(wanted: ComparisonPlan, row: str, seed: int, steps: int | None = None) -> Request:
+    """The request for the training of one model; steps: instead of those of all rows."""
+    variant = variants.parse(row)
     start = None
     if wanted.init_from is not None:
         start = model_dir(paths.of(wanted.init_from), row, seed)
     return Request(
-        synthesizer=row,
+        synthesizer=variant.synthesizer,
         experiment=wanted.experiment,
-        steps=wanted.steps,
-        gin_files=wanted.gin_files,
-        gin_params=wanted.gin_params,
+        steps=steps or wanted.steps,
+        gin_files=[*variant.gin_files, *wanted.gin_files],
+        gin_params=[*wanted.gin_params, *variant.gin_params],
         modules=wanted.modules,
         init_checkpoint=start,
         vocabulary=wanted.vocabulary,
@@ -97,7 +100,13 @@ def check(wanted: ComparisonPlan) -> None:
     """
     if wanted.init_from is not None:
         _check_starts(wanted, paths.of(wanted.init_from))
-    for row in wanted.rows:
+    folders = [variants.folder_name(row) for row in wanted.rows]
+    for row, folder in zip(wanted.rows, folders, strict=True):
+        if folders.count(folder) > 1:
+            raise errors.UserError(
+                f"--rows {row}: another row would have the same folder, {folder}. Give the gin "
+                "files different names"
+            )
         trained = for_training(request(wanted, row, wanted.seeds[0]))
         if wanted.evaluation_gin_files:
             evaluated = [*trained.files, *wanted.evaluation_gin_files]

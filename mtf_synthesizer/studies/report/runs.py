@@ -9,10 +9,12 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mtf_synthesizer.config import by_layer
 from mtf_synthesizer.config.request import TASK_MODULES
 from mtf_synthesizer.files import paths, records
 from mtf_synthesizer.files.paths import Path
 from mtf_synthesizer.model_folder.folder import ModelFolder
+from mtf_synthesizer.studies import variants
 from mtf_synthesizer.studies.report import paper
 
 _RECORD = "run.json"
@@ -123,6 +125,7 @@ def _by_seed(
 
 
 def _seeds(folder: Path, row: str, split: str) -> list[int]:
+    row = variants.folder_name(row)
     pattern = re.compile(rf"{re.escape(row)}_seed(\d+)_(?:scores|{re.escape(split)})\.json")
     matches = [pattern.fullmatch(path.name) for path in (folder / "steps").glob("*.json")]
     return sorted({int(match[1]) for match in matches if match})
@@ -130,13 +133,13 @@ def _seeds(folder: Path, row: str, split: str) -> list[int]:
 
 def _scores(folder: Path, row: str, seed: int, split: str) -> Mapping[str, Any]:
     """The stored scores of a run; older comparisons named the step after the split."""
-    begin = f"{row}_seed{seed}"
+    begin = f"{variants.folder_name(row)}_seed{seed}"
     steps = folder / "steps"
     return _read(steps / f"{begin}_scores.json") or _read(steps / f"{begin}_{split}.json")
 
 
 def _steps(folder: Path, row: str, seed: int | None) -> int | None:
-    path = folder / "steps" / f"{row}_seed{seed}_train.json"
+    path = folder / "steps" / f"{variants.folder_name(row)}_seed{seed}_train.json"
     return int(records.parse(path.read_text("utf-8"))["step"]) if path.is_file() else None
 
 
@@ -154,13 +157,27 @@ def _comparison_command(folder: Path, content: Mapping[str, Any]) -> str:
     rows = content["rows"]
     seeds = sorted({seed for row in rows for seed in _seeds(folder, row, content["split"])})
     parts = ["mtf_synthesizer", "compare", "--experiment", content["experiment"]]
-    parts += ["--rows", ",".join(rows), *_flag("--seeds", ",".join(map(str, seeds)))]
+    parts += _rows_of_command(rows)
+    parts += _flag("--seeds", ",".join(map(str, seeds)))
     settings = _read(folder / _SETTINGS)
     parts += ["--split", content["split"]]
     for name in ("validation_split", "steps", "vocabulary", "tfds_data_dir", "init_from"):
         parts += _flag(f"--{name}", settings.get(name))
     parts += _lists(settings)
     return shlex.join([*parts, "--output", str(folder)])
+
+
+def _rows_of_command(rows: Iterable[str]) -> list[str]:
+    """The flags of the rows."""
+    names: list[str] = []
+    listed: list[str] = []
+    for row in rows:
+        is_listed = by_layer.is_by_layer(row.partition(" ")[0])
+        (listed if is_listed else names).append(row)
+    parts = _flag("--rows", ",".join(names) or None)
+    for row in listed:
+        parts += [by_layer.FLAG, row]
+    return parts
 
 
 # Setting -> the flag that is given for each of its values; and one that takes all of them.

@@ -1,0 +1,251 @@
+"""The paper's statements as data, each with its test on the runs that `compare` wrote.
+
+A statement has parts, and each part compares two rows in one metric of one experiment. A part needs
+three seeds of both rows; without them it is not decided.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+
+import scipy.stats
+
+from mtf_synthesizer.studies.report.runs import Run
+from mtf_synthesizer.studies.report.section import NONE, ReportSection
+
+HOLDS, FAILS, OPEN = "holds", "does not hold", "not decided"
+_SEEDS = 3
+_LEVEL = 0.05
+_LOWER_IS_BETTER = ("log_perplexity", "perplexity", "word_perplexity", "bits_per_byte")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExpectedDifference:
+    """A difference of two rows that a statement expects.
+
+    Attributes:
+      experiments: names of gin/experiments, the first with runs of both rows counts.
+      metric: name of the metric; of several tasks the name with its task, as task/metric.
+      row: the row that is expected to be better, or as good.
+      other: the other row.
+      margin: 0 if `row` must be better; otherwise how much worse it may be, in the metric.
+    """
+
+    experiments: tuple[str, ...]
+    metric: str
+    row: str
+    other: str
+    margin: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A statement of the paper.
+
+    Attributes:
+      statement: in a few words.
+      place: section or table.
+      parts: all of them must hold; empty if no run of `compare` can test it.
+      other_test: the command that tests a statement without parts.
+    """
+
+    statement: str
+    place: str
+    parts: tuple[ExpectedDifference, ...] = ()
+    other_test: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """The result of one part.
+
+    Attributes:
+      part: the part.
+      verdict: `HOLDS`, `FAILS` or `OPEN`.
+      numbers: mean, standard deviation and seeds of both rows, as text.
+      p: p of the one-sided Welch test; None without enough seeds.
+      commands: commands that reproduce the runs.
+    """
+
+    part: ExpectedDifference
+    verdict: str
+    numbers: str
+    p: float | None
+    commands: tuple[str, ...]
+
+
+_TRANSLATION = ("table2_wmt14_ende", "multi30k_ende")
+_LANGUAGE = ("table2_lm1b", "tiny_shakespeare")
+_PRETRAINING = ("table4_c4", "c4_small")
+_GLUE = ("table5_glue", "glue_small")
+
+
+def _better(
+    experiments: tuple[str, ...], metric: str, row: str, *others: str
+) -> tuple[ExpectedDifference, ...]:
+    return tuple(ExpectedDifference(experiments, metric, row, other) for other in others)
+
+
+CLAIMS: Sequence[Claim] = (
+    Claim(
+        "R comes close to V in translation; a fixed random table is clearly worse",
+        "Table 2",
+        (
+            ExpectedDifference(_TRANSLATION, "bleu", "r", "v", 1.0),
+            *_better(_TRANSLATION, "bleu", "r", "fix"),
+        ),
+    ),
+    Claim(
+        "mixtures with V beat V",
+        "Tables 2 and 4",
+        (
+            *_better(_TRANSLATION, "bleu", "rv", "v"),
+            *_better(_PRETRAINING, "log_perplexity", "rv", "v"),
+            *_better(_PRETRAINING, "log_perplexity", "dv", "v"),
+        ),
+    ),
+    Claim(
+        "D is best in dialogue, and V is not needed there",
+        "Table 3",
+        _better(("table3_personachat",), "rouge_l", "d", "v", "r", "rv", "dv"),
+    ),
+    Claim(
+        "without V pairs of sentences fail, single sentences hold",
+        "Table 5",
+        (
+            ExpectedDifference(_GLUE, "glue_sst2/accuracy", "r", "v", 2.0),
+            *_better(_GLUE, "glue_mrpc/accuracy", "v", "r"),
+            *_better(_GLUE, "glue_rte/accuracy", "v", "r"),
+        ),
+    ),
+    Claim(
+        "FR is as good as Linformer on encoders, and FR+V is best",
+        "Table 7",
+        (
+            ExpectedDifference(("table7_imdb", "imdb_small"), "accuracy", "fr", "linformer", 0.5),
+            *_better(("table7_imdb", "imdb_small"), "accuracy", "frv", "fr", "v", "linformer"),
+            ExpectedDifference(("table7_ag_news",), "accuracy", "fr", "linformer", 0.5),
+        ),
+    ),
+    Claim(
+        "R learns a local window in language modeling",
+        "Section 5",
+        other_test="mtf_synthesizer maps --numbers (the column within ±w)",
+    ),
+    Claim(
+        "attention over the encoder's output can't be replaced",
+        "Section 4",
+        _better(_TRANSLATION, "bleu", "v", "v cross/r.gin", "v cross/d.gin"),
+    ),
+    Claim(
+        "a fitted R needs a fraction of the steps of a fresh one",
+        "not in the paper",
+        other_test="mtf_synthesizer warm-start --fit (losses before, after and fresh)",
+    ),
+)
+
+
+def test(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
+    """Test every part of a statement."""
+    return [_tested(part, runs) for part in claim.parts]
+
+
+def together(verdicts: Iterable[Verdict]) -> str:
+    """Return whether a statement holds: all of its parts, or not all."""
+    found = {each.verdict for each in verdicts}
+    if FAILS in found:
+        return FAILS
+    return HOLDS if found == {HOLDS} else OPEN
+
+
+def _tested(part: ExpectedDifference, runs: Sequence[Run]) -> Verdict:
+    for experiment in part.experiments:
+        rows = {row: _values(runs, experiment, row, part.metric) for row in (part.row, part.other)}
+        if all(values for values, _ in rows.values()):
+            (first, one), (other, two) = rows.values()
+            verdict, p = _decide(part, first, other)
+            numbers = f"{experiment}: {_shown(part.row, first)}, {_shown(part.other, other)}"
+            return Verdict(part, verdict, numbers, p, tuple(dict.fromkeys((*one, *two))))
+    return Verdict(part, OPEN, "not run", None, ())
+
+
+def _values(
+    runs: Sequence[Run], experiment: str, row: str, metric: str
+) -> tuple[list[float], list[str]]:
+    """Values of a row by seed, and the commands behind them."""
+    task, _, name = metric.rpartition("/")
+    values: list[float] = []
+    commands: list[str] = []
+    for run in runs:
+        if (run.experiment, run.row) != (experiment, row):
+            continue
+        found = [m[name] for key, m in run.tasks.items() if name in m and key.startswith(task)]
+        if found:
+            values.append(found[0])
+            commands += run.commands
+    return values, commands
+
+
+def _decide(
+    part: ExpectedDifference, first: Sequence[float], other: Sequence[float]
+) -> tuple[str, float | None]:
+    """Test first > other - margin one-sided, and its opposite."""
+    if len(first) < _SEEDS or len(other) < _SEEDS:
+        return OPEN, None
+    sign = -1 if part.metric.rpartition("/")[2] in _LOWER_IS_BETTER else 1
+    above = [sign * value + part.margin for value in first]
+    below = [sign * value for value in other]
+    if math.isclose(statistics.pstdev(above) + statistics.pstdev(below), 0.0):
+        return (HOLDS if above[0] > below[0] else FAILS), 0.0
+    p = float(scipy.stats.ttest_ind(above, below, equal_var=False, alternative="greater").pvalue)
+    if p < _LEVEL:
+        return HOLDS, p
+    return (FAILS, 1 - p) if 1 - p < _LEVEL else (OPEN, p)
+
+
+def _shown(row: str, values: Sequence[float]) -> str:
+    spread = "" if len(values) < 2 else f" ± {statistics.stdev(values):.2f}"
+    seeds = f"{len(values)} seed{'s' if len(values) > 1 else ''}"
+    return f"{row} {statistics.fmean(values):.2f}{spread} ({seeds})"
+
+
+def section(runs: Sequence[Run]) -> ReportSection:
+    """The table of all statements."""
+    rows, commands = [], list[str]()
+    for claim in CLAIMS:
+        verdicts = test(claim, runs)
+        if not claim.parts:
+            rows.append([claim.statement, claim.place, OPEN, "", claim.other_test, NONE])
+            continue
+        rows.append([claim.statement, claim.place, together(verdicts), "", "", ""])
+        for each in verdicts:
+            p = NONE if each.p is None else f"{each.p:.3f}"
+            rows.append(["", "", each.verdict, _expected(each.part), each.numbers, p])
+            commands += each.commands
+    return ReportSection(
+        title="The paper's statements",
+        heads=["statement", "paper", "verdict", "expected", "ours", "p"],
+        rows=rows,
+        notes=[
+            f"A part holds, or does not hold, by a one-sided Welch test over at least {_SEEDS} "
+            f"seeds of both rows at {_LEVEL}; otherwise it is not decided. A statement holds if "
+            "all of its parts hold.",
+        ],
+        commands=list(dict.fromkeys(commands)),
+    )
+
+
+def _expected(part: ExpectedDifference) -> str:
+    metric = part.metric
+    if part.margin:
+        return f"{metric}: {part.row} at most {part.margin:g} worse than {part.other}"
+    return f"{metric}: {part.row} better than {part.other}"
+
+
+def counts(runs: Sequence[Run]) -> Mapping[str, int]:
+    """The number of statements of each verdict."""
+    found = [together(test(claim, runs)) if claim.parts else OPEN for claim in CLAIMS]
+    return {verdict: found.count(verdict) for verdict in (HOLDS, FAILS, OPEN)}

@@ -1,0 +1,102 @@
+"""The paper's statements: verdicts by hand, and names that exist."""
+
+import pytest
+
+from mtf_synthesizer import errors
+from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.studies import variants
+from mtf_synthesizer.studies.report import claims
+from mtf_synthesizer.studies.report.runs import Run
+
+BLEU = {"r": (30.1, 30.3, 30.2), "v": (30.5, 30.9, 30.6), "fix": (21.0, 22.0, 20.5)}
+
+
+def runs(values, experiment="multi30k_ende", metric="bleu", task="t"):
+    return [
+        Run(experiment, row, seed, 9, "test", {task: {metric: value}}, None, None, (f"run {row}",))
+        for row, found in values.items()
+        for seed, value in enumerate(found)
+    ]
+
+
+def verdicts(number, found):
+    claim = claims.CLAIMS[number]
+    tested = claims.test(claim, found)
+    return [each.verdict for each in tested], claims.together(tested)
+
+
+def test_a_statement_holds_if_all_its_parts_hold():
+    """R within 1 BLEU of V, and fixed tables far behind."""
+    assert verdicts(0, runs(BLEU)) == ([claims.HOLDS] * 2, claims.HOLDS)
+    far = BLEU | {"r": (25.1, 25.3, 25.2)}
+    assert verdicts(0, runs(far)) == ([claims.FAILS, claims.HOLDS], claims.FAILS)
+
+
+def test_too_few_seeds_and_small_differences_decide_nothing():
+    assert verdicts(0, runs({row: found[:2] for row, found in BLEU.items()}))[1] == claims.OPEN
+    close = {"rv": (30.1, 31.0, 29.9), "v": (30.0, 30.9, 30.1)}
+    assert verdicts(1, runs(close))[0][0] == claims.OPEN
+    assert verdicts(1, [])[1] == claims.OPEN
+
+
+def test_a_lower_perplexity_is_better():
+    values = {"rv": (4.8, 4.81, 4.82), "dv": (4.95, 4.96, 4.97), "v": (4.9, 4.88, 4.89)}
+    found = verdicts(1, runs(values, "c4_small", "log_perplexity"))[0]
+    assert found == [claims.OPEN, claims.HOLDS, claims.FAILS]
+
+
+def test_metrics_of_one_task_of_several():
+    values = {"r": (50.0, 51.0, 49.0), "v": (60.0, 61.0, 59.0)}
+    found = runs(values, "glue_small", "accuracy", "glue_rte_v002")
+    assert verdicts(3, found)[0] == [claims.OPEN, claims.OPEN, claims.HOLDS]
+
+
+def test_the_table_has_a_line_for_each_statement_and_part():
+    table = claims.section(runs(BLEU))
+    parts = sum(len(claim.parts) for claim in claims.CLAIMS)
+    assert len(table.rows) == len(claims.CLAIMS) + parts
+    assert table.rows[0][2] == claims.HOLDS and "r 30.20 ± 0.10 (3 seeds)" in table.rows[1][4]
+    assert table.commands == ["run r", "run v", "run fix"]
+
+
+def test_experiments_and_rows_exist():
+    for part in (part for claim in claims.CLAIMS for part in claim.parts):
+        assert set(part.experiments) <= set(gin_files.known("experiments"))
+        for row in (part.row, part.other):
+            variant = variants.parse(row)
+            gin_files.gin_file("synthesizers", variant.synthesizer)
+            for file in variant.gin_files:
+                gin_files.find_gin_file(file)
+
+
+def test_varied_rows():
+    rows = variants.varied(["v", "fr", "frv"], ["FactorizedRandom.rank=2,8"])
+    assert rows == [
+        "v",
+        *("fr FactorizedRandom.rank=2", "fr FactorizedRandom.rank=8"),
+        *("frv FactorizedRandom.rank=2", "frv FactorizedRandom.rank=8"),
+    ]
+    assert variants.folder_name(rows[1]) == "fr-rank-2"
+    assert variants.parse(rows[1]).gin_params == ("FactorizedRandom.rank = 2",)
+    assert variants.parse("v cross/r.gin minutes=10") == variants.Variant(
+        "v", ("cross/r.gin",), (), 10.0
+    )
+    assert variants.varied(["v", "r"], ["d_model=64,128"])[-1] == "r d_model=128"
+
+
+@pytest.mark.parametrize(
+    ("rows", "vary", "message"),
+    [
+        (["v"], ["FactorizedRandom.rank=2"], "none of the rows v uses FactorizedRandom"),
+        (["fr"], ["FactorizedRandom.rank"], "write a binding and its values"),
+        (["fr"], ["FactorizedRandom.rank=2,,8"], "write a binding and its values"),
+    ],
+)
+def test_variations_that_no_row_has_are_refused(rows, vary, message):
+    with pytest.raises(errors.UserError, match=message):
+        variants.varied(rows, vary)
+
+
+def test_a_row_with_an_unknown_part_is_refused():
+    with pytest.raises(errors.UserError, match="'rank' is neither a gin file nor a binding"):
+        variants.parse("fr rank")
