@@ -145,12 +145,12 @@ def test_what_only_the_evaluation_reads_may_be_corrected_before_it(wanted, tmp_p
     with pytest.raises(errors.UserError, match="another steps"):
         check(dataclasses.replace(corrected, steps=11))
     saving.write_json(steps / "r_seed3_fall.json", {})
-    with pytest.raises(errors.UserError, match="another validation_split;"):
+    with pytest.raises(errors.UserError, match="another validation_split"):
         check(wanted)
     check(dataclasses.replace(corrected, split="train"))
     check(corrected)
     saving.write_json(steps / "r_seed3_scores.json", {})
-    with pytest.raises(errors.UserError, match="another split;"):
+    with pytest.raises(errors.UserError, match="another split"):
         check(dataclasses.replace(corrected, split="train"))
 
 
@@ -189,7 +189,7 @@ def test_models_to_start_from(compared, wanted):
     later = dataclasses.replace(wanted, init_from=str(compared[0]))
     plan.check(later)
     assert plan.request(later, "v", 5).init_checkpoint == compared[0] / "v_seed5"
-    with pytest.raises(errors.UserError, match="no model of row r and seed 4"):
+    with pytest.raises(errors.UserError, match="lacks the model of row r and seed 4"):
         plan.check(dataclasses.replace(later, seeds=(3, 4)))
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import html
 import io
 import json
 import re
@@ -388,6 +389,7 @@ def test_reports_are_the_same_every_time_and_escaped(tmp_path):
     args = argparse.Namespace(
         folders=[str(tmp_path / "m")],
         output=[str(tmp_path / "r.md"), str(tmp_path / "r.html")],
+        claims=True,
         typed="mtf_synthesizer report m",
     )
     report.run(args)
@@ -396,6 +398,7 @@ def test_reports_are_the_same_every_time_and_escaped(tmp_path):
     assert [(tmp_path / name).read_bytes() for name in ("r.md", "r.html")] == first
     page = first[1].decode()
     assert "&lt;b&gt;|x" in page and "<b>" not in page
+    assert "The paper's statements" in html.unescape(page)
     assert not re.search(r"src=|href=\"[^#]", page)
     lines = first[0].decode().splitlines()
     (line,) = [line for line in lines if "| bleu | 1 |" in line]
