@@ -1,8 +1,11 @@
 """The paper's statements: verdicts by hand, and names that exist."""
 
+import shlex
+
 import pytest
 
 from mtf_synthesizer import errors
+from mtf_synthesizer.cli.commands import parser
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.studies import variants
 from mtf_synthesizer.studies.report import claims
@@ -57,6 +60,17 @@ def test_the_table_has_a_line_for_each_statement_and_part():
     assert len(table.rows) == len(claims.CLAIMS) + parts
     assert table.rows[0][2] == claims.HOLDS and "r 30.20 ± 0.10 (3 seeds)" in table.rows[1][4]
     assert table.commands == ["run r", "run v", "run fix"]
+
+
+def test_missing_runs_have_commands():
+    commands = claims.section(runs(BLEU)).missing
+    assert any("cross/r.gin" in each for each in commands)
+    for command in commands:
+        words = shlex.split(command)[1:]
+        args = parser().parse_args(words)
+        assert args.seeds == [0, 1, 2] and args.experiment in gin_files.known("experiments")
+        for row in args.rows:
+            variants.parse(row)
 
 
 def test_experiments_and_rows_exist():
