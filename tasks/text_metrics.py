@@ -55,6 +55,28 @@ class Bleu:
         hypotheses = [self.prepare(text) for text in predictions]
         return {self.key: self._scorer().corpus_score(hypotheses, streams).score}
 
+    def counts(self, targets: Sequence[Target], predictions: Sequence[str]) -> np.ndarray:
+        """Return counts of each example, whose sums over examples give the BLEU of these examples.
+
+        Returns:
+          int [examples, 10]: matching n-grams and all n-grams for n = 1 to 4, and both lengths.
+        """
+        scorer = self._scorer()
+        found = []
+        for target, prediction in zip(targets, predictions, strict=True):
+            streams = [[self.prepare(text)] for text in references(target)]
+            score = scorer.corpus_score([self.prepare(prediction)], streams)
+            found.append([*score.counts, *score.totals, score.sys_len, score.ref_len])
+        return np.array(found, np.int64)
+
+    def of_counts(self, total: np.ndarray) -> float:
+        """Return the BLEU of summed `counts`."""
+        matches, ngrams, (hypothesis, reference) = np.split(total.astype(int), [4, 8])
+        score = sacrebleu.BLEU.compute_bleu(
+            matches.tolist(), ngrams.tolist(), int(hypothesis), int(reference), self.smooth
+        )
+        return float(score.score)
+
     def signature(self) -> str:
         """Return sacreBLEU's signature; scores with different signatures are not comparable."""
         scorer = self._scorer()

@@ -8,6 +8,7 @@ import scipy.stats
 
 from mtf_synthesizer.studies.compare import evidence, significance
 from mtf_synthesizer.studies.compare.evidence import Difference
+from mtf_synthesizer.tasks.text_metrics import Bleu
 
 DRAW = np.random.RandomState(0)
 TASK = "synthesizer_testament_v001"
@@ -92,3 +93,13 @@ def test_predictions_of_two_rows(tmp_path):
     assert (found.row, found.metric, found.mean) == ("r", "accuracy", 30.0)
     assert found.low < 30 < found.high and found.of_examples < 0.01 and found.of_seeds is None
     assert "| r | accuracy | +30.000 |" in significance.table([found], "v")
+
+
+def test_bleu_of_counts_is_the_bleu_of_the_examples():
+    words = ["the cat sat on the mat today", "a dog ran in the park", "so it goes on and on again"]
+    predictions = ["the cat sat on a mat today", "a dog ran in the big park", "so it goes on again"]
+    bleu = Bleu()
+    counts = bleu.counts(words, predictions)
+    for chosen in ([0, 1, 2], [1, 1, 0], [2, 0, 0, 0]):
+        whole = bleu([words[i] for i in chosen], [predictions[i] for i in chosen])["bleu"]
+        np.testing.assert_allclose(bleu.of_counts(counts[chosen].sum(0)), whole)

@@ -11,7 +11,7 @@ import scipy.stats
 
 ALPHA, POWER = 0.05, 0.8
 _RESAMPLES = 2000
-_FEW_RESAMPLES = 200  # of metrics that are not a mean over examples
+_FEW_RESAMPLES = 200  # of metrics that are computed again each time
 
 # A metric of the examples with these numbers, for one row: mean over its seeds.
 Score = Callable[[np.ndarray], float]
@@ -60,7 +60,7 @@ def over_seeds(first: Sequence[float], other: Sequence[float]) -> tuple[float | 
 
 
 def over_examples(
-    first: Score, other: Score, count: int, is_mean: bool, seed: int = 0
+    first: Score, other: Score, count: int, is_fast: bool, seed: int = 0
 ) -> tuple[float, float, float]:
     """Return a 95 % interval and p of the paired bootstrap over examples.
 
@@ -70,11 +70,11 @@ def over_examples(
     Args:
       first, other: scores of the rows.
       count: the number of examples.
-      is_mean: whether the metric is a mean over examples, which is cheap to resample.
+      is_fast: whether many resamples are affordable.
       seed: seed of the resamples.
     """
     draw = np.random.RandomState(seed)
-    times = _RESAMPLES if is_mean else _FEW_RESAMPLES
+    times = _RESAMPLES if is_fast else _FEW_RESAMPLES
     found = np.empty(times)
     for number in range(times):
         examples = draw.randint(count, size=count)

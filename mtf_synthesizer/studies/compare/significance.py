@@ -15,7 +15,8 @@ from mtf_synthesizer.files import paths
 from mtf_synthesizer.inference import scoring
 from mtf_synthesizer.studies.compare import evidence
 from mtf_synthesizer.studies.compare.evidence import Difference, Score
-from mtf_synthesizer.tasks import metrics
+from mtf_synthesizer.tasks import dialogue_metrics, metrics
+from mtf_synthesizer.tasks.text_metrics import Bleu
 
 PREDICTIONS = "predictions.jsonl"
 _NEAR = 1e-6  # a mean of single examples that equals the metric
@@ -69,13 +70,16 @@ def _scores(
     if len(counts) != 1 or 0 in counts or any("target" not in each for each in runs[0]):
         return None
     functions = metrics.of(seqio.get_mixture_or_task(runs[0][0]["task"]))
-    made = [[_RunScore(run, functions, name) for run in row] for row in read]
-    is_mean = all(run.is_mean for row in made for run in row)
+    function = next((each for each in functions if _value(each, runs[0], name) is not None), None)
+    if function is None:  # of official scores, not of the predictions
+        return None
+    made = [[_RunScore(run, function, name) for run in row] for row in read]
 
     def score(row: Sequence[_RunScore]) -> Score:
-        return lambda examples: float(np.mean([run.of(examples, is_mean) for run in row]))
+        return lambda examples: float(np.mean([run.of(examples) for run in row]))
 
-    return score(made[0]), score(made[1]), counts.pop(), is_mean
+    is_fast = all(run.is_fast for row in made for run in row)
+    return score(made[0]), score(made[1]), counts.pop(), is_fast
 
 
 def _records(folder: paths.Path, task: str) -> Records:
@@ -88,30 +92,56 @@ def _records(folder: paths.Path, task: str) -> Records:
 
 
 class _RunScore:
-    """One metric of the predictions of a run, on any of its examples."""
+    """One metric of the predictions of a run, on any of its examples.
 
-    def __init__(self, records: Records, functions: Sequence[metrics.Metric], name: str):
-        self._targets = [each["target"] for each in records]
-        self._predictions = [each["prediction"] for each in records]
-        self._functions, self._name = functions, name
-        singles = [self._of([number]) for number in range(len(records))]
-        self._singles = np.array([np.nan if value is None else value for value in singles])
-        whole = self._of(range(len(records)))
-        mean = float(np.mean(self._singles))
-        self.is_mean = whole is not None and abs(mean - whole) <= _NEAR * max(1, abs(whole))
+    A mean over examples and BLEU are computed from numbers of each example, which is fast.
+    """
 
-    def of(self, examples: np.ndarray, is_mean: bool) -> float:
+    def __init__(self, records: Records, function: metrics.Metric, name: str):
+        self._records, self._function, self._name = records, function, name
+        self._counts = self._singles = None
+        if isinstance(function, Bleu):
+            targets, predictions = _columns(records)
+            self._counts = function.counts(targets, predictions)
+        elif function is not dialogue_metrics.meteor:  # a Java process for each call
+            self._singles = self._means()
+
+    @property
+    def is_fast(self) -> bool:
+        """True if no example is scored twice."""
+        return self._counts is not None or self._singles is not None
+
+    def of(self, examples: np.ndarray) -> float:
         """Return the metric of the examples with these numbers."""
-        if is_mean:
+        if isinstance(self._function, Bleu) and self._counts is not None:
+            return self._function.of_counts(self._counts[examples].sum(0))
+        if self._singles is not None:
             return float(self._singles[examples].mean())
-        value = self._of(examples)
+        chosen = [self._records[number] for number in examples]
+        value = _value(self._function, chosen, self._name)
         return float("nan") if value is None else value
 
-    def _of(self, examples: Sequence[int] | range | np.ndarray) -> float | None:
-        targets = [self._targets[number] for number in examples]
-        predictions = [self._predictions[number] for number in examples]
-        found = scoring.of_predictions(self._functions, targets, predictions).metrics
-        return found.get(self._name)
+    def _means(self) -> np.ndarray | None:
+        """The metric of each example; None unless it is their mean."""
+        try:
+            singles = [_value(self._function, [each], self._name) for each in self._records]
+        except (ValueError, ZeroDivisionError):  # a correlation needs two examples
+            return None
+        whole = _value(self._function, self._records, self._name)
+        if whole is None or any(value is None for value in singles):
+            return None
+        found = np.array(singles, np.float64)
+        return found if abs(found.mean() - whole) <= _NEAR * max(1, abs(whole)) else None
+
+
+def _value(function: metrics.Metric, records: Records, name: str) -> float | None:
+    """A metric of predictions; None if the function does not compute it."""
+    return scoring.of_predictions([function], *_columns(records)).metrics.get(name)
+
+
+def _columns(records: Records) -> tuple[list[Any], list[Any]]:
+    """The targets and the predictions."""
+    return [each["target"] for each in records], [each["prediction"] for each in records]
 
 
 def table(found: Sequence[Difference], first: str) -> str:
