@@ -27,7 +27,8 @@ def add_arguments(command: Parser) -> None:
         default=[],
         type=listed,
         metavar="NAME,NAME",
-        help="Synthesizers, baselines and gin files to compare, for example v,r,lightconv,my.gin.",
+        help="Synthesizers, baselines and gin files to compare, for example v,r,lightconv,my.gin. "
+        "Needed without --synthesizer_layers.",
     )
     add(
         by_layer.FLAG,

@@ -12,8 +12,6 @@ import shlex
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-import scipy.stats
-
 from mtf_synthesizer.studies.report.runs import Run
 from mtf_synthesizer.studies.report.section import NONE, ReportSection
 
@@ -209,6 +207,8 @@ def _decide(
     below = [sign * value for value in other]
     if math.isclose(statistics.pstdev(above) + statistics.pstdev(below), 0.0):
         return (HOLDS if above[0] > below[0] else FAILS), 0.0
+    import scipy.stats  # takes a second, which the help of all commands would wait for
+
     p = float(scipy.stats.ttest_ind(above, below, equal_var=False, alternative="greater").pvalue)
     if p < _LEVEL:
         return HOLDS, p
