@@ -26,6 +26,7 @@ REQUIREMENTS = [
     "etils[epath]",
     "numpy",
     "protobuf",
+    "scikit-learn",
     "scipy",
     "sentencepiece",
     "safetensors>=0.4.3",  # models of transformers, read and written without PyTorch

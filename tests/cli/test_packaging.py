@@ -152,6 +152,7 @@ DISTRIBUTIONS = {
     "ml_dtypes": "ml-dtypes",
     "rouge_score": "rouge-score",
     "seqio": "seqio-nightly",
+    "sklearn": "scikit-learn",
     "tensorflow_datasets": "tensorflow-datasets",
     "tensorflow_estimator": "tensorflow-estimator",
     "tensorflow_text": "tensorflow-text",
