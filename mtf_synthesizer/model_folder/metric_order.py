@@ -15,6 +15,7 @@ HIGHER = (
     "em",
     "exact_match",
     "f1",
+    "macro_f1",
     "matthews_corrcoef",
     "mean_3class_f1",
     "meteor",

@@ -1,7 +1,6 @@
 """Description of the environment for bug reports."""
 
 import os
-import pathlib
 import platform
 import sys
 from typing import Any
@@ -11,6 +10,7 @@ import mtf_synthesizer.runtime.compat
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.files import paths
 from mtf_synthesizer.inference import report
 from mtf_synthesizer.runtime import precision
 from mtf_synthesizer.studies.bench import machine
@@ -46,7 +46,7 @@ def describe() -> dict[str, dict[str, Any]]:
             device.name: device.device_type for device in tf.config.list_physical_devices()
         },
         "folders": {
-            "package": str(pathlib.Path(gin_files.__file__).parent.parent),
+            "package": str(paths.of(gin_files.__file__).parent.parent),
             "gin files": str(gin_files.gin_folder()),
             "vocabularies": str(verses_vocabulary.cache_directory()),
             "tensorflow_datasets": os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"),

@@ -17,6 +17,7 @@ import tensorflow_datasets as tfds
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Request, for_training
+from mtf_synthesizer.model_folder import metric_order
 from mtf_synthesizer.model_folder import own_data as record
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.model_folder.own_data import OwnData
@@ -231,3 +232,10 @@ def test_t5s_reader_of_tsv_files_trains(data, files, tmp_path, monkeypatch):
         prepare(ModelFolder.at(tmp_path / "m"), asked(data, gin_params=missing))
     options = TrainOptions(attention_summaries=False, show_progress=False)
     assert train(tmp_path / "m", request, options)["step"] == 1
+
+
+def test_every_score_has_a_direction():
+    """So that --evaluate_every can choose the best."""
+    for metric in own_data.METRICS.values():
+        for name in metric(["e f g h", "1"], ["e f g h", "1"]):
+            assert not metric_order.lower_is_better(name)
