@@ -23,6 +23,7 @@ REQUIREMENTS = [
     "tfds-nightly==4.9.2.dev202308090034",
     "gin-config>=0.5.0",
     "absl-py",
+    "argcomplete>=3",  # completion in the shell
     "etils[epath]",
     "numpy",
     "protobuf",
@@ -51,6 +52,9 @@ DIALOGUE = ["pycocoevalcap>=1.2"]
 # The command `cache`. Beam wants protobuf 6, which sentencepiece 0.2.3 refuses without saying so in
 # its requirements: requirements-beam.lock has what fits.
 BEAM = ["apache-beam>=2.77", "google-crc32c", "sentencepiece<0.2.3"]
+
+# TensorFlow's CUDA libraries, for GPUs of Nvidia: 3 GB. A driver is needed besides.
+CUDA = ["tensorflow[and-cuda]>=2.14,<2.22"]
 
 DEVELOPMENT = [
     "hypothesis",
@@ -93,6 +97,6 @@ setup(
         "mtf_synthesizer.gin": ["*.gin", "**/*.gin", "*.md"],
     },
     install_requires=REQUIREMENTS,
-    extras_require={"beam": BEAM, "dev": DEVELOPMENT, "dialogue": DIALOGUE},
+    extras_require={"beam": BEAM, "cuda": CUDA, "dev": DEVELOPMENT, "dialogue": DIALOGUE},
     entry_points={"console_scripts": ["mtf_synthesizer = mtf_synthesizer.cli.main:main"]},
 )

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import seqio
 import tensorflow as tf
+from t5.data import postprocessors, preprocessors
+from t5.evaluation import metrics as t5_metrics
 
 from mtf_synthesizer.tasks import metrics, text_metrics, verses_vocabulary
 from mtf_synthesizer.tasks.verses import SPLITS, TRANSLATIONS, Verse, fixed_order, splits
@@ -157,6 +159,32 @@ for _name, (_examples, _metric) in TASKS.items():
         metric_fns=[_metric],
     )
 
+
+TESTAMENTS = ("old", "new")
+
+
+def rank_testaments(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Make an example for each testament of a verse, right or wrong, for a choice by rank."""
+    return preprocessors.rank_classification(
+        dataset,
+        inputs_fn=lambda example: tf.repeat(example["inputs"], len(TESTAMENTS)),
+        targets_fn=lambda example: tf.constant(TESTAMENTS),
+        is_correct_fn=lambda example: tf.equal(tf.constant(TESTAMENTS), example["targets"]),
+    )
+
+
+seqio.TaskRegistry.add(
+    "synthesizer_testament_rank_v001",
+    source=data_source(testament),
+    preprocessors=[
+        rank_testaments,
+        seqio.preprocessors.tokenize,
+        seqio.preprocessors.append_eos_after_trim,
+    ],
+    output_features=verses_vocabulary.OUTPUT_FEATURES,
+    postprocess_fn=postprocessors.rank_classification,
+    metric_fns=[functools.partial(t5_metrics.rank_classification, num_classes=len(TESTAMENTS))],
+)
 
 VERSES = "synthesizer_verses_v001"
 

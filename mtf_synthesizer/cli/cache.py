@@ -5,15 +5,15 @@ import shlex
 
 from mtf_synthesizer.cli import options
 from mtf_synthesizer.cli.parser import Parser
-from mtf_synthesizer.cli.values import positive
+from mtf_synthesizer.cli.values import Several, positive
 from mtf_synthesizer.config import request
 from mtf_synthesizer.runtime import loading
 
 EXAMPLE = (
     "mtf_synthesizer cache --task c4_v220_span_corruption --tfds_data_dir data \\\n"
-    "    --output_cache_dir caches\n"
+    "    --output caches\n"
     "  mtf_synthesizer cache --task c4_v220_span_corruption --tfds_data_dir gs://me/data \\\n"
-    '    --output_cache_dir gs://me/caches --pipeline_options="--runner=DataflowRunner ..."'
+    '    --output gs://me/caches --pipeline_options="--runner=DataflowRunner ..."'
 )
 
 
@@ -21,13 +21,15 @@ def add_arguments(command: Parser) -> None:
     """Add the options of `cache`."""
     command.group("data").add_argument(
         "--task",
-        action="append",
+        action=Several,
         required=True,
-        help="SeqIO task or mixture. May be given several times.",
+        metavar="TASK,TASK",
+        help="SeqIO tasks or mixtures.",
     )
+    command.accept("--output_cache_dir", "--output")
     add = command.group("output").add_argument
     add(
-        "--output_cache_dir",
+        "--output",
         required=True,
         metavar="DIR",
         help="Folder to write: --additional_task_cache_dirs of `train`.",
@@ -69,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
 
     folders = token_cache.make(
         args.task,
-        args.output_cache_dir,
+        args.output,
         configuration,
         pipeline_options=args.pipeline_options,
         min_shards=args.min_shards,

@@ -1,7 +1,9 @@
 """The command `checkpoints`: its sub-commands, their options and their output."""
 
 import argparse
+import json
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import options
@@ -42,6 +44,7 @@ def _add(commands: "argparse._SubParsersAction[Parser]", name: str, purpose: str
 
 
 def _add_list(command: Parser) -> None:
+    options.add_format(command)
     command.group("data").add_argument(
         "--task", help="Show the scores of this task only. Default: the scores of all tasks."
     )
@@ -114,7 +117,10 @@ def _folder(args: argparse.Namespace) -> ModelFolder:
 def _list(args: argparse.Namespace) -> None:
     folder = _folder(args)
     shown = [score for score in scores.read(folder) if args.task in (None, score.task)]
-    print_list(folder, shown)
+    if args.format == "json":
+        print(json.dumps(as_rows(folder, shown), indent=2, ensure_ascii=False))
+    else:
+        print_list(folder, shown)
 
 
 def _average(args: argparse.Namespace) -> None:
@@ -195,6 +201,24 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "average": _average,
     "prune": _prune,
 }
+
+
+def as_rows(folder: ModelFolder, scores: Sequence[Score]) -> list[dict[str, Any]]:
+    """Return the checkpoints as JSON values, each with its scores."""
+    return [
+        {
+            "step": saved.step,
+            "bytes": saved.bytes,
+            "complete": saved.complete,
+            "resumed": saved.name == folder.current.name,
+            "scores": [
+                {k: getattr(score, k) for k in ("task", "split", "metric", "value", "examples")}
+                for score in scores
+                if score.step == saved.step
+            ],
+        }
+        for saved in files.saved(folder)
+    ]
 
 
 def print_list(folder: ModelFolder, scores: Sequence[Score]) -> None:

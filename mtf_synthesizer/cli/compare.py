@@ -1,11 +1,12 @@
 """The command `compare`: its options and its run."""
 
 import argparse
+import sys
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import options
 from mtf_synthesizer.cli.parser import Parser
-from mtf_synthesizer.cli.values import budget, listed, numbers
+from mtf_synthesizer.cli.values import Several, budget, listed, numbers
 from mtf_synthesizer.config import by_layer
 from mtf_synthesizer.files import locks, saving
 from mtf_synthesizer.runtime import loading, precision, signals
@@ -46,10 +47,9 @@ def add_arguments(command: Parser) -> None:
         help="Rows with each of several values of a gin binding that they use, for example "
         '"FactorizedRandom.rank=2,8,32". May be given several times. Default: one row each.',
     )
-    add(
-        "--init_from",
-        metavar="DIR",
-        help="Folder of an earlier comparison: each model is fine-tuned from the model of the same "
+    options.add_start(
+        command,
+        "Folder of an earlier comparison: each model is fine-tuned from the model of the same "
         "row and seed there. Default: initial values are drawn.",
     )
     options.add_split(command, "test", "Split for the final evaluation.")
@@ -80,11 +80,10 @@ def add_arguments(command: Parser) -> None:
     )
     command.group("configuration").add_argument(
         "--evaluation_gin_file",
-        action="append",
+        action=Several,
         default=[],
-        metavar="FILE",
-        help="Further gin file for evaluations only, for example beam_search.gin. May be given "
-        "several times.",
+        metavar="FILE,FILE",
+        help="Further gin files for evaluations only, for example beam_search.gin.",
     )
     command.group("output").add_argument(
         "--output",
@@ -92,6 +91,8 @@ def add_arguments(command: Parser) -> None:
         metavar="DIR",
         help="Folder of the models and results. The same command resumes there.",
     )
+    options.add_format(command)
+    options.add_device(command)
     options.add_precision(command)
     options.add_configuration(command)
 
@@ -111,12 +112,14 @@ def run(args: argparse.Namespace) -> None:
     kept = run_record.kept_precision_below(args.output)
     precision.choose_for_command(args.matmul_precision, kept)
     loading.load_tensorflow(args.verbose)
+    options.choose_device(args)
     from mtf_synthesizer.studies.compare import compare
 
     with locks.hold_output(args.output):
         summary = compare.compare(args.output, comparison)
-    print(compare.describe(summary))
-    print(f"written to {args.output}/{compare.RESULTS}")
+    options.print_result(args, compare.describe(summary), summary)
+    written = f"written to {args.output}/{compare.RESULTS}"
+    print(written, file=sys.stderr if args.format == "json" else sys.stdout)
 
 
 def _plan(args: argparse.Namespace) -> plan.ComparisonPlan:
@@ -133,7 +136,7 @@ def _plan(args: argparse.Namespace) -> plan.ComparisonPlan:
         gin_files=args.gin_file,
         gin_params=args.gin_param,
         modules=options.read_modules(args),
-        init_from=args.init_from,
+        init_from=args.init_checkpoint,
         evaluation_gin_files=args.evaluation_gin_file,
     )
 

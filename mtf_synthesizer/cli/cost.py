@@ -9,7 +9,7 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.cli import options
 from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.cli.values import positive
-from mtf_synthesizer.config import request
+from mtf_synthesizer.config import mesh_option, request
 from mtf_synthesizer.runtime import loading
 from mtf_synthesizer.studies.cost.device import layout
 from mtf_synthesizer.studies.cost.report import FORMATS, of_row
@@ -62,10 +62,15 @@ def add_arguments(command: Parser) -> None:
 def _add_mesh_options(command: Parser) -> None:
     add = command.group("devices").add_argument
     add(
+        "--mesh",
+        metavar="NAME:N,NAME:N",
+        help="Mesh of devices in the words of `train`, for example data:4,heads:2: also count what "
+        "each device holds and exchanges in a training step. Default: no mesh.",
+    )
+    add(
         "--mesh_shape",
         metavar="AXIS:N;...",
-        help='Mesh of devices, for example "batch:4;model:2": also count what each device holds '
-        "and exchanges in a training step. Default: no mesh.",
+        help='The same in the syntax of Mesh-TensorFlow, for example "batch:4;model:2".',
     )
     add(
         "--layout",
@@ -101,6 +106,7 @@ def run(args: argparse.Namespace) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """Check the options without TensorFlow."""
+    _translate_mesh(args)
     _check_mesh(args)
     if not args.table:
         configuration(args)
@@ -150,6 +156,23 @@ def _on_mesh(args: argparse.Namespace) -> DeviceCost | None:
 def _name(args: argparse.Namespace) -> str:
     names = [options.read_synthesizer(args), args.size, args.experiment, args.run]
     return " ".join(part for part in (*names, *args.gin_file, *args.gin_param) if part)
+
+
+def _translate_mesh(args: argparse.Namespace) -> None:
+    """Put --mesh into the syntax of Mesh-TensorFlow.
+
+    Raises:
+      errors.UserError: the mesh is given twice.
+    """
+    if args.mesh is None:
+        return
+    given = [f"--{name}" for name in ("mesh_shape", "layout") if getattr(args, name) is not None]
+    if given:
+        raise errors.UserError(
+            f"--mesh {args.mesh}: {', '.join(given)} also gives a mesh. Leave one out"
+        )
+    mesh = mesh_option.parse(args.mesh)
+    args.mesh_shape, args.layout = mesh.shape, mesh.layout
 
 
 def _check_mesh(args: argparse.Namespace) -> None:

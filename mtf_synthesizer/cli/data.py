@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from mtf_synthesizer.cli import options
 from mtf_synthesizer.cli.parser import Parser, add_command
-from mtf_synthesizer.cli.values import positive, share
+from mtf_synthesizer.cli.values import Several, positive, share
 from mtf_synthesizer.data import catalogue
 from mtf_synthesizer.files import paths
 
@@ -55,20 +55,23 @@ def _add_prepare(command: Parser) -> None:
         metavar="DIR",
         help="Folder to write: --tfds_data_dir of `train`, `evaluate` and `predict`.",
     )
+    command.accept("--input", "--from")
+    command.accept("--output", "--tfds_data_dir")
     options.add_overwrite(command, "prepared data in that folder")
     options.add_verbose(command)
 
 
 def _add_list(command: Parser) -> None:
     command.add_argument("benchmark", nargs="?", help="Benchmark to list. Default: all benchmarks.")
+    options.add_format(command)
 
 
 def _add_vocabulary(command: Parser) -> None:
     command.group("data").add_argument(
         "--input",
         nargs="+",
+        action=Several,
         required=True,
-        type=paths.of,
         metavar="FILE",
         help="Text files in UTF-8 with a sentence per line, plain or .gz.",
     )
@@ -119,15 +122,17 @@ def _prepare(args: argparse.Namespace) -> None:
 def _list(args: argparse.Namespace) -> None:
     from mtf_synthesizer.data import prepare as data_prepare
 
-    for benchmark in [args.benchmark] if args.benchmark else catalogue.BENCHMARKS:
-        print("\n".join(data_prepare.describe_files(benchmark)))
+    benchmarks = [args.benchmark] if args.benchmark else list(catalogue.BENCHMARKS)
+    text = "\n".join(line for name in benchmarks for line in data_prepare.describe_files(name))
+    files = {name: data_prepare.official_files(name) for name in benchmarks}
+    options.print_result(args, text, files)
 
 
 def _vocabulary(args: argparse.Namespace) -> None:
     from mtf_synthesizer.data import sentence_pieces as data_sentence_pieces
 
     lines = data_sentence_pieces.train_on_files(
-        args.input, args.output, args.size, args.character_coverage
+        [paths.of(file) for file in args.input], args.output, args.size, args.character_coverage
     )
     print(f"{args.output}: {args.size} pieces from {lines}")
 

@@ -2,8 +2,10 @@
 
 import argparse
 import dataclasses
+import sys
 
-from mtf_synthesizer.cli import options
+from mtf_synthesizer import errors
+from mtf_synthesizer.cli import decoding, options
 from mtf_synthesizer.cli.own_data import add_own_data, read_own_data
 from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.config.request import for_model, named_task
@@ -12,6 +14,7 @@ from mtf_synthesizer.inference import report as inference_report
 from mtf_synthesizer.model_folder import own_data
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision
+from mtf_synthesizer.submissions import leaderboards
 
 EXAMPLE = (
     "mtf_synthesizer evaluate --model_dir runs/rv_verses \\\n"
@@ -22,20 +25,28 @@ EXAMPLE = (
 def add_arguments(command: Parser) -> None:
     """Add the options of `evaluate`."""
     options.add_trained_model(command)
-    command.group("model").add_argument(
-        "--checkpoints",
-        default="latest",
-        help="Checkpoints to evaluate: latest, all, a step, or best. best is the checkpoint that "
-        "`train --evaluate_every` keeps apart, else the best step of the task in the report of "
-        "`evaluate --split validation --checkpoints all`. Default: %(default)s.",
+    options.add_checkpoint(
+        command,
+        "latest",
+        "all",
+        "best (the checkpoint that `train --evaluate_every` keeps apart, else the best step of the "
+        "task in the report of `evaluate --split validation --checkpoint all`)",
     )
+    command.accept("--checkpoints", "--checkpoint")
     options.add_task(command, default="Default: the task of the training.")
+    command.group("data").add_argument(
+        "--benchmark",
+        metavar="NAME",
+        help="Evaluate all tasks of a benchmark, and average their scores as its leaderboard does. "
+        f"One of: {' '.join(leaderboards.NAMES)}.",
+    )
     add_own_data(command, of_model=True)
     options.add_split(command, "validation", "Split to evaluate on.")
     options.add_examples(command)
-    command.group("run").add_argument(
+    decoding.add_decoding(command)
+    command.group("decoding").add_argument(
         "--no_decode",
-        dest="decode",
+        dest="is_decoded",
         action="store_false",
         help="Report only the loss of the true targets, without decoding and metrics.",
     )
@@ -44,6 +55,8 @@ def add_arguments(command: Parser) -> None:
         metavar="FILE",
         help="JSON file of the report. Default: eval_<task>_<split>.json in the model folder.",
     )
+    options.add_format(command)
+    options.add_device(command)
     options.add_precision(command)
     options.add_configuration(command)
 
@@ -55,30 +68,37 @@ def run(args: argparse.Namespace) -> None:
       errors.UserError: an argument is misspelt, or a file is missing or does not fit.
     """
     folder = ModelFolder.at(args.model_dir)
+    benchmark = leaderboards.find(args.benchmark) if args.benchmark else None
     request = dataclasses.replace(
-        options.read_request(args),
-        task=args.task,
+        options.read_request(args, decoding.read_bindings(args), options.device_files(args)),
+        task=benchmark.name if benchmark else args.task,
         batch_size=args.batch_size,
         own_data=read_own_data(args),
     )
+    if benchmark and (args.task or request.own_data):
+        raise errors.UserError(
+            f"--benchmark {args.benchmark}: it has tasks of its own. Leave --task and --data out"
+        )
     # Needs no TensorFlow, so a mistake is reported at once.
     configuration, task = for_model(folder, request), named_task(folder, request)
-    folder.choose(args.checkpoints, task)
+    folder.choose(args.checkpoint, task)
     if task == own_data.TASK and configuration.own_data:
         own_files.check(configuration.own_data, args.split)
     path = inference_report.check_output(folder, task, args.split, args.output)
     precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
+    options.choose_device(args)
     from mtf_synthesizer.inference import evaluate
 
     evaluate_options = evaluate.EvaluateOptions(
         split=args.split,
-        checkpoints=args.checkpoints,
+        benchmark=benchmark,
+        checkpoints=args.checkpoint,
         examples=args.examples,
-        decode=args.decode,
+        decode=args.is_decoded,
         output=args.output,
         verbose=args.verbose,
     )
     report = evaluate.evaluate(folder, request, evaluate_options)
-    print(inference_report.describe(report))
-    print(f"written to {path}")
+    options.print_result(args, inference_report.describe(report), report)
+    print(f"written to {path}", file=sys.stderr if args.format == "json" else sys.stdout)

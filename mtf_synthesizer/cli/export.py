@@ -17,7 +17,7 @@ from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import literal_paths, loading, precision
 
 EXAMPLE = (
-    "mtf_synthesizer export --model_dir runs/rv_verses --mode greedy \\\n    --output runs/served"
+    "mtf_synthesizer export --model_dir runs/rv_verses --decode greedy \\\n    --output runs/served"
 )
 
 
@@ -28,6 +28,13 @@ def add_arguments(command: Parser) -> None:
     """Add the options of `export`."""
     options.add_trained_model(command)
     options.add_checkpoint(command, "latest")
+    command.accept("--mode", "--decode")
+    command.group("decoding").add_argument(
+        "--decode",
+        choices=list(export_modes.MODES),
+        help="Function of a SavedModel, which needs one. greedy and beam decode texts (T5's "
+        "export_predict); score computes the log-likelihood of targets (T5's export_score).",
+    )
     add = command.group("output").add_argument
     add(
         "--format",
@@ -35,12 +42,6 @@ def add_arguments(command: Parser) -> None:
         choices=[*_FORMATS],
         help="Format: savedmodel for TensorFlow Serving, huggingface for transformers and PyTorch. "
         "Default: %(default)s.",
-    )
-    add(
-        "--mode",
-        choices=list(export_modes.MODES),
-        help="Function of a SavedModel: greedy and beam decode texts (T5's export_predict), score "
-        "computes the log-likelihood of targets (T5's export_score). Needed for a SavedModel.",
     )
     add(
         "--tokens",
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
     form = _FORMATS[args.format]
     form.check(args)
     folder = ModelFolder.at(args.model_dir)
-    decoding = export_modes.MODES[args.mode].gin_files if args.mode else ()
+    decoding = export_modes.MODES[args.decode].gin_files if args.decode else ()
     changes = dataclasses.replace(options.read_request(args), batch_size=args.batch_size)
     configuration = request.for_model(folder, changes, decoding)
     checkpoint = folder.choose(args.checkpoint)[0]
@@ -83,13 +84,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check_saved_model(args: argparse.Namespace) -> None:
-    if args.mode is None:
+    if args.decode is None:
         known = ", ".join(export_modes.MODES)
-        raise errors.UserError(f"--mode is missing: a SavedModel has one. Give one of {known}")
+        raise errors.UserError(f"--decode is missing: a SavedModel has one. Give one of {known}")
 
 
 def _check_hugging_face(args: argparse.Namespace) -> None:
-    given = [f"--{name}" for name in ("mode", "tokens", "batch_size") if getattr(args, name)]
+    given = [f"--{name}" for name in ("decode", "tokens", "batch_size") if getattr(args, name)]
     if given:
         raise errors.UserError(
             f"--format {HUGGING_FACE}: transformers chooses {', '.join(given)} when it runs the "
@@ -107,7 +108,7 @@ def _write_saved_model(
     from mtf_synthesizer.inference import export
 
     export_options = export.ExportOptions(
-        args.mode, args.output, args.tokens, args.batch_size, args.verbose
+        args.decode, args.output, args.tokens, args.batch_size, args.verbose
     )
     record = export.export(folder, configuration, checkpoint, export_options)
     return (

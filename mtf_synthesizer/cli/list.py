@@ -1,6 +1,7 @@
 """The command `list`: its options and its run."""
 
 import argparse
+from collections.abc import Mapping
 
 from mtf_synthesizer.cli import options
 from mtf_synthesizer.cli.parser import Parser
@@ -25,22 +26,30 @@ def add_arguments(command: Parser) -> None:
         choices=choices,
         help="Kind of names to print; all is every kind but tasks. Default: %(default)s.",
     )
+    options.add_format(command)
     options.add_modules(command)
     options.add_verbose(command)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print names; only the names of tasks need TensorFlow."""
+    """Print names with a line of description each; only tasks need TensorFlow."""
+    names = {
+        folder: {name: gin_files.description(folder, name) for name in gin_files.known(folder)}
+        for folder in _NAMES.get(args.kind, ())
+    }
     if args.kind == "tasks":
-        _print_tasks(args)
-        return
-    for folder in _NAMES[args.kind]:
-        print(f"{folder}: {' '.join(gin_files.known(folder))}")
+        names["tasks"] = _tasks(args)
+    options.print_result(args, "\n\n".join(_table(*each) for each in names.items()), names)
 
 
-def _print_tasks(args: argparse.Namespace) -> None:
+def _tasks(args: argparse.Namespace) -> dict[str, str]:
     loading.load_tensorflow(args.verbose)
     from mtf_synthesizer.upstream import session, tasks
 
     session.import_modules([*options.read_modules(args), tasks.T5_TASKS])
-    print("\n".join(tasks.known_tasks()))
+    return {name: tasks.description(name) for name in tasks.known_tasks()}
+
+
+def _table(kind: str, names: Mapping[str, str]) -> str:
+    width = max(map(len, names), default=0)
+    return "\n".join([f"{kind}:", *(f"  {name:<{width}}  {text}" for name, text in names.items())])

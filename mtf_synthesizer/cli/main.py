@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.cli import commands
+from mtf_synthesizer.cli import commands, completion
 from mtf_synthesizer.runtime import failures, signals
 
 USER_ERROR = 2  # exit status, equal to argparse's
@@ -37,7 +37,9 @@ def _escape_unencodable() -> None:
 def _parsed(typed: list[str]) -> argparse.Namespace:
     if typed[:1] == ["t5"]:  # T5 parses its own flags
         return argparse.Namespace(command="t5", arguments=typed[1:], verbose=False)
-    args = commands.parser().parse_args(typed)
+    parser = commands.parser()
+    completion.answer(parser)
+    args = parser.parse_args(typed)
     args.typed = shlex.join(["mtf_synthesizer", *typed])  # shown at the bottom of pages
     return args
 

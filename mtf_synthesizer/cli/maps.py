@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import options
 from mtf_synthesizer.cli.parser import Parser
-from mtf_synthesizer.cli.values import positive, positive_numbers
+from mtf_synthesizer.cli.values import Several, positive, positive_numbers
 from mtf_synthesizer.config.request import for_model
 from mtf_synthesizer.files import locks, paths, saving
 from mtf_synthesizer.model_folder.folder import ModelFolder
@@ -34,7 +34,7 @@ def add_arguments(command: Parser) -> None:
         "--model_dir",
         required=True,
         nargs="+",
-        action="extend",
+        action=Several,
         metavar="DIR",
         help="Folders of trained models, which are shown side by side.",
     )

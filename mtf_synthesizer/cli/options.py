@@ -1,11 +1,14 @@
 """Options that several commands share, sorted into the groups of the help, and their request."""
 
 import argparse
+import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from mtf_synthesizer import errors
 from mtf_synthesizer.cli.parser import Parser
-from mtf_synthesizer.cli.values import listed, positive
-from mtf_synthesizer.config import by_layer, gin_files, request
+from mtf_synthesizer.cli.values import Several, device, listed, positive
+from mtf_synthesizer.config import by_layer, gin_files, mesh_option, request
 from mtf_synthesizer.runtime import precision
 
 _BETTER = {"lower": True, "higher": False}
@@ -41,6 +44,15 @@ def add_checkpoint(command: Parser, *names: str) -> None:
         default="latest",
         help=f"Checkpoint to load: {', '.join(names)} or a step. Default: %(default)s.",
     )
+
+
+def add_start(command: Parser, purpose: str, required: bool = False) -> None:
+    """Add --init_checkpoint, where a model starts from."""
+    command.group("model").add_argument(
+        "--init_checkpoint", required=required, metavar="PATH", help=purpose
+    )
+    command.accept("--from", "--init_checkpoint")
+    command.accept("--init_from", "--init_checkpoint")
 
 
 def add_synthesizer(
@@ -151,10 +163,10 @@ def add_modules(command: Parser) -> None:
     """Add --module_import."""
     command.group("data").add_argument(
         "--module_import",
-        action="append",
+        action=Several,
         default=[],
-        metavar="MODULE",
-        help="Python module that registers your own tasks or layers. May be given several times.",
+        metavar="MODULE,MODULE",
+        help="Python modules that register your own tasks or layers.",
     )
 
 
@@ -226,10 +238,10 @@ def add_gin(command: Parser) -> None:
     add = command.group("configuration").add_argument
     add(
         "--gin_file",
-        action="append",
+        action=Several,
         default=[],
-        metavar="FILE",
-        help="Further gin file, for example clip_gradients.gin. May be given several times.",
+        metavar="FILE,FILE",
+        help="Further gin files, for example clip_gradients.gin. Later files win.",
     )
     add(
         "--gin_param",
@@ -242,6 +254,69 @@ def add_gin(command: Parser) -> None:
 
 
 # Devices and output.
+def add_device(command: Parser) -> None:
+    """Add --device."""
+    command.group("devices").add_argument(
+        "--device",
+        type=device,
+        default="auto",
+        metavar="auto|cpu|gpu|gpu:N",
+        help="Device of the run. auto takes a GPU that TensorFlow sees, else the CPU; gpu:N is the "
+        "GPU with number N. Default: %(default)s.",
+    )
+
+
+def add_mesh(command: Parser) -> None:
+    """Add --gpus and --mesh."""
+    add = command.group("devices").add_argument
+    add(
+        "--gpus",
+        type=positive,
+        metavar="N",
+        help="Split each batch over N GPUs, as --mesh data:N. Default: one device.",
+    )
+    add(
+        "--mesh",
+        metavar="NAME:N,NAME:N",
+        help="Mesh of devices: data splits the batch, heads the attention heads, model also "
+        "d_ff and the vocabulary; for example data:2,heads:2. Default: one device.",
+    )
+
+
+def choose_device(args: argparse.Namespace) -> None:
+    """Choose the device of `add_device` once TensorFlow is loaded.
+
+    Raises:
+      errors.UserError: the GPU is not visible.
+    """
+    from mtf_synthesizer.upstream import devices
+
+    devices.choose(args.device)
+
+
+def device_files(args: argparse.Namespace) -> list[str]:
+    """Return the gin files of a chosen device: models of old releases name the CPU themselves."""
+    return [] if args.device == "auto" else ["visible_devices.gin"]
+
+
+def read_mesh(args: argparse.Namespace) -> mesh_option.MeshOption | None:
+    """Return the mesh of `add_mesh`; None without one.
+
+    Raises:
+      errors.UserError: the options exclude each other.
+    """
+    if args.gpus is None:
+        return mesh_option.parse(args.mesh) if args.mesh else None
+    if args.mesh is not None:
+        raise errors.UserError(f"--gpus {args.gpus}: --mesh has the number of devices. Give one")
+    if args.device == "cpu" or ":" in args.device:
+        raise errors.UserError(
+            f"--gpus {args.gpus}: --device {args.device} is one device. Leave --device out"
+        )
+    args.device = "gpu"
+    return mesh_option.parse(f"data:{args.gpus}")
+
+
 def add_precision(command: Parser) -> None:
     """Add --matmul_precision."""
     command.group("devices").add_argument(
@@ -260,7 +335,7 @@ def add_overwrite(command: Parser, existing: str) -> None:
     )
 
 
-def add_format(command: Parser, formats: Iterable[str]) -> None:
+def add_format(command: Parser, formats: Iterable[str] = ("table", "json")) -> None:
     """Add --format of a command that prints a table by default."""
     command.group("output").add_argument(
         "--format",
@@ -268,6 +343,11 @@ def add_format(command: Parser, formats: Iterable[str]) -> None:
         choices=list(formats),
         help="Format of the printed result. Default: %(default)s.",
     )
+
+
+def print_result(args: argparse.Namespace, text: str, value: Any) -> None:
+    """Print a result in the form of `add_format`: as text, or a value as JSON."""
+    print(text if args.format == "table" else json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def add_verbose(command: Parser) -> None:
@@ -296,11 +376,19 @@ def read_synthesizer(args: argparse.Namespace) -> str | None:
     return text
 
 
-def read_request(args: argparse.Namespace) -> request.Request:
-    """Return the request of the options that `add_configuration` adds."""
+def read_request(
+    args: argparse.Namespace, params: Sequence[str] = (), files: Sequence[str] = ()
+) -> request.Request:
+    """Return the request of the options that `add_configuration` adds.
+
+    Args:
+      args: the parsed command line.
+      params: bindings of other options; --gin_param overrides them.
+      files: gin files of other options; --gin_file overrides them.
+    """
     return request.Request(
-        gin_files=args.gin_file,
-        gin_params=args.gin_param,
+        gin_files=[*files, *args.gin_file],
+        gin_params=[*params, *args.gin_param],
         modules=read_modules(args),
         vocabulary=args.vocabulary,
         tfds_data_dir=args.tfds_data_dir,

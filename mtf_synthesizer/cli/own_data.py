@@ -3,7 +3,7 @@
 import argparse
 
 from mtf_synthesizer.cli.parser import Parser
-from mtf_synthesizer.cli.values import listed
+from mtf_synthesizer.cli.values import Several, listed
 from mtf_synthesizer.model_folder import own_data
 
 
@@ -18,12 +18,12 @@ def add_own_data(command: Parser, of_model: bool = False) -> None:
     add = command.group("data").add_argument
     add(
         "--data",
-        action="append",
+        action=Several,
         default=[],
-        metavar="SPLIT=FILE",
-        help="File of your own instead of --task, for example train=pairs.tsv: TSV, CSV, JSON "
-        "lines or plain text, or one of these with .gz. May be given several times, once for each "
-        f"split (docs/own_data.md). {kept if of_model else ''}".strip(),
+        metavar="SPLIT=FILE,SPLIT=FILE",
+        help="Files of your own instead of --task, for example train=pairs.tsv: TSV, CSV, JSON "
+        "lines or plain text, or one of these with .gz "
+        f"(docs/own_data.md). {kept if of_model else ''}".strip(),
     )
     add(
         "--columns",

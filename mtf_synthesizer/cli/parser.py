@@ -15,7 +15,7 @@ _INVALID_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
 
 
 # Titles of the groups of options, in the order of the help.
-_GROUPS = ("model", "data", "run", "configuration", "devices", "output")
+_GROUPS = ("model", "data", "decoding", "run", "configuration", "devices", "output")
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,18 +24,45 @@ class Parser(argparse.ArgumentParser):
     # argparse's overloads are more precise than this use needs, so the types are Any.
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._old_names: dict[str, str] = {}
         # A group without options is not shown in the help.
         self._groups = {title: self.add_argument_group(title) for title in _GROUPS}
 
     def group(self, title: str) -> "argparse._ArgumentGroup":
-        """Return a group of options: model, data, run, configuration, devices or output."""
+        """Return a group of options by its title, one of `_GROUPS`."""
         return self._groups[title]
+
+    def accept(self, old: str, option: str) -> None:
+        """Accept an old name of an option, which the help does not show."""
+        self._old_names[old] = option
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse like argparse, but let the sub-command report its unknown options."""
-        if self._subparsers is None and args is not None:
-            self._check_options(args)
+        if args is not None:
+            args = self._spelled(args)
+            if self._subparsers is None:
+                self._check_options(args)
         return super().parse_known_args(args, namespace)
+
+    def _spelled(self, args: Sequence[str]) -> list[str]:
+        """Return the arguments with options and commands under the names of the help.
+
+        A hyphen inside of a name counts as an underscore, and in a command the other way round.
+        """
+        if self._subparsers is not None:
+            commands = [name for action in self._actions for name in action.choices or ()]
+            return [_renamed_command(arg, commands) for arg in args[:1]] + list(args[1:])
+        end = args.index("--") if "--" in args else len(args)
+        pairs = zip(["", *args], args[:end], strict=False)
+        spelled = [arg if before in _FREE_TEXT else self._renamed(arg) for before, arg in pairs]
+        return [*spelled, *args[end:]]
+
+    def _renamed(self, argument: str) -> str:
+        name, equals, value = argument.partition("=")
+        if not name.startswith("--") or " " in name:
+            return argument
+        underscored = "--" + name.removeprefix("--").replace("-", "_")
+        return self._old_names.get(underscored, underscored) + equals + value
 
     def _check_options(self, args: Sequence[str]) -> None:
         known = [option for option in self._option_string_actions if option.startswith("--")]
@@ -83,6 +110,11 @@ class Parser(argparse.ArgumentParser):
             choices = re.findall(r"[^\s,']+", invalid[2])
             message += errors.suggestion(invalid[1], choices)
         super().error(message)
+
+
+def _renamed_command(argument: str, commands: Sequence[str]) -> str:
+    hyphenated = argument.replace("_", "-")
+    return hyphenated if hyphenated in commands else argument
 
 
 def _is_text(argument: str) -> bool:

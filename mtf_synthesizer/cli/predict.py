@@ -2,9 +2,12 @@
 
 import argparse
 import dataclasses
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.cli import options
+from mtf_synthesizer.cli import decoding, options
 from mtf_synthesizer.cli.own_data import add_own_data, read_own_data
 from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.cli.values import listed
@@ -70,8 +73,11 @@ def add_arguments(command: Parser) -> None:
         metavar="PATH",
         help="For --task a file with a JSON object per example. For --benchmark a folder with a "
         "file per task; the same command skips finished tasks. For --input a file with a line per "
-        "line; the same command resumes it.",
+        "line; the same command resumes it. - prints the results of --task and --input.",
     )
+    decoding.add_decoding(command)
+    decoding.add_sequences(command)
+    options.add_device(command)
     options.add_precision(command)
     options.add_configuration(command)
 
@@ -84,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
     """
     folder = ModelFolder.at(args.model_dir)
     request = dataclasses.replace(
-        options.read_request(args),
+        options.read_request(args, decoding.read_bindings(args), options.device_files(args)),
         task=args.task,
         batch_size=args.batch_size,
         own_data=read_own_data(args),
@@ -125,12 +131,13 @@ def _predict_examples(args: argparse.Namespace, folder: ModelFolder, request: Re
     benchmark = leaderboards.find(args.benchmark) if args.benchmark else None
     if benchmark:
         benchmark.tasks(args.tasks)
-        saving.check_folder(args.output)
-    else:
+        _check_benchmark_output(args)
+    elif args.output != text_lines.STANDARD:
         saving.check_file(args.output)
-    locks.check_output_is_free(args.output)
+    _check_is_free(args.output)
     precision.choose_for_command(args.matmul_precision)
     loading.load_tensorflow(args.verbose)
+    options.choose_device(args)
     from mtf_synthesizer.inference import predict, predict_benchmark
 
     predict_options = predict.PredictOptions(
@@ -138,6 +145,9 @@ def _predict_examples(args: argparse.Namespace, folder: ModelFolder, request: Re
         split=args.split or _SPLIT,
         checkpoint=args.checkpoint,
         examples=args.examples,
+        sequences=args.num_return_sequences,
+        scores=args.scores,
+        seed=args.seed,
         verbose=args.verbose,
     )
     if benchmark:
@@ -146,7 +156,32 @@ def _predict_examples(args: argparse.Namespace, folder: ModelFolder, request: Re
         )
     else:
         result = predict.predict(folder, request, predict_options)
-    print(f"{result['examples']} predictions of step {result['step']} written to {args.output}")
+    print(_summary(result, args.output), file=_messages(args.output))
+
+
+def _check_benchmark_output(args: argparse.Namespace) -> None:
+    """Raise a UserError unless the files of a benchmark can be written."""
+    if args.output == text_lines.STANDARD:
+        raise errors.UserError(
+            f"--output -: --benchmark {args.benchmark} writes a file for each task. Give a folder"
+        )
+    saving.check_folder(args.output)
+
+
+def _check_is_free(output: str) -> None:
+    if output != text_lines.STANDARD:
+        locks.check_output_is_free(output)
+
+
+def _summary(result: Mapping[str, Any], output: str) -> str:
+    found = f"{result['examples']} predictions of step {result['step']} written to {output}"
+    unknown = result["unknown"].describe("example")
+    return f"{found}; {unknown}" if unknown else found
+
+
+def _messages(output: str) -> TextIO:
+    """Return the stream of messages: standard error where the results go to standard output."""
+    return sys.stderr if output == text_lines.STANDARD else sys.stdout
 
 
 def _predict_lines(args: argparse.Namespace, folder: ModelFolder, request: Request) -> None:
@@ -155,14 +190,20 @@ def _predict_lines(args: argparse.Namespace, folder: ModelFolder, request: Reque
         if value is not None:
             raise errors.UserError(f"--{option} {value}: {reason}")
     text_lines.check_output(args.output)
-    locks.check_output_is_free(args.output)
+    _check_is_free(args.output)
     with text_lines.opened(args.input) as lines:
         precision.choose_for_command(args.matmul_precision)
         loading.load_tensorflow(args.verbose)
+        options.choose_device(args)
         from mtf_synthesizer.inference import predict, predict_lines
 
         predict_options = predict.PredictOptions(
-            output=args.output, checkpoint=args.checkpoint, verbose=args.verbose
+            output=args.output,
+            checkpoint=args.checkpoint,
+            sequences=args.num_return_sequences,
+            scores=args.scores,
+            seed=args.seed,
+            verbose=args.verbose,
         )
         result = predict_lines.predict_lines(folder, request, lines, predict_options)
-    print(predict_lines.describe(result))
+    print(predict_lines.describe(result), file=_messages(args.output))

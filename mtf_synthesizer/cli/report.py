@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.values import Several
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.studies.report import claims, files, formats
 from mtf_synthesizer.studies.report.section import ReportSection
@@ -37,9 +38,9 @@ def add_arguments(command: Parser) -> None:
     command.group("output").add_argument(
         "--output",
         required=True,
-        action="append",
-        metavar="FILE",
-        help="File of the report; its name ends in .md or .html. May be given several times.",
+        action=Several,
+        metavar="FILE,FILE",
+        help="Files of the report; their names end in .md or .html.",
     )
 
 

@@ -4,6 +4,7 @@ import argparse
 
 from mtf_synthesizer.cli import options
 from mtf_synthesizer.cli.parser import Parser
+from mtf_synthesizer.cli.values import Several
 from mtf_synthesizer.submissions import archive, leaderboards, prediction_files
 
 EXAMPLE = (
@@ -20,17 +21,18 @@ def add_arguments(command: Parser) -> None:
         "--predictions",
         required=True,
         nargs="+",
+        action=Several,
         metavar="PATH",
         help="Files that `predict` has written, or folders with such files (*.jsonl).",
     )
     add(
         "--invalid",
-        action="append",
+        action=Several,
         default=[],
-        metavar="LABEL",
+        metavar="LABEL,LABEL",
         help="Label for decoded texts that are not labels, in all tasks that have this label. "
-        "TASK=LABEL, for example CoLA=acceptable, sets it for one task. May be given several "
-        "times. Default: such texts are an error.",
+        "TASK=LABEL, for example CoLA=acceptable, sets it for one task. Default: such texts are "
+        "an error.",
     )
     add(
         "--partial",

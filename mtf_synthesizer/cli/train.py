@@ -46,14 +46,12 @@ def add_arguments(command: Parser) -> None:
     )
     options.add_synthesizer(command, default="Default: the model of --init_checkpoint.")
     options.add_size(command, "Default: the size of --experiment or of --init_checkpoint.")
-    add = command.group("model").add_argument
-    add(
-        "--init_checkpoint",
-        metavar="PATH",
-        help="Model folder or checkpoint to start from. Without --synthesizer and --size the "
+    options.add_start(
+        command,
+        "Model folder or checkpoint to start from. Without --synthesizer and --size the "
         "model is the one in that folder. Default: initial values are drawn.",
     )
-    add(
+    command.group("model").add_argument(
         "--partial_init",
         action="store_true",
         help="Accept an --init_checkpoint whose variables differ: missing variables are "
@@ -93,6 +91,8 @@ def add_arguments(command: Parser) -> None:
         help="Print files, bindings, the first examples, and the model's size, memory and time of "
         "a step. Write nothing.",
     )
+    options.add_device(command)
+    options.add_mesh(command)
     options.add_precision(command)
     options.add_configuration(command)
 
@@ -118,6 +118,7 @@ def run(args: argparse.Namespace) -> None:
         print(_describe(done))
         return
     loading.load_tensorflow(args.verbose)
+    options.choose_device(args)
     if args.dry_run:
         from mtf_synthesizer.studies import dry_run
 
@@ -150,9 +151,10 @@ def _validation(args: argparse.Namespace) -> Validation | None:
 
 
 def _request(args: argparse.Namespace) -> Request:
+    mesh = options.read_mesh(args)
+    params, files = (mesh.gin_params, mesh.gin_files) if mesh else ((), ())
     return dataclasses.replace(
-        options.read_request(args),
-        gin_params=[*read_bindings(args), *args.gin_param],
+        options.read_request(args, [*params, *read_bindings(args)], files),
         task=args.task,
         synthesizer=options.read_synthesizer(args),
         size=args.size,

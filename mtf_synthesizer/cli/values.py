@@ -2,8 +2,35 @@
 
 import argparse
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from mtf_synthesizer.data import decimals
+from mtf_synthesizer.files import paths
+
+
+class Several(argparse.Action):
+    """Collect values over all uses of an option; a value may hold several, with commas."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the values behind the option."""
+        given = [values] if isinstance(values, str) else list(values or ())
+        parts = [part for value in given for part in _files(value)]
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or ()), *parts])
+
+
+def _files(text: str) -> list[str]:
+    """Parse a,b as [a, b]; a file or folder may have commas in its name, alone or in name=file."""
+    if "," not in text or paths.of(text.partition("=")[2] or text).exists():
+        return [text]
+    parts = listed(text)
+    return parts if len({"=" in part for part in parts}) == 1 else [text]
 
 
 def listed(text: str) -> list[str]:
@@ -42,6 +69,17 @@ def positive_number(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
+
+
+def device(text: str) -> str:
+    """Parse auto, cpu, gpu or gpu:N."""
+    kind, colon, number = text.partition(":")
+    is_numbered = kind == "gpu" and number.isdecimal()
+    if text not in ("auto", "cpu", "gpu") and not (colon and is_numbered):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not one of auto, cpu, gpu, gpu:0, gpu:1, ..."
+        )
+    return text
 
 
 def share(text: str) -> float:

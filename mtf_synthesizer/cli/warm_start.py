@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mtf_synthesizer.training.warm_start.huggingface import Start as TransformersStart
 
 EXAMPLE = (
-    "mtf_synthesizer warm-start --from t5_small/model.ckpt-1000000 --size small \\\n"
+    "mtf_synthesizer warm-start --init_checkpoint t5_small/model.ckpt-1000000 --size small \\\n"
     "    --synthesizer rv --task synthesizer_verses_v001 --model_dir runs/rv_of_t5"
 )
 _BLOCK = re.compile(r"block_\d+|layer_\d+(?=/.*layer_\d+)")
@@ -42,14 +42,13 @@ _BLOCK = re.compile(r"block_\d+|layer_\d+(?=/.*layer_\d+)")
 def add_arguments(command: Parser) -> None:
     """Add the options of `warm-start`."""
     add = command.group("model").add_argument
-    add(
-        "--from",
-        dest="start",
-        required=True,
-        metavar="CHECKPOINT",
-        help="Checkpoint of T5 or of this package, a folder with checkpoints (the latest is "
+    options.add_start(
+        command,
+        "Checkpoint of T5 or of this package, a folder with checkpoints (the latest is "
         "loaded), or a transformers folder with config.json and model.safetensors of a T5 model.",
+        required=True,
     )
+    command.accept("--output", "--model_dir")
     options.add_new_model(command, "New folder for the model.")
     default = "Default: the value in the configuration beside the checkpoint."
     options.add_synthesizer(command, ("synthesizers",), default)
@@ -113,7 +112,7 @@ def run(args: argparse.Namespace) -> None:
     if args.synthesizer is not None:
         errors.check("synthesizer", args.synthesizer, gin_files.known("synthesizers"))
     new_folder.check("--model_dir", args.model_dir)
-    start = _read_start(args.start)
+    start = _read_start(args.init_checkpoint)
     if args.prune_heads:
         _prune(args, start)
         return
@@ -215,8 +214,9 @@ def _read_start(path: str) -> Start:
 
 def _vocabulary(args: argparse.Namespace, start: Start) -> str | None:
     """Return --vocabulary, else the tokenizer of a transformers folder."""
-    tokenizer = None if isinstance(start, checkpoints.Checkpoint) else start.vocabulary
-    return args.vocabulary or tokenizer
+    if args.vocabulary or isinstance(start, checkpoints.Checkpoint):
+        return args.vocabulary
+    return start.vocabulary
 
 
 def _configuration(args: argparse.Namespace, start: Start) -> request.Configuration:
@@ -237,12 +237,13 @@ def _configuration(args: argparse.Namespace, start: Start) -> request.Configurat
     task = own_data.TASK if data else args.task or (_task_of(folder) if is_described else None)
     if task is None:
         raise errors.UserError(
-            f"--from {args.start}: the checkpoint has no task. Give the task of the model with "
-            "--task or --data"
+            f"--init_checkpoint {args.init_checkpoint}: the checkpoint has no task. Give the "
+            "task of the model with --task or --data"
         )
     if not (args.synthesizer or args.size or is_described):
         raise errors.UserError(
-            f"--from {start.path}: no {checkpoints.OPERATIVE_CONFIG} beside the checkpoint "
+            f"--init_checkpoint {start.path}: no {checkpoints.OPERATIVE_CONFIG} beside the "
+            "checkpoint "
             "describes its model. Give --synthesizer and --size"
         )
     if args.synthesizer or args.size or args.run:
@@ -282,12 +283,13 @@ def _transformers_configuration(
     """
     if args.size is not None:
         raise errors.UserError(
-            f"--size {args.size}: the size is in the config.json of {args.start}. Leave --size out"
+            f"--size {args.size}: the size is in the config.json of {args.init_checkpoint}. "
+            "Leave --size out"
         )
     if args.task is None and data is None:
         raise errors.UserError(
-            f"--from {args.start}: transformers models have no task. Give the task of the model "
-            "with --task or --data"
+            f"--init_checkpoint {args.init_checkpoint}: transformers models have no task. Give "
+            "the task of the model with --task or --data"
         )
     # Without a synthesizer the layers are T5's own, and the request needs a gin file instead.
     files = [] if args.synthesizer else [request.EXACT_FILE]

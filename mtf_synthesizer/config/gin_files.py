@@ -7,6 +7,7 @@ loads no TensorFlow, so that a misspelt name fails at once.
 import contextlib
 import hashlib
 import importlib.util
+import itertools
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ KINDS = {
 _BESIDE = {"synthesizers": ("baselines",)}
 # Folders in which a file that others include is a part of them, not a name to choose.
 _WITH_PARTS = frozenset({"runs"})
+_SENTENCE = re.compile(r"(?<=\.)(?<!al\.) ")
 _INCLUDE = re.compile(r"""^include ['"](.+)['"]""", re.MULTILINE)
 
 
@@ -121,6 +123,16 @@ def known(folder: str) -> list[str]:
 def _included(files: Iterable[paths.Path]) -> set[str]:
     """Return the relative names of the files that some of `files` include."""
     return {name for file in files for name in _INCLUDE.findall(file.read_text("utf-8"))}
+
+
+def description(folder: str, name: str) -> str:
+    """Return the first sentence of the comment at the top of a name's gin file."""
+    lines = (gin_folder() / folder / f"{name}.gin").read_text("utf-8").splitlines()
+    comment = itertools.takewhile(
+        lambda line: line.startswith("# "), lines[1:]
+    )  # below -*-Python-*-
+    text = " ".join(line.removeprefix("# ") for line in comment)
+    return _SENTENCE.split(text, maxsplit=1)[0]
 
 
 def gin_file(folder: str, name: str) -> str:

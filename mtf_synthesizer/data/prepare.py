@@ -3,6 +3,7 @@
 import dataclasses
 import fnmatch
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import rich.console
 import rich.table
@@ -316,6 +317,19 @@ def describe_files(benchmark: str) -> Iterator[str]:
             name = "  or" if split.name == before else split.name
             yield f"  {_short(dataset):<30} {name:<22} {' '.join(split.files)}"
             before = split.name
+
+
+def official_files(benchmark: str) -> list[dict[str, Any]]:
+    """Return the files that `survey` looks for, as JSON values: a row for each way to have a split.
+
+    Returns:
+      Rows with dataset, split and files.
+    """
+    return [
+        {"dataset": _short(dataset), "split": split.name, "files": list(split.files)}
+        for dataset in catalogue.datasets(benchmark)
+        for split in dataset.splits
+    ]
 
 
 def _short(dataset: Dataset) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import mtf_synthesizer.runtime.compat
@@ -22,6 +23,7 @@ from mtf_synthesizer.model_folder import own_data
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import precision
+from mtf_synthesizer.submissions.layout import Benchmark
 from mtf_synthesizer.tasks import metrics
 from mtf_synthesizer.upstream import session, tasks
 from mtf_synthesizer.upstream.event_files import without_event_files
@@ -48,6 +50,7 @@ class EvaluateOptions:
 
     Attributes:
       split: split of the task.
+      benchmark: leaderboard whose tasks are evaluated; the request then names it as its task.
       checkpoints: "latest", "all", a step, or "best": by the report of the validation split.
       examples: number of examples of each task to read; None for all.
       decode: whether to decode the tasks that have metrics, and to compute the metrics.
@@ -59,6 +62,7 @@ class EvaluateOptions:
     """
 
     split: str = "validation"
+    benchmark: Benchmark | None = None
     checkpoints: str | int = "latest"
     examples: int | None = None
     decode: bool = True
@@ -102,10 +106,10 @@ def evaluate(
     chosen = folder.choose(options.checkpoints, task)
     rows: list[dict[str, Any]] = []
     with session.configured(configuration, options.verbose), without_event_files():
-        tasks.check_task(task, folder.path)
+        names = _task_names(folder, task, options.benchmark)
         trained = session.build(folder.path)
         size = request.batch_size or trained.batch_size
-        sets, left_out = _example_sets(task, options.split, trained, options.examples)
+        sets, left_out = _example_sets(names, options.split, trained, options.examples)
         made_of = _data(task, configuration, options.split)
         header = _header(folder, task, options.split, sets[0]) | {"left_out": left_out}
         for checkpoint in chosen:
@@ -146,10 +150,18 @@ def evaluated(
     return row, outputs
 
 
+def _task_names(folder: ModelFolder, task: str, benchmark: Benchmark | None) -> list[str]:
+    """Return the tasks of a benchmark, else those of a mixture, or the task itself."""
+    if benchmark is not None:
+        return benchmark.tasks()
+    tasks.check_task(task, folder.path)
+    return [each.name for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))]
+
+
 def _example_sets(
-    task: str, split: str, trained: Model, limit: int | None
+    names: Sequence[str], split: str, trained: Model, limit: int | None
 ) -> tuple[list[ExampleSet], dict[str, str]]:
-    """Return the examples of a task or of each task of a mixture, and the tasks left out.
+    """Return the examples of each task, and the tasks left out.
 
     Returns:
       The examples, and task -> reason for the tasks that are left out.
@@ -159,12 +171,12 @@ def _example_sets(
     """
     sets: list[ExampleSet] = []
     left_out: dict[str, str] = {}
-    for each in seqio.get_subtasks(seqio.get_mixture_or_task(task)):
+    for name in names:
         try:
-            sets += example_sets(each.name, split, trained, limit)
+            sets += example_sets(name, split, trained, limit)
         except errors.UserError as error:
-            left_out[each.name] = str(error)
-    return sets or example_sets(task, split, trained, limit), left_out
+            left_out[name] = str(error)
+    return sets or example_sets(names[0], split, trained, limit), left_out
 
 
 def _header(folder: ModelFolder, task: str, split: str, examples: ExampleSet) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Decode with a checkpoint of a trained model, and write the decoded text."""
 
 import dataclasses
+import itertools
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import mtf_synthesizer.runtime.compat
@@ -12,8 +14,10 @@ from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Request, for_model, named_task
-from mtf_synthesizer.files import locks, paths, saving
+from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.inference import records as decoding
+from mtf_synthesizer.inference import sequences, unknown
+from mtf_synthesizer.inference.text_lines import STANDARD, hold_output
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.upstream import examples as stock
@@ -30,6 +34,9 @@ class PredictOptions:
       split: split of the task.
       checkpoint: "latest", a step, or "best": by the report of the validation split.
       examples: number of examples of each task to decode; None for all.
+      sequences: number of outputs for each input: the best of a beam, or samples.
+      scores: whether to compute log-likelihoods of outputs; several outputs always have them.
+      seed: seed of samples; None for the same samples in every call.
       show_progress: whether to show a progress bar while the lines of a file are decoded.
       verbose: whether T5, Mesh and TensorFlow log.
     """
@@ -38,8 +45,16 @@ class PredictOptions:
     split: str = "test"
     checkpoint: str | int = "latest"
     examples: int | None = None
+    sequences: int = 1
+    scores: bool = False
+    seed: int | None = None
     show_progress: bool = True
     verbose: bool = False
+
+    @property
+    def is_scored(self) -> bool:
+        """Return whether outputs come with their scores."""
+        return self.scores or self.sequences > 1
 
 
 def predict(
@@ -50,7 +65,9 @@ def predict(
     The file has one JSON object per line and example: task, split, step, checkpoint (its
     fingerprint), index (in the split), the identifying fields of the example if any (idx, id,
     ...), output (the decoded text), prediction (the output after the task's postprocessor) and, if
-    the split has targets, target (after the postprocessor).
+    the split has targets, target (after the postprocessor). With scores it also has
+    log_likelihood, tokens and is_finished of the output (`sequences.Hypothesis`); with several
+    sequences it has all of them in `outputs`, best first.
 
     Args:
       model_dir: folder of the model.
@@ -58,7 +75,8 @@ def predict(
       options: examples, checkpoint and output.
 
     Returns:
-      model_dir, step, output and examples (the number of decoded examples).
+      model_dir, step, output, examples (the number of decoded examples) and unknown (an
+      `unknown.Unknown`).
 
     Raises:
       errors.UserError: a name, file, binding, split or checkpoint is wrong, or another process
@@ -66,12 +84,14 @@ def predict(
     """
     folder, output = ModelFolder.at(model_dir), options.output
     task = named_task(folder, request)
-    saving.check_file(output)
-    _check_replaceable(paths.of(output))
+    if str(output) != STANDARD:
+        saving.check_file(output)
+        _check_replaceable(paths.of(output))
     configuration = for_model(folder, request)
     chosen = chosen_checkpoint(folder, options.checkpoint, task)
     records: list[dict[str, Any]] = []
-    with locks.hold_output(output), session.configured(configuration, options.verbose):
+    count = unknown.Unknown()
+    with hold_output(output), session.configured(configuration, options.verbose):
         trained = session.build(folder.path)
         size = request.batch_size or trained.batch_size
         for each in stock.example_sets(task, options.split, trained, options.examples):
@@ -80,14 +100,15 @@ def predict(
                     f"--task {each.task.name}: the task has no inputs to decode from. Give a task "
                     "with inputs"
                 )
-            outputs = decoded(folder, each, trained, size, chosen)
-            records += decoding.records(each, outputs, options.split, chosen)
+            count += unknown.of_examples(each)
+            records += example_records(folder, each, trained, size, chosen, options)
         decoding.write_lines(output, records)
     return {
         "model_dir": str(folder),
         "step": chosen.step,
         "output": str(output),
         "examples": len(records),
+        "unknown": count,
     }
 
 
@@ -117,6 +138,41 @@ def chosen_checkpoint(
             "--checkpoint all: one checkpoint decodes. Give latest, best or a step"
         )
     return chosen[0]
+
+
+def example_records(
+    folder: ModelFolder,
+    each: stock.ExampleSet,
+    trained: Model,
+    batch_size: int,
+    checkpoint: Checkpoint,
+    options: PredictOptions,
+) -> list[dict[str, Any]]:
+    """Decode examples; see `predict` for the records."""
+    if not options.is_scored:
+        outputs = decoded(folder, each, trained, batch_size, checkpoint)
+        return decoding.records(each, outputs, options.split, checkpoint)
+    sequences.check(trained, options.sequences)
+    model = decoding_model(folder, trained, {**trained.sequence_length, **each.lengths}, batch_size)
+    rows = stock.padded({"inputs": each.arrays()["inputs"]}, batch_size)
+    found = sequences.written(
+        model,
+        stock.input_fn(rows, batch_size),
+        checkpoint.path,
+        options.sequences,
+        options.seed,
+    )
+    hypotheses = [*itertools.islice(found, len(each.rows))]
+    records = decoding.records(each, _best(hypotheses), options.split, checkpoint)
+    for record, several, row in zip(records, hypotheses, each.rows, strict=True):
+        record |= several[0].record()
+        if options.sequences > 1:
+            record["outputs"] = decoding.alternatives(each.task, several, row)
+    return records
+
+
+def _best(hypotheses: Sequence[Sequence[sequences.Hypothesis]]) -> list[str]:
+    return [several[0].output for several in hypotheses]
 
 
 def decoded(

@@ -14,7 +14,7 @@ from mtf_synthesizer.config.gin_files import own_digest
 from mtf_synthesizer.config.request import Request, for_model
 from mtf_synthesizer.files import locks, paths, saving
 from mtf_synthesizer.files.records import parse
-from mtf_synthesizer.inference import predict
+from mtf_synthesizer.inference import predict, unknown
 from mtf_synthesizer.inference import records as decoding
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
@@ -46,7 +46,7 @@ def predict_benchmark(
       tasks: names of tasks, or of the benchmark's files, to decode; empty for all.
 
     Returns:
-      model_dir, step, output and examples (the number of examples that this call decoded).
+      model_dir, step, output, examples (the number of examples that this call decoded) and unknown.
 
     Raises:
       errors.UserError: a name, file, binding, split or checkpoint is wrong, data of a task is
@@ -58,7 +58,7 @@ def predict_benchmark(
     chosen = predict.chosen_checkpoint(model, options.checkpoint)
     folder = paths.of(options.output)
     settings = _settings(benchmark, request, options, chosen)
-    decoded = 0
+    decoded, count = 0, unknown.Unknown()
     with locks.hold_output(folder), session.configured(configuration, options.verbose):
         _check_settings(folder, settings)
         left = _without_predictions(folder, benchmark.tasks(tasks))
@@ -69,8 +69,8 @@ def predict_benchmark(
         for task in left:
             (each,) = example_sets(task, options.split, trained, options.examples)
             _check_identity(each, benchmark.file(task))
-            outputs = predict.decoded(model, each, trained, size, chosen)
-            records = decoding.records(each, outputs, options.split, chosen)
+            count += unknown.of_examples(each)
+            records = predict.example_records(model, each, trained, size, chosen, options)
             decoding.write_lines(_path(folder, task), records)
             decoded += len(records)
     return {
@@ -78,6 +78,7 @@ def predict_benchmark(
         "step": chosen.step,
         "output": str(options.output),
         "examples": decoded,
+        "unknown": count,
     }
 
 
@@ -97,6 +98,8 @@ def _settings(
         "gin_files": [str(file) for file in request.gin_files],
         "gin_params": list(request.gin_params),
     }
+    if options.is_scored:
+        settings |= {"sequences": options.sequences, "seed": options.seed}
     digests = [own_digest(str(file)) for file in request.gin_files]
     if any(digests):  # a user's file is identified by its content
         settings["gin_file_sha256"] = digests

@@ -3,8 +3,9 @@
 import contextlib
 import dataclasses
 import itertools
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import mtf_synthesizer.runtime.compat
@@ -13,22 +14,16 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
-from mtf_synthesizer import errors
-from mtf_synthesizer.config.request import Request, for_model
-from mtf_synthesizer.files import locks
-from mtf_synthesizer.inference import predict, text_lines
+from mtf_synthesizer.config.request import Configuration, Request, for_model
+from mtf_synthesizer.inference import predict, sequences, text_lines, unknown
+from mtf_synthesizer.inference.encoder import Encoder
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import progress
 from mtf_synthesizer.upstream import session, tasks
+from mtf_synthesizer.upstream.estimators import InputFn
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.vocabulary import EOS
 
-# Type of model -> ids after a line. A language model continues a line, so its line has no EOS.
-_ENDS: Mapping[str, list[int]] = {
-    "bitransformer": [EOS],
-    "delimited_lm": [EOS],
-    "lm": [],
-}
 _NAMED = 5  # largest number of lines that a message names
 
 
@@ -52,7 +47,8 @@ def predict_lines(
 
     Returns:
       model_dir, step, output, examples (number of lines), empty (number of empty lines), cut
-      (numbers of the cut lines, from 1) and decoded (number of lines that this call decoded).
+      (numbers of the cut lines, from 1), decoded (number of lines that this call decoded) and
+      unknown (an `unknown.Unknown`).
 
     Raises:
       errors.UserError: a name, file, binding or checkpoint is wrong, the text is not UTF-8, the
@@ -62,24 +58,26 @@ def predict_lines(
     configuration = for_model(folder, request)
     chosen = predict.chosen_checkpoint(folder, options.checkpoint)
     with (
-        locks.hold_output(options.output),
+        text_lines.hold_output(options.output),
         session.configured(configuration, options.verbose),
     ):
         text_lines.check_output(options.output)  # another process may have finished meanwhile
         trained = session.build(folder.path)
-        errors.check("type of model for --input", trained.model_type, _ENDS)
-        tasks.check_vocabulary(tasks.configured_task(), folder.path)
         encoder = Encoder.of(trained)
+        tasks.check_vocabulary(tasks.configured_task(), folder.path)
+        if options.is_scored:
+            sequences.check(trained, options.sequences)
         seen = survey(lines, encoder)
-        made_by = text_lines.made_by(lines, chosen.fingerprint, configuration)
-        out = text_lines.Output(options.output, made_by)
+        out = _output(lines, chosen.fingerprint, configuration, options)
         size = request.batch_size or trained.batch_size
-        decode = _decoder(folder, trained, encoder, seen.longest, size, chosen.path)
+        answer = _answer(options, chosen.path)
+        decode = _decoder(folder, trained, encoder, seen.longest, size, answer)
+        blank = "[]" if options.is_scored else ""
         shown = progress.Progress(
             str(options.output), out.done, seen.count, options.show_progress, unit="line"
         )
         with contextlib.closing(shown), out:
-            decoded = _write(out, lines, decode, size, shown)
+            decoded = _write(out, _answered(lines, decode, out.done, blank), size, shown)
     return {
         "model_dir": str(folder),
         "step": chosen.step,
@@ -88,7 +86,26 @@ def predict_lines(
         "decoded": decoded,
         "empty": seen.empty,
         "cut": seen.cut,
+        "unknown": seen.unknown,
     }
+
+
+def _output(
+    lines: text_lines.Lines,
+    fingerprint: str,
+    configuration: Configuration,
+    options: predict.PredictOptions,
+) -> text_lines.Output | text_lines.Printed:
+    if str(options.output) == text_lines.STANDARD:
+        return text_lines.Printed()
+    made_by = text_lines.made_by(
+        lines,
+        fingerprint,
+        configuration,
+        sequences=options.sequences if options.is_scored else None,
+        seed=options.seed,
+    )
+    return text_lines.Output(options.output, made_by)
 
 
 def describe(result: Mapping[str, Any]) -> str:
@@ -106,38 +123,9 @@ def describe(result: Mapping[str, Any]) -> str:
             f"{f' and {more} more' if more > 0 else ''}; --gin_param 'inputs_length = ...' sets "
             "another length)"
         )
+    if result["unknown"].tokens:
+        parts.append(result["unknown"].describe("line"))
     return "; ".join(parts)
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoder:
-    """The conversion of a line to tokens.
-
-    Attributes:
-      vocabulary: vocabulary of the inputs.
-      ends: ids after the line.
-      limit: largest number of tokens, ends included.
-    """
-
-    vocabulary: Any
-    ends: Sequence[int]
-    limit: int
-
-    @classmethod
-    def of(cls, model: Model) -> "Encoder":
-        vocabulary = utils.inputs_vocabulary(model.vocabulary)
-        return cls(vocabulary, _ENDS[model.model_type], model.sequence_length["inputs"])
-
-    def ids(self, line: str) -> list[int]:
-        """Return all tokens of a line."""
-        return [*self.vocabulary.encode(line), *self.ends]
-
-    def row(self, line: str, length: int) -> np.ndarray:
-        """Return the tokens, int32 [length], cut before their ends or padded with 0."""
-        ids = self.ids(line)
-        if len(ids) > length:
-            ids = [*ids[: length - len(self.ends)], *self.ends]
-        return np.array(ids + [0] * (length - len(ids)), np.int32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,28 +137,54 @@ class Survey:
       empty: number of empty lines.
       cut: numbers of the lines that are too long, from 1.
       longest: number of tokens of the longest line, after cutting.
+      unknown: tokens that the vocabulary does not have.
     """
 
     count: int
     empty: int
     cut: list[int]
     longest: int
+    unknown: unknown.Unknown
 
 
 def survey(lines: Iterable[str], encoder: Encoder) -> Survey:
     """Measure the lines of a text; reads it once."""
     count = empty = longest = 0
     cut = []
+    found = unknown.Unknown()
     for count, line in enumerate(lines, 1):
-        size = len(encoder.ids(line)) if line else 0
+        ids = encoder.ids(line) if line else []
+        size = len(ids)
+        if number := unknown.count(ids, encoder.vocabulary):
+            found += unknown.Unknown(number, [count])
         empty += not line
         longest = max(longest, min(size, encoder.limit))
         if size > encoder.limit:
             cut.append(count)
-    return Survey(count, empty, cut, longest)
+    return Survey(count, empty, cut, longest, found)
 
 
 Decode = Callable[[Iterable[str]], Iterator[str]]
+Answer = Callable[[Model, InputFn], Iterator[str]]
+
+
+def _answer(options: predict.PredictOptions, checkpoint: str) -> Answer:
+    """A function from a model and rows to a line for each: the output, or JSON with scores."""
+
+    def texts(model: Model, rows: InputFn) -> Iterator[str]:
+        estimator = predict.FittingEstimator(model.estimator)
+        outputs = utils.decode(estimator, rows, model.vocabulary, checkpoint_path=checkpoint)
+        with contextlib.closing(outputs):
+            for output in outputs:
+                yield tf.compat.as_text(output)
+
+    def scored(model: Model, rows: InputFn) -> Iterator[str]:
+        found = sequences.written(model, rows, checkpoint, options.sequences, options.seed)
+        with contextlib.closing(found):
+            for several in found:
+                yield json.dumps([each.record() for each in several], ensure_ascii=False)
+
+    return scored if options.is_scored else texts
 
 
 def _decoder(
@@ -179,7 +193,7 @@ def _decoder(
     encoder: Encoder,
     length: int,
     batch_size: int,
-    checkpoint: str,
+    answer: Answer,
 ) -> Decode:
     """Return a function that decodes texts in batches."""
 
@@ -187,22 +201,12 @@ def _decoder(
         lengths = {**trained.sequence_length, "inputs": length}
         model = predict.decoding_model(folder, trained, lengths, batch_size)
         rows = (encoder.row(text, length) for text in texts)
-        outputs = utils.decode(
-            predict.FittingEstimator(model.estimator),
-            _input_fn(rows, batch_size, length),
-            model.vocabulary,
-            checkpoint_path=checkpoint,
-        )
-        with contextlib.closing(outputs):
-            for output in outputs:
-                yield tf.compat.as_text(output)
+        yield from answer(model, _input_fn(rows, batch_size, length))
 
     return decode
 
 
-def _input_fn(
-    rows: Iterator[np.ndarray], batch_size: int, length: int
-) -> Callable[[Mapping[str, Any]], tf.data.Dataset]:
+def _input_fn(rows: Iterator[np.ndarray], batch_size: int, length: int) -> InputFn:
     """Return an Estimator input function that reads rows on demand and pads the last batch."""
 
     def batches() -> Iterator[dict[str, np.ndarray]]:
@@ -218,20 +222,27 @@ def _input_fn(
     return dataset
 
 
+def _answered(
+    lines: text_lines.Lines, decode: Decode, done: int, blank: str
+) -> Iterator[tuple[str, str]]:
+    """Yield each line behind the first `done`, and its answer; `blank` for an empty line."""
+    # TensorFlow reads the next batch in another thread, so the text needs two readers.
+    outputs = decode(line for line in itertools.islice(lines, done, None) if line)
+    for line in itertools.islice(lines, done, None):
+        yield line, next(outputs) if line else blank
+
+
 def _write(
-    out: text_lines.Output,
-    lines: text_lines.Lines,
-    decode: Decode,
+    out: text_lines.Output | text_lines.Printed,
+    answered: Iterable[tuple[str, str]],
     batch_size: int,
     shown: progress.Progress,
 ) -> int:
-    """Write the remaining lines; return the number of decoded lines."""
-    # TensorFlow reads the next batch in another thread, so the text needs two readers.
-    outputs = decode(line for line in itertools.islice(lines, out.done, None) if line)
+    """Write the answers; return the number of decoded lines."""
     decoded = 0
     number = out.done
-    for number, line in enumerate(itertools.islice(lines, out.done, None), out.done + 1):
-        out.write(next(outputs) if line else "")
+    for number, (line, answer) in enumerate(answered, out.done + 1):
+        out.write(answer)
         decoded += bool(line)
         if line and decoded % batch_size == 0:
             shown.update(number)

@@ -3,14 +3,18 @@
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import seqio
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.inference import scoring
+from mtf_synthesizer.inference.sequences import Hypothesis
+from mtf_synthesizer.inference.text_lines import STANDARD
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.tasks import official_scores
 from mtf_synthesizer.tasks.metrics import of
@@ -54,6 +58,17 @@ def records(
             record["target"] = _plain(targets[index])
         found.append(record)
     return found
+
+
+def alternatives(
+    task: seqio.Task, hypotheses: Iterable[Hypothesis], row: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the fields of all outputs for an example, with the task's reading of each."""
+    return [
+        each.record()
+        | {"prediction": _plain(task.postprocess_fn(each.output, example=row, is_target=False))}
+        for each in hypotheses
+    ]
 
 
 def _postprocessed(examples: ExampleSet, outputs: list[str]) -> list[Any]:
@@ -106,5 +121,9 @@ def _plain(value: Any) -> Any:
 
 
 def write_lines(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write JSON lines, replacing the file only once it is complete."""
-    saving.write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    """Write JSON lines, to - as to standard output; a file is replaced once it is complete."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if str(path) == STANDARD:
+        sys.stdout.write(text)
+    else:
+        saving.write_text(path, text)

@@ -17,17 +17,19 @@ from typing import IO, Any, Self
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.gin_files import own_digest
 from mtf_synthesizer.config.request import Configuration
-from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.files import locks, paths, saving
 from mtf_synthesizer.model_folder.vocabulary import BYTES
 from mtf_synthesizer.runtime import precision
 
-STANDARD_INPUT = "-"
+STANDARD = "-"  # standard input or output
 # Object stores can't append: each flush writes the whole file again, so flushes are rare.
 _SECONDS_BETWEEN_UPLOADS = 60.0
 
 
 def check_output(output: str | os.PathLike[str]) -> None:
     """Raise a UserError if the output can't be written, or exists."""
+    if str(output) == STANDARD:
+        return
     saving.check_file(output)
     if paths.of(output).exists():
         raise errors.UserError(
@@ -36,14 +38,21 @@ def check_output(output: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def opened(source: str) -> Iterator[Lines]:
+def hold_output(output: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep other processes from writing a file inside; standard output belongs to this one."""
+    with contextlib.nullcontext() if str(output) == STANDARD else locks.hold_output(output):
+        yield
+
+
+@contextlib.contextmanager
+def opened(source: str, flag: str = "--input") -> Iterator[Lines]:
     """Open the lines of a file, or of standard input, which is copied to a temporary file.
 
     Raises:
       errors.UserError: the file does not exist.
     """
-    if source != STANDARD_INPUT:
-        yield Lines(source, source)
+    if source != STANDARD:
+        yield Lines(source, source, flag)
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder) / "lines"
@@ -58,16 +67,17 @@ class Lines:
     Args:
       path: path of the file.
       shown: name of the file in messages.
+      flag: option that names the file.
 
     Raises:
       errors.UserError: the file does not exist.
     """
 
-    def __init__(self, path: str | os.PathLike[str], shown: str):
+    def __init__(self, path: str | os.PathLike[str], shown: str, flag: str = "--input"):
         self._path, self._shown = paths.of(path), shown
         if not self._path.is_file():
             raise errors.UserError(
-                f"--input {shown}: no such file. Give a text file, or - to pipe in"
+                f"{flag} {shown}: no such file. Give a text file, or - to pipe in"
             )
 
     def __iter__(self) -> Iterator[str]:
@@ -96,7 +106,9 @@ class Lines:
         return digest.hexdigest()
 
 
-def made_by(lines: Lines, checkpoint: str, configuration: Configuration) -> dict[str, Any]:
+def made_by(
+    lines: Lines, checkpoint: str, configuration: Configuration, **others: Any
+) -> dict[str, Any]:
     """Return the settings that the lines of an output depend on.
 
     Args:
@@ -104,8 +116,9 @@ def made_by(lines: Lines, checkpoint: str, configuration: Configuration) -> dict
       checkpoint: fingerprint of the checkpoint.
       configuration: configuration of the model with the user's changes. Gin files of the user and
         a vocabulary are identified by their content.
+      others: further settings; None for a default.
     """
-    return {
+    return others | {
         "input": lines.digest(),
         "checkpoint": checkpoint,
         "gin_files": [own_digest(file) or file for file in configuration.files],
@@ -206,3 +219,27 @@ class Output:
         if kind is None:
             self._part.replace(self._path)
             self._record.unlink()
+
+
+class Printed:
+    """The results on standard output, in the place of `Output`.
+
+    Attributes:
+      done: 0, because nothing is left of an interrupted attempt.
+    """
+
+    done = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, text: str) -> None:
+        """Print a line; breaks inside of it become blanks."""
+        sys.stdout.write(" ".join(text.splitlines()) + "\n")
+
+    def flush(self) -> None:
+        """Hand what was printed to its reader."""
+        sys.stdout.flush()
+
+    def __exit__(self, *exception: object) -> None:
+        self.flush()

@@ -37,7 +37,7 @@ def find(model_dir: str | os.PathLike[str], task: str | None, fingerprints: Fing
       errors.UserError: no task is given, or its report names no best step, or several.
     """
     if task is None:
-        raise errors.UserError("--checkpoints best needs a task: give --task, or a step")
+        raise errors.UserError("--checkpoint best needs a task: give --task, or a step")
     path = report_path(model_dir, task, SPLIT)
     entries = _entries(path, fingerprints)
     chosen = [entry for entry in entries if entry["task"] == task]
@@ -46,7 +46,7 @@ def find(model_dir: str | os.PathLike[str], task: str | None, fingerprints: Fing
     if not steps:
         raise errors.UserError(
             f"{path} names no best step of {task} among the checkpoints that exist now. Run "
-            f"`mtf_synthesizer evaluate --task {task} --split {SPLIT} --checkpoints all` in a "
+            f"`mtf_synthesizer evaluate --task {task} --split {SPLIT} --checkpoint all` in a "
             "folder with several checkpoints"
         )
     if len(steps) > 1:

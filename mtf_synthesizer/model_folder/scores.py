@@ -147,6 +147,6 @@ def _unknown(
     known = sorted({f"{score.metric} of {score.task}" for score in of_split})
     return errors.UserError(
         f"no report of the split {split} has {metric}{of_task} for an existing checkpoint. Run "
-        f"`mtf_synthesizer evaluate --task {task or 'TASK'} --split {split} --checkpoints all`. "
+        f"`mtf_synthesizer evaluate --task {task or 'TASK'} --split {split} --checkpoint all`. "
         f"Known: {', '.join(known) or 'nothing'}"
     )

@@ -1,8 +1,9 @@
-"""Devices of a mesh: the visible GPUs, else virtual devices on the CPU.
+"""Devices of a run: the visible GPUs, else the CPU, unless a device is chosen.
 
-`gin/mesh_devices.gin` imports this module, so that T5's own script finds the function, too.
+`gin/visible_devices.gin` imports this module, so that T5's own script finds the function, too.
 """
 
+import contextlib
 import copy
 from typing import Any
 
@@ -16,26 +17,69 @@ from tensorflow_estimator.python.estimator import run_config
 from mtf_synthesizer.config.lint import meshes
 from mtf_synthesizer.errors import UserError
 
+AUTO = "auto"
+
 _default_session_config = run_config.get_default_session_config
 _processors = 1
+_chosen = AUTO
+
+
+def choose(device: str) -> None:
+    """Choose the device of the following runs of this process.
+
+    Args:
+      device: "auto": the visible GPUs, else the CPU; "cpu"; "gpu": the visible GPUs; or "gpu:N":
+        the GPU with the number N.
+
+    Raises:
+      UserError: the GPU is not visible.
+    """
+    global _chosen
+    _check_visible(device, gpus())
+    if device == "cpu":  # TensorFlow would fill the memory of every visible GPU
+        with contextlib.suppress(RuntimeError):  # it has begun already
+            tf.config.set_visible_devices([], "GPU")
+    _chosen = device
+
+
+def gpus() -> int:
+    """Return the number of GPUs that TensorFlow sees."""
+    return len(tf.config.experimental.list_physical_devices("GPU"))
+
+
+def _check_visible(device: str, visible: int) -> None:
+    kind, _, number = device.partition(":")
+    if kind != "gpu" or int(number or 0) < visible:
+        return
+    if not visible:
+        raise UserError(
+            f"--device {device}: TensorFlow sees no GPU. Install its CUDA libraries "
+            "(pip install 'mtf_synthesizer[cuda]') and a driver, or leave --device out"
+        )
+    raise UserError(
+        f"--device {device}: TensorFlow sees {visible} GPUs, gpu:0 to gpu:{visible - 1}. "
+        "Choose one of them"
+    )
 
 
 @gin.configurable(module="mtf_synthesizer")
 def visible_devices() -> list[str]:
     """Return as many device names as `utils.run.mesh_shape` has, for `utils.run.mesh_devices`.
 
-    Without a visible GPU these are virtual devices that share the cores of the CPU: they test a
-    mesh without making it faster. TPUs need no names, and Mesh ignores these on TPUs.
+    Without a visible GPU, and where the CPU is chosen, these are virtual devices that share the
+    cores of the CPU: they test a mesh without making it faster. TPUs need no names, and Mesh
+    ignores these on TPUs.
 
     Raises:
-      UserError: the mesh has more devices than visible GPUs.
+      UserError: the mesh has more devices than GPUs that may be used.
     """
     global _processors
     shape = mtf.convert_to_shape(_bound("mesh_shape"))
-    gpus = len(tf.config.experimental.list_physical_devices("GPU"))
-    if gpus:
-        _check_gpus(shape, gpus)
-        return [f"gpu:{number}" for number in range(shape.size)]
+    kind, _, number = _chosen.partition(":")
+    first, visible = int(number or 0), 0 if kind == "cpu" else gpus()
+    if visible:
+        _check_gpus(shape, 1 if number else visible)
+        return [f"gpu:{first + n}" for n in range(shape.size)]
     _processors = max(_processors, shape.size)
     return [f"cpu:{number}" for number in range(shape.size)]
 
@@ -54,13 +98,12 @@ def _bound(parameter: str) -> Any:
     return copy.deepcopy(gin.query_parameter(f"run.{parameter}"))  # copying resolves references
 
 
-def _check_gpus(shape: mtf.Shape, gpus: int) -> None:
-    if shape.size > gpus:
+def _check_gpus(shape: mtf.Shape, usable: int) -> None:
+    if shape.size > usable:
         shape_text = ",".join(f"{dim.name}:{dim.size}" for dim in shape.dims)
         raise UserError(
-            f"{meshes.SHAPE} is {shape_text}, {shape.size} devices, but {gpus} GPUs are visible. "
-            f"Choose data_devices and model_devices with a product of at most {gpus}, or hide the "
-            "GPUs (CUDA_VISIBLE_DEVICES='') for virtual devices on the CPU"
+            f"{meshes.SHAPE} is {shape_text}, {shape.size} devices, but {usable} GPUs are visible "
+            f"to it. Choose a --mesh of at most {usable}, or virtual devices with --device cpu"
         )
 
 

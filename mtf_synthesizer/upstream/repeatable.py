@@ -11,12 +11,14 @@ import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from unittest import mock
 
 import mtf_synthesizer.runtime.compat
 
 import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 
+_LARGEST_SEED = 2**31 - 1
 _Placement = mtf.placement_mesh_impl.PlacementMeshImpl
 # Function that Mesh draws with -> stateless function for the same distribution.
 _STATELESS: dict[Callable[..., tf.Tensor], Callable[..., tf.Tensor]] = {
@@ -57,6 +59,31 @@ def random_by_step() -> Iterator[None]:
         yield
     finally:
         _Placement.random = stateful
+
+
+@contextlib.contextmanager
+def random_by_seed() -> Iterator[None]:
+    """Make graphs inside draw the same numbers in every session, by the seed of the graph.
+
+    Mesh seeds its operations by Python's random numbers and hashes, which differ between
+    processes. The operations keep their state, so that each turn of a decoding loop draws others.
+    """
+    number = itertools.count()
+
+    def random(
+        placement: Any, shape: mtf.Shape, tf_fn: Callable[..., tf.Tensor], kwargs: dict[str, Any]
+    ) -> Any:
+        slice_shape, operation = placement.slice_shape(shape), next(number)
+
+        def drawn(device: int) -> tf.Tensor:
+            begin = list(placement.slice_begin(shape, device))
+            seed = zlib.crc32(f"{operation},{begin}".encode()) & _LARGEST_SEED
+            return tf_fn(slice_shape, seed=seed, **kwargs)
+
+        return placement.slicewise(drawn, placement.laid_out_pnum())
+
+    with mock.patch.object(_Placement, "random", random):
+        yield
 
 
 def _is_in_loop() -> bool:

@@ -33,11 +33,25 @@ from mtf_synthesizer.upstream.vocabulary import (
 T5_TASKS = "mtf_synthesizer.tasks.t5_mixtures"
 # Registers and removes the task on a user's own files.
 OWN_DATA = "mtf_synthesizer.tasks.own_data"
+_SHOWN = 4  # tasks of a mixture in its description
 
 
 def known_tasks() -> list[str]:
     """Return the names of every registered task and mixture."""
     return sorted({*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()})
+
+
+def description(name: str) -> str:
+    """Describe a registered task or mixture in a line: features and metrics, or tasks."""
+    provider = seqio.get_mixture_or_task(name)
+    if isinstance(provider, seqio.Mixture):
+        parts = [task.name for task in seqio.get_subtasks(provider)]
+        return f"mixture of {len(parts)} tasks: {', '.join(parts[:_SHOWN])}" + (
+            ", ..." if len(parts) > _SHOWN else ""
+        )
+    names = [getattr(metric, "__name__", type(metric).__name__) for metric in provider.metric_fns]
+    metrics = ", ".join(dict.fromkeys(names)) or "loss"
+    return f"{' -> '.join(provider.output_features)}; {metrics}"
 
 
 def configured_task() -> str:

@@ -43,6 +43,12 @@ EVERYTHING = (
     "SyntheticAttention.fold_scaling_into_initializer = False",
     *TILED,
 )
+GROUPS = (
+    "Heads.functions = [@Mixture(), @DotProduct()]",
+    "Heads.sizes = [2, 1]",
+    "Mixture.functions = [@Toeplitz(), @Uniform(), @DotProduct()]",
+    "Toeplitz.max_length = 4",
+)
 TABLE_4 = (
     "SyntheticAttention.num_heads = 2",
     "SyntheticAttention.key_value_size = 7",
@@ -54,6 +60,9 @@ MODELS = {
     **{name: (PAIRS, name, ()) for name in ("v", "r", "fix", "fr", "d", "fd")},
     **{name: (PAIRS, name, ()) for name in ("rv", "dv", "frv", "rd", "frd", "rdv")},
     **{name: (PAIRS, name, ()) for name in ("r_plus_v", "d_plus_v")},
+    **{name: (PAIRS, name, ()) for name in ("toeplitz", "uniform", "bias", "toeplitz_v")},
+    "heads_rv": (PAIRS, "heads_rv", ("num_heads = 4",)),
+    "groups": (PAIRS, "heads_rv", GROUPS),
     "gated_rv": (PAIRS, "rv", GATED),
     "tiled_r": (PAIRS, "r", TILED),
     "table_4_d_plus_v": (PAIRS, "d_plus_v", TABLE_4),
@@ -61,6 +70,8 @@ MODELS = {
     "everything": (PAIRS, "rv", EVERYTHING),
     "lm_v": (TEXT, "v", ()),
     "lm_r": (TEXT, "r", ()),
+    "lm_toeplitz": (TEXT, "toeplitz", ()),
+    "lm_groups": (TEXT, "heads_rv", GROUPS),
     "lm_fd": (TEXT, "fd", GATED),
     "lm_everything": (TEXT, "rv", [p for p in EVERYTHING if not p.startswith("encoder/")]),
 }

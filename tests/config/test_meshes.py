@@ -9,8 +9,9 @@ import tensorflow.compat.v1 as tf
 from runner_tasks import PAIRS
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config import gin_files, request
+from mtf_synthesizer.config import gin_files, mesh_option, request
 from mtf_synthesizer.config.lint import meshes
+from mtf_synthesizer.config.values import BoundValues
 from mtf_synthesizer.upstream import devices as mesh_devices
 from mtf_synthesizer.upstream.session import configured
 
@@ -79,6 +80,76 @@ def test_more_than_the_visible_cards(monkeypatch):
         mesh_devices.visible_devices()
 
 
+def replace_cards(monkeypatch, count):
+    """No machine of the tests has a GPU: TensorFlow's list of devices is replaced."""
+    listed = mesh_devices.tf.config.experimental
+    monkeypatch.setattr(listed, "list_physical_devices", lambda kind: ["a card"] * count)
+    monkeypatch.setattr(mesh_devices, "_chosen", mesh_devices.AUTO)  # and restored after the test
+
+
+@pytest.mark.parametrize(
+    ("device", "cards", "found"),
+    [
+        ("auto", 0, ["cpu:0"]),
+        ("auto", 2, ["gpu:0"]),
+        ("cpu", 2, ["cpu:0"]),
+        ("gpu", 2, ["gpu:0"]),
+        ("gpu:1", 2, ["gpu:1"]),
+    ],
+)
+def test_the_chosen_device(device, cards, found, monkeypatch):
+    replace_cards(monkeypatch, cards)
+    mesh_devices.choose(device)
+    with configured(wanted(), verbose=False):
+        assert mesh_devices.visible_devices() == found
+
+
+@pytest.mark.parametrize(
+    ("device", "cards", "message"),
+    [
+        ("gpu", 0, r"--device gpu: TensorFlow sees no GPU. .*mtf_synthesizer\[cuda\]"),
+        ("gpu:2", 2, "--device gpu:2: TensorFlow sees 2 GPUs, gpu:0 to gpu:1"),
+    ],
+)
+def test_a_card_that_is_not_there(device, cards, message, monkeypatch):
+    replace_cards(monkeypatch, cards)
+    with pytest.raises(errors.UserError, match=message):
+        mesh_devices.choose(device)
+
+
+@pytest.mark.parametrize(
+    ("mesh", "text", "params"),
+    [
+        ("data", "data:3", ["data_devices = 3"]),
+        ("data_heads", "heads:2,data:2", []),
+        ("model", "model:2", []),
+    ],
+)
+def test_a_mesh_in_words_is_that_of_a_file(mesh, text, params):
+    option = mesh_option.parse(text)
+    file = BoundValues([f"meshes/{mesh}.gin"], params)
+    ours = BoundValues(option.gin_files, option.gin_params)
+    for name in ("mesh_shape", "layout_rules"):
+        assert ours.value("run", name) == file.value("run", name)
+    shape = ";".join(f"{axis}:{size}" for axis, size in ours.value("run", "mesh_shape"))
+    assert (option.shape, option.layout) == (shape, ours.value("run", "layout_rules"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dta:2", "unknown axis of --mesh 'dta'. Did you mean 'data'"),
+        ("data", "'data' has no number of devices. Write it like data:2,heads:2"),
+        ("data:0", "'data:0' has no number"),
+        ("data:2,data:3", "data occurs twice"),
+        ("heads:2,model:2", "model splits the heads, too"),
+    ],
+)
+def test_a_mesh_in_words_that_is_none(text, message):
+    with pytest.raises(errors.UserError, match=message):
+        mesh_option.parse(text)
+
+
 MISTAKES = {
     "heads": (
         ["model_devices = 3"],
@@ -133,7 +204,7 @@ MISTAKES = {
     "no layout": (["utils.run.layout_rules = 'heads'"], None, ["layout_rules = 'heads'"]),
     "twice": (["utils.run.mesh_shape = 'batch:2,batch:2'"], None, ["a name occurs twice"]),
     "devices of one's own": (
-        ["utils.run.mesh_shape = 'batch:2'"],
+        ["utils.run.mesh_shape = 'batch:2'", "utils.run.mesh_devices = ['cpu:0']"],
         None,
         ["2 devices, but utils.run.mesh_devices names 1: cpu:0", "a file of meshes/"],
     ),

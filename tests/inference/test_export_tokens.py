@@ -92,8 +92,8 @@ def test_there_is_no_operation_of_sentence_pieces(folder):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "--mode is missing"),
-        (["--format", "huggingface", "--tokens", "--mode", "beam"], "chooses --mode, --tokens"),
+        ([], "--decode is missing"),
+        (["--format", "huggingface", "--tokens", "--mode", "beam"], "chooses --decode, --tokens"),
     ],
 )
 def test_options_that_do_not_go_together(folder, words, message, capsys):

@@ -48,6 +48,13 @@ GATED = (
     "DenseReluDense.activation = ['gelu', 'linear']",
     "Unitransformer.shared_embedding_and_softmax_weights = False",
 )
+# Groups of two heads and one; distances beyond the table of Toeplitz.
+GROUPS = (
+    "Heads.functions = [@Mixture(), @DotProduct()]",
+    "Heads.sizes = [2, 1]",
+    "Mixture.functions = [@Toeplitz(), @Uniform(), @DotProduct()]",
+    "Toeplitz.max_length = 4",
+)
 ONE_HEAD = ("num_heads = 1", "Sum.functions = [@Dense(), @FactorizedRandom(), @DotProduct()]")
 
 
@@ -65,8 +72,10 @@ def export(folder, output, *options):
         (PAIRS, "rv", EVERYTHING, "SynthesizerForConditionalGeneration"),
         (PAIRS, "d_plus_v", ONE_HEAD, "SynthesizerForConditionalGeneration"),
         (TEXT, "rd", (), "SynthesizerForCausalLM"),
+        (PAIRS, "heads_rv", GROUPS, "SynthesizerForConditionalGeneration"),
+        (TEXT, "bias", (), "SynthesizerForCausalLM"),
     ],
-    ids=["stock", "v", "everything", "one head", "lm"],
+    ids=["stock", "v", "everything", "one head", "lm", "groups", "bias lm"],
 )
 def test_exported_models_compute_the_same(task, synthesizer, params, kind, tmp_path):
     size = "tiny_lm" if task == TEXT else "tiny"
@@ -113,6 +122,23 @@ def test_what_is_exported_can_be_the_start_of_a_model(plain):
     for name, ours in theirs.items():
         np.testing.assert_array_equal(reader.get_tensor(name), saved.get_tensor(ours))
     assert start.vocabulary == str(plain / "export" / "spiece.model")
+
+
+def test_a_round_trip_with_training_between(plain, tmp_path):
+    sizes = ["inputs_length = 11", "targets_length = 9", "batch_size = 2"]
+    common = ["--task", PAIRS, "--run", "finetune", "--module_import", "random_models"]
+    common += [word for size in sizes for word in ("--gin_param", size)]
+    start, begun, trained = str(plain / "export"), str(tmp_path / "begun"), str(tmp_path / "m")
+    assert main.main(["warm-start", "--from", start, "--model_dir", begun, *common]) == 0
+    words = ["--init_checkpoint", begun, "--model_dir", trained, "--steps", "2"]
+    assert main.main(["train", *words, "--no_attention_summaries", *common]) == 0
+    assert export(tmp_path / "m", tmp_path / "again") == 0
+    read = {"inputs": INPUTS % 130, "targets": TARGETS % 130}  # which has 133 pieces
+    ours = random_models.computed(tmp_path / "m", read, 2)
+    folders = (plain / "export", tmp_path / "again")
+    before, after = (numpy_t5.logits(each, INPUTS % 130, READ % 130) for each in folders)
+    np.testing.assert_allclose(after, ours["logits"], atol=1e-4)
+    assert np.abs(after - before).max() > 1e-3
 
 
 def test_the_card_has_the_scores_and_the_tokenizer_its_model(plain):

@@ -114,10 +114,10 @@ def test_models_are_made_before_they_are_needed(report):
 def test_models_to_start_from_have_the_same_layers(report):
     """A fine-tuned row was pretrained, and with the same gin files."""
     compared = {p.args.output: p.args for p in report if p.words[0] == "compare"}
-    tuned = [args for args in compared.values() if args.init_from]
+    tuned = [args for args in compared.values() if args.init_checkpoint]
     assert tuned
     for args in tuned:
-        start = compared[args.init_from]
+        start = compared[args.init_checkpoint]
         assert set(args.rows) <= set(start.rows)
         assert args.gin_file == start.gin_file
         assert args.seeds == start.seeds

@@ -207,8 +207,8 @@ PLACES = [
     ),
     Fault(
         "a comparison to start from that there is not",
-        "compare --experiment imdb_small --rows v --init_from nowhere --output new",
-        ("--init_from nowhere: no such folder. Give the --output of an earlier comparison",),
+        "compare --experiment imdb_small --rows v --init_checkpoint nowhere --output new",
+        ("--init_checkpoint nowhere: no such folder. Give the --output of an earlier comparison",),
     ),
     Fault(
         "an export of nothing",

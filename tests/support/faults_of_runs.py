@@ -151,9 +151,10 @@ FOLDERS = [
     ),
     Fault(
         "a comparison to start from without one of the seeds",
-        "compare --experiment imdb_small --rows rv --seeds 0,1 --init_from earlier --output new",
+        "compare --experiment imdb_small --rows rv --seeds 0,1 --init_checkpoint earlier "
+        "--output new",
         (
-            "--init_from earlier has no model of row rv and seed 1: no checkpoint in",
+            "--init_checkpoint earlier has no model of row rv and seed 1: no checkpoint in",
             "earlier/rv_seed1. Give --rows and --seeds that were trained there",
         ),
         lambda place: shutil.copytree(place / "runs/m", place / "earlier/rv_seed0"),

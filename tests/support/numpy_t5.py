@@ -55,8 +55,11 @@ class _Model:
         }
         for block in range(depth):
             scope = f"{name}.block.{block}.layer"
-            attention = _SelfAttention(self.weights, name, block, spec, name == "decoder")
-            x = x + attention(self.norm(x, f"{scope}.0.layer_norm.weight"))
+            normed = self.norm(x, f"{scope}.0.layer_norm.weight")
+            x = x + sum(
+                _SelfAttention(self.weights, (name, block, group), each, name == "decoder")(normed)
+                for group, each in _groups(spec)
+            )
             if encoded is not None:
                 y = self.norm(x, f"{scope}.1.layer_norm.weight")
                 x = x + self.cross(f"{scope}.1.EncDecAttention", y, encoded, spec)
@@ -90,20 +93,32 @@ class _Model:
         return np.concatenate(outputs, 1) @ o.T
 
 
+def _groups(spec: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Name and description of each group of heads; one without a name of all heads."""
+    functions = spec["synthesizer"]
+    if functions["kind"] != "heads":
+        return [("", spec)]
+    parts = zip(functions["functions"], functions["sizes"], strict=True)
+    return [
+        (f".groups.{number}", {**spec, "num_heads": size, "synthesizer": function})
+        for number, (function, size) in enumerate(parts)
+    ]
+
+
 class _SelfAttention:
-    """softmax(S(X) + bias) W_V X W_O of one layer."""
+    """softmax(S(X) + bias) W_V X W_O of one layer, or of a group of its heads."""
 
     def __init__(
         self,
         weights: dict[str, np.ndarray],
-        stack: str,
-        block: int,
+        place: tuple[str, int, str],
         spec: dict[str, Any],
         is_causal: bool,
     ):
-        self.scope = f"{stack}.block.{block}.layer.0.SelfAttention"
+        stack, block, group = place
+        self.scope = f"{stack}.block.{block}.layer.0.SelfAttention{group}"
         self.weights, self.spec, self.is_causal = weights, spec, is_causal
-        first = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+        first = f"{stack}.block.0.layer.0.SelfAttention{group}.relative_attention_bias.weight"
         own = f"{self.scope}.relative_attention_bias.weight"
         kind = spec["relative_attention"]
         self.bias = {None: None, "bias": weights.get(own), "bias_shared": weights.get(first)}[kind]
@@ -157,7 +172,13 @@ class _SelfAttention:
             scope = f"{self.scope}.{name}" if self.products else self.scope
             self.products += 1
             return self.head(f"{scope}.q", x, head) @ self.head(f"{scope}.k", x, head).T
+        if kind == "uniform":
+            return np.zeros((length, length))
         size = spec["max_length"]
+        if kind == "toeplitz":
+            far = size - 1
+            behind = [[np.clip(i - j, -far, far) for j in range(length)] for i in range(length)]
+            return own["table"][head][np.array(behind) + far].astype(np.float64)
         p = [i % size if spec["tiles"] else i for i in range(length)]
         if kind in ("random", "fixed_random"):
             return own["table"][head][np.ix_(p, p)].astype(np.float64)

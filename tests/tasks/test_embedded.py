@@ -4,6 +4,8 @@ import collections
 import itertools
 
 import pytest
+import seqio
+import tensorflow_datasets as tfds
 
 import mtf_synthesizer.tasks
 from mtf_synthesizer.tasks import embedded, pretraining
@@ -175,3 +177,24 @@ def test_examples_are_the_same_every_time(task):
 
 def test_first_test_examples_are_fixed():
     assert {task: of("test")[0] for task, of in TASKS.items()} == FIRST_TEST_EXAMPLES
+
+
+def test_a_choice_by_rank_has_both_testaments_of_each_verse():
+    """One of them is right; the metric takes the likelier one."""
+    task = seqio.get_mixture_or_task("synthesizer_testament_rank_v001")
+    lengths = {"inputs": 512, "targets": 8}
+    dataset = task.get_dataset(lengths, split="validation", shuffle=False).take(10)
+    rows = list(tfds.as_numpy(dataset))
+    for number, (verse, pair) in enumerate(
+        zip(embedded.testament("validation"), zip(rows[::2], rows[1::2], strict=True), strict=False)
+    ):
+        texts = [row["targets_pretokenized"].decode() for row in pair]
+        assert texts == ["old", "new"]
+        assert [row["is_correct"] for row in pair] == [text == verse.targets for text in texts]
+        assert [row["idx"].tolist() for row in pair] == [[number, 0], [number, 1]]
+        assert {row["inputs_pretokenized"].decode() for row in pair} == {verse.inputs}
+    (metric,) = task.score_metric_fns
+    targets = [task.postprocess_fn(None, example=row, is_target=True) for row in rows]
+    right = [0.0 if row["is_correct"] else -1.0 for row in rows]
+    assert metric(targets, right)["accuracy"] == 100
+    assert metric(targets, right[:8] + right[:-3:-1])["accuracy"] == 80  # one pair the wrong way

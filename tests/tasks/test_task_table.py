@@ -30,6 +30,7 @@ def test_the_table_names_every_task_of_ours(monkeypatch):
 EMBEDDED = {
     "synthesizer_modern_english_v001",
     "synthesizer_same_verse_v001",
+    "synthesizer_testament_rank_v001",
     "synthesizer_testament_v001",
     "synthesizer_verse_spans_v001",
     "synthesizer_verses_v001",

@@ -153,6 +153,14 @@ def test_an_index_names_files_beside_it(weight_map, message, tmp_path):
         huggingface.Start.of(folder)
 
 
+def test_a_fast_tokenizer_alone_is_refused(tmp_path, capsys):
+    start = tmp_path / "t5"
+    shutil.copytree(GOLDEN / "t5", start)
+    (start / "tokenizer.json").write_text("{}")
+    assert warm_start(start, tmp_path / "m") == 2
+    assert "tokenizer.json is not read. Copy spiece.model" in capsys.readouterr().err
+
+
 def test_pickles_are_not_read(tmp_path):
     shutil.copy(GOLDEN / "t5" / "config.json", tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(b"")

@@ -22,6 +22,7 @@ from mtf_synthesizer.files import saving
 from mtf_synthesizer.inference.report import describe
 from mtf_synthesizer.model_folder import best, lock, loss_log, run_file, vocabulary
 from mtf_synthesizer.runtime import signals
+from mtf_synthesizer.submissions import layout
 from mtf_synthesizer.training import train as runner
 from mtf_synthesizer.upstream import session, tasks
 
@@ -207,6 +208,19 @@ def test_tasks_without_the_split_are_named_and_left_out(trained):
     assert row["task"] == PAIRS
     assert set(report["left_out"]) == {WITHOUT_TEST}
     assert "'test'. Known: train, validation" in describe(report)
+
+
+def test_evaluates_a_benchmark(trained):
+    """All of its tasks that have the split; the report is named by the benchmark."""
+    names = (PAIRS, WITHOUT_TEST)
+    files = [layout.File(f"{name}.tsv", {name: None}, layout.Identities(5), str) for name in names]
+    options = {"benchmark": layout.Benchmark("mine", tuple(files)), "decode": False}
+    report = calls.evaluate(trained[0], "mine", modules=MODULES, **options)
+    assert [row["task"] for row in report["results"]] == list(names)
+    assert (trained[0] / "eval_mine_validation.json").exists()
+    report = calls.evaluate(trained[0], "mine", split="test", modules=MODULES, **options)
+    assert [row["task"] for row in report["results"]] == [PAIRS]
+    assert set(report["left_out"]) == {WITHOUT_TEST}
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import mtf_synthesizer.runtime.compat
 import numpy as np
 from mesh_tensorflow.transformer import transformer, transformer_layers
 
+from mtf_synthesizer.attention.heads import Heads
 from mtf_synthesizer.attention.layer import SyntheticAttention
 from mtf_synthesizer.errors import UserError
 from mtf_synthesizer.inference.huggingface import functions
@@ -23,6 +25,7 @@ _ENCODER_DECODER = "SynthesizerForConditionalGeneration"
 _DECODER = "SynthesizerForCausalLM"
 _MODULE = MODELLING_FILE.removesuffix(".py")
 _GATED = ["gelu", "linear"]
+_GROUP = re.compile(r"(?<=/SyntheticAttention)/heads_(\d+)/")
 # T5's sublayers before, around and after the layers, without dropout.
 _SUBLAYERS = {
     "_sublayers_initial": [],
@@ -53,11 +56,13 @@ class Attention:
       spec: description of the attention for modeling_synthesizer.py.
       parts: places of the variables of its functions.
       query_scale: factor of W_Q, if the layer scales the query and not the initializer.
+      groups: attention of each group of heads, if these have functions of their own.
     """
 
     spec: Spec
     parts: tuple[FunctionPlace, ...]
     query_scale: float
+    groups: tuple[Attention, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +97,8 @@ class Exported:
         Raises:
           UserError: neither transformers nor the modelling file has such a tensor.
         """
+        if group := _GROUP.search(variable):
+            return self._of_group(variable, int(group[1]), value)
         stack, _, rest = variable.partition("/")
         if (known := huggingface.tensor(variable)) is not None:
             if variable.endswith("Attention/q"):
@@ -110,6 +117,13 @@ class Exported:
             f"--format huggingface: T5's architecture has no tensor for {variable}. Export a "
             "SavedModel instead."
         )
+
+    def _of_group(self, variable: str, number: int, value: np.ndarray) -> tuple[str, np.ndarray]:
+        """The tensor of a variable of a group of heads, which is a self-attention of its own."""
+        groups = {stack: each.groups[number] for stack, each in self.attentions.items()}
+        alone = dataclasses.replace(self, attentions=groups)
+        name, changed = alone.tensor(_GROUP.sub("/", variable), value)
+        return name.replace(".SelfAttention.", f".SelfAttention.groups.{number}."), changed
 
     def _of_function(
         self, attention: Attention, variable: str, value: np.ndarray
@@ -238,15 +252,24 @@ def _described(layer: Any) -> Attention:
         )
     spec = functions.DOT_PRODUCT
     parts: list[FunctionPlace] = []
-    if isinstance(layer, SyntheticAttention):
-        spec, parts = functions.describe(layer.synthesizer)
+    groups: tuple[Attention, ...] = ()
+    synthesizer = layer.synthesizer if isinstance(layer, SyntheticAttention) else None
+    if isinstance(synthesizer, Heads):
+        groups = tuple(map(_described, layer.groups))
+        spec = {
+            "kind": "heads",
+            "sizes": [each.spec["num_heads"] for each in groups],
+            "functions": [each.spec["synthesizer"] for each in groups],
+        }
+    elif synthesizer is not None:
+        spec, parts = functions.describe(synthesizer)
     described = {
         **_heads(layer),
         "synthesizer": spec,
         "relative_attention": relative,
         "num_buckets": layer.relative_attention_num_buckets,
     }
-    return Attention(described, tuple(parts), _query_scale(layer))
+    return Attention(described, tuple(parts), _query_scale(layer), groups)
 
 
 def _heads(layer: Any) -> Spec:

@@ -17,6 +17,8 @@ _LETTERS = {
     "factorized_random": "FR (factorized random)",
     "dense": "D (dense)",
     "factorized_dense": "FD (factorized dense)",
+    "toeplitz": "Toeplitz (a weight for each distance)",
+    "uniform": "uniform (0)",
 }
 
 
@@ -81,6 +83,9 @@ def formula(spec: Mapping[str, Any]) -> str:
     if "functions" not in spec:
         return _LETTERS[spec["kind"]]
     terms = [formula(each) for each in spec["functions"]]
+    if spec["kind"] == "heads":
+        groups = zip(terms, spec["sizes"], strict=True)
+        return "; ".join(f"{term} in {size} head{'s' * (size > 1)}" for term, size in groups)
     if spec["kind"] == "sum":
         return f"({' + '.join(terms)})"
     return f"({' + '.join(f'α{number} {term}' for number, term in enumerate(terms, 1))})"

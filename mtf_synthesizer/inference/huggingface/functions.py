@@ -11,7 +11,7 @@ import mtf_synthesizer.runtime.compat
 
 import numpy as np
 
-from mtf_synthesizer.attention.heads import Heads
+from mtf_synthesizer.attention.controls import Toeplitz, Uniform
 from mtf_synthesizer.attention.interface import SynthesizingFunction
 from mtf_synthesizer.attention.positions import LengthPolicy, Refuse, Tile
 from mtf_synthesizer.attention.synthesizers import (
@@ -58,14 +58,12 @@ class FunctionPlace:
         return name, lambda value: np.expand_dims(value, _HEAD_AXIS.get(variable, 0))
 
 
-def describe(function: SynthesizingFunction | Heads) -> tuple[Spec, list[FunctionPlace]]:
+def describe(function: SynthesizingFunction) -> tuple[Spec, list[FunctionPlace]]:
     """Describe a function and the functions in it.
 
     Raises:
       UserError: the modelling file lacks a class or a setting.
     """
-    if isinstance(function, Heads):
-        raise _unknown(function)
     parts: list[FunctionPlace] = []
     spec = _spec(function, "synthesizer", Counter(), parts)
     return spec, parts
@@ -92,7 +90,7 @@ def _spec(
     return spec
 
 
-def _unknown(function: SynthesizingFunction | Heads) -> UserError:
+def _unknown(function: SynthesizingFunction) -> UserError:
     known = ", ".join(each.__name__ for each in _FIELDS)
     return UserError(
         f"--format huggingface: the modelling file lacks {type(function).__name__}. Export a "
@@ -129,6 +127,8 @@ _FIELDS: Mapping[type[SynthesizingFunction], Callable[[Any], Spec]] = {
     FactorizedRandom: lambda function: {"rank": function.rank, **_table(function)},
     Dense: lambda function: {"shared_heads": function.shared_heads, **_dense(function)},
     FactorizedDense: lambda function: {"a": function.a, **_dense(function)},
+    Toeplitz: lambda function: {"max_length": function.max_length},
+    Uniform: lambda function: {},
     Mixture: lambda function: {},
     Sum: lambda function: {},
 }

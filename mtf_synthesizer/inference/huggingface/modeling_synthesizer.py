@@ -236,6 +236,31 @@ def _columns(x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
     return x.gather(-1, indices[:, None, None, :].expand(shape))
 
 
+class Toeplitz(nn.Module):
+    """S[i, j] = t[h, p_i - p_j], distances beyond N - 1 = `max_length` - 1 as N - 1."""
+
+    def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
+        super().__init__()
+        self.farthest = spec["max_length"] - 1
+        self.table = nn.Parameter(torch.empty(layer.heads, 2 * self.farthest + 1))
+
+    def forward(self, view: View) -> torch.Tensor:
+        behind = view.queries[:, :, None] - view.keys[:, None, :]
+        entries = behind.clamp(-self.farthest, self.farthest) + self.farthest
+        return self.table[:, entries].transpose(0, 1)
+
+
+class Uniform(nn.Module):
+    """S = 0: the mean of all visible values, or a relative bias alone."""
+
+    def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
+        super().__init__()
+
+    def forward(self, view: View) -> torch.Tensor:
+        shape = (1, view.layer.heads, view.queries.shape[1], view.keys.shape[1])
+        return view.x.new_zeros(shape)
+
+
 class Sum(nn.Module):
     """S = sum_n S_n."""
 
@@ -268,6 +293,8 @@ _KINDS = {
     "factorized_random": FactorizedRandom,
     "dense": Dense,
     "factorized_dense": FactorizedDense,
+    "toeplitz": Toeplitz,
+    "uniform": Uniform,
     "mixture": Mixture,
     "sum": Sum,
 }
@@ -324,14 +351,29 @@ class SelfAttention(nn.Module):
         number: int,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
         """Output [b, l, d], the relative bias and the weights [b, h, l, m]."""
+        keys, values = self.project(x)
+        if cache is not None:
+            keys, values = cache.update(keys, values, number)
+        return self.attend(x, step, shared_bias, keys, values)
+
+    def project(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys of all dot products in one tensor, and values, [b, h, l, ...] each."""
         products = [each for each in self.synthesizer.modules() if isinstance(each, DotProduct)]
         keys = [each.key(self, x) for each in products]
         values = self.split(self.v(x))
         # The cache counts tokens by their keys; a layer without dot product stores a placeholder.
-        joined = torch.cat(keys, -1) if keys else values[..., :1]
-        if cache is not None:
-            joined, values = cache.update(joined, values, number)
-        keys = list(joined.split(self.d_kv, -1)) if keys else []
+        return torch.cat(keys, -1) if keys else values[..., :1], values
+
+    def attend(
+        self,
+        x: torch.Tensor,
+        step: Step,
+        shared_bias: torch.Tensor | None,
+        joined: torch.Tensor,
+        values: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
+        """The same, with keys and values of all tokens as `project` gives them."""
+        keys = list(joined.split(self.d_kv, -1)) if self._dot_products else []
         logits = self.synthesizer(View(x, self, step.queries, step.keys, keys)).float()
         bias = self._bias(step, shared_bias)
         logits = logits + step.mask if bias is None else logits + bias + step.mask
@@ -347,6 +389,62 @@ class SelfAttention(nn.Module):
         table = self.relative_attention_bias
         buckets = _buckets(step.distances, table.num_embeddings, not self.is_causal)
         return table(buckets).float().permute(2, 0, 1)[None]
+
+
+class HeadGroups(nn.Module):
+    """Heads with functions of their own: a self-attention for each group, whose outputs add up.
+
+    Args:
+      d_model, is_causal, is_first: as for `SelfAttention`.
+      spec: likewise; its synthesizer has `functions` and `sizes`, the heads of each of them.
+    """
+
+    def __init__(self, d_model: int, spec: dict[str, Any], is_causal: bool, is_first: bool):
+        super().__init__()
+        parts = zip(spec["synthesizer"]["functions"], spec["synthesizer"]["sizes"], strict=True)
+        self.groups = nn.ModuleList(
+            SelfAttention(
+                d_model, {**spec, "num_heads": size, "synthesizer": each}, is_causal, is_first
+            )
+            for each, size in parts
+        )
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        step: Step,
+        shared_bias: list[torch.Tensor | None] | None,
+        cache: Cache | None,
+        number: int,
+    ) -> tuple[torch.Tensor, list[torch.Tensor | None], torch.Tensor]:
+        """Output, a relative bias for each group, and the weights of all heads."""
+        projected = [group.project(x) for group in self.groups]
+        keys, values = ([pair[n] for pair in projected] for n in (0, 1))
+        if cache is not None:  # which has one tensor of each for a layer
+            shapes = [[each.shape for each in tensors] for tensors in (keys, values)]
+            updated = cache.update(_flat(keys), _flat(values), number)
+            keys, values = (_parts(t, s) for t, s in zip(updated, shapes, strict=True))
+        biases = shared_bias or [None] * len(self.groups)
+        found = [
+            group.attend(x, step, *given)
+            for group, *given in zip(self.groups, biases, keys, values, strict=True)
+        ]
+        outputs, biases, weights = zip(*found, strict=True)
+        return sum(outputs), list(biases), torch.cat(weights, 1)
+
+
+def _flat(tensors: list[torch.Tensor]) -> torch.Tensor:
+    """[b, h, l, n] of each group as one [b, 1, l, sum of all h * n]."""
+    return torch.cat([each.transpose(1, 2).flatten(2) for each in tensors], -1)[:, None]
+
+
+def _parts(tensor: torch.Tensor, shapes: list[torch.Size]) -> list[torch.Tensor]:
+    """The opposite of `_flat`, with as many tokens as the cache has now."""
+    widths = [shape[1] * shape[3] for shape in shapes]
+    return [
+        part.unflatten(-1, (shape[1], shape[3])).transpose(1, 2)
+        for part, shape in zip(tensor[:, 0].split(widths, -1), shapes, strict=True)
+    ]
 
 
 def _takes_query(spec: dict[str, Any]) -> bool:
@@ -501,7 +599,8 @@ class Block(nn.Module):
 
     def __init__(self, config: SynthesizerConfig, spec: dict[str, Any], causal: bool, number: int):
         super().__init__()
-        attention = SelfAttention(config.d_model, spec, causal, is_first=number == 0)
+        kind = HeadGroups if spec["synthesizer"]["kind"] == "heads" else SelfAttention
+        attention = kind(config.d_model, spec, causal, is_first=number == 0)
         layers = [Layer(config, "SelfAttention", attention)]
         self.has_cross_attention = causal and config.is_encoder_decoder
         if self.has_cross_attention:

@@ -143,12 +143,14 @@ def free_settings(folder: paths.Path) -> list[str]:
 def _check_starts(wanted: ComparisonPlan, folder: paths.Path) -> None:
     if not folder.is_dir():
         raise errors.UserError(
-            f"--init_from {folder}: no such folder. Give the --output of an earlier comparison"
+            f"--init_checkpoint {folder}: no such folder. Give the --output of an earlier "
+            "comparison"
         )
     for row, seed in itertools.product(wanted.rows, wanted.seeds):
         start = model_dir(folder, row, seed)
         if not ModelFolder.at(start).checkpoints:
             raise errors.UserError(
-                f"--init_from {folder} lacks the model of row {row} and seed {seed}: no checkpoint "
+                f"--init_checkpoint {folder} lacks the model of row {row} and seed {seed}: no "
+                "checkpoint "
                 f"in {start}. Give --rows and --seeds that were trained there"
             )

@@ -84,7 +84,7 @@ def _comparison(experiment: str, rows: Sequence[str], stock: bool) -> str:
     for file in () if stock else setting.layers:
         parts += ["--gin_file", file]
     if setting.start:
-        parts += ["--init_from", _folder(setting.start, stock)]
+        parts += ["--init_checkpoint", _folder(setting.start, stock)]
     if setting.split != SPLIT:
         parts += ["--split", setting.split]
     if setting.validation_split != VALIDATION_SPLIT:

@@ -25,6 +25,7 @@ from mtf_synthesizer.upstream import huggingface
 
 INDEX = f"{huggingface.WEIGHTS}.index.json"
 _TOKENIZERS = ("spiece.model", "sentencepiece.model", "tokenizer.model")
+_FAST_TOKENIZER = "tokenizer.json"  # of the library tokenizers
 _BYTE_TOKENIZER = "ByT5Tokenizer"
 _FLOATS = ("F16", "BF16", "F32", "F64")
 _SHOWN = 6  # largest number of tensors that a message names
@@ -74,7 +75,8 @@ class Start:
         path = paths.of(folder)
         if not isinstance(path, pathlib.Path):
             raise UserError(
-                f"--from {folder}: the folder is not on a local disk. Copy it to this machine."
+                f"--init_checkpoint {folder}: the folder is not on a local disk. Copy it to "
+                "this machine."
             )
         weights, files = _files(path)
         start = cls(str(weights), huggingface_config.read(path), files)
@@ -97,7 +99,11 @@ class Start:
 
     @property
     def vocabulary(self) -> str | None:
-        """--vocabulary for the tokenizer in the folder; None without a tokenizer."""
+        """Return --vocabulary for the tokenizer in the folder; None without a tokenizer.
+
+        Raises:
+          UserError: the only tokenizer is in the format of the library tokenizers.
+        """
         for name in _TOKENIZERS:
             if (self.folder / name).is_file():
                 return str(self.folder / name)
@@ -106,6 +112,12 @@ class Start:
             settings = records.parse(config.read_text("utf-8"))
             if isinstance(settings, dict) and settings.get("tokenizer_class") == _BYTE_TOKENIZER:
                 return "bytes"
+        if (self.folder / _FAST_TOKENIZER).is_file():
+            raise UserError(
+                f"--init_checkpoint {self.folder}: {_FAST_TOKENIZER} is not read. Copy "
+                "spiece.model of the "
+                "same model into the folder, or give it with --vocabulary"
+            )
         return None
 
     @property
@@ -216,7 +228,8 @@ def _checked(
     shown = [f"{problem}: {_listed(names)}" for problem, names in problems.items() if names]
     if shown:
         raise UserError(
-            f"--from {start.path}: the tensors contradict the {huggingface.CONFIG} beside them: "
+            f"--init_checkpoint {start.path}: the tensors contradict the {huggingface.CONFIG} "
+            "beside them: "
             f"{'; '.join(shown)}. Download both again."
         )
     return shapes
@@ -257,13 +270,15 @@ def _files(folder: pathlib.Path) -> tuple[pathlib.Path, dict[str, pathlib.Path]]
                 " pytorch_model.bin can run code when it is loaded. If you trust it, convert it "
                 "with transformers: model.save_pretrained(FOLDER, safe_serialization=True)."
             )
-        raise UserError(f"--from {folder}: {huggingface.WEIGHTS} and {INDEX} are missing.{hint}")
+        raise UserError(
+            f"--init_checkpoint {folder}: {huggingface.WEIGHTS} and {INDEX} are missing.{hint}"
+        )
     named = {tensor: folder / file for tensor, file in _weight_map(index).items()}
     held = {path: set(_names(path)) for path in sorted(set(named.values()))}
     lost = sorted(tensor for tensor, path in named.items() if tensor not in held[path])
     if lost:
         raise UserError(
-            f"--from {index}: its files lack {_listed(lost)}. Download the files again."
+            f"--init_checkpoint {index}: its files lack {_listed(lost)}. Download the files again."
         )
     return index, named
 
@@ -274,14 +289,19 @@ def _weight_map(index: pathlib.Path) -> dict[str, str]:
         files = dict(content["weight_map"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"--from {index}: not an index of safetensors ({type(error).__name__}: {error})."
+            f"--init_checkpoint {index}: not an index of safetensors ({type(error).__name__}: "
+            f"{error})."
         ) from error
     for file in files.values():
         # Paths are refused: an index must not lead to files of other folders.
         if not isinstance(file, str) or pathlib.PurePath(file).name != file:
-            raise UserError(f"--from {index}: {str(file)[:100]!r} is not the name of a file.")
+            raise UserError(
+                f"--init_checkpoint {index}: {str(file)[:100]!r} is not the name of a file."
+            )
         if not (index.parent / file).is_file():
-            raise UserError(f"--from {index}: {file} is missing beside it. Copy all files.")
+            raise UserError(
+                f"--init_checkpoint {index}: {file} is missing beside it. Copy all files."
+            )
     return files
 
 
@@ -297,5 +317,6 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
             yield file
     except (OSError, safetensors.SafetensorError) as error:
         raise UserError(
-            f"--from {path}: not readable as safetensors ({error}). Download the file again."
+            f"--init_checkpoint {path}: not readable as safetensors ({error}). Download the "
+            "file again."
         ) from error

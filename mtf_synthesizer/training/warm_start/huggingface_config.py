@@ -112,9 +112,9 @@ def read(folder: paths.Path) -> Architecture:
     try:
         config = records.parse(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"--from {path}: not readable as JSON ({error}).") from error
+        raise UserError(f"--init_checkpoint {path}: not readable as JSON ({error}).") from error
     if not isinstance(config, Mapping):
-        raise UserError(f"--from {path}: not a JSON object.")
+        raise UserError(f"--init_checkpoint {path}: not a JSON object.")
     return _Fields(str(path), config).architecture()
 
 
@@ -194,6 +194,7 @@ class _Fields:
         shown = repr(self.config.get(name))
         shown = shown if len(shown) <= 60 else f"{shown[:60]}..."
         return UserError(
-            f"--from {self.path}: {name} is {shown}, but {reason}. Give a model of T5, T5 1.1, "
+            f"--init_checkpoint {self.path}: {name} is {shown}, but {reason}. Give a model of "
+            "T5, T5 1.1, "
             "Flan-T5 or mT5."
         )
