@@ -62,7 +62,7 @@ NAMES = [
     Fault(
         "a kind of export that is misspelt",
         "export --model_dir runs/m --mode greddy --output new",
-        ("--mode: invalid choice: 'greddy'", "Did you mean 'greedy'"),
+        ("--decode: invalid choice: 'greddy'", "Did you mean 'greedy'"),
     ),
     Fault(
         "a list that there is not",

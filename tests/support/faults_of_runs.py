@@ -43,7 +43,7 @@ FOLDERS = [
     evaluated(
         "the best step without a report",
         "names no best step of synthesizer_multi30k_ende_v001.",
-        "--split validation --checkpoints all",
+        "--split validation --checkpoint all",
         more="--checkpoints best",
         late=False,
     ),
@@ -141,7 +141,7 @@ FOLDERS = [
     Fault(
         "another run in a folder",
         NEW.replace("new", "runs/m") + " --synthesizer v",
-        ("runs/m holds another run: --synthesizer rv, not --synthesizer v", "another --model_dir"),
+        ("runs/m: the folder holds another run: --synthesizer rv, not --synthesizer v", "another --model_dir"),
     ),
     trained(
         "a start from another model",
@@ -154,7 +154,7 @@ FOLDERS = [
         "compare --experiment imdb_small --rows rv --seeds 0,1 --init_checkpoint earlier "
         "--output new",
         (
-            "--init_checkpoint earlier has no model of row rv and seed 1: no checkpoint in",
+            "--init_checkpoint earlier lacks the model of row rv and seed 1: no checkpoint in",
             "earlier/rv_seed1. Give --rows and --seeds that were trained there",
         ),
         lambda place: shutil.copytree(place / "runs/m", place / "earlier/rv_seed0"),
