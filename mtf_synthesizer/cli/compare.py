@@ -83,7 +83,8 @@ def add_arguments(command: Parser) -> None:
         action=Several,
         default=[],
         metavar="FILE,FILE",
-        help="Further gin files for evaluations only, for example beam_search.gin.",
+        help="Further gin files for evaluations only, for example beam_search.gin. May be given "
+        "several times.",
     )
     command.group("output").add_argument(
         "--output",

@@ -36,7 +36,7 @@ def add_arguments(command: Parser) -> None:
         nargs="+",
         action=Several,
         metavar="DIR",
-        help="Folders of trained models, which are shown side by side.",
+        help="Folders of trained models, which are shown side by side. May be given several times.",
     )
     add(
         "--layers",

@@ -166,7 +166,7 @@ def add_modules(command: Parser) -> None:
         action=Several,
         default=[],
         metavar="MODULE,MODULE",
-        help="Python modules that register your own tasks or layers.",
+        help="Python modules that register your own tasks or layers. May be given several times.",
     )
 
 
@@ -241,7 +241,8 @@ def add_gin(command: Parser) -> None:
         action=Several,
         default=[],
         metavar="FILE,FILE",
-        help="Further gin files, for example clip_gradients.gin. Later files win.",
+        help="Further gin files, for example clip_gradients.gin. Later files win. May be given "
+        "several times.",
     )
     add(
         "--gin_param",

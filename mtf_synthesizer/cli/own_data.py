@@ -22,7 +22,7 @@ def add_own_data(command: Parser, of_model: bool = False) -> None:
         default=[],
         metavar="SPLIT=FILE,SPLIT=FILE",
         help="Files of your own instead of --task, for example train=pairs.tsv: TSV, CSV, JSON "
-        "lines or plain text, or one of these with .gz "
+        "lines or plain text, or one of these with .gz. May be given several times "
         f"(docs/own_data.md). {kept if of_model else ''}".strip(),
     )
     add(

@@ -40,7 +40,7 @@ def add_arguments(command: Parser) -> None:
         required=True,
         action=Several,
         metavar="FILE,FILE",
-        help="Files of the report; their names end in .md or .html.",
+        help="Files of the report; their names end in .md or .html. May be given several times.",
     )
 
 

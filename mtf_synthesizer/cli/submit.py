@@ -23,7 +23,8 @@ def add_arguments(command: Parser) -> None:
         nargs="+",
         action=Several,
         metavar="PATH",
-        help="Files that `predict` has written, or folders with such files (*.jsonl).",
+        help="Files that `predict` has written, or folders with such files (*.jsonl). May be given "
+        "several times.",
     )
     add(
         "--invalid",

@@ -158,7 +158,8 @@ def test_a_gin_file_that_is_no_text(tmp_path):
 
 def test_baselines_stand_beside_synthesizers(helps):
     synthesizers, baselines = helps["beside"][1].split("\n\n")
-    assert re.match(r"synthesizers:\n  bias +Control: T5's .*\n  d  ", synthesizers)
+    assert re.match(r"synthesizers:\n  banded +Banded R", synthesizers)
+    assert re.search(r"\n  bias +Control: T5's .*\n  d  ", synthesizers)
     assert "\n  lightconv" in baselines
 
 

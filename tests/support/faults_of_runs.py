@@ -141,7 +141,10 @@ FOLDERS = [
     Fault(
         "another run in a folder",
         NEW.replace("new", "runs/m") + " --synthesizer v",
-        ("runs/m: the folder holds another run: --synthesizer rv, not --synthesizer v", "another --model_dir"),
+        (
+            "runs/m: the folder holds another run: --synthesizer rv, not --synthesizer v",
+            "another --model_dir",
+        ),
     ),
     trained(
         "a start from another model",
