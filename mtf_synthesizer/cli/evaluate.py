@@ -38,7 +38,7 @@ def add_arguments(command: Parser) -> None:
         "--benchmark",
         metavar="NAME",
         help="Evaluate all tasks of a benchmark, and average their scores as its leaderboard does. "
-        f"One of: {' '.join(leaderboards.NAMES)}.",
+        f"One of: {' '.join(leaderboards.NAMES)}. Default: --task.",
     )
     add_own_data(command, of_model=True)
     options.add_split(command, "validation", "Split to evaluate on.")

@@ -32,8 +32,8 @@ def add_arguments(command: Parser) -> None:
     command.group("decoding").add_argument(
         "--decode",
         choices=list(export_modes.MODES),
-        help="Function of a SavedModel, which needs one. greedy and beam decode texts (T5's "
-        "export_predict); score computes the log-likelihood of targets (T5's export_score).",
+        help="Function of a SavedModel: greedy and beam decode texts (T5's export_predict), score "
+        "computes the log-likelihood of targets (T5's export_score). Needed for a SavedModel.",
     )
     add = command.group("output").add_argument
     add(
