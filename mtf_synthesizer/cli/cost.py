@@ -70,7 +70,8 @@ def _add_mesh_options(command: Parser) -> None:
     add(
         "--mesh_shape",
         metavar="AXIS:N;...",
-        help='Mesh in the syntax of Mesh-TensorFlow, for example "batch:4;model:2". Default: --mesh.',
+        help='Mesh in the syntax of Mesh-TensorFlow, for example "batch:4;model:2". Default: '
+        "--mesh.",
     )
     add(
         "--layout",
