@@ -48,7 +48,6 @@ def add_arguments(command: Parser) -> None:
     add = command.group("output").add_argument
     add(
         "--no_memory",
-        "--no-memory",
         dest="memory",
         action="store_false",
         help="Skip the peak memory, which needs a new process for each row.",
