@@ -47,7 +47,7 @@ class ScoreOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class EncodedTarget:
     """A target as the model reads it.
 
     Attributes:
@@ -119,7 +119,7 @@ def score(
 class _Encoded:
     """Questions as ids, a row for each target."""
 
-    rows: list[Row]
+    rows: list[EncodedTarget]
     cut: list[int]
     unknown: unknown.Unknown
 
@@ -146,7 +146,7 @@ class _Encoded:
                     f"model's have {limit} at most. --gin_param 'targets_length = ...' sets "
                     "another length"
                 )
-            rows += [Row(inputs, each) for each in targets]
+            rows += [EncodedTarget(inputs, each) for each in targets]
             number = unknown.count(inputs, encoder.vocabulary)
             number += sum(unknown.count(each, vocabulary) for each in targets)
             if number:
@@ -157,7 +157,7 @@ class _Encoded:
 def log_likelihoods(
     folder: ModelFolder,
     trained: Model,
-    rows: Sequence[Row],
+    rows: Sequence[EncodedTarget],
     batch_size: int,
     checkpoint: str,
 ) -> Iterator[np.ndarray]:
