@@ -21,19 +21,24 @@ def main() -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     (FOLDER / "nothing").mkdir(parents=True)
     os.chdir(FOLDER)
-    from printed_commands import of_help, of_pages, of_report
+    from printed_commands import makes, of_help, of_pages, of_report
     from small_commands import prepare_data, small
-    from small_documented import SmallCommand, small_documented, write_documented_files
+    from small_documented import SmallCommand, prepare_documented, small_documented
 
     prepare_data(FOLDER)
-    write_documented_files(FOLDER)
+    prepare_documented(FOLDER)
     report = [(p, SmallCommand(tuple(small(p.words)))) for p in of_report(FOLDER / "nothing")]
     documented = [(p, small_documented(p)) for p in _once([*of_pages(), *of_help()])]
-    failed, skipped = [], Counter()
+    failed, skipped, made = [], Counter(), {}
     for printed, command in [*report, *documented]:
         if not command.words:
             skipped[command.reason or "measures or counts"] += 1
-        elif _fails(command.words):
+            continue
+        for folder in makes(printed) if printed.words[0] == "train" else ():
+            if made.setdefault(folder, printed.page) != printed.page:
+                shutil.rmtree(folder, ignore_errors=True)  # another page trains another model there
+                made[folder] = printed.page
+        if _fails(command.words):
             failed.append(f"{printed.page}: {printed.text}")
     print(*(f"not run here, {number}: {reason}" for reason, number in skipped.items()), sep="\n")
     print(*(f"FAILED: {text}" for text in failed), sep="\n")

@@ -1,9 +1,11 @@
 """Commands of the documentation at a tiny size, as `small_commands` has those of `report`."""
 
 import dataclasses
+import json
 
 from small_commands import SMALLEST, write
 
+from mtf_synthesizer.cli import main
 from mtf_synthesizer.runtime import precision
 
 _STEPS = ("--steps", "2")
@@ -104,10 +106,16 @@ def _bench(words):
     return SmallCommand(tuple(small))
 
 
-def write_documented_files(folder):
-    """Write the files that documented commands name."""
+def prepare_documented(folder, data="data"):
+    """Write the files that documented commands name, and prepare those of the first pages."""
     write(folder / "in.txt", "modern: In the beginning", "modern: And God said")
+    pairs = [(f"the word {n}", f"word {n}") for n in range(8)]
+    for name in ("pairs.tsv", "dev.tsv", "new.tsv"):
+        write(folder / name, *("\t".join(pair) for pair in pairs))
+    lines = (json.dumps(dict(zip(("inputs", "targets"), pair, strict=True))) for pair in pairs)
+    write(folder / "dev.jsonl", *lines)
     write(folder / "shakespeare" / "input.txt", *(f"A: line {n} of the play\n" for n in range(140)))
-    reviews = folder / "aclImdb"
-    if not reviews.exists():
-        reviews.symlink_to(folder / "imdb")
+    (folder / "aclImdb").symlink_to(folder / "imdb")
+    words = ["data", "prepare", "--benchmark", "tiny_shakespeare", "--allow_partial"]
+    places = ["--from", str(folder / "shakespeare"), "--tfds_data_dir", str(folder / data)]
+    assert not main.main([*words, *places]), "tiny_shakespeare can't be prepared"
