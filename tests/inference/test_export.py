@@ -244,7 +244,7 @@ def test_an_interrupted_text_goes_on_where_it_was(models, predicted, tmp_path, m
     monkeypatch.setattr(text_lines.Output, "write", write)
     result = run(tmp_path / "out")
     assert (result["examples"], result["decoded"]) == (6, 3)
-    assert "3 of them now" in predict_lines.describe(result)
+    assert "3 decoded now" in predict_lines.describe(result)
     wanted = predicted["r", "greedy"]
     found = (tmp_path / "out").read_text("utf-8").split("\n")
     assert found == [*wanted[:2], "", *wanted[2:], ""]
