@@ -183,13 +183,14 @@ def _prune(args: argparse.Namespace, start: Start) -> None:
         raise errors.UserError(
             f"{given[0]}: --prune_heads keeps all of the model but its heads. Leave {given[0]} out"
         )
-    folder = paths.of(str(getattr(start, "path", args.start))).parent
+    folder = paths.of(str(getattr(start, "path", args.init_checkpoint))).parent
     if (
         not isinstance(start, checkpoints.Checkpoint)
         or not (folder / checkpoints.OPERATIVE_CONFIG).is_file()
     ):
         raise errors.UserError(
-            f"--from {args.start}: no {checkpoints.OPERATIVE_CONFIG} beside the checkpoint. Give "
+            f"--init_checkpoint {args.init_checkpoint}: no {checkpoints.OPERATIVE_CONFIG} "
+            "beside the checkpoint. Give "
             "the folder of a trained R+V"
         )
     asked = dataclasses.replace(options.read_request(args), task=args.task or _task_of(folder))

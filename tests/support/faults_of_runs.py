@@ -42,7 +42,7 @@ FOLDERS = [
     ),
     evaluated(
         "the best step without a report",
-        "names no best step of synthesizer_multi30k_ende_v001.",
+        "names no best step of synthesizer_multi30k_ende_v001 among the checkpoints",
         "--split validation --checkpoint all",
         more="--checkpoints best",
         late=False,
