@@ -188,7 +188,8 @@ def _decided(
     ]
     if not beginnings and isinstance(start, Checkpoint):
         raise errors.UserError(
-            f"--from {start.path}: its model has T5's own layers. Give --synthesizer and --size of "
+            f"--init_checkpoint {start.path}: its model has T5's own layers. Give --synthesizer "
+            "and --size of "
             "the new model"
         )
     made = plan.make(start.path, _shapes(reader), variables, beginnings)
