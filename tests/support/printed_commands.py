@@ -20,6 +20,8 @@ from mtf_synthesizer.studies.report import files, tables
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGES = (ROOT / "README.md", ROOT / "gin/README.md", *sorted((ROOT / "docs").glob("*.md")))
+# Models of T5 and of transformers that a user has.
+_FROM_ELSEWHERE = ("t5_small/model.ckpt-1000000", "flan-t5-small")
 DEMO_RUNS = ("pretrain", "finetune")
 # Mixture of an experiment -> the benchmark whose splits it has; other tasks have all three.
 _DATA = {
@@ -72,7 +74,7 @@ def _unrolled(printed):
 
 
 def of_pages():
-    """The whole commands of the documentation: indented lines, loops, and between backticks."""
+    """The whole commands of the documentation: indented lines, loops, and `bench` in backticks."""
     return [each for page in PAGES for each in _of_page(page)]
 
 
@@ -83,7 +85,9 @@ def _of_page(page):
         text.replace("\\\n", " "),
         re.MULTILINE,
     )
-    inline = (" ".join(words.split()) for words in re.findall(r"`(mtf_synthesizer [^`]+)`", text))
+    inline = (
+        " ".join(words.split()) for words in re.findall(r"`(mtf_synthesizer bench [^`]+)`", text)
+    )
     lines += [words for words in inline if re.search(r" --[a-z_]+ [^- ]", words)]
     name = page.relative_to(ROOT).as_posix()
     return [
@@ -211,7 +215,7 @@ def starts(printed):
     reads = printed.words[0] in ("evaluate", "predict", "export", "maps", "checkpoints")
     folders = getattr(args, "model_dir", None) if reads else None
     begins += folders if isinstance(folders, list) else [folders]
-    return {folder for folder in begins if folder}
+    return {folder for folder in begins if folder and folder not in _FROM_ELSEWHERE}
 
 
 def makes(printed):

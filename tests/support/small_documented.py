@@ -15,6 +15,7 @@ _ELSEWHERE = {
     "/mnt/": "a server",
     "t5_small": "tests/training: warm starts",
     "flan-t5-small": "make check-huggingface",
+    "rv_of_flan": "make check-huggingface",
     "--against": "PyTorch",
     "data vocabulary": "tests/data",
 }
@@ -65,6 +66,11 @@ def _trained(words):
     return (*_STEPS, *_params(*SMALLEST))
 
 
+def _warm_started(words):
+    sizes = [b for b in SMALLEST if "batch" not in b and "save" not in b]
+    return _params(*sizes) if "--size" in words else ()
+
+
 def _compared(words):
     rows = words[words.index("--rows") + 1].split(",")[:2]
     return (*_trained(words), "--rows", ",".join(rows), "--seeds", "0", "--vocabulary", "bytes")
@@ -86,6 +92,7 @@ def _prepared(words):
 
 _SMALL = {
     "train": _trained,
+    "warm-start": _warm_started,
     "compare": _compared,
     "evaluate": _first_examples,
     "predict": _first_examples,
