@@ -20,10 +20,14 @@ SIMILARITY_RANGE = (0.0, 5.0)  # scores of STS-B
 
 def accuracy(targets: Sequence[Any], predictions: Sequence[Any]) -> dict[str, float]:
     """Compute the per cent of predictions that equal their target."""
-    hits = sum(
-        target == prediction for target, prediction in zip(targets, predictions, strict=True)
-    )
+    hits = sum(map(_equal, targets, predictions))
     return {"accuracy": 100 * hits / len(targets)}
+
+
+def _equal(target: Any, prediction: Any) -> bool:
+    if isinstance(target, np.ndarray) or isinstance(prediction, np.ndarray):
+        return np.array_equal(target, prediction)
+    return bool(target == prediction)
 
 
 def similarity_pearson(targets: Sequence[float], predictions: Sequence[float]) -> dict[str, float]:

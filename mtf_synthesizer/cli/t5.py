@@ -27,6 +27,7 @@ _FLAG_MODULES = (
     "mesh_tensorflow.transformer.utils",
     "mesh_tensorflow.simd_mesh_impl",
 )
+_TOPOLOGY = ("tpu_mesh_shape", "tpu_topology")
 _SWITCHES = ("skip_all_gin_unknowns", "use_model_api")
 _HELP = frozenset({"--help", "-help", "--helpshort"})
 
@@ -84,6 +85,7 @@ def _hand_over(arguments: Sequence[str], verbose: bool) -> None:
             print(flags.FLAGS.module_help(module))
         return
     gin_reader.install(_reader_of_flags())
+    _check_mesh(arguments)
     mesh_transformer_main.console_entry_point()
 
 
@@ -127,6 +129,23 @@ def _check(arguments: Sequence[str]) -> argparse.Namespace:
             "folder for this run"
         )
     return given
+
+
+def _check_mesh(arguments: Sequence[str]) -> None:
+    """Raise a UserError unless the configuration has a mesh, or T5's interface makes its own."""
+    given = _gin_flags(arguments)
+    if given.use_model_api or any(word.startswith("--flagfile") for word in arguments):
+        return
+    with gin_files.searched(_split(given.gin_location_prefix)):
+        bound = BoundValues(given.gin_file, given.gin_param)
+    shape = bound.value("run", "mesh_shape")
+    is_of_tpu = isinstance(shape, statements.Reference) and "tpu_mesh_shape" in shape.selector
+    if is_of_tpu and not bound.statement(*_TOPOLOGY):
+        raise errors.UserError(
+            "no gin file or binding names the devices. Give --gin_file=local_cpu.gin "
+            'for this machine, or for TPUs --gin_param="utils.tpu_mesh_shape.tpu_topology = '
+            "'2x2'\""
+        )
 
 
 def _operative_configs(given: argparse.Namespace) -> list[str]:

@@ -19,6 +19,7 @@ from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.cli.values import positive, proper_share
 from mtf_synthesizer.config import gin_files, request, statements
 from mtf_synthesizer.config.trust import TrustedReader
+from mtf_synthesizer.config.values import BoundValues
 from mtf_synthesizer.files import new_folder, paths
 from mtf_synthesizer.model_folder import checkpoints, own_data
 from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
@@ -247,6 +248,8 @@ def _configuration(args: argparse.Namespace, start: Start) -> request.Configurat
             "checkpoint "
             "describes its model. Give --synthesizer and --size"
         )
+    if is_described and args.synthesizer and not args.size:
+        return _of_described(args, task, ModelFolder(folder))
     if args.synthesizer or args.size or args.run:
         return request.requested(_request(args, start, None if data else task, data))
     changes = dataclasses.replace(
@@ -255,6 +258,50 @@ def _configuration(args: argparse.Namespace, start: Start) -> request.Configurat
         own_data=data,
     )
     return request.for_model(ModelFolder(folder), changes, [request.EXACT_FILE])
+
+
+# Macros of a synthesizer's gin file -> the parameters of self-attention with these values.
+_OF_ATTENTION = {
+    "num_heads": "num_heads",
+    "d_kv": "key_value_size",
+    "dropout_rate": "dropout_rate",
+}
+_ATTENTIONS = ("SyntheticAttention", "SelfAttention")
+
+
+def _of_described(
+    args: argparse.Namespace, task: str, folder: ModelFolder
+) -> request.Configuration:
+    """Return the configuration of a folder's model with other self-attention layers.
+
+    Raises:
+      errors.UserError: an argument is misspelt, or the layers have no number or size of heads.
+    """
+    files = [request.EXACT_FILE, gin_files.gin_file("synthesizers", args.synthesizer)]
+    if args.run is not None:
+        files.append(gin_files.gin_file("runs", args.run))
+    params = [*_attention(args, str(folder.operative_config)), f"MIXTURE_NAME = {task!r}"]
+    changes = dataclasses.replace(options.read_request(args), gin_params=[*params, *_params(args)])
+    return request.for_model(folder, changes, files)
+
+
+def _attention(args: argparse.Namespace, config: str) -> Iterator[str]:
+    """Yield bindings that give the new layers the heads and the bias buckets of the old ones."""
+    bound = BoundValues([config], ())
+    for macro, parameter in _OF_ATTENTION.items():
+        if statements.macro(macro, [config, *args.gin_file], args.gin_param) is not None:
+            continue
+        found = [bound.value(name, parameter) for name in _ATTENTIONS]
+        value = next((value for value in found if value is not None), None)
+        if value is None:
+            raise errors.UserError(
+                f"{config} binds neither {macro} nor SelfAttention.{parameter}: give --size, or "
+                f"--gin_param '{macro} = ...'"
+            )
+        yield f"{macro} = {value!r}"
+    buckets = bound.value("SelfAttention", "relative_attention_num_buckets")
+    if buckets is not None:
+        yield f"SyntheticAttention.relative_attention_num_buckets = {buckets}"
 
 
 def _own_data(args: argparse.Namespace, start: Start) -> OwnData | None:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from mtf_synthesizer import errors
 from mtf_synthesizer.config import by_layer, statements
 from mtf_synthesizer.config.gin_files import choices, gin_file, gin_folder, is_own
-from mtf_synthesizer.config.lint import lengths, meshes
+from mtf_synthesizer.config.lint import lengths, meshes, replaced, starts
 from mtf_synthesizer.config.lint.names import check
 from mtf_synthesizer.config.trust import TrustedReader
+from mtf_synthesizer.config.values import BoundValues
 from mtf_synthesizer.files import paths
 from mtf_synthesizer.model_folder import own_data
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
@@ -114,12 +115,32 @@ def for_training(request: Request) -> Configuration:
     """Return the configuration of a training run.
 
     Raises:
-      errors.UserError: see `requested`; or tables or positions are shorter than the rows.
+      errors.UserError: see `requested`; or tables or positions are shorter than the rows, or
+        nothing says how long the run from a checkpoint is.
     """
     configuration = requested(request)
+    _check_length(request, configuration)
     keeps_model = request.init_checkpoint is not None and not (request.size or request.synthesizer)
     lengths.check(configuration.files, configuration.params, keeps_model)
     return configuration
+
+
+def _check_length(request: Request, configuration: Configuration) -> None:
+    """Check that a run from a checkpoint does not take the length of a pretraining by default."""
+    if request.init_checkpoint is None or request.steps or request.run:
+        return
+    if request.schedule != "pretrain":  # of an experiment, or for data of one's own
+        return
+    own = BoundValues(request.gin_files, request.gin_params)
+    named = statements.macro("train_steps", request.gin_files, request.gin_params)
+    if named is not None or own.value("run", "train_steps") is not None:
+        return
+    steps = statements.macro("train_steps", configuration.files, configuration.params)
+    raise errors.UserError(
+        f"--init_checkpoint {request.init_checkpoint}: neither --run nor --steps says how long the "
+        f"run is, and the default, --run pretrain, has {steps:,} steps. Give --run finetune, or "
+        "--steps"
+    )
 
 
 def requested(request: Request) -> Configuration:
@@ -131,12 +152,16 @@ def requested(request: Request) -> Configuration:
     """
     start = start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None
     _check_complete(request, start)
-    files = [*_training_files(request, start), EXACT_FILE, "local_cpu.gin"]
-    files += _on_processor(request.gin_files)
+    base = [*_training_files(request, start), EXACT_FILE, "local_cpu.gin"]
+    files = [*base, *_on_processor(request.gin_files)]
     TrustedReader(request.modules).check(files, request.gin_params)
-    params = []
+    starts.check(request.gin_files, request.gin_params)
+    params = starts.without_start(base) if start else []
     if request.synthesizer and by_layer.is_by_layer(request.synthesizer):
         params.append(by_layer.bindings(request.synthesizer, files, request.gin_params))
+    elif request.synthesizer:
+        own = (request.gin_files, request.gin_params)
+        replaced.check(request.synthesizer, base, files, own)
     task = own_data.TASK if request.own_data else request.task
     if task:
         params.append(f"MIXTURE_NAME = {task!r}")
@@ -243,15 +268,24 @@ def for_model(
         misspelt.
     """
     changes = _on_processor([*gin_files, *request.gin_files])
-    files = [str(folder.operative_config), FLOAT32_FILE, *changes]
+    files = [*_local(str(folder.operative_config)), FLOAT32_FILE, *changes]
     TrustedReader(request.modules).check(files, request.gin_params)
+    starts.check_reader(request.gin_files, request.gin_params)
+    params = [*starts.without_start(files[:1]), *request.gin_params]
     vocabulary = request.vocabulary
     if vocabulary is None:
         vocabulary = folder.vocabulary
-    checked = _checked(
-        files, request.gin_params, request.modules, vocabulary, request.tfds_data_dir
-    )
+    checked = _checked(files, params, request.modules, vocabulary, request.tfds_data_dir)
     return dataclasses.replace(checked, own_data=data_of_model(folder, request))
+
+
+def _local(config: str) -> list[str]:
+    """Return a folder's configuration, with one local device instead of the mesh of a TPU.
+
+    Mesh makes a TPU's mesh from flags of T5's script.
+    """
+    shape = BoundValues([config], ()).value("run", "mesh_shape")
+    return [config, *(["local_cpu.gin"] if isinstance(shape, statements.Reference) else [])]
 
 
 def data_of_model(folder: ModelFolder, request: Request) -> OwnData | None:

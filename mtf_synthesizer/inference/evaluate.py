@@ -14,9 +14,10 @@ from mesh_tensorflow.transformer import transformer
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Configuration, Request, for_model, named_task
+from mtf_synthesizer.config.values import BoundValues
 from mtf_synthesizer.data import own_files
 from mtf_synthesizer.files import saving
-from mtf_synthesizer.inference import predict, scoring
+from mtf_synthesizer.inference import metric_objects, predict, scoring
 from mtf_synthesizer.inference import records as decoding
 from mtf_synthesizer.inference.report import add, check_output, summed_up, versions
 from mtf_synthesizer.model_folder import own_data
@@ -24,7 +25,6 @@ from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import precision
 from mtf_synthesizer.submissions.layout import Benchmark
-from mtf_synthesizer.tasks import metrics
 from mtf_synthesizer.upstream import session, tasks
 from mtf_synthesizer.upstream.event_files import without_event_files
 from mtf_synthesizer.upstream.examples import ExampleSet, example_sets, input_fn, padded
@@ -42,6 +42,8 @@ _DECODERS = {
         ("temperature", "sampling_keep_top_k", "max_steps"),
     ),
 }
+# The greatest length of beams: a factor of the longest input of a batch, and tokens.
+_OF_BEAMS = ("decode_length_multiplier", "decode_length_constant")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +112,8 @@ def evaluate(
         trained = session.build(folder.path)
         size = request.batch_size or trained.batch_size
         sets, left_out = _example_sets(names, options.split, trained, options.examples)
-        made_of = _data(task, configuration, options.split)
+        made_of = {"lengths": _changed_lengths(folder, trained)}
+        made_of |= _data(task, configuration, options.split)
         header = _header(folder, task, options.split, sets[0]) | {"left_out": left_out}
         for checkpoint in chosen:
             records: list[dict[str, Any]] = []
@@ -145,8 +148,15 @@ def evaluated(
         row |= _teacher_forced(folder, examples, trained, batch_size, checkpoint)
     if options.decode and _is_decoded(examples) and (labelled or options.predictions is not None):
         outputs = predict.decoded(folder, examples, trained, batch_size, checkpoint)
-        row |= {"decoding": _decoding_settings(trained.model_type)}
-        row |= vars(decoding.metrics(examples, outputs, options.split))
+        row["decoding"] = _decoding_settings(trained)
+    if options.decode and labelled:
+        if outputs is not None:
+            row |= vars(decoding.metrics(examples, outputs, options.split))
+        scores = scoring.Scores(row["metrics"], row["signatures"], row["notes"])
+        if _is_scored(examples, trained):
+            likelihoods = predict.log_likelihoods(folder, examples, trained, batch_size, checkpoint)
+            scores.add(decoding.metrics_of_scores(examples, likelihoods))
+        scores.notes += _without_values(examples, trained)
     return row, outputs
 
 
@@ -215,17 +225,53 @@ def _data(task: str, configuration: Configuration, split: str) -> dict[str, Any]
 
 def _is_decoded(examples: ExampleSet) -> bool:
     """Return whether the task has metrics of decoded text."""
-    return "inputs" in examples.lengths and bool(metrics.of(examples.task))
+    return "inputs" in examples.lengths and metric_objects.read_text(examples.task)
 
 
-def _decoding_settings(model_type: str) -> dict[str, Any]:
+def _is_scored(examples: ExampleSet, trained: Model) -> bool:
+    """Return whether the task has metrics of log-likelihoods, and the model computes these."""
+    return trained.model_type in metric_objects.SCORING_MODELS and metric_objects.read_scores(
+        examples.task
+    )
+
+
+def _without_values(examples: ExampleSet, trained: Model) -> list[str]:
+    """Return a sentence about each kind of metric that the model or the task has no values for."""
+    task = examples.task
+    notes = [
+        f"the metric {scoring.named(metric)} needs values that Mesh's models don't compute"
+        for metric in metric_objects.without_values(task)
+    ]
+    if metric_objects.read_text(task) and "inputs" not in examples.lengths:
+        notes.append("its metrics need decoded text, but the task has no inputs to decode from")
+    if metric_objects.read_scores(task) and not _is_scored(examples, trained):
+        notes.append(
+            f"its metrics of scores need a model of one of the types "
+            f"{', '.join(metric_objects.SCORING_MODELS)}, not {trained.model_type}"
+        )
+    return notes
+
+
+def _changed_lengths(folder: ModelFolder, trained: Model) -> dict[str, int] | None:
+    """Return the lengths that examples are cut to, where they are not those of the training."""
+    config = BoundValues([str(folder.operative_config)], ())
+    before = config.value("run", "sequence_length")
+    return None if trained.sequence_length == before else dict(trained.sequence_length)
+
+
+def _decoding_settings(trained: Model) -> dict[str, Any]:
     """Return the settings of the decoding; empty for models whose decoding has none."""
-    if model_type not in _DECODERS:
+    if trained.model_type not in _DECODERS:
         return {}
-    method, fields = _DECODERS[model_type]
+    method, fields = _DECODERS[trained.model_type]
     bound = gin.get_bindings(method.__qualname__)
     parameters = inspect.signature(method).parameters
-    return {name: bound.get(name, parameters[name].default) for name in fields}
+    settings = {name: bound.get(name, parameters[name].default) for name in fields}
+    if settings.get("beam_size", 1) > 1:
+        settings |= {name: bound[name] for name in _OF_BEAMS if name in bound}
+    if trained.model_type == "delimited_lm":
+        settings["length"] = sum(trained.sequence_length.values())
+    return settings
 
 
 def _teacher_forced(
@@ -255,6 +301,6 @@ def _teacher_forced(
         "sequence_accuracy": float(values["sequence_accuracy"]),
         "tokens": tokens,
     }
-    if not metrics.of(each.task):
+    if not (metric_objects.read_text(each.task) or metric_objects.read_scores(each.task)):
         measured["metrics"] = scoring.of_language(loss, tokens, each.rows, each.task)
     return measured

@@ -9,6 +9,7 @@ from typing import Any
 import mtf_synthesizer.runtime.compat
 
 import gin
+import numpy as np
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
@@ -153,8 +154,7 @@ def example_records(
         outputs = decoded(folder, each, trained, batch_size, checkpoint)
         return decoding.records(each, outputs, options.split, checkpoint)
     sequences.check(trained, options.sequences)
-    model = decoding_model(folder, trained, {**trained.sequence_length, **each.lengths}, batch_size)
-    rows = stock.padded({"inputs": each.arrays()["inputs"]}, batch_size)
+    model, rows = _decoding(folder, each, trained, batch_size)
     found = sequences.written(
         model,
         stock.input_fn(rows, batch_size),
@@ -183,9 +183,7 @@ def decoded(
     checkpoint: Checkpoint,
 ) -> list[str]:
     """Return the decoded text of every example."""
-    lengths = {**trained.sequence_length, **each.lengths}
-    model = decoding_model(folder, trained, lengths, batch_size)
-    rows = stock.padded({"inputs": each.arrays()["inputs"]}, batch_size)
+    model, rows = _decoding(folder, each, trained, batch_size)
     outputs = utils.decode(
         FittingEstimator(model.estimator),
         stock.input_fn(rows, batch_size),
@@ -195,27 +193,69 @@ def decoded(
     return [tf.compat.as_text(output) for output in outputs][: len(each.rows)]
 
 
-def decoding_model(
+def _decoding(
+    folder: ModelFolder, each: stock.ExampleSet, trained: Model, batch_size: int
+) -> tuple[Model, dict[str, np.ndarray]]:
+    """Build the model that decodes examples, and return it with the padded inputs."""
+    inputs = each.arrays()["inputs"]
+    length = row_length(trained, inputs.shape[1])
+    model = decoding_model(folder, trained, length, batch_size)
+    inputs = np.pad(inputs, ((0, 0), (0, length - inputs.shape[1])))
+    return model, stock.padded({"inputs": inputs}, batch_size)
+
+
+def log_likelihoods(
     folder: ModelFolder,
+    each: stock.ExampleSet,
     trained: Model,
-    lengths: dict[str, int],
     batch_size: int,
-) -> Model:
-    """Build the model for inputs of other lengths; outputs may be as long as in training."""
+    checkpoint: Checkpoint,
+) -> list[float]:
+    """Return the log-likelihood of every example's targets, in nats."""
+    estimator = session.build_scorer(
+        folder.path,
+        sequence_length={**trained.sequence_length, **each.lengths},
+        batch_size=batch_size,
+    )
+    rows = stock.padded(each.arrays(), batch_size)
+    outputs = FittingEstimator(estimator).predict(
+        stock.input_fn(rows, batch_size), checkpoint_path=checkpoint.path
+    )
+    return [float(output["scores"]) for output in outputs][: len(each.rows)]
+
+
+def row_length(trained: Model, longest: int) -> int:
+    """Return the length of rows of inputs whose longest has `longest` tokens.
+
+    A language model writes into the row that it reads. Its rows are as long as in training, so that
+    the room of an output does not depend on other inputs.
+    """
+    return trained.sequence_length["inputs"] if trained.model_type == "delimited_lm" else longest
+
+
+def decoding_model(folder: ModelFolder, trained: Model, length: int, batch_size: int) -> Model:
+    """Build the model for inputs of another length; outputs may be as long as in training."""
     bind_output_length(trained)
+    lengths = {**trained.sequence_length, "inputs": length}
     return session.build(folder.path, sequence_length=lengths, batch_size=batch_size)
 
 
 def bind_output_length(trained: Model) -> None:
     """Let outputs be as long as the targets in training, unless the configuration sets a length.
 
-    Mesh's default is the length of the inputs.
+    Mesh's default is the length of the inputs; of beams 1.5 times the longest input of their batch
+    plus 10 tokens.
     """
-    if gin.get_bindings("Bitransformer.decode").get("max_decode_length") is None:
-        with gin.unlock_config():
-            gin.bind_parameter(
-                "Bitransformer.decode.max_decode_length", trained.sequence_length["targets"]
-            )
+    bound = gin.get_bindings("Bitransformer.decode")
+    length = bound.get("max_decode_length")
+    values: dict[str, float] = {}
+    if length is None:
+        length = values["max_decode_length"] = trained.sequence_length["targets"]
+    if not {"decode_length_multiplier", "decode_length_constant"}.intersection(bound):
+        values |= {"decode_length_multiplier": 0.0, "decode_length_constant": float(length)}
+    with gin.unlock_config():
+        for name, value in values.items():
+            gin.bind_parameter(f"Bitransformer.decode.{name}", value)
 
 
 class FittingHook(tf.train.SessionRunHook):

@@ -19,7 +19,7 @@ from mtf_synthesizer.inference import records as decoding
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.submissions.layout import Benchmark, File
-from mtf_synthesizer.upstream import session
+from mtf_synthesizer.upstream import data_folder, session
 from mtf_synthesizer.upstream.examples import ExampleSet, example_sets
 from mtf_synthesizer.upstream.tasks import check_task
 
@@ -165,10 +165,8 @@ def _check_data(tasks: Iterable[str], split: str) -> None:
 def _is_there(loader: seqio.utils.LazyTfdsLoader, split: str) -> bool:
     if loader.data_dir is None:
         return True
-    directory = paths.of(loader.data_dir) / loader.name.replace(":", "/")
-    if not (directory / "dataset_info.json").exists():
-        return False
-    return split in tfds.builder_from_directory(directory).info.splits
+    directory = data_folder.prepared(loader.data_dir, loader.name)
+    return directory is not None and split in tfds.builder_from_directory(directory).info.splits
 
 
 def _check_identity(each: ExampleSet, file: File) -> None:

@@ -71,7 +71,8 @@ def predict_lines(
         out = _output(lines, chosen.fingerprint, configuration, options)
         size = request.batch_size or trained.batch_size
         answer = _answer(options, chosen.path)
-        decode = _decoder(folder, trained, encoder, seen.longest, size, answer)
+        length = predict.row_length(trained, seen.longest)
+        decode = _decoder(folder, trained, encoder, length, size, answer)
         blank = "[]" if options.is_scored else ""
         shown = progress.Progress(
             str(options.output), out.done, seen.count, options.show_progress, unit="line"
@@ -198,8 +199,7 @@ def _decoder(
     """Return a function that decodes texts in batches."""
 
     def decode(texts: Iterable[str]) -> Iterator[str]:
-        lengths = {**trained.sequence_length, "inputs": length}
-        model = predict.decoding_model(folder, trained, lengths, batch_size)
+        model = predict.decoding_model(folder, trained, length, batch_size)
         rows = (encoder.row(text, length) for text in texts)
         yield from answer(model, _input_fn(rows, batch_size, length))
 

@@ -194,10 +194,7 @@ def describe(report: Report) -> str:
     lines = [f"{'step':>8}  {'task':<{width}} {'examples':>8}  metrics"]
     lines += [_line(row, width) for row in rows]
     lines += [_average_line(average) for average in report.get("averages", ())]
-    lines += [
-        f"best of {best['task']}: step {best['step']}, {best['metric']} {best['value']:.4g}"
-        for best in report.get("best", ())
-    ]
+    lines += [_best_line(best) for best in report.get("best", ())]
     signatures = (row.get("signatures", {}).items() for row in rows)
     lines += _once(f"{name}: {text}" for name, text in itertools.chain(*signatures))
     lines += _once(f"note: {row['task']}: {note}" for row in rows for note in row.get("notes", ()))
@@ -210,6 +207,15 @@ def _line(row: Row, width: int) -> str:
     # Rounding errors such as 5e-20 are shown as 0.
     values = "  ".join(f"{k} {v if abs(v) > 1e-4 else 0:.4g}" for k, v in shown.items())
     return f"{row['step']:>8}  {row['task']:<{width}} {row['examples']:>8}  {values}"
+
+
+def _best_line(best: Row) -> str:
+    if "step" in best:
+        return f"best of {best['task']}: step {best['step']}, {best['metric']} {best['value']:.4g}"
+    return (
+        f"best of {best['task']}: unknown, because {best['metric']} may be better when it is lower "
+        "or higher"
+    )
 
 
 def _average_line(average: Row) -> str:

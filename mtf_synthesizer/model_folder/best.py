@@ -12,8 +12,9 @@ from mtf_synthesizer.model_folder import metric_order
 
 KIND = "report of an evaluation"
 SPLIT = "validation"  # never the split whose scores are reported
+SPLITS = (SPLIT, "dev", "valid")  # names of this split; the first with a report counts
 # Rows with equal values of these keys, and both with or both without a loss, are one evaluation.
-SETTINGS = ("step", "checkpoint", "limit", "decoding", "data_sha256")
+SETTINGS = ("step", "checkpoint", "limit", "decoding", "lengths", "data_sha256")
 
 Row = Mapping[str, Any]
 Fingerprints = Mapping[int, str]  # step -> fingerprint of its checkpoint
@@ -29,32 +30,66 @@ def find(model_dir: str | os.PathLike[str], task: str | None, fingerprints: Fing
 
     Args:
       model_dir: the model's folder.
-      task: a task or mixture.
+      task: a task or mixture; None, as for lines of text, if all reports of the model must name the
+        same step.
       fingerprints: fingerprints of the folder's checkpoints. Rows of checkpoints that were replaced
         or removed do not count.
 
     Raises:
-      errors.UserError: no task is given, or its report names no best step, or several.
+      errors.UserError: no report names a best step, or they name several.
     """
     if task is None:
-        raise errors.UserError("--checkpoint best needs a task: give --task, or a step")
-    path = report_path(model_dir, task, SPLIT)
-    entries = _entries(path, fingerprints)
-    chosen = [entry for entry in entries if entry["task"] == task]
-    chosen = chosen or [entry for entry in entries if entry["metric"] == "average"]
-    steps = sorted({entry["step"] for entry in chosen})
-    if not steps:
-        raise errors.UserError(
-            f"{path} names no best step of {task} among the checkpoints that exist now. Run "
-            f"`mtf_synthesizer evaluate --task {task} --split {SPLIT} --checkpoint all` in a "
-            "folder with several checkpoints"
-        )
-    if len(steps) > 1:
+        return _of_all_tasks(paths.of(model_dir), fingerprints)
+    reports = [report_path(model_dir, task, split) for split in SPLITS]
+    path = next((path for path in reports if path.exists()), reports[0])
+    chosen = _of_task(_entries(path, fingerprints), task)
+    steps = sorted({entry["step"] for entry in chosen if "step" in entry})
+    if len(steps) == 1:
+        return int(steps[0])
+    if steps:
         raise errors.UserError(
             f"{path} names several best steps, evaluated with different settings: choose one of "
             f"{', '.join(map(str, steps))}"
         )
-    return steps[0]
+    if chosen:
+        metric = chosen[0]["metric"]
+        raise errors.UserError(
+            f"{path} names no best step of {task}: {metric} may be better when it is lower or "
+            "higher. Choose a step, or keep the best ones with `mtf_synthesizer checkpoints prune "
+            f"--metric {metric} --better lower`, or higher"
+        )
+    raise errors.UserError(
+        f"{path} names no best step of {task} among the checkpoints that exist now. Run "
+        f"`mtf_synthesizer evaluate --task {task} --split {SPLIT} --checkpoint all` in a "
+        "folder with several checkpoints"
+    )
+
+
+def _of_all_tasks(model_dir: paths.Path, fingerprints: Fingerprints) -> int:
+    """Return the best step that every report of a model's validation splits names."""
+    found: dict[int, str] = {}
+    for split in SPLITS:
+        for path in paths.matching(model_dir, f"eval_*_{split}.json"):
+            task = path.name.removeprefix("eval_").removesuffix(f"_{split}.json")
+            entries = _of_task(_entries(path, fingerprints), task)
+            found |= {e["step"]: found.get(e["step"], task) for e in entries if "step" in e}
+    if not found:
+        raise errors.UserError(
+            f"no report in {model_dir} names a best step. Run `mtf_synthesizer evaluate --task "
+            f"TASK --split {SPLIT} --checkpoint all`, or choose a step"
+        )
+    if len(found) > 1:
+        named = ", ".join(f"{step} (of {task})" for step, task in sorted(found.items()))
+        raise errors.UserError(
+            f"the reports in {model_dir} name several best steps: choose one of {named}"
+        )
+    return next(iter(found))
+
+
+def _of_task(entries: list[dict[str, Any]], task: str) -> list[dict[str, Any]]:
+    """Return the entries of a task, else of the averages."""
+    chosen = [entry for entry in entries if entry["task"] == task]
+    return chosen or [entry for entry in entries if entry["metric"] == "average"]
 
 
 def _entries(path: paths.Path, fingerprints: Fingerprints) -> list[dict[str, Any]]:
@@ -80,7 +115,8 @@ def steps(
       fingerprints: fingerprints of the checkpoints that count; None to count all rows.
 
     Returns:
-      Dictionaries with task (or benchmark), metric, step and value.
+      Dictionaries with task (or benchmark), metric, step and value. Step and value are missing
+      where the metric may be better when it is lower or higher.
     """
     found: list[dict[str, Any]] = []
     rows = _current(report["results"], fingerprints)
@@ -107,7 +143,9 @@ def _best_step(task: str, metric: str | None, values: Mapping[int, float]) -> li
     values = {step: value for step, value in values.items() if not math.isnan(value)}
     if metric is None or len(values) < 2:
         return []
-    chosen = min if metric in metric_order.LOWER else max
+    if not metric_order.is_known(metric):
+        return [{"task": task, "metric": metric}]
+    chosen = min if metric_order.lower_is_better(metric) else max
     step = chosen(sorted(values), key=lambda step: values[step])
     return [{"task": task, "metric": metric, "step": step, "value": values[step]}]
 

@@ -91,6 +91,8 @@ def _settings(metric: str, row: Mapping[str, Any]) -> str:
     settings = {} if metric in _TEACHER_FORCED else {"decoding": row.get("decoding")}
     if "data_sha256" in row:
         settings["data_sha256"] = row["data_sha256"]
+    if row.get("lengths"):  # other than in training
+        settings["lengths"] = row["lengths"]
     if metric == AVERAGE:
         settings["tasks"] = sorted(row["tasks"])
     return json.dumps(settings, sort_keys=True)

@@ -20,6 +20,7 @@ _OF_CHECKPOINTS = ("Restore", "sstable", "model.ckpt")
 # Disk quotas and limits: the disk is full, the user's quota is, or the file is too large.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_ROOM = re.compile(rf"(\S*); ({'|'.join(map(os.strerror, _FULL))})")
+_ABSENT = re.compile(rf"(\S.*); {os.strerror(errno.ENOENT)}")
 # Class of TensorFlow's error -> its meaning and remedy.
 _SENTENCES = {
     "ResourceExhaustedError": "memory is exhausted: train a smaller model, or with a smaller "
@@ -62,6 +63,9 @@ def _of_tensorflow(error: Exception) -> str:
     full = _NO_ROOM.search(detail)
     if full is not None:
         return _full(full[1], full[2])
+    absent = _ABSENT.search(detail)
+    if absent is not None and not any(word in detail for word in _OF_CHECKPOINTS):
+        return f"{absent[1]}: no such file. Does a task or binding name another place? {_VERBOSE}"
     kinds = [kind.__name__ for kind in type(error).__mro__]
     if kinds[0] in _DAMAGED or _CORRUPT.search(detail):
         return f"{_damaged(message)} ({detail})"

@@ -32,7 +32,7 @@ from mtf_synthesizer.training.attention_summaries import AttentionListener
 from mtf_synthesizer.training.estimator import ObservedEstimator, StartingEstimator
 from mtf_synthesizer.training.start import TrainingRun, finished, prepare, result
 from mtf_synthesizer.training.validation import Validation, ValidationListener
-from mtf_synthesizer.upstream import examples, probe, session, tasks, variables
+from mtf_synthesizer.upstream import examples, probe, schedules, session, tasks, variables
 from mtf_synthesizer.upstream.model import Model
 
 
@@ -172,7 +172,8 @@ def _built(task: str, folder: ModelFolder, run: TrainingRun) -> Model:
     tasks.check_data(task)
     with gin.unlock_config():
         gin.bind_parameter("mesh_train_dataset_fn.seed", run.request.seed)
-    model = session.build(folder.path)
+    with schedules.counted_from(run.start.step if run.start else 0):
+        model = session.build(folder.path)
     tasks.check_features(task, model)
     if run.start:
         tasks.check_vocabulary(task, paths.of(run.start.path).parent)

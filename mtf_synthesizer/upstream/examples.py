@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import paths
+from mtf_synthesizer.model_folder import best
 from mtf_synthesizer.upstream import caches, data_folder, vocabulary
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.tasks import check_task, check_vocabulary, trains_from_caches
@@ -141,5 +142,5 @@ def probe_features(task: str, model: Model) -> dict[str, np.ndarray]:
     subtask = seqio.get_subtasks(seqio.get_mixture_or_task(task))[0]
     cached = trains_from_caches() and subtask.supports_caching
     splits = caches.splits(subtask) if cached else subtask.splits
-    split = "validation" if "validation" in splits else "train"
+    split = next((split for split in best.SPLITS if split in splits), "train")
     return load(subtask, split, model.sequence_length, 4, cached).arrays()

@@ -10,10 +10,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from unittest import mock
 
 import mtf_synthesizer.runtime.compat
 
 import gin
+import seqio
 import t5.models.mesh_transformer
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
@@ -26,7 +28,13 @@ from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.runtime import loading
 from mtf_synthesizer.upstream import caches, data_folder, devices, fast, gin_reader, old_selectors
 from mtf_synthesizer.upstream.model import Model
-from mtf_synthesizer.upstream.tasks import OWN_DATA, check_task, configured_task
+from mtf_synthesizer.upstream.tasks import (
+    OWN_DATA,
+    T5_TASKS,
+    check_task,
+    configured_task,
+    known_tasks,
+)
 from mtf_synthesizer.upstream.vocabulary import choose
 
 
@@ -114,7 +122,8 @@ def import_modules(modules: Sequence[str]) -> None:
         sys.path.append(os.getcwd())
     for module in modules:
         try:
-            importlib.import_module(module)
+            with _t5s_tasks_for_mixtures():
+                importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name and module.startswith(error.name):
                 raise errors.UserError(f"--module_import: no module named {module!r}") from error
@@ -123,6 +132,23 @@ def import_modules(modules: Sequence[str]) -> None:
             raise
         except Exception as error:  # the user's own module may raise anything
             raise errors.UserError(_failed_import(module, error)) from error
+
+
+@contextlib.contextmanager
+def _t5s_tasks_for_mixtures() -> Iterator[None]:
+    """Import T5's tasks, which is slow, when a mixture that is defined inside names one."""
+    stock: Any = seqio.Mixture.__init__
+
+    def init(
+        mixture: seqio.Mixture, name: str, tasks: Sequence[Any], *rest: Any, **more: Any
+    ) -> None:
+        parts = [part[0] if isinstance(part, tuple) else part for part in tasks]
+        if {part for part in parts if isinstance(part, str)}.difference(known_tasks()):
+            importlib.import_module(T5_TASKS)
+        stock(mixture, name, tasks, *rest, **more)
+
+    with mock.patch.object(seqio.Mixture, "__init__", init):
+        yield
 
 
 def _failed_import(module: str, error: Exception) -> str:
@@ -166,14 +192,32 @@ def build(model_dir: str | os.PathLike[str], **overrides: Any) -> Model:
             )
         )
 
+    _run(model_dir, "train", train_model_fn=take, **overrides)
+    return built[0]
+
+
+def build_scorer(model_dir: str | os.PathLike[str], **overrides: Any) -> Any:
+    """Return Mesh's Estimator whose predictions are `targets` and their log-likelihoods, `scores`.
+
+    Raises:
+      errors.UserError: a batch that the mesh can't divide.
+    """
+    if "batch_size" in overrides:
+        devices.check_batch(overrides["batch_size"])
+    found: list[Any] = []
+    with mock.patch.object(utils, "score_from_dataset", lambda given, *rest: found.append(given)):
+        # A function that decodes would be called to score.
+        _run(model_dir, "score_from_dataset", predict_fn=None, **overrides)
+    return found[0]
+
+
+def _run(model_dir: str | os.PathLike[str], mode: str, **overrides: Any) -> None:
     utils.run(
         tpu_job_name=None,
         tpu=None,
         gcp_project=None,
         tpu_zone=None,
         model_dir=str(model_dir),
-        mode="train",
-        train_model_fn=take,
+        mode=mode,
         **overrides,
     )
-    return built[0]

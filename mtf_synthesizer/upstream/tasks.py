@@ -174,6 +174,11 @@ def used_vocabulary(task: str) -> UsedVocabulary:
     return UsedVocabulary(described, feature, model_bytes(vocabulary) if keep else None)
 
 
+def has_own_vocabulary(task: str) -> bool:
+    """Return whether a task brings its vocabularies, so that --vocabulary decides none of them."""
+    return not any(isinstance(v, ChosenVocabulary) for v in _vocabularies(task).values())
+
+
 def remember_cache(task: str, cache: str) -> None:
     """Write the record that `check_data` compares with into the folder of a task's cache."""
     caches.remember(cache, _described(task))

@@ -67,6 +67,14 @@ def test_the_best_step_of_each_task_and_of_their_average():
     ]
 
 
+def test_the_direction_of_a_metric_is_not_guessed():
+    made = report(row("t", 10, {"surprise": 3.0}), row("t", 20, {"surprise": 2.0}))
+    assert made["best"] == [{"task": "t", "metric": "surprise"}]
+    assert "best of t: unknown, because surprise may be better when it is lower" in describe(made)
+    (best,) = report(row("t", 10, {"wer": 3.0}), row("t", 20, {"wer": 2.0}))["best"]
+    assert best["step"] == 20
+
+
 def test_what_is_no_number_is_never_the_best():
     values = ((10, float("nan")), (20, 30.0), (30, 40.0))
     (best,) = report(*[cola(step, value) for step, value in values])["best"]

@@ -54,8 +54,32 @@ def test_nothing_says_which_is_the_best(model):
     write(model, "t", *several[0], *several[1])
     with pytest.raises(errors.UserError, match=r"several best steps.*3, 5"):
         ModelFolder.at(model).choose("best", "t")
-    with pytest.raises(errors.UserError, match="give --task"):
+
+
+def test_a_model_of_one_task_needs_no_task(model):
+    """As `predict --benchmark` and `--input` have none."""
+    with pytest.raises(errors.UserError, match=r"no report in .* names a best step"):
         ModelFolder.at(model).choose("best")
+    write(model, "mixture", *rows_of(model, "mixture", {3: 0.1, 7: 0.9}))
+    assert ModelFolder.at(model).choose("best")[0].step == 7
+    write(model, "t", *rows_of(model, "t", {5: 0.1, 7: 0.9}))
+    assert ModelFolder.at(model).choose("best")[0].step == 7
+    write(model, "u", *rows_of(model, "u", {3: 0.9, 7: 0.1}))
+    with pytest.raises(errors.UserError, match=r"one of 3 \(of u\), 7 \(of mixture\)"):
+        ModelFolder.at(model).choose("best")
+
+
+def test_the_direction_of_a_metric_is_not_guessed(model):
+    rows = rows_of(model, "t", {3: 0.9, 7: 0.1})
+    write(model, "t", *(row | {"metrics": {"surprise": 1.0}} for row in rows))
+    with pytest.raises(errors.UserError, match=r"no best step of t: surprise may be better"):
+        ModelFolder.at(model).choose("best", "t")
+
+
+def test_the_split_may_be_called_dev(model):
+    write(model, "t", *rows_of(model, "t", {3: 0.1, 5: 0.9}))
+    report_path(model, "t", "validation").rename(report_path(model, "t", "dev"))
+    assert ModelFolder.at(model).choose("best", "t")[0].step == 5
 
 
 def test_rows_of_checkpoints_that_were_replaced_or_removed_do_not_count(model):

@@ -54,6 +54,14 @@ def test_a_record_that_is_cut_off(tmp_path):
     assert "truncated record" in said
 
 
+def test_a_file_that_a_task_names_and_that_is_missing(tmp_path):
+    path = tmp_path / "pairs of lines.tsv"
+    with tf.Graph().as_default(), tf.Session() as session:
+        line = tf.data.make_one_shot_iterator(tf.data.TextLineDataset(str(path))).get_next()
+        said = failure(lambda: session.run(line))
+    assert said.startswith(f"{path}: no such file. Does a task or binding name another place?")
+
+
 def test_a_full_disk_is_named(tmp_path):
     path = tmp_path / "model.ckpt-5_temp" / "part"
     mounted = next(str(folder) for folder in path.parents if os.path.ismount(folder))

@@ -153,7 +153,7 @@ MODELS = [
     ),
     counted(
         "functions without parentheses",
-        '--synthesizer rv --gin_param "Mixture.functions = [@Random]"',
+        '--synthesizer rv --gin_param "Mixture.functions = [@Random, @DotProduct()]"',
         "which is not a synthesizing function. In gin write @Random() with parentheses",
     ),
     counted(

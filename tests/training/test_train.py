@@ -167,6 +167,8 @@ def test_a_report_says_how_it_was_made(trained):
         "temperature": 0.0,
         "sampling_keep_top_k": -1,
         "max_decode_length": 7,
+        "decode_length_multiplier": 0.0,
+        "decode_length_constant": 7.0,
     }
     assert (row["examples"], row["limit"], row["notes"], row["signatures"]) == (3, 3, [], {})
     assert report["vocabulary"]["kind"] == "bytes"

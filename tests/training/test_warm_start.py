@@ -1,6 +1,7 @@
 """Models that begin as a stock T5 model compute what it computes; at another length, too."""
 
 import re
+import shutil
 
 import mtf_synthesizer.runtime.compat
 
@@ -18,6 +19,7 @@ from mtf_synthesizer.attention.synthesizers import DotProduct, FixedRandom, Mixt
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.files import new_folder, paths, saving
 from mtf_synthesizer.inference import text_lines
+from mtf_synthesizer.model_folder.checkpoints import OPERATIVE_CONFIG
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.training.train import alphas
 from mtf_synthesizer.training.warm_start import begin, functions, plan
@@ -128,6 +130,22 @@ def test_a_mixture_computes_what_t5_computes(
         wanted = share or plan.SHARE_OF_V
         np.testing.assert_allclose(alpha[:, -1], wanted, rtol=1e-6)
         np.testing.assert_allclose(alpha[:, :-1], (1 - wanted) / (alpha.shape[1] - 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("macros", [True, False])
+def test_a_described_folder_needs_no_size(stock_model, stock_logits, macros, tmp_path):
+    """The folder of T5's own command, whose configuration may lack the macros."""
+    start = tmp_path / "start"
+    shutil.copytree(stock_model, start)
+    if not macros:
+        config = start / OPERATIVE_CONFIG
+        text = config.read_text().replace("%num_heads", "2").replace("%d_kv", "3")
+        lines = text.splitlines()
+        config.write_text("\n".join(x for x in lines if not x.startswith(("num_heads", "d_kv"))))
+    options = ["--synthesizer", "rv", "--max_length", "17"]
+    assert warm_start(start, tmp_path / "m", *options, params=(), size=None) == 0
+    logits, _ = whole_models.compute(tmp_path / "m", INPUTS, TARGETS)
+    np.testing.assert_allclose(logits, stock_logits, atol=1e-5, rtol=1e-5)
 
 
 def test_training_goes_on_in_the_folder_and_from_it(stock_model, tmp_path):

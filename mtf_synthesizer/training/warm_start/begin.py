@@ -263,7 +263,7 @@ def _remember_vocabulary(folder: paths.Path, start: Start, chosen: bool) -> str:
         vocabulary_record.remember(folder, tasks.used_vocabulary(task))
     record = vocabulary_record.read(folder)
     if record is None:
-        return ""
+        return f"that of the task {task}" if tasks.has_own_vocabulary(task) else ""
     _check_sizes(record, start)
     return vocabulary_record.shown(record)
 

@@ -284,9 +284,16 @@ class _Problems:
             f"{problem} {listed(names)}" for problem, names in names_of_problems.items() if names
         ]
         if problems:
+            remedy = (
+                "Give the --size or the gin files of its training: T5 1.1 is --gin_file "
+                "models/t5.1.1.base.gin. FactorizedDense.a can't change; learned absolute "
+                "positions can be cut, not extended"
+            )
+            if any(name.endswith("positional_embedding") for name in self.lacking):
+                remedy = (
+                    "Its model has no learned positions. Give a --run without them, as finetune, "
+                    "or the --size or the gin files of its training"
+                )
             raise errors.UserError(
-                f"{path} can't be the start of this model: {'; '.join(problems)}. Give the --size "
-                "or the gin files of its training: T5 1.1 is --gin_file models/t5.1.1.base.gin. "
-                "FactorizedDense.a can't change; learned absolute positions can be cut, not "
-                "extended"
+                f"{path} can't be the start of this model: {'; '.join(problems)}. {remedy}"
             )
