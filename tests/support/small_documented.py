@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import re
 
+from printed_commands import ROOT
 from small_commands import SMALLEST, write
 
 from mtf_synthesizer.cli import main
@@ -119,6 +121,9 @@ def prepare_documented(folder, data="data"):
     pairs = [(f"the word {n}", f"word {n}") for n in range(8)]
     for name in ("pairs.tsv", "dev.tsv", "new.tsv"):
         write(folder / name, *("\t".join(pair) for pair in pairs))
+    page = (ROOT / "docs/own_function.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (folder / "distance.py").write_text(example)
     lines = (json.dumps(dict(zip(("inputs", "targets"), pair, strict=True))) for pair in pairs)
     write(folder / "dev.jsonl", *lines)
     write(folder / "shakespeare" / "input.txt", *(f"A: line {n} of the play\n" for n in range(140)))
