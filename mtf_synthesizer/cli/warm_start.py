@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import io
 import math
-import pathlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -126,7 +125,7 @@ def run(args: argparse.Namespace) -> None:
     from mtf_synthesizer.training.warm_start.begin import begin
 
     def write(
-        folder: str | pathlib.Path,
+        folder: str | paths.Path,
         configuration: request.Configuration,
         fitted: Mapping[str, Fitted] | None = None,
     ) -> Begun:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import tempfile
 from collections.abc import Callable, Mapping
 
@@ -16,13 +15,14 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.attention.layer import SyntheticAttention
 from mtf_synthesizer.attention.synthesizers import DotProduct
 from mtf_synthesizer.config.request import Configuration, Request, for_model
+from mtf_synthesizer.files import paths
 from mtf_synthesizer.inference import evaluate
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.training.warm_start import fit
 from mtf_synthesizer.training.warm_start.begin import Begun, Start, layers_of
 
 # Writes a model folder: its path, its configuration, and functions that were fitted.
-Writer = Callable[[pathlib.Path, Configuration, "Mapping[str, fit.Fitted] | None"], Begun]
+Writer = Callable[[paths.Path, Configuration, "Mapping[str, fit.Fitted] | None"], Begun]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,7 @@ def convert(
             "r, fr, toeplitz, banded or d"
         )
     with tempfile.TemporaryDirectory() as scratch:
-        before, fresh = pathlib.Path(scratch, "before"), pathlib.Path(scratch, "fresh")
+        before, fresh = paths.of(scratch) / "before", paths.of(scratch) / "fresh"
         write(before, teacher, None)
         folder = ModelFolder.at(before)
         asked_of = Request(asked.task, modules=wanted.modules, tfds_data_dir=wanted.tfds_data_dir)
@@ -94,8 +94,8 @@ def convert(
             folder, for_model(folder, asked_of), asked.task, asked.examples, chosen, asked.seed
         )
         write(fresh, wanted, None)
-        begun = write(pathlib.Path(model_dir), wanted, fitted)
-        folders = {"before": before, "after": pathlib.Path(model_dir), "fresh": fresh}
+        begun = write(paths.of(model_dir), wanted, fitted)
+        folders = {"before": before, "after": paths.of(model_dir), "fresh": fresh}
         split = _split(asked.task)
         losses = {
             name: _loss(each, asked_of, split, asked, scratch) for name, each in folders.items()
@@ -114,13 +114,13 @@ def _split(task: str) -> str:
 
 
 def _loss(
-    folder: pathlib.Path, request: Request, split: str, asked: FitRequest, scratch: str
+    folder: paths.Path, request: Request, split: str, asked: FitRequest, scratch: str
 ) -> float:
     options = evaluate.EvaluateOptions(
         split=split,
         decode=False,
         examples=asked.examples,
-        output=pathlib.Path(scratch, f"{folder.name}.json"),
+        output=paths.of(scratch) / f"{folder.name}.json",
     )
     return float(evaluate.evaluate(folder, request, options)["results"][0]["loss"])
 

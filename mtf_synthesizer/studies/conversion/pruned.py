@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import statistics
 import tempfile
 from collections.abc import Mapping
@@ -64,7 +63,7 @@ def convert(model_dir: str, start: Checkpoint, request: Request, examples: int) 
     words = begin.vocabulary_sizes(start)
     with tempfile.TemporaryDirectory() as scratch:
         losses = {
-            name: _loss(each, request, examples, pathlib.Path(scratch, f"{name}.json"), step)
+            name: _loss(each, request, examples, paths.of(scratch) / f"{name}.json", step)
             for name, each, step in (
                 ("before", folder.path, start.step),
                 ("after", paths.of(model_dir), start.step),
@@ -75,7 +74,7 @@ def convert(model_dir: str, start: Checkpoint, request: Request, examples: int) 
 
 
 def _loss(
-    folder: paths.Path, request: Request, examples: int, output: pathlib.Path, step: int
+    folder: paths.Path, request: Request, examples: int, output: paths.Path, step: int
 ) -> float:
     options = evaluate.EvaluateOptions(
         checkpoints=step, decode=False, examples=examples, output=output
