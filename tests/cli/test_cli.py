@@ -1,6 +1,7 @@
 """The command line: mistakes are answered at once and help is instant, both without TensorFlow."""
 
 import argparse
+import importlib
 import os
 import pathlib
 import re
@@ -283,6 +284,11 @@ def test_configurables_are_what_gin_registers():
     import gin
     import mesh_tensorflow.transformer.utils  # noqa: F401
 
+    package = pathlib.Path(errors.__file__).parent
+    for file in package.rglob("*.py"):
+        if "@gin.configurable" in file.read_text("utf-8"):
+            names_of = file.relative_to(package.parent).with_suffix("").parts
+            importlib.import_module(".".join(names_of))
     for found in configurables.scan(["mtf_synthesizer", "mesh_tensorflow.optimize"]):
         assert gin.get_configurable(found.selector)
     methods = configurables.scan(["mesh_tensorflow.transformer.transformer"])

@@ -166,4 +166,5 @@ def test_commands_that_run_a_model_have_the_flag():
     (choices,) = (a.choices for a in commands.parser()._actions if isinstance(a.choices, dict))
     having = {name for name, command in choices.items() if precision.FLAG in command.format_help()}
     running = {"train", "compare", "demo", "evaluate", "predict", "maps", "warm-start", "bench"}
+    running |= {"score", "env"}  # `env` reports what a command with this flag would do
     assert having == running
