@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       errors.UserError: argcomplete is not installed.
     """
-    print(_library().shellcode([_PROGRAM], shell=args.shell))
+    print(_library().shellcode([_PROGRAM], True, args.shell))
 
 
 def answer(parser: argparse.ArgumentParser) -> None:

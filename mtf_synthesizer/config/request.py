@@ -267,9 +267,12 @@ def for_model(
       errors.UserError: the folder has no configuration, or an untrusted one, or a change is
         misspelt.
     """
+    config = str(folder.operative_config)
+    reader = TrustedReader(request.modules)
+    reader.check([config])  # before its values are read, which follows its includes
     changes = _on_processor([*gin_files, *request.gin_files])
-    files = [*_local(str(folder.operative_config)), FLOAT32_FILE, *changes]
-    TrustedReader(request.modules).check(files, request.gin_params)
+    files = [*_local(config), FLOAT32_FILE, *changes]
+    reader.check(files, request.gin_params)
     starts.check_reader(request.gin_files, request.gin_params)
     params = [*starts.without_start(files[:1]), *request.gin_params]
     vocabulary = request.vocabulary

@@ -46,6 +46,8 @@ def of_text(examples: ExampleSet, outputs: Sequence[str]) -> list[tuple[Any, Cal
 
     The objects read token ids: those of the decoded text, padded with 0.
     """
+    if not _objects(examples.task, ModelOutputType.PREDICTION):
+        return []  # most tasks: tokenizing all outputs once more would be wasted
     vocabulary = examples.task.output_features["targets"].vocabulary
     rows = [list(vocabulary.encode(output)) for output in outputs]
     length = max(map(len, rows), default=0)

@@ -144,9 +144,9 @@ def test_a_report_of_an_evaluation(folder):
 
     def read(folder):
         before = report.read(path, EVALUATION["task"], EVALUATION["split"], None)
-        merged = report.merged(before, EVALUATION)
+        merged = report.merged(before, EVALUATION, {})
         assert json.dumps(merged)
-        assert type(best.find(folder, EVALUATION["task"])) is int
+        assert type(best.find(folder, EVALUATION["task"], {})) is int
 
     survives(folder, path.name, encoded(EVALUATION), read)
 

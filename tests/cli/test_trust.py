@@ -25,9 +25,13 @@ from mtf_synthesizer.studies.report import files, formats, tables
 from mtf_synthesizer.upstream.session import configured
 
 ROOT = pathlib.Path(mtf_synthesizer.__file__).resolve().parent
-# Copied beside exported models; nothing here imports it, and PyTorch is not installed.
-DATA = ROOT / "inference" / "huggingface" / "modeling_synthesizer.py"
-SOURCES = sorted({*ROOT.rglob("*.py"), *(ROOT.parent / "tasks").rglob("*.py")} - {DATA})
+# Nothing here imports these, and PyTorch is not installed: one is copied beside exported models, the
+# other runs in an environment of its own.
+WITH_PYTORCH = {
+    ROOT / "inference" / "huggingface" / "modeling_synthesizer.py",
+    ROOT / "studies" / "bench" / "huggingface_worker.py",
+}
+SOURCES = sorted({*ROOT.rglob("*.py"), *(ROOT.parent / "tasks").rglob("*.py")} - WITH_PYTORCH)
 # Modules that run what they read, or that unpack archives wherever these say.
 UNTRUSTED = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "torch", "yaml"}
 ARCHIVES = {"tarfile", "zipimport"}

@@ -87,7 +87,8 @@ def assert_bfloat16_is_near(
     for key in exact:
         if key == "y" or key.startswith("grad/"):
             a, b = (r[key] * (real if key in ("y", "grad/x") else 1) for r in (exact, rough))
-            assert np.linalg.norm(a - b) < 0.06 * np.linalg.norm(a) + 1e-6, key
+            # Seen: 0.05 with AVX-512, 0.08 with AVX2 alone, which rounds partial sums more often.
+            assert np.linalg.norm(a - b) < 0.1 * np.linalg.norm(a) + 1e-6, key
 
 
 def _value(variable: tf.Variable, weights: Mapping[str, np.ndarray], scale: float) -> np.ndarray:
