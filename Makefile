@@ -18,7 +18,7 @@ COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.11 --
 
 .DELETE_ON_ERROR:
 .PHONY: help install demo test quick lint format types unit lock check-stacks check-cache \
-  check-synthetic check-huggingface check-commands check-tutorials docs clean
+  check-synthetic check-huggingface check-commands check-soak check-tutorials docs clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -60,6 +60,9 @@ check-cache: install  ## offline caches made with Apache Beam hold what is read 
 
 check-synthetic: install  ## scores on synthetic tasks without attention, and models that learn one
 	$(BIN)/python tests/checks/synthetic.py
+
+check-soak: install  ## trainings that are killed resume with the same losses, digit by digit
+	$(BIN)/python tests/checks/soak.py --kills 3
 
 check-commands: install  ## the commands that `report` and the docs print, at a tiny size, to their end
 	$(BIN)/python tests/checks/commands.py

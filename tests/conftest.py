@@ -45,9 +45,6 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    # The longest file runs commands in processes of their own. At the end of a run, one of two
-    # workers would wait for it.
-    items.sort(key=lambda item: item.path.name != "test_soak.py")
     if not config.getoption("quick"):
         return
     first = {}

@@ -25,8 +25,8 @@ from mtf_synthesizer.studies.report import files, formats, tables
 from mtf_synthesizer.upstream.session import configured
 
 ROOT = pathlib.Path(mtf_synthesizer.__file__).resolve().parent
-# Nothing here imports these, and PyTorch is not installed: one is copied beside exported models, the
-# other runs in an environment of its own.
+# Nothing here imports these, and PyTorch is not installed: one is copied beside exported models,
+# the other runs in an environment of its own.
 WITH_PYTORCH = {
     ROOT / "inference" / "huggingface" / "modeling_synthesizer.py",
     ROOT / "studies" / "bench" / "huggingface_worker.py",

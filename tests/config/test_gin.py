@@ -144,8 +144,16 @@ def test_sizes_say_the_kind_of_model(size):
     assert kind == KINDS.get(size.rpartition("_")[2], "bitransformer")
 
 
-@pytest.mark.parametrize("size", STACKS)
-@pytest.mark.parametrize("file", SYNTHESIZERS)
+@pytest.mark.parametrize(
+    ("file", "size"),
+    [
+        (file, size)
+        for file in SYNTHESIZERS
+        for size in STACKS
+        # Encoder-decoders have both stacks; the other models are for one function of each kind.
+        if size == "tiny" or file.split("/")[1] in ("r.gin", "d.gin", "rdv.gin", "heads_rv.gin")
+    ],
+)
 def test_takes_a_step(file, size):
     run = "runs/pretrain.gin"
     with configured(f"sizes/{size}.gin", file, run, "clip_gradients.gin", params=SMALLEST):

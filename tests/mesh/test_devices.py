@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from harness import D_KV, D_MODEL, bitransformer, call_layer, constant, run, unpacked_ids
 from stepwise import assert_steps_are_the_full_pass, decoded
-from variants import GLOBAL, VARIANTS
+from variants import DISTINCT, GLOBAL, VARIANTS
 
 from mtf_synthesizer.attention.layer import SyntheticAttention
 
@@ -58,7 +58,7 @@ def one_device():
 @pytest.mark.parametrize(
     ("layout", "packed"), [("batch:all", False), ("heads:all", True)], ids=["batch", "heads"]
 )
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_two_devices(one_device, name, layout, packed):
     assert_same(one_device(name, packed), name, packed, "all:2", layout)
 

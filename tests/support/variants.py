@@ -44,6 +44,11 @@ VARIANTS = {
     "nested": lambda: Mixture([Sum([Random(N), FactorizedRandom(N, 2)]), FixedRandom(N)]),
 }
 
+# Without the mixtures whose terms, and their sum, are in another one.
+DISTINCT = [
+    name for name in VARIANTS if name not in {"rv", "dv", "rd", "frv", "frd", "d_plus_v", "twice"}
+]
+
 GLOBAL = (
     "r",
     "fix",
