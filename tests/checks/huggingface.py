@@ -46,7 +46,7 @@ EVERYTHING = (
 GROUPS = (
     "Heads.functions = [@Mixture(), @DotProduct()]",
     "Heads.sizes = [2, 1]",
-    "Mixture.functions = [@Toeplitz(), @Uniform(), @DotProduct()]",
+    "Mixture.functions = [@Toeplitz(), @Uniform(), @Random(), @DotProduct()]",
     "Toeplitz.max_length = 4",
 )
 TABLE_4 = (

@@ -52,7 +52,7 @@ GATED = (
 GROUPS = (
     "Heads.functions = [@Mixture(), @DotProduct()]",
     "Heads.sizes = [2, 1]",
-    "Mixture.functions = [@Toeplitz(), @Uniform(), @DotProduct()]",
+    "Mixture.functions = [@Toeplitz(), @Uniform(), @Random(), @DotProduct()]",
     "Toeplitz.max_length = 4",
 )
 ONE_HEAD = ("num_heads = 1", "Sum.functions = [@Dense(), @FactorizedRandom(), @DotProduct()]")
