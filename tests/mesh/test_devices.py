@@ -106,7 +106,7 @@ def ids_of(packed):
 
 
 @pytest.mark.parametrize(
-    ("name", "packed"), [(name, True) for name in VARIANTS] + [(name, False) for name in GLOBAL]
+    ("name", "packed"), [(name, True) for name in DISTINCT] + [(name, False) for name in GLOBAL]
 )
 def test_a_layer_on_eight_devices(name, packed):
     whole, split = (
@@ -118,7 +118,7 @@ def test_a_layer_on_eight_devices(name, packed):
         np.testing.assert_allclose(split[key], whole[key], rtol=1e-4, atol=2e-5, err_msg=key)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_decoding_steps_on_eight_devices(name):
     """The full pass there is that of one device, by the tests above."""
     known = np.array([5, 4, 6, 6])

@@ -61,8 +61,7 @@ def plain():
     return result
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["unpacked", "packed"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "packed"), [("r", False), ("rdv", True), ("d", True)])
 def test_recomputed_layers(plain, name, packed):
     features, loss = encoder_decoder(name, packed)
     again = run(lambda m: {"loss": loss(features(m), recompute=True)}, gradients_of="loss")
@@ -90,9 +89,9 @@ def test_microbatches(plain, name, packed):
     assert_same(run(build), plain(name, packed))
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["unpacked", "packed"])
 @pytest.mark.parametrize(
-    ("mesh_shape", "layout"), [("a:2;b:2", "batch:a;heads:b"), ("all:2", "length:all")]
+    ("mesh_shape", "layout", "packed"),
+    [("a:2;b:2", "batch:a;heads:b", True), ("all:2", "length:all", False)],
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_layouts(plain, name, mesh_shape, layout, packed):

@@ -12,7 +12,7 @@ from mesh_tensorflow.transformer import transformer, transformer_layers
 from mtf_synthesizer.studies.bench import program as benchmark_model
 from mtf_synthesizer.studies.bench.program import Program, flops
 from mtf_synthesizer.studies.bench.rows import layers, recurrent
-from mtf_synthesizer.studies.bench.setting import PUBLIC_TABLES, ROWS, Setting, Size
+from mtf_synthesizer.studies.bench.setting import PUBLIC_TABLES, Setting, Size
 
 SIZE = Size(16, 24, 2, 8, 1, 32, 2, 12, 8)
 D, FF, HEADS, KV, _, _, BATCH, INPUTS, TARGETS = dataclasses.astuple(SIZE)
@@ -24,8 +24,13 @@ def program(row, **options):
     return Program.of_row(row, Setting(SIZE, **options))
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_every_row_trains(row, monkeypatch):
+# One row of each kind of layer. tests/config/test_gin.py trains a step with every gin file.
+KINDS = ("t5", "t5-nobias", "mesh-rv", "mesh-lightconv", "r", "rdv", "heads_rv", "lightconv")
+KINDS += ("linformer", "mixer", "raganato", "universal", "none")
+
+
+@pytest.mark.parametrize("row", KINDS)
+def test_a_row_of_each_kind_trains(row, monkeypatch):
     few = {"universal": functools.partial(recurrent, steps=2)}  # 24 take long to build
     monkeypatch.setattr(benchmark_model, "_STACKS", few)
     # The public layer only trains with tables of 512.
