@@ -303,7 +303,8 @@ def test_activations_are_near_those_of_a_run(synthesizer, params):
     with wanted_step(synthesizer, "all:1", "", longer) as (wanted, plan):
         estimate = measure.of_step(wanted, plan).peak.bytes
         measured = peak_of_a_run(wanted)
-    assert 0.75 < estimate / measured < 1.25  # without graph optimization more is held
+    # A run without graph optimization holds more: 0.8 seen with AVX-512, 0.61 with AVX2 alone.
+    assert 0.55 < estimate / measured < 1.25
 
 
 @pytest.mark.slow
