@@ -8,6 +8,7 @@ from mtf_synthesizer.config.request import Configuration, Request, for_training
 from mtf_synthesizer.config.values import BoundValues
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.model_folder import loss_log
+from mtf_synthesizer.model_folder import vocabulary as model_vocabulary
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
 from mtf_synthesizer.training import own_data, run_record
@@ -73,7 +74,18 @@ def finished(run: TrainingRun) -> dict[str, Any] | None:
     end = bound.value("run", "train_steps")
     if not run.folder.checkpoints or not isinstance(end, int) or run.folder.current.step < end:
         return None
+    if run.asked.vocabulary is not None and not _is_recorded(run.asked.vocabulary, run.folder):
+        return None  # the ordinary way compares the vocabularies, which may need TensorFlow
     return result(run.folder, end, 0, 0.0)
+
+
+def _is_recorded(vocabulary: str, folder: ModelFolder) -> bool:
+    """Return whether a vocabulary has the name of the one that the model was trained with."""
+    record = model_vocabulary.read(folder.path)
+    if record is None or record.get("chosen") is None:
+        return False
+    described = record[record["chosen"]]
+    return vocabulary in (described.get("file"), described["kind"])
 
 
 def result(folder: ModelFolder, end: int, trained: int, seconds: float) -> dict[str, Any]:
