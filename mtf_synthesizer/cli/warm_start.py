@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import io
-import math
-import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -16,6 +12,7 @@ from mtf_synthesizer.cli import options
 from mtf_synthesizer.cli.own_data import add_own_data, read_own_data
 from mtf_synthesizer.cli.parser import Parser
 from mtf_synthesizer.cli.values import positive, proper_share
+from mtf_synthesizer.cli.warm_start_table import describe
 from mtf_synthesizer.config import gin_files, request, statements
 from mtf_synthesizer.config.trust import TrustedReader
 from mtf_synthesizer.config.values import BoundValues
@@ -36,7 +33,6 @@ EXAMPLE = (
     "mtf_synthesizer warm-start --init_checkpoint t5_small/model.ckpt-1000000 --size small \\\n"
     "    --synthesizer rv --task synthesizer_verses_v001 --model_dir runs/rv_of_t5"
 )
-_BLOCK = re.compile(r"block_\d+|layer_\d+(?=/.*layer_\d+)")
 
 
 def add_arguments(command: Parser) -> None:
@@ -87,8 +83,9 @@ def add_arguments(command: Parser) -> None:
     add(
         "--fit",
         metavar="TASK",
-        help="Fit r, fr, toeplitz, banded or d to the attention of --from on the train split of "
-        "this task, and print divergences and losses. Default: initial values are not fitted.",
+        help="Fit r, fr, toeplitz, banded or d to the attention of the checkpoint on the train "
+        "split of this task, and print divergences and losses. Default: initial values are not "
+        "fitted.",
     )
     add(
         "--examples",
@@ -175,7 +172,8 @@ def _prune(args: argparse.Namespace, start: Start) -> None:
     """Write and print the pruned model.
 
     Raises:
-      errors.UserError: --from is not a folder of this package, or other flags choose a model.
+      errors.UserError: --init_checkpoint is not a folder of this package, or other flags choose
+        a model.
     """
     names = ("synthesizer", "synthesizer_layers", "size", "run", "fit", "alpha_v", "max_length")
     given = [f"--{name}" for name in names if getattr(args, name) is not None]
@@ -190,8 +188,7 @@ def _prune(args: argparse.Namespace, start: Start) -> None:
     ):
         raise errors.UserError(
             f"--init_checkpoint {args.init_checkpoint}: no {checkpoints.OPERATIVE_CONFIG} "
-            "beside the checkpoint. Give "
-            "the folder of a trained R+V"
+            "beside the checkpoint. Give the folder of a trained R+V"
         )
     asked = dataclasses.replace(options.read_request(args), task=args.task or _task_of(folder))
     request.named_task(ModelFolder(folder), asked)
@@ -244,8 +241,7 @@ def _configuration(args: argparse.Namespace, start: Start) -> request.Configurat
     if not (args.synthesizer or args.size or is_described):
         raise errors.UserError(
             f"--init_checkpoint {start.path}: no {checkpoints.OPERATIVE_CONFIG} beside the "
-            "checkpoint "
-            "describes its model. Give --synthesizer and --size"
+            "checkpoint describes its model. Give --synthesizer and --size"
         )
     if is_described and args.synthesizer and not args.size:
         return _of_described(args, task, ModelFolder(folder))
@@ -389,57 +385,3 @@ def _task_of(folder: paths.Path) -> str | None:
     """Return the task in the configuration of a model folder."""
     task = statements.macro("MIXTURE_NAME", [str(folder / checkpoints.OPERATIVE_CONFIG)], [])
     return task if isinstance(task, str) else None
-
-
-def describe(model_dir: str, begun: Begun) -> str:
-    """Return a table of loaded, changed, new and dropped variables, and notes."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        title=f"{begun.start.path} -> {model_dir}, step {begun.start.step}",
-        title_justify="left",
-        box=None,
-        padding=(0, 2, 0, 0),
-    )
-    for column in ("variable", "from", "change"):
-        table.add_column(column, overflow="fold")
-    for column in ("variables", "numbers"):
-        table.add_column(column, justify="right")
-    for (name, source, change), (count, size) in _lines(begun):
-        table.add_row(name, source, change, f"{count:,}", f"{size:,}")
-    stream = io.StringIO()
-    Console(file=stream, width=170, highlight=False).print(table)
-    text = "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
-    return f"{text}\n{_notes(model_dir, begun)}"
-
-
-def _lines(begun: Begun) -> Iterator[tuple[tuple[str, str, str], tuple[int, int]]]:
-    """Yield the lines of the table; a variable of all blocks takes one line."""
-    counts: Counter[tuple[str, str, str]] = Counter()
-    sizes: Counter[tuple[str, str, str]] = Counter()
-    for name, source, change, size in _rows(begun):
-        key = (_BLOCK.sub("*", name), _BLOCK.sub("*", source), change)
-        counts[key] += 1
-        sizes[key] += size
-    return ((key, (counts[key], sizes[key])) for key in counts)
-
-
-def _rows(begun: Begun) -> Iterator[tuple[str, str, str, int]]:
-    for entry in begun.plan.entries:
-        source = entry.source or ""
-        yield entry.name, "" if source == entry.name else source, entry.what, math.prod(entry.shape)
-    for name, shape in begun.plan.dropped.items():
-        yield "", name, "dropped", math.prod(shape)
-
-
-def _notes(model_dir: str, begun: Begun) -> str:
-    vocabulary = begun.vocabulary or (
-        "unknown: give it with --vocabulary to use the model, unless it is T5's public vocabulary"
-    )
-    return (
-        "optimizer: its variables are not loaded and begin at zero\n"
-        f"vocabulary: {vocabulary}\n"
-        f"step: {begun.start.step}, as in T5's fine-tuning. With --init_checkpoint {model_dir}, "
-        f"--steps counts from this step; with --model_dir {model_dir}, from 0"
-    )

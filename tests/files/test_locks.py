@@ -87,8 +87,11 @@ def test_a_report_in_a_folder_that_is_not_ours_is_refused_before_the_work(shared
     elsewhere = pytest.raises(errors.UserError, match=r"no permission .* Give another .* --output")
     with another_user(), elsewhere:
         report.check_output(ModelFolder.at(shared), "t", "validation", None)
-    with another_user():
-        report.check_output(ModelFolder.at(shared), "t", "validation", "/tmp/report.json")
+    with tempfile.TemporaryDirectory() as other:
+        pathlib.Path(other).chmod(0o777)
+        with another_user():
+            place = str(pathlib.Path(other, "report.json"))
+            report.check_output(ModelFolder.at(shared), "t", "validation", place)
 
 
 @pytest.fixture

@@ -180,9 +180,9 @@ def _compared(row: Row, first: Row) -> dict[str, Any]:
     ratios: dict[str, Any] = {}
     if row.get("cpu_ms") and first.get("cpu_ms"):
         ratios["times as fast"] = f"{first['cpu_ms'] / row['cpu_ms']:.2f}"
-    memory = [_steps_memory(each) for each in (row, first)]
-    if all(memory):
-        ratios["memory of a step / first's"] = f"{memory[0] / memory[1]:.2f}"  # type: ignore[operator]
+    memory, memory_of_first = _steps_memory(row), _steps_memory(first)
+    if memory and memory_of_first:
+        ratios["memory of a step / first's"] = f"{memory / memory_of_first:.2f}"
     return {**row, **ratios}
 
 
