@@ -130,9 +130,11 @@ class _ConvolutionGradient(mtf.Operation):
 
         def gradients(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor) -> tuple[tf.Tensor, ...]:
             # Copies, because the kernel may depend on x, and Mesh adds that gradient itself.
-            x, kernel = tf.identity(x), tf.identity(kernel)
-            y = self._forward.on_slices(x, kernel)
-            return tuple(tf.gradients(y, [x, kernel], dy))
+            inputs = tf.identity(x), tf.identity(kernel)
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                y = self._forward.on_slices(*inputs)
+            return tape.gradient(y, inputs, dy)
 
         dx, dkernel = mesh_impl.slicewise(gradients, *(lowering.tensors[t] for t in self.inputs))
         lowering.set_tensor_lowering(self.outputs[0], dx)

@@ -37,6 +37,9 @@ from mtf_synthesizer.upstream.tasks import (
 )
 from mtf_synthesizer.upstream.vocabulary import choose
 
+# What gin's RuntimeError and Mesh's ValueError say where a binding is absent that they need.
+_INCOMPLETE = ("Required bindings for", "through gin")
+
 
 @contextlib.contextmanager
 def configured(configuration: Configuration, verbose: bool) -> Iterator[None]:
@@ -54,8 +57,8 @@ def configured(configuration: Configuration, verbose: bool) -> Iterator[None]:
         with with_tasks(configuration):
             _parse(configuration, verbose)
             yield
-    except RuntimeError as error:  # raised by gin
-        if "Required bindings for" not in str(error):
+    except (RuntimeError, ValueError) as error:
+        if not any(words in str(error) for words in _INCOMPLETE):
             raise
         own_files = ", ".join(file for file in configuration.files if gin_files.is_own(file))
         raise errors.UserError(

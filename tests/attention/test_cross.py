@@ -8,6 +8,7 @@ from harness import (
     D_KV,
     D_MODEL,
     HEADS,
+    assert_same_results,
     bitransformer,
     call_layer,
     constant,
@@ -208,9 +209,7 @@ def test_on_four_devices(name):
 
     whole = run(loss, gradients_of="loss")
     split = run(loss, None, "batch:2;model:2", "batch:batch;heads:model", gradients_of="loss")
-    assert set(whole) == set(split)
-    for key in whole:
-        np.testing.assert_allclose(split[key], whole[key], rtol=1e-4, atol=2e-5, err_msg=key)
+    assert_same_results(split, whole)
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["whole", "packed"])

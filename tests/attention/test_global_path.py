@@ -11,6 +11,7 @@ from harness import (
     D_MODEL,
     HEADS,
     assert_bfloat16_is_near,
+    assert_same_results,
     bitransformer,
     call_layer,
     constant,
@@ -54,10 +55,13 @@ def test_equal_values_and_gradients(name, causal):
         for ids in (lambda mesh: unpacked_ids(mesh, TOKENS), imported_ids)
     ]
     np.testing.assert_allclose(*(r["y"] * REAL for r in runs), rtol=1e-4, atol=1e-5)
-    for key in runs[0]:
-        if key.startswith("grad/"):
-            values = [r[key] * REAL if key == "grad/x" else r[key] for r in runs]
-            np.testing.assert_allclose(*values, rtol=1e-4, atol=2e-5, err_msg=key)
+    assert_same_results(*(gradients(r) for r in runs))
+
+
+def gradients(result):
+    """Those of the variables, and that of the input where it is real."""
+    of_variables = {k: v for k, v in result.items() if k.startswith("grad/") and k != "grad/x"}
+    return {**of_variables, "grad/x": result["grad/x"] * REAL}
 
 
 MATRICES = {"batch", "heads", "length", "memory_length"}
@@ -219,8 +223,7 @@ def test_padding_far_above_is_as_on_the_general_path(causal, options):
         for ids in (lambda mesh: unpacked_ids(mesh, TOKENS), imported_ids)
     ]
     np.testing.assert_allclose(*(r["y"] * REAL for r in runs), rtol=1e-4, atol=1e-5)
-    for key in (k for k in runs[0] if k.startswith("grad/") and k != "grad/x"):
-        np.testing.assert_allclose(*(r[key] for r in runs), rtol=1e-4, atol=2e-5, err_msg=key)
+    assert_same_results(*(gradients(r) for r in runs))
 
 
 @pytest.mark.parametrize("extra_logit", [None, 1e4])

@@ -11,6 +11,7 @@ import mesh_tensorflow as mtf
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from eager_meshes import eager
 from mesh_tensorflow.transformer import transformer, utils
 
 from mtf_synthesizer import errors
@@ -255,9 +256,9 @@ def test_frozen_are_embedding_and_softmax():
 
 
 def _step(model_type):
-    """One step of the configured optimizer: variables before and after, losses of both."""
+    """Two steps of the optimizer: variables before and after the first, the loss of each."""
     draw = np.random.RandomState(0)
-    with tf.Graph().as_default(), tf.Session() as session:
+    with eager():
         tf.set_random_seed(0)
         tf.train.create_global_step()
         mesh = mtf.Mesh(mtf.Graph(), "test")
@@ -272,20 +273,17 @@ def _step(model_type):
         loss = model.call_simple(inputs, ids[1], compute_loss=True, mode="train")[1]
         variables = mesh.graph.trainable_variables
         grads = mtf.gradients([loss], [v.outputs[0] for v in variables])
-        updates = clipping.ClippedOptimizer(learning_rate=0.1).apply_grads(grads, variables)
+        masters = {v.name: v.get_master() for v in mesh.graph.all_variables}
+        states = [{name: master.numpy() for name, master in masters.items()}]
+        clipping.ClippedOptimizer(learning_rate=0.1).apply_grads(grads, variables)
         implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
-        lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
-        tf_loss = lowering.export_to_tf_tensor(loss)
-        step = tf.group([lowering.lowered_operation(update) for update in updates])
-        save = lowering.copy_slices_to_masters()
-        masters = {v.op.name: v for v in tf.global_variables()}
-        session.run(tf.global_variables_initializer())
-        session.run(lowering.copy_masters_to_slices())
-        before, first = session.run([masters, tf_loss])
-        session.run(step)
-        session.run(save)
-        after, second = session.run([masters, tf_loss])
-    return before, after, [first, second]
+        losses = []
+        for _ in range(2):  # each lowering takes a step
+            lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
+            losses.append(lowering.export_to_tf_tensor(loss).numpy())
+            states.append({name: master.numpy() for name, master in masters.items()})
+    before, after, _ = states
+    return before, after, losses
 
 
 @pytest.fixture

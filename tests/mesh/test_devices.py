@@ -2,7 +2,16 @@
 
 import numpy as np
 import pytest
-from harness import D_KV, D_MODEL, bitransformer, call_layer, constant, run, unpacked_ids
+from harness import (
+    D_KV,
+    D_MODEL,
+    assert_same_results,
+    bitransformer,
+    call_layer,
+    constant,
+    run,
+    unpacked_ids,
+)
 from stepwise import assert_steps_are_the_full_pass, decoded
 from variants import DISTINCT, GLOBAL, VARIANTS
 
@@ -37,9 +46,7 @@ def model(name):
 
 def assert_same(whole, name, packed, mesh_shape, layout):
     split = run(loss_of(name, packed), gradients_of="loss", mesh_shape=mesh_shape, layout=layout)
-    assert set(split) == set(whole)
-    for key in whole:
-        np.testing.assert_allclose(split[key], whole[key], rtol=1e-4, atol=2e-5, err_msg=key)
+    assert_same_results(split, whole)
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +120,7 @@ def test_a_layer_on_eight_devices(name, packed):
         call_layer(layer(name), X, not packed, ids_of(packed), cotangent=COTANGENT, **mesh)
         for mesh in ({}, EIGHT)
     )
-    assert set(split) == set(whole)
-    for key in whole:
-        np.testing.assert_allclose(split[key], whole[key], rtol=1e-4, atol=2e-5, err_msg=key)
+    assert_same_results(split, whole)
 
 
 @pytest.mark.parametrize("name", DISTINCT)

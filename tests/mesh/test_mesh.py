@@ -3,7 +3,7 @@
 import mesh_tensorflow as mtf
 import numpy as np
 import pytest
-from harness import D_KV, bitransformer, constant, run, unitransformer
+from harness import D_KV, assert_same_results, bitransformer, constant, run, unitransformer
 from variants import DISTINCT, VARIANTS
 
 from mtf_synthesizer.attention.layer import SyntheticAttention
@@ -42,12 +42,6 @@ def encoder_decoder(name, packed):
     return features, loss
 
 
-def assert_same(a, b):
-    assert set(a) == set(b)
-    for key in a:
-        np.testing.assert_allclose(a[key], b[key], rtol=1e-4, atol=2e-5, err_msg=key)
-
-
 @pytest.fixture(scope="module")
 def plain():
     results = {}
@@ -65,7 +59,7 @@ def plain():
 def test_recomputed_layers(plain, name, packed):
     features, loss = encoder_decoder(name, packed)
     again = run(lambda m: {"loss": loss(features(m), recompute=True)}, gradients_of="loss")
-    assert_same(again, plain(name, packed))
+    assert_same_results(again, plain(name, packed))
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["unpacked", "packed"])
@@ -86,7 +80,7 @@ def test_microbatches(plain, name, packed):
         }
         return {"loss": outputs["loss"], **named}
 
-    assert_same(run(build), plain(name, packed))
+    assert_same_results(run(build), plain(name, packed))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +96,7 @@ def test_layouts(plain, name, mesh_shape, layout, packed):
         mesh_shape=mesh_shape,
         layout=layout,
     )
-    assert_same(split, plain(name, packed))
+    assert_same_results(split, plain(name, packed))
 
 
 @pytest.mark.parametrize("name", DISTINCT)

@@ -53,7 +53,7 @@ def test_while_tensorflow_is_being_loaded(tmp_path):
         "mtf_synthesizer: asked to end outside of a training step: nothing had to be saved; "
         "run the same command again to resume"
     ]
-    assert "what T5 has saved" in of_t5
+    assert "the last checkpoint of T5 is kept" in of_t5
 
 
 # A training inside a command: the signal comes where {here} stands.

@@ -14,9 +14,11 @@ COST = "cost --size tiny"
 RECORDS = ("new", "new/run.lock", "new/run.json", "new/vocabulary.json", "new/vocabulary.model")
 
 
-def cut_after_line(path, size):
-    """Keep the whole lines among the first bytes of a file."""
-    path.write_bytes(path.read_bytes()[:size].rpartition(b"\n")[0] + b"\n")
+def cut_before(path, line):
+    """Keep what stands before a line of a file."""
+    kept, found, _ = path.read_bytes().partition(b"\n" + line)
+    assert found
+    path.write_bytes(kept + b"\n")
 
 
 def evaluated(title, *said, more="", change=lambda place: None, late=True):
@@ -26,6 +28,8 @@ def evaluated(title, *said, more="", change=lambda place: None, late=True):
 def trained(title, more, *said, change=lambda place: None, leaves=RECORDS):
     return Fault(title, f"{NEW} {more}", said, change, True, leaves)
 
+
+CUT = b"# Parameters for make_bitransformer:"
 
 FOLDERS = [
     evaluated(
@@ -88,7 +92,7 @@ FOLDERS = [
         "a configuration that is cut off",
         "the configuration is incomplete",
         "Is one of runs/m/operative_config.gin truncated",
-        change=lambda place: cut_after_line(place / "runs/m/operative_config.gin", 1000),
+        change=lambda place: cut_before(place / "runs/m/operative_config.gin", CUT),
     ),
     evaluated(
         "a configuration that is empty",

@@ -9,13 +9,13 @@ import runner_tasks
 import seqio
 from seqio.metrics import Histogram, LegacyMetric, PassthroughLegacyMetric, Scalar, Text
 
-METRICS = "synthesizer_odd_metrics"
-ARRAYS = "synthesizer_odd_arrays"
-SCORES = "synthesizer_odd_scores"
-TOKENIZED = "synthesizer_odd_tokenized"
-FAILING = "synthesizer_odd_failing"
-DEV = "synthesizer_odd_dev"
-ALL = "synthesizer_odd_all"
+METRICS = "synthesizer_test_odd_metrics"
+ARRAYS = "synthesizer_test_odd_arrays"
+SCORES = "synthesizer_test_odd_scores"
+TOKENIZED = "synthesizer_test_odd_tokenized"
+FAILING = "synthesizer_test_odd_failing"
+DEV = "synthesizer_test_odd_dev"
+ALL = "synthesizer_test_odd_all"
 
 
 def of_kinds(targets, predictions):
