@@ -114,7 +114,6 @@ ON_DEVICES = {
     "one device": ("rv", "all:1", "batch:all", ()),
     "batch": ("rv", "all:2", "batch:all", (CLIPPED,)),
     "heads": ("v", "all:2", "heads:all;d_ff:all", ("pack = True",)),
-    "both": ("r", "batch:2;model:2", SPLIT, (ONE_HOT,)),
     "packed": ("d", "all:3", "batch:all", ("pack = True", "batch_size = 9")),
     "in parts": ("fr", "batch:2;model:2", SPLIT, (ONE_HOT, IN_PARTS)),
     "d_model": ("fix", "all:2", "d_model:all", ()),
@@ -165,12 +164,11 @@ def group_size(operation):
 @pytest.mark.parametrize(
     "mesh_shape, layout, params",
     [
-        ("batch:2;model:2", SPLIT, ()),
         ("batch:2;model:2", SPLIT, (IN_PARTS,)),
         ("batch:16;model:2", SPLIT, ()),
         ("x:2;y:3", "batch:x;d_kv:y", ("pack = True", "d_kv = 9")),
     ],
-    ids=["whole", "in parts", "many devices", "prime"],
+    ids=["in parts", "many devices", "prime"],
 )
 def test_exchanges_are_those_of_a_tpu(mesh_shape, layout, params):
     rows = 16
