@@ -84,7 +84,7 @@ _SPLITS: Mapping[str, tuple[str, ...]] = {
     "table7_ag_news": ("--validation_split", "test"),
     "table3_personachat": ("--split", "validation"),
 }
-_TRANSLATION = ("table2_wmt14_ende", "multi30k_ende")
+_TRANSLATION = ("table2_wmt14_ende", "multi30k_ende", "modern_english")
 _LANGUAGE = ("table2_lm1b", "tiny_shakespeare")
 _PRETRAINING = ("table4_c4", "c4_small")
 _GLUE = ("table5_glue", "glue_small")

@@ -297,6 +297,7 @@ ENCODING_SPEED = Quantity(7, "steps/s", _column(_TABLE_7, 1.09, 1.09, 1.10, 0.80
 # Our small versions of a table's experiment, in which to look for the paper's ordering.
 LIKE = {
     "multi30k_ende": "table2_wmt14_ende",
+    "modern_english": "table2_wmt14_ende",
     "tiny_shakespeare": "table2_lm1b",
     "imdb_small": "table7_imdb",
 }
