@@ -62,12 +62,12 @@ class Bleu:
           int [examples, 10]: matching n-grams and all n-grams for n = 1 to 4, and both lengths.
         """
         scorer = self._scorer()
-        found = []
+        rows = []
         for target, prediction in zip(targets, predictions, strict=True):
             streams = [[self.prepare(text)] for text in references(target)]
             score = scorer.corpus_score([self.prepare(prediction)], streams)
-            found.append([*score.counts, *score.totals, score.sys_len, score.ref_len])
-        return np.array(found, np.int64)
+            rows.append([*score.counts, *score.totals, score.sys_len, score.ref_len])
+        return np.array(rows, np.int64)
 
     def of_counts(self, total: np.ndarray) -> float:
         """Return the BLEU of summed `counts`."""

@@ -306,15 +306,15 @@ def _joined() -> Iterator[None]:
 
 def _joined_heads(layer: str, groups: list[Recorded]) -> Recorded:
     """The weights of all heads, for each example where those of any group differ by example."""
-    batch = [d for each in groups for d in each.weights.shape.dims if d.name not in _OF_A_MAP]
+    batch = [d for group in groups for d in group.weights.shape.dims if d.name not in _OF_A_MAP]
     batch = list(dict.fromkeys(batch))
     present = None if batch else groups[0].present
     parts = []
-    for each in groups:
-        weights, dims = each.weights, each.weights.shape.dims
-        if batch and each.present is not None:
+    for group in groups:
+        weights, dims = group.weights, group.weights.shape.dims
+        if batch and group.present is not None:
             memory = next(d for d in dims if d.name == "memory_length")
-            weights *= mtf.cast(each.present, weights.dtype)
+            weights *= mtf.cast(group.present, weights.dtype)
             weights /= mtf.maximum(mtf.reduce_sum(weights, reduced_dim=memory), 1e-30)
         maps = [next(d for d in dims if d.name == name) for name in ("length", "memory_length")]
         heads = [d for d in dims if d.name == "heads"]

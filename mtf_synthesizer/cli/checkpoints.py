@@ -146,8 +146,8 @@ def _last(folder: ModelFolder, count: int) -> list[Checkpoint]:
     return checkpoints[-count:]
 
 
-def _at_steps(folder: ModelFolder, given: Iterable[int]) -> list[Checkpoint]:
-    steps = sorted(set(given))
+def _at_steps(folder: ModelFolder, requested: Iterable[int]) -> list[Checkpoint]:
+    steps = sorted(set(requested))
     if len(steps) < 2:
         raise errors.UserError(
             f"--steps {','.join(map(str, steps))}: a mean needs at least 2 checkpoints. Give "
@@ -171,9 +171,9 @@ def _prune(args: argparse.Namespace) -> None:
 
 def _check_kept(args: argparse.Namespace) -> None:
     if bool(args.keep_best) != bool(args.metric):
-        given, missing = ("keep_best", "metric") if args.keep_best else ("metric", "keep_best")
+        flag, missing = ("keep_best", "metric") if args.keep_best else ("metric", "keep_best")
         raise errors.UserError(
-            f"--{given} {getattr(args, given)}: --{missing} is missing. Give both or neither"
+            f"--{flag} {getattr(args, flag)}: --{missing} is missing. Give both or neither"
         )
     if not args.keep_last and not args.keep_best:
         raise errors.UserError(

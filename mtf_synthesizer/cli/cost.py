@@ -114,11 +114,11 @@ def check(args: argparse.Namespace) -> None:
         return
     names = ["synthesizer", "synthesizer_layers", "size", "run", "experiment", "mesh_shape"]
     names += ["gin_file", "gin_param"]
-    given = [f"--{name}" for name in names if getattr(args, name)]
-    if given:
+    flags = [f"--{name}" for name in names if getattr(args, name)]
+    if flags:
         raise errors.UserError(
             f"--table {args.table}: the table has its own configurations. Leave out "
-            f"{', '.join(given)}"
+            f"{', '.join(flags)}"
         )
 
 
@@ -167,10 +167,10 @@ def _translate_mesh(args: argparse.Namespace) -> None:
     """
     if args.mesh is None:
         return
-    given = [f"--{name}" for name in ("mesh_shape", "layout") if getattr(args, name) is not None]
-    if given:
+    flags = [f"--{name}" for name in ("mesh_shape", "layout") if getattr(args, name) is not None]
+    if flags:
         raise errors.UserError(
-            f"--mesh {args.mesh}: {', '.join(given)} also gives a mesh. Leave one out"
+            f"--mesh {args.mesh}: {', '.join(flags)} also gives a mesh. Leave one out"
         )
     mesh = mesh_option.parse(args.mesh)
     args.mesh_shape, args.layout = mesh.shape, mesh.layout

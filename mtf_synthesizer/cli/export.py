@@ -90,11 +90,11 @@ def _check_saved_model(args: argparse.Namespace) -> None:
 
 
 def _check_hugging_face(args: argparse.Namespace) -> None:
-    given = [f"--{name}" for name in ("decode", "tokens", "batch_size") if getattr(args, name)]
-    if given:
+    flags = [f"--{name}" for name in ("decode", "tokens", "batch_size") if getattr(args, name)]
+    if flags:
         raise errors.UserError(
-            f"--format {HUGGING_FACE}: transformers chooses {', '.join(given)} when it runs the "
-            f"model. Leave out {', '.join(given)}"
+            f"--format {HUGGING_FACE}: transformers chooses {', '.join(flags)} when it runs the "
+            f"model. Leave out {', '.join(flags)}"
         )
 
 

@@ -39,7 +39,9 @@ def run(args: argparse.Namespace) -> None:
     }
     if args.kind == "tasks":
         names["tasks"] = _tasks(args)
-    options.print_result(args, "\n\n".join(_table(*each) for each in names.items()), names)
+    options.print_result(
+        args, "\n\n".join(_table(kind, entries) for kind, entries in names.items()), names
+    )
 
 
 def _tasks(args: argparse.Namespace) -> dict[str, str]:

@@ -174,9 +174,9 @@ def _check_is_free(output: str) -> None:
 
 
 def _summary(result: Mapping[str, Any], output: str) -> str:
-    found = f"{result['examples']} predictions of step {result['step']} written to {output}"
+    summary = f"{result['examples']} predictions of step {result['step']} written to {output}"
     unknown = result["unknown"].describe("example")
-    return f"{found}; {unknown}" if unknown else found
+    return f"{summary}; {unknown}" if unknown else summary
 
 
 def _messages(output: str) -> TextIO:

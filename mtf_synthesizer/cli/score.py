@@ -35,11 +35,11 @@ def add_arguments(command: Parser) -> None:
         "several targets are options, of which the likeliest is chosen. A language model also "
         "scores lines of one column.",
     )
-    given = command.group("data").add_mutually_exclusive_group()
-    given.add_argument(
+    sources = command.group("data").add_mutually_exclusive_group()
+    sources.add_argument(
         "--targets", metavar="FILE", help="File with the target of each line of --input."
     )
-    given.add_argument(
+    sources.add_argument(
         "--options",
         type=listed,
         metavar="TEXT,TEXT",

@@ -43,24 +43,24 @@ def run_t5(arguments: Sequence[str]) -> None:
         trains in the folder.
       SystemExit: T5 has finished.
     """
-    given = _check(arguments)
-    needs_lock = given.model_dir and trains(given)
-    with ModelFolder.at(given.model_dir[-1]).lock() if needs_lock else contextlib.nullcontext():
-        _hand_over(arguments, _is_verbose(given))
+    parsed = _check(arguments)
+    needs_lock = parsed.model_dir and trains(parsed)
+    with ModelFolder.at(parsed.model_dir[-1]).lock() if needs_lock else contextlib.nullcontext():
+        _hand_over(arguments, _is_verbose(parsed))
 
 
-def trains(given: argparse.Namespace) -> bool:
+def trains(parsed: argparse.Namespace) -> bool:
     """Return whether T5 will train; a model may be evaluated while it trains."""
-    if given.use_model_api:
-        return given.mode[-1:] in (["train"], ["finetune"])
-    with gin_files.searched(_split(given.gin_location_prefix)):
-        mode = BoundValues(given.gin_file, given.gin_param).value("run", "mode")
+    if parsed.use_model_api:
+        return parsed.mode[-1:] in (["train"], ["finetune"])
+    with gin_files.searched(_split(parsed.gin_location_prefix)):
+        mode = BoundValues(parsed.gin_file, parsed.gin_param).value("run", "mode")
     return mode in (None, "train")
 
 
-def _is_verbose(given: argparse.Namespace) -> bool:
+def _is_verbose(parsed: argparse.Namespace) -> bool:
     """True if absl's own flag asks for all logs: --verbosity=0 (INFO) or more, or -v 0."""
-    return given.verbosity[-1:] != [] and given.verbosity[-1].isdecimal()
+    return parsed.verbosity[-1:] != [] and parsed.verbosity[-1].isdecimal()
 
 
 def _hand_over(arguments: Sequence[str], verbose: bool) -> None:
@@ -114,30 +114,30 @@ def _reader_of_flags() -> TrustedReader:
 
 def _check(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the flags that the guards need, and check the configuration."""
-    given = _gin_flags(arguments)
-    with gin_files.searched(_split(given.gin_location_prefix)):
-        files = [*given.gin_file, *_operative_configs(given)]
-        skipped = _split(given.additional_deprecated_gin_references)
-        unknown = None if given.skip_all_gin_unknowns else skipped
-        TrustedReader(given.module_import, unknown).check(files, given.gin_param)
-        if not given.skip_all_gin_unknowns:
-            names.check(given.gin_file, given.gin_param, given.module_import, skipped)
+    parsed = _gin_flags(arguments)
+    with gin_files.searched(_split(parsed.gin_location_prefix)):
+        files = [*parsed.gin_file, *_operative_configs(parsed)]
+        skipped = _split(parsed.additional_deprecated_gin_references)
+        unknown = None if parsed.skip_all_gin_unknowns else skipped
+        TrustedReader(parsed.module_import, unknown).check(files, parsed.gin_param)
+        if not parsed.skip_all_gin_unknowns:
+            names.check(parsed.gin_file, parsed.gin_param, parsed.module_import, skipped)
     exempt = {argument.partition("=")[0] for argument in arguments} & (_HELP | {"--flagfile"})
-    if not given.model_dir and not exempt:
+    if not parsed.model_dir and not exempt:
         raise errors.UserError(
             "--model_dir is missing: T5 would write to a folder that all its runs share. Give a "
             "folder for this run"
         )
-    return given
+    return parsed
 
 
 def _check_mesh(arguments: Sequence[str]) -> None:
     """Raise a UserError unless the configuration has a mesh, or T5's interface makes its own."""
-    given = _gin_flags(arguments)
-    if given.use_model_api or any(word.startswith("--flagfile") for word in arguments):
+    parsed = _gin_flags(arguments)
+    if parsed.use_model_api or any(word.startswith("--flagfile") for word in arguments):
         return
-    with gin_files.searched(_split(given.gin_location_prefix)):
-        bound = BoundValues(given.gin_file, given.gin_param)
+    with gin_files.searched(_split(parsed.gin_location_prefix)):
+        bound = BoundValues(parsed.gin_file, parsed.gin_param)
     shape = bound.value("run", "mesh_shape")
     is_of_tpu = isinstance(shape, statements.Reference) and "tpu_mesh_shape" in shape.selector
     if is_of_tpu and not bound.statement(*_TOPOLOGY):
@@ -148,11 +148,11 @@ def _check_mesh(arguments: Sequence[str]) -> None:
         )
 
 
-def _operative_configs(given: argparse.Namespace) -> list[str]:
+def _operative_configs(parsed: argparse.Namespace) -> list[str]:
     """Return the files of model folders that T5's Python interface reads by itself."""
-    folders = [*given.model_dir[-1:], *given.pretrained_model_dir[-1:]]
+    folders = [*parsed.model_dir[-1:], *parsed.pretrained_model_dir[-1:]]
     files = [paths.of(folder) / statements.OPERATIVE for folder in folders if folder]
-    return [str(file) for file in files if given.use_model_api and file.is_file()]
+    return [str(file) for file in files if parsed.use_model_api and file.is_file()]
 
 
 def _split(values: Sequence[str]) -> list[str]:

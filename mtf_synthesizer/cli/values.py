@@ -20,8 +20,8 @@ class Several(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         """Add the values behind the option."""
-        given = [values] if isinstance(values, str) else list(values or ())
-        parts = [part for value in given for part in _files(value)]
+        texts = [values] if isinstance(values, str) else list(values or ())
+        parts = [part for value in texts for part in _files(value)]
         setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or ()), *parts])
 
 

@@ -176,10 +176,10 @@ def _prune(args: argparse.Namespace, start: Start) -> None:
         a model.
     """
     names = ("synthesizer", "synthesizer_layers", "size", "run", "fit", "alpha_v", "max_length")
-    given = [f"--{name}" for name in names if getattr(args, name) is not None]
-    if given:
+    flags = [f"--{name}" for name in names if getattr(args, name) is not None]
+    if flags:
         raise errors.UserError(
-            f"{given[0]}: --prune_heads keeps all of the model but its heads. Leave {given[0]} out"
+            f"{flags[0]}: --prune_heads keeps all of the model but its heads. Leave {flags[0]} out"
         )
     folder = paths.of(str(getattr(start, "path", args.init_checkpoint))).parent
     if (
@@ -286,8 +286,8 @@ def _attention(args: argparse.Namespace, config: str) -> Iterator[str]:
     for macro, parameter in _OF_ATTENTION.items():
         if statements.macro(macro, [config, *args.gin_file], args.gin_param) is not None:
             continue
-        found = [bound.value(name, parameter) for name in _ATTENTIONS]
-        value = next((value for value in found if value is not None), None)
+        values = [bound.value(name, parameter) for name in _ATTENTIONS]
+        value = next((value for value in values if value is not None), None)
         if value is None:
             raise errors.UserError(
                 f"{config} binds neither {macro} nor SelfAttention.{parameter}: give --size, or "

@@ -26,13 +26,13 @@ def final(files: Sequence[str]) -> dict[str, str]:
     """
     parsed = [s for s in statements.statements(files, []) if not s.is_import]
     macros = {s.selector: s.value for s in parsed if not s.parameter}
-    found = {}
+    bindings = {}
     for statement in parsed:
         scope = f"{statement.scope}/" if statement.scope else ""
         parameter = f".{statement.parameter}" if statement.parameter else ""
         name = last_part(statement.selector) if statement.parameter else statement.selector
-        found[f"{scope}{name}{parameter}"] = shown(_resolved(statement.value, macros))
-    return dict(sorted(found.items()))
+        bindings[f"{scope}{name}{parameter}"] = shown(_resolved(statement.value, macros))
+    return dict(sorted(bindings.items()))
 
 
 def _resolved(value: Any, macros: Mapping[str, Any], depth: int = 0) -> Any:

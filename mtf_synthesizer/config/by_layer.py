@@ -49,7 +49,7 @@ def parse(text: str) -> list[StackLayers]:
     Raises:
       errors.UserError: the text has another form, an unknown name, or a stack twice.
     """
-    found = []
+    stacks = []
     for clause in text.split(";"):
         stack, is_named, names = clause.strip().rpartition("=")
         if is_named:
@@ -60,14 +60,14 @@ def parse(text: str) -> list[StackLayers]:
                 f"{FLAG} {text}: give a number of layers for each of several synthesizers, as in "
                 "r*3,v*3"
             )
-        found.append(StackLayers(stack, tuple(items)))
-    named = [each.stack for each in found]
+        stacks.append(StackLayers(stack, tuple(items)))
+    named = [layers.stack for layers in stacks]
     if len(set(named)) < len(named) or ("" in named and len(named) > 1):
         raise errors.UserError(
             f"{FLAG} {text}: a stack is named twice. Name encoder and decoder once, or give one "
             "list for both"
         )
-    return found
+    return stacks
 
 
 def _item(text: str, item: str) -> tuple[str, int | None]:
@@ -104,9 +104,11 @@ def bindings(text: str, files: Sequence[str], params: Sequence[str]) -> str:
     stacks = _stacks(bound)
     _check_stacks(text, choices, stacks)
     changed = {
-        (last_part(each.selector), each.parameter)
-        for each in statements.statements(files, params)
-        if each.parameter and not each.scope and not each.origin.startswith(LAYER_FILE)
+        (last_part(statement.selector), statement.parameter)
+        for statement in statements.statements(files, params)
+        if statement.parameter
+        and not statement.scope
+        and not statement.origin.startswith(LAYER_FILE)
     } - {(_ATTENTION, _CHOICE)}
     lines: list[str] = []
     for choice in choices:
@@ -159,12 +161,12 @@ def _scoped(names: Sequence[str] | dict[str, None], stack: str, changed: set[Any
     """The bindings of each synthesizer's file, in its scope."""
     for name in names:
         path = gin_files.find_gin_file(gin_files.gin_file("synthesizers", name))
-        for each in statements.read_files([str(path)]):
-            of_file = each.origin.partition(":")[0].endswith(path.name)
-            key = (last_part(each.selector), each.parameter)
-            if of_file and each.parameter and key not in changed:
-                scope = _scope(stack, name)
-                yield f"{scope}/{each.selector}.{each.parameter} = {_written(each.value)}"
+        for statement in statements.read_files([str(path)]):
+            of_file = statement.origin.partition(":")[0].endswith(path.name)
+            key = (last_part(statement.selector), statement.parameter)
+            if of_file and statement.parameter and key not in changed:
+                binding = f"{_scope(stack, name)}/{statement.selector}.{statement.parameter}"
+                yield f"{binding} = {_written(statement.value)}"
 
 
 def _scope(stack: str, name: str) -> str:

@@ -163,13 +163,13 @@ def parsed(text: str, origin: str) -> list[Any]:
         raise errors.UserError(f"{origin}: not valid gin syntax: {_one_line(error)}") from error
 
 
-def _binding(found: config_parser.BindingStatement, origin: str, trusted: bool) -> Statement:
-    scope, selector = found.scope, found.selector
-    if scope and not found.arg_name:  # a macro's scope is part of its name
+def _binding(binding: config_parser.BindingStatement, origin: str, trusted: bool) -> Statement:
+    scope, selector = binding.scope, binding.selector
+    if scope and not binding.arg_name:  # a macro's scope is part of its name
         scope, selector = "", f"{scope}/{selector}"
-    line = "" if origin.startswith("--") else f":{found.location.line_num}"
+    line = "" if origin.startswith("--") else f":{binding.location.line_num}"
     return Statement(
-        origin + line, trusted, scope or "", selector, found.arg_name or "", found.value
+        origin + line, trusted, scope or "", selector, binding.arg_name or "", binding.value
     )
 
 

@@ -127,17 +127,17 @@ class TrustedReader:
         name = selector.rpartition(".")[2]
         if self._skipped is None or not self._skipped.isdisjoint((name, selector)):
             return
-        if any(f".{each}".endswith(f".{selector}") for each in _OF_GIN):
+        if any(f".{builtin}".endswith(f".{selector}") for builtin in _OF_GIN):
             return
         known, complete = self._known
         # gin's own registrations of TensorFlow, whose names it has with this prefix only.
-        if selector.startswith("tf.") or any(each.matches(selector) for each in known):
+        if selector.startswith("tf.") or any(c.matches(selector) for c in known):
             return
         if complete:
             raise errors.UserError(
                 f"{where}: {_NOT_TRUSTED} configures {selector}, which neither the packages nor "
                 "the modules of this command define."
-                f"{errors.suggestion(name, {each.name for each in known})} If you trust the "
+                f"{errors.suggestion(name, {c.name for c in known})} If you trust the "
                 "module that defines it, give --module_import MODULE"
             )
 

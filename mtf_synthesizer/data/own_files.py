@@ -100,14 +100,14 @@ def digest(path: str) -> str:
     Raises:
       DataError: the file can't be read.
     """
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     try:
         with paths.of(path).open("rb") as file:
             while block := file.read(_BLOCK):
-                found.update(block)
+                hasher.update(block)
     except OSError as error:
         raise DataError(f"{path}: can't be read: {error.strerror or error}") from error
-    return found.hexdigest()
+    return hasher.hexdigest()
 
 
 def _read(data: OwnData, split: str) -> Iterator[tuple[Row, str]]:
@@ -177,27 +177,27 @@ def _of_table(
         raise DataError(f"{path}: no rows. Give another file for --data {split}")
     named = data.columns or {}
     if all(column.isdecimal() for column in named.values()):
-        wanted = named or _found(data, first[1])
-        if wanted is None:  # no header
-            wanted = _by_place(data, path, first, split)
-            return wanted, _without_header(first, table, exact=len(first[1]))
+        columns = named or _columns_of(data, first[1])
+        if columns is None:  # no header
+            columns = _by_place(data, path, first, split)
+            return columns, _without_header(first, table, exact=len(first[1]))
         if named:
-            return wanted, _without_header(first, table)
+            return columns, _without_header(first, table)
     else:
-        wanted = named
-    _check_columns(path, wanted, first[1])
-    return _needed(data, path, wanted, split), _below_header(first[1], table)
+        columns = named
+    _check_columns(path, columns, first[1])
+    return _needed(data, path, columns, split), _below_header(first[1], table)
 
 
-def _found(data: OwnData, header: Sequence[str]) -> dict[str, str] | None:
+def _columns_of(data: OwnData, header: Sequence[str]) -> dict[str, str] | None:
     """Return feature -> default column, as far as a header has them; None if the inputs lack."""
-    found = {
+    columns = {
         feature: name
         for feature, names in _DEFAULT_COLUMNS[data.chosen_objective].items()
         for name in names[::-1]
         if name in header
     }
-    return found if data.features[0] in found else None
+    return columns if data.features[0] in columns else None
 
 
 def _by_place(
@@ -220,8 +220,8 @@ def _example(features: Sequence[str]) -> str:
     return ",".join(f"{feature}={place}" for place, feature in enumerate(features, start=1))
 
 
-def _check_columns(path: paths.Path, wanted: Mapping[str, str], known: Sequence[str]) -> None:
-    for feature, column in wanted.items():
+def _check_columns(path: paths.Path, columns: Mapping[str, str], known: Sequence[str]) -> None:
+    for feature, column in columns.items():
         if column not in known:
             raise DataError(
                 f"{path}: --columns {feature}={column}: no column {column!r} in the first line."
@@ -230,17 +230,17 @@ def _check_columns(path: paths.Path, wanted: Mapping[str, str], known: Sequence[
 
 
 def _needed(
-    data: OwnData, path: paths.Path, wanted: Mapping[str, str], split: str
+    data: OwnData, path: paths.Path, columns: Mapping[str, str], split: str
 ) -> Mapping[str, str]:
     """Return the columns; raise a DataError if one is missing that the split must have."""
     needed = data.features if split == TRAIN else data.features[:1]
-    missing = [feature for feature in needed if feature not in wanted]
+    missing = [feature for feature in needed if feature not in columns]
     if missing:
         raise DataError(
             f"{path}: no column of {' and '.join(missing)}. Name it, such as --columns "
             f"{missing[0]}=COLUMN"
         )
-    return wanted
+    return columns
 
 
 def _without_header(
@@ -275,8 +275,8 @@ def _of_objects(
     first = next(lines, None)
     if first is None:
         raise DataError(f"{path}: no rows. Give another file for --data {split}")
-    wanted = data.columns or _found(data, [*first[1]]) or {}
-    if not wanted:
+    columns = data.columns or _columns_of(data, [*first[1]]) or {}
+    if not columns:
         names = " and ".join(data.features)
         raise DataError(
             f"{path}: line {first[0]}: no field {data.features[0]!r}. Name the fields of {names}, "
@@ -287,7 +287,7 @@ def _of_objects(
         yield first
         yield from lines
 
-    return _needed(data, path, wanted, split), rest()
+    return _needed(data, path, columns, split), rest()
 
 
 def _row(columns: Mapping[str, str], fields: Mapping[str, Any]) -> tuple[Row, str]:

@@ -118,11 +118,11 @@ def evaluate(
         for checkpoint in chosen:
             records: list[dict[str, Any]] = []
             of_checkpoint: list[dict[str, Any]] = []
-            for each in sets:
-                row, outputs = evaluated(folder, each, trained, size, checkpoint, options)
+            for example_set in sets:
+                row, outputs = evaluated(folder, example_set, trained, size, checkpoint, options)
                 of_checkpoint.append(row | made_of)
                 if outputs is not None:
-                    records += decoding.records(each, outputs, options.split, checkpoint)
+                    records += decoding.records(example_set, outputs, options.split, checkpoint)
             add(summed_up(header, of_checkpoint), folder.reread(), options.output)
             rows += of_checkpoint
     if options.predictions is not None:
@@ -165,7 +165,7 @@ def _task_names(folder: ModelFolder, task: str, benchmark: Benchmark | None) -> 
     if benchmark is not None:
         return benchmark.tasks()
     tasks.check_task(task, folder.path)
-    return [each.name for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))]
+    return [subtask.name for subtask in seqio.get_subtasks(seqio.get_mixture_or_task(task))]
 
 
 def _example_sets(
@@ -276,7 +276,7 @@ def _decoding_settings(trained: Model) -> dict[str, Any]:
 
 def _teacher_forced(
     folder: ModelFolder,
-    each: ExampleSet,
+    example_set: ExampleSet,
     trained: Model,
     batch_size: int,
     checkpoint: Checkpoint,
@@ -285,14 +285,14 @@ def _teacher_forced(
 
     A task without metrics gets perplexities as its metrics.
     """
-    lengths = {**trained.sequence_length, **each.lengths}
+    lengths = {**trained.sequence_length, **example_set.lengths}
     model = session.build(folder.path, sequence_length=lengths, batch_size=batch_size)
-    rows = padded(each.arrays(), batch_size)
+    rows = padded(example_set.arrays(), batch_size)
     values = model.estimator.evaluate(
         input_fn(rows, batch_size),
         hooks=[predict.FittingHook(checkpoint.path)],
         checkpoint_path=checkpoint.path,
-        name=each.task.name,
+        name=example_set.task.name,
     )
     loss, tokens = -float(values["neg_log_perplexity"]), int(values["num_eval_tokens"])
     measured: dict[str, Any] = {
@@ -301,6 +301,8 @@ def _teacher_forced(
         "sequence_accuracy": float(values["sequence_accuracy"]),
         "tokens": tokens,
     }
-    if not (metric_objects.read_text(each.task) or metric_objects.read_scores(each.task)):
-        measured["metrics"] = scoring.of_language(loss, tokens, each.rows, each.task)
+    if not (
+        metric_objects.read_text(example_set.task) or metric_objects.read_scores(example_set.task)
+    ):
+        measured["metrics"] = scoring.of_language(loss, tokens, example_set.rows, example_set.task)
     return measured

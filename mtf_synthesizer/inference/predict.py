@@ -95,14 +95,14 @@ def predict(
     with hold_output(output), session.configured(configuration, options.verbose):
         trained = session.build(folder.path)
         size = request.batch_size or trained.batch_size
-        for each in stock.example_sets(task, options.split, trained, options.examples):
-            if "inputs" not in each.lengths:
+        for example_set in stock.example_sets(task, options.split, trained, options.examples):
+            if "inputs" not in example_set.lengths:
                 raise errors.UserError(
-                    f"--task {each.task.name}: the task has no inputs to decode from. Give a task "
-                    "with inputs"
+                    f"--task {example_set.task.name}: the task has no inputs to decode from. "
+                    "Give a task with inputs"
                 )
-            count += unknown.of_examples(each)
-            records += example_records(folder, each, trained, size, chosen, options)
+            count += unknown.of_examples(example_set)
+            records += example_records(folder, example_set, trained, size, chosen, options)
         decoding.write_lines(output, records)
     return {
         "model_dir": str(folder),
@@ -143,7 +143,7 @@ def chosen_checkpoint(
 
 def example_records(
     folder: ModelFolder,
-    each: stock.ExampleSet,
+    example_set: stock.ExampleSet,
     trained: Model,
     batch_size: int,
     checkpoint: Checkpoint,
@@ -151,23 +151,23 @@ def example_records(
 ) -> list[dict[str, Any]]:
     """Decode examples; see `predict` for the records."""
     if not options.is_scored:
-        outputs = decoded(folder, each, trained, batch_size, checkpoint)
-        return decoding.records(each, outputs, options.split, checkpoint)
+        outputs = decoded(folder, example_set, trained, batch_size, checkpoint)
+        return decoding.records(example_set, outputs, options.split, checkpoint)
     sequences.check(trained, options.sequences)
-    model, rows = _decoding(folder, each, trained, batch_size)
-    found = sequences.written(
+    model, rows = _decoding(folder, example_set, trained, batch_size)
+    written = sequences.written(
         model,
         stock.input_fn(rows, batch_size),
         checkpoint.path,
         options.sequences,
         options.seed,
     )
-    hypotheses = [*itertools.islice(found, len(each.rows))]
-    records = decoding.records(each, _best(hypotheses), options.split, checkpoint)
-    for record, several, row in zip(records, hypotheses, each.rows, strict=True):
+    hypotheses = [*itertools.islice(written, len(example_set.rows))]
+    records = decoding.records(example_set, _best(hypotheses), options.split, checkpoint)
+    for record, several, row in zip(records, hypotheses, example_set.rows, strict=True):
         record |= several[0].record()
         if options.sequences > 1:
-            record["outputs"] = decoding.alternatives(each.task, several, row)
+            record["outputs"] = decoding.alternatives(example_set.task, several, row)
     return records
 
 
@@ -177,27 +177,27 @@ def _best(hypotheses: Sequence[Sequence[sequences.Hypothesis]]) -> list[str]:
 
 def decoded(
     folder: ModelFolder,
-    each: stock.ExampleSet,
+    example_set: stock.ExampleSet,
     trained: Model,
     batch_size: int,
     checkpoint: Checkpoint,
 ) -> list[str]:
     """Return the decoded text of every example."""
-    model, rows = _decoding(folder, each, trained, batch_size)
+    model, rows = _decoding(folder, example_set, trained, batch_size)
     outputs = utils.decode(
         FittingEstimator(model.estimator),
         stock.input_fn(rows, batch_size),
         model.vocabulary,
         checkpoint_path=checkpoint.path,
     )
-    return [tf.compat.as_text(output) for output in outputs][: len(each.rows)]
+    return [tf.compat.as_text(output) for output in outputs][: len(example_set.rows)]
 
 
 def _decoding(
-    folder: ModelFolder, each: stock.ExampleSet, trained: Model, batch_size: int
+    folder: ModelFolder, example_set: stock.ExampleSet, trained: Model, batch_size: int
 ) -> tuple[Model, dict[str, np.ndarray]]:
     """Build the model that decodes examples, and return it with the padded inputs."""
-    inputs = each.arrays()["inputs"]
+    inputs = example_set.arrays()["inputs"]
     length = row_length(trained, inputs.shape[1])
     model = decoding_model(folder, trained, length, batch_size)
     inputs = np.pad(inputs, ((0, 0), (0, length - inputs.shape[1])))
@@ -206,7 +206,7 @@ def _decoding(
 
 def log_likelihoods(
     folder: ModelFolder,
-    each: stock.ExampleSet,
+    example_set: stock.ExampleSet,
     trained: Model,
     batch_size: int,
     checkpoint: Checkpoint,
@@ -214,14 +214,14 @@ def log_likelihoods(
     """Return the log-likelihood of every example's targets, in nats."""
     estimator = session.build_scorer(
         folder.path,
-        sequence_length={**trained.sequence_length, **each.lengths},
+        sequence_length={**trained.sequence_length, **example_set.lengths},
         batch_size=batch_size,
     )
-    rows = stock.padded(each.arrays(), batch_size)
+    rows = stock.padded(example_set.arrays(), batch_size)
     outputs = FittingEstimator(estimator).predict(
         stock.input_fn(rows, batch_size), checkpoint_path=checkpoint.path
     )
-    return [float(output["scores"]) for output in outputs][: len(each.rows)]
+    return [float(output["scores"]) for output in outputs][: len(example_set.rows)]
 
 
 def row_length(trained: Model, longest: int) -> int:

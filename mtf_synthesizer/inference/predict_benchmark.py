@@ -67,10 +67,10 @@ def predict_benchmark(
         size = request.batch_size or trained.batch_size
         saving.write_json(folder / SETTINGS, settings)
         for task in left:
-            (each,) = example_sets(task, options.split, trained, options.examples)
-            _check_identity(each, benchmark.file(task))
-            count += unknown.of_examples(each)
-            records = predict.example_records(model, each, trained, size, chosen, options)
+            (example_set,) = example_sets(task, options.split, trained, options.examples)
+            _check_identity(example_set, benchmark.file(task))
+            count += unknown.of_examples(example_set)
+            records = predict.example_records(model, example_set, trained, size, chosen, options)
             decoding.write_lines(_path(folder, task), records)
             decoded += len(records)
     return {
@@ -121,15 +121,17 @@ def _without_predictions(folder: paths.Path, tasks: Iterable[str]) -> list[str]:
     return left
 
 
-def _check_settings(folder: paths.Path, wanted: dict[str, Any]) -> None:
+def _check_settings(folder: paths.Path, settings: dict[str, Any]) -> None:
     """Raise a UserError if the folder holds predictions of other settings."""
     path = folder / SETTINGS
     if not paths.matching(folder, "*.jsonl"):
         return
     try:
-        found = parse(path.read_text("utf-8"))
+        recorded = parse(path.read_text("utf-8"))
         changed = [
-            f"{name} {found.get(name)}" for name in wanted if found.get(name) != wanted[name]
+            f"{name} {recorded.get(name)}"
+            for name in settings
+            if recorded.get(name) != settings[name]
         ]
     except (OSError, ValueError, AttributeError) as error:
         raise errors.UserError(
@@ -169,19 +171,19 @@ def _is_there(loader: seqio.utils.LazyTfdsLoader, split: str) -> bool:
     return directory is not None and split in tfds.builder_from_directory(directory).info.splits
 
 
-def _check_identity(each: ExampleSet, file: File) -> None:
+def _check_identity(example_set: ExampleSet, file: File) -> None:
     """Print the number of examples; raise a UserError if examples lack identifying fields.
 
     T5's tasks keep the identities of the official files, under names that `file` knows. The index
     in the split can't replace them, because its order may differ from the official order.
     """
     fields = (file.identities.field, *file.identities.parents)
-    lacking = [field for field in fields if any(field not in row for row in each.rows)]
+    lacking = [field for field in fields if any(field not in row for row in example_set.rows)]
     if lacking:
         raise errors.UserError(
-            f"--tasks {each.task.name}: its examples lack {', '.join(lacking)}, which identifies "
-            f"the official examples of {file.name}. Leave this task out with --tasks"
+            f"--tasks {example_set.task.name}: its examples lack {', '.join(lacking)}, which "
+            f"identifies the official examples of {file.name}. Leave this task out with --tasks"
         )
-    found, wanted = len(each.rows), file.identities.count
-    official = "" if found == wanted else f" (the official test set has {wanted})"
-    print(f"{each.task.name}: {found} examples{official} ...", flush=True)
+    count, expected = len(example_set.rows), file.identities.count
+    official = "" if count == expected else f" (the official test set has {expected})"
+    print(f"{example_set.task.name}: {count} examples{official} ...", flush=True)

@@ -152,17 +152,17 @@ def survey(lines: Iterable[str], encoder: Encoder) -> Survey:
     """Measure the lines of a text; reads it once."""
     count = empty = longest = 0
     cut = []
-    found = unknown.Unknown()
+    unknown_counts = unknown.Unknown()
     for count, line in enumerate(lines, 1):
         ids = encoder.ids(line) if line else []
         size = len(ids)
         if number := unknown.count(ids, encoder.vocabulary):
-            found += unknown.Unknown(number, [count])
+            unknown_counts += unknown.Unknown(number, [count])
         empty += not line
         longest = max(longest, min(size, encoder.limit))
         if size > encoder.limit:
             cut.append(count)
-    return Survey(count, empty, cut, longest, found)
+    return Survey(count, empty, cut, longest, unknown_counts)
 
 
 Decode = Callable[[Iterable[str]], Iterator[str]]
@@ -180,10 +180,12 @@ def _answer(options: predict.PredictOptions, checkpoint: str) -> Answer:
                 yield tf.compat.as_text(output)
 
     def scored(model: Model, rows: InputFn) -> Iterator[str]:
-        found = sequences.written(model, rows, checkpoint, options.sequences, options.seed)
-        with contextlib.closing(found):
-            for several in found:
-                yield json.dumps([each.record() for each in several], ensure_ascii=False)
+        written = sequences.written(model, rows, checkpoint, options.sequences, options.seed)
+        with contextlib.closing(written):
+            for several in written:
+                yield json.dumps(
+                    [hypothesis.record() for hypothesis in several], ensure_ascii=False
+                )
 
     return scored if options.is_scored else texts
 

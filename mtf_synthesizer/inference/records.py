@@ -70,7 +70,7 @@ def records(
     if problem:
         print(f"{examples.task.name}: {problem}", file=sys.stderr, flush=True)
     targets = _targets(examples)
-    found = []
+    rows = []
     for index, (row, output, prediction) in enumerate(
         zip(examples.rows, outputs, predictions, strict=True)
     ):
@@ -79,8 +79,8 @@ def records(
         record |= {"output": output, "prediction": _plain(prediction)}
         if targets:
             record["target"] = _plain(targets[index])
-        found.append(record)
-    return found
+        rows.append(record)
+    return rows
 
 
 def alternatives(
@@ -88,9 +88,13 @@ def alternatives(
 ) -> list[dict[str, Any]]:
     """Return the fields of all outputs for an example, with the task's reading of each."""
     return [
-        each.record()
-        | {"prediction": _plain(task.postprocess_fn(each.output, example=row, is_target=False))}
-        for each in hypotheses
+        hypothesis.record()
+        | {
+            "prediction": _plain(
+                task.postprocess_fn(hypothesis.output, example=row, is_target=False)
+            )
+        }
+        for hypothesis in hypotheses
     ]
 
 

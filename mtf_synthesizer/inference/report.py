@@ -179,12 +179,12 @@ def _identity(row: Row) -> tuple[str, ...]:
 
 def _averages(rows: Iterable[Row]) -> list[Report]:
     """Return the averages of rows with equal settings."""
-    found: list[Report] = []
+    reports: list[Report] = []
     for alike in best.grouped(rows, best.settings):
         made = {name: alike[0].get(name) for name in best.SETTINGS}
         scores = {row["task"]: row["metrics"] for row in alike}
-        found += [made | average for average in averages.averages(scores)]
-    return found
+        reports += [made | average for average in averages.averages(scores)]
+    return reports
 
 
 def describe(report: Report) -> str:

@@ -108,8 +108,8 @@ def score(
         "output": str(options.output),
         "questions": len(questions),
         "targets": len(scored),
-        "tokens": sum(each["tokens"] for each in scored),
-        "log_likelihood": sum(each["log_likelihood"] for each in scored),
+        "tokens": sum(target["tokens"] for target in scored),
+        "log_likelihood": sum(target["log_likelihood"] for target in scored),
         "cut": encoded.cut,
         "unknown": encoded.unknown,
     }
@@ -128,7 +128,7 @@ class _Encoded:
         encoder = Encoder.of(trained)
         vocabulary = utils.targets_vocabulary(trained.vocabulary)
         limit = trained.sequence_length["targets"]
-        rows, cut, found = [], [], unknown.Unknown()
+        rows, cut, unknown_counts = [], [], unknown.Unknown()
         for question in questions:
             if question.inputs is None and trained.model_type != "lm":
                 raise errors.UserError(
@@ -146,12 +146,12 @@ class _Encoded:
                     f"model's have {limit} at most. --gin_param 'targets_length = ...' sets "
                     "another length"
                 )
-            rows += [EncodedTarget(inputs, each) for each in targets]
+            rows += [EncodedTarget(inputs, target) for target in targets]
             number = unknown.count(inputs, encoder.vocabulary)
-            number += sum(unknown.count(each, vocabulary) for each in targets)
+            number += sum(unknown.count(target, vocabulary) for target in targets)
             if number:
-                found += unknown.Unknown(number, [question.line])
-        return cls(rows, cut, found)
+                unknown_counts += unknown.Unknown(number, [question.line])
+        return cls(rows, cut, unknown_counts)
 
 
 def log_likelihoods(
@@ -246,14 +246,14 @@ def _records(
 def describe(result: dict[str, Any]) -> str:
     """Return a summary of `score`, in a few sentences."""
     mean = result["log_likelihood"] / result["tokens"]
-    found = [
+    parts = [
         f"{result['targets']} targets of {result['questions']} lines by step {result['step']} "
         f"written to {result['output']}: log-likelihood {result['log_likelihood']:.4f} nats in "
         f"{result['tokens']} tokens, {mean:.4f} per token"
     ]
     if result["cut"]:
         lines = ", ".join(map(str, result["cut"][:5]))
-        found.append(f"inputs cut to the model's length: {len(result['cut'])} (line {lines})")
+        parts.append(f"inputs cut to the model's length: {len(result['cut'])} (line {lines})")
     if result["unknown"].tokens:
-        found.append(result["unknown"].describe("line"))
-    return "; ".join(found)
+        parts.append(result["unknown"].describe("line"))
+    return "; ".join(parts)

@@ -87,10 +87,10 @@ def written(
         inputs = tensors["inputs"]
         result = generation.write(model, inputs, sequences, trained.sequence_length["targets"])
         scores = generation.log_likelihoods(model, result.inputs, result.ids)
-        found = {"ids": result.ids, "log_likelihoods": scores}
+        outputs = {"ids": result.ids, "log_likelihoods": scores}
         if result.beam_scores is not None:
-            found["beam_scores"] = result.beam_scores
-        return {"inputs": inputs} | {k: _grouped(v, sequences) for k, v in found.items()}
+            outputs["beam_scores"] = result.beam_scores
+        return {"inputs": inputs} | {k: _grouped(v, sequences) for k, v in outputs.items()}
 
     with contextlib.closing(
         estimators.computed(trained, compute, rows, checkpoint, seed)
@@ -111,13 +111,13 @@ def _hypotheses(row: Mapping[str, np.ndarray], trained: Model) -> list[Hypothesi
     start = int(np.count_nonzero(row["inputs"])) if has_prefix else 0
     vocabulary = utils.targets_vocabulary(trained.vocabulary)
     beam_scores = row.get("beam_scores", [None] * len(row["ids"]))
-    found = []
+    hypotheses = []
     for ids, scores, beam in zip(row["ids"], row["log_likelihoods"], beam_scores, strict=True):
         if beam is not None and beam < generation.UNFINISHED:
             continue
         own = _cut(ids[start:])
         is_finished = len(own) > 0 and bool(own[-1] == EOS)
-        found.append(
+        hypotheses.append(
             Hypothesis(
                 output=vocabulary.decode([int(token) for token in own]),
                 log_likelihood=float(scores[start : start + len(own)].sum(dtype=np.float64)),
@@ -126,7 +126,7 @@ def _hypotheses(row: Mapping[str, np.ndarray], trained: Model) -> list[Hypothesi
                 beam_score=float(beam) if beam is not None and is_finished else None,
             )
         )
-    return found
+    return hypotheses
 
 
 def _cut(ids: np.ndarray) -> np.ndarray:

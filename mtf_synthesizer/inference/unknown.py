@@ -52,4 +52,4 @@ def of_examples(examples: ExampleSet) -> Unknown:
     """Count the unknown tokens in the inputs of examples."""
     vocabulary = examples.task.output_features["inputs"].vocabulary
     counts = [count(row["inputs"], vocabulary) for row in examples.rows]
-    return Unknown(sum(counts), [number for number, found in enumerate(counts, 1) if found])
+    return Unknown(sum(counts), [number for number, missing in enumerate(counts, 1) if missing])

@@ -37,13 +37,13 @@ class Validator:
         self._folder, self._trained = folder, trained
         split = self._options.split
         sets = example_sets(task, split, trained, self._options.examples)
-        self._sets = [each for each in sets if decoding.has_labels(each)]
+        self._sets = [example_set for example_set in sets if decoding.has_labels(example_set)]
         if not self._sets:
             raise errors.UserError(
                 f"--evaluate_every: the split {split} of {task} has no labels. Leave the flag out, "
                 "or choose a task with labels"
             )
-        metrics = (decoding.names_of_metrics(each) for each in self._sets)
+        metrics = (decoding.names_of_metrics(example_set) for example_set in self._sets)
         return list(
             dict.fromkeys([*(name for names in metrics for name in names), *_TEACHER_FORCED])
         )
@@ -51,10 +51,10 @@ class Validator:
     def score(self, checkpoint: Checkpoint) -> Mapping[str, float]:
         """Return the scores of a checkpoint: name -> number."""
         values: dict[str, list[float]] = {}
-        for each in self._sets:
+        for example_set in self._sets:
             row, _ = evaluate.evaluated(
                 self._folder,
-                each,
+                example_set,
                 self._trained,
                 self._trained.batch_size,
                 checkpoint,

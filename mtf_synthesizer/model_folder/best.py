@@ -67,23 +67,23 @@ def find(model_dir: str | os.PathLike[str], task: str | None, fingerprints: Fing
 
 def _of_all_tasks(model_dir: paths.Path, fingerprints: Fingerprints) -> int:
     """Return the best step that every report of a model's validation splits names."""
-    found: dict[int, str] = {}
+    task_of: dict[int, str] = {}
     for split in SPLITS:
         for path in paths.matching(model_dir, f"eval_*_{split}.json"):
             task = path.name.removeprefix("eval_").removesuffix(f"_{split}.json")
             entries = _of_task(_entries(path, fingerprints), task)
-            found |= {e["step"]: found.get(e["step"], task) for e in entries if "step" in e}
-    if not found:
+            task_of |= {e["step"]: task_of.get(e["step"], task) for e in entries if "step" in e}
+    if not task_of:
         raise errors.UserError(
             f"no report in {model_dir} names a best step. Run `mtf_synthesizer evaluate --task "
             f"TASK --split {SPLIT} --checkpoint all`, or choose a step"
         )
-    if len(found) > 1:
-        named = ", ".join(f"{step} (of {task})" for step, task in sorted(found.items()))
+    if len(task_of) > 1:
+        named = ", ".join(f"{step} (of {task})" for step, task in sorted(task_of.items()))
         raise errors.UserError(
             f"the reports in {model_dir} name several best steps: choose one of {named}"
         )
-    return next(iter(found))
+    return next(iter(task_of))
 
 
 def _of_task(entries: list[dict[str, Any]], task: str) -> list[dict[str, Any]]:
@@ -94,15 +94,15 @@ def _of_task(entries: list[dict[str, Any]], task: str) -> list[dict[str, Any]]:
 
 def _entries(path: paths.Path, fingerprints: Fingerprints) -> list[dict[str, Any]]:
     """Return the best steps in a report; empty if the report is missing."""
-    found: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     # Finding the best steps is the check of a report.
     records.read(
         path,
         KIND,
-        lambda report: found.extend(steps(report, fingerprints)),
+        lambda report: entries.extend(steps(report, fingerprints)),
         "Remove the file and evaluate again",
     )
-    return found
+    return entries
 
 
 def steps(
@@ -118,17 +118,17 @@ def steps(
       Dictionaries with task (or benchmark), metric, step and value. Step and value are missing
       where the metric may be better when it is lower or higher.
     """
-    found: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     rows = _current(report["results"], fingerprints)
     for alike in grouped(rows, lambda row: (row["task"], *settings(row)[2:])):
         metric = next(iter(alike[0]["metrics"]), None)
         values = {row["step"]: row["metrics"][metric] for row in alike if metric in row["metrics"]}
-        found += _best_step(alike[0]["task"], metric, values)
+        entries += _best_step(alike[0]["task"], metric, values)
     averages = _current(report.get("averages", ()), fingerprints)
     for alike in grouped(averages, lambda row: (row["benchmark"], *settings(row)[2:])):
         values = {row["step"]: row["value"] for row in alike}
-        found += _best_step(alike[0]["benchmark"], "average", values)
-    return found
+        entries += _best_step(alike[0]["benchmark"], "average", values)
+    return entries
 
 
 def _current(rows: Iterable[Row], fingerprints: Fingerprints | None) -> list[Row]:

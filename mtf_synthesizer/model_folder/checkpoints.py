@@ -68,12 +68,12 @@ def complete(files: Sequence[paths.Path]) -> list[Checkpoint]:
     """Every complete checkpoint among the files of a folder, earliest first."""
     names = [path.name for path in files]
     indices = ((path, _CHECKPOINT.match(path.name)) for path in files if path.suffix == ".index")
-    found = [
+    checkpoints = [
         Checkpoint(str(path.with_suffix("")), int(match[1]))
         for path, match in indices
         if match and _has_values(path.stem, names) and _is_whole(path)
     ]
-    return sorted(found, key=lambda checkpoint: checkpoint.step)
+    return sorted(checkpoints, key=lambda checkpoint: checkpoint.step)
 
 
 def _has_values(name: str, names: Sequence[str]) -> bool:

@@ -75,11 +75,11 @@ class ModelFolder:
     @functools.cached_property
     def fingerprints(self) -> dict[int, str]:
         """Step -> fingerprint of every complete checkpoint."""
-        found = {}
+        by_step = {}
         for checkpoint in self.checkpoints:
             with contextlib.suppress(FileNotFoundError):  # a run has just removed it
-                found[checkpoint.step] = checkpoint.fingerprint
-        return found
+                by_step[checkpoint.step] = checkpoint.fingerprint
+        return by_step
 
     @property
     def latest(self) -> Checkpoint:

@@ -76,7 +76,7 @@ def checkpoint(folder: paths.Path, task: str | None) -> Checkpoint | None:
     if best is None or task not in (None, best.task):
         return None
     existing = checkpoints.complete(paths.matching(folder / FOLDER, "*"))
-    return next((each for each in existing if each.step == best.step), None)
+    return next((candidate for candidate in existing if candidate.step == best.step), None)
 
 
 def keep(folder: paths.Path, best: KeptBest) -> None:

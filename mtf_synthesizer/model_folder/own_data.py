@@ -58,9 +58,9 @@ class OwnData:
         if recorded is None:
             return self
         fields = dataclasses.fields(self)
-        given = {f.name: v for f in fields if (v := getattr(self, f.name)) is not None}
-        given["files"] = {**recorded.files, **self.files}
-        return dataclasses.replace(recorded, **given)
+        changes = {f.name: v for f in fields if (v := getattr(self, f.name)) is not None}
+        changes["files"] = {**recorded.files, **self.files}
+        return dataclasses.replace(recorded, **changes)
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -34,12 +34,12 @@ def read(path: paths.Path) -> dict[str, Any] | None:
 def modules(path: paths.Path) -> list[str]:
     """Return the modules that a run had imported; empty without a readable record."""
     try:
-        found = (read(path) or {}).get(MODULES, [])
+        names = (read(path) or {}).get(MODULES, [])
     except errors.UserError:
         return []
-    if not isinstance(found, list):
+    if not isinstance(names, list):
         return []
-    return [module for module in found if isinstance(module, str) and _MODULE.fullmatch(module)]
+    return [module for module in names if isinstance(module, str) and _MODULE.fullmatch(module)]
 
 
 def _check(record: Any) -> None:

@@ -56,7 +56,7 @@ class State:
         last = existing[-1]
         if last.name not in self.listed:
             return last
-        return next((each for each in existing if each.name == self.named), last)
+        return next((candidate for candidate in existing if candidate.name == self.named), last)
 
 
 def read(path: paths.Path) -> State:

@@ -53,17 +53,17 @@ def check_settings(
       errors.UserError: the folder holds results with other settings.
     """
     path = folder / SETTINGS
-    wanted = json.loads(json.dumps(settings))
+    as_json = json.loads(json.dumps(settings))
     if path.exists() and _has_results(folder):
-        found = _read(path)
-        bound = [name for name in {**wanted, **found} if name not in free]
-        changed = [name for name in bound if (wanted.get(name) or 0) != (found.get(name) or 0)]
+        recorded = _read(path)
+        bound = [name for name in {**as_json, **recorded} if name not in free]
+        changed = [name for name in bound if (as_json.get(name) or 0) != (recorded.get(name) or 0)]
         if changed:
             raise errors.UserError(
                 f"{folder} holds results with another {', '.join(changed)}. Remove the folder, or "
                 "choose another with --output"
             )
-    saving.write_json(path, wanted)
+    saving.write_json(path, as_json)
 
 
 def _has_results(folder: paths.Path) -> bool:
@@ -77,11 +77,11 @@ def _read(path: paths.Path, *needed: str) -> dict[str, Any]:
       errors.UserError: the file is not such an object.
     """
     try:
-        found = records.parse(path.read_text("utf-8"))
-        if not isinstance(found, dict) or not found.keys() >= set(needed):
+        content = records.parse(path.read_text("utf-8"))
+        if not isinstance(content, dict) or not content.keys() >= set(needed):
             raise ValueError(f"not a JSON object with {' and '.join(needed) or 'settings'}")
     except (OSError, ValueError) as error:
         raise errors.UserError(
             f"{path} can't be read ({error}). Remove it and run the command again"
         ) from error
-    return found
+    return content

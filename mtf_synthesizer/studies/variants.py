@@ -88,10 +88,10 @@ def varied(rows: Iterable[str], vary: Sequence[str]) -> list[str]:
     used: set[str] = set()
     result: list[str] = []
     for row in rows:
-        of_row = [each for each in choices if _is_used(row, each[0])]
+        of_row = [choice for choice in choices if _is_used(row, choice[0])]
         used.update(key for key, _ in of_row)
         bindings = [[f"{key}={value}" for value in values] for key, values in of_row]
-        result += [" ".join([row, *each]) for each in itertools.product(*bindings)]
+        result += [" ".join([row, *chosen]) for chosen in itertools.product(*bindings)]
     for key, _ in choices:
         if key not in used:
             raise errors.UserError(
@@ -126,8 +126,8 @@ def _is_used(row: str, key: str) -> bool:
     bound = BoundValues(files, [])
     referred = {
         value.selector.rpartition(".")[2]
-        for each in statements.statements(files, [])
-        for value in statements.values(each.value)
+        for statement in statements.statements(files, [])
+        for value in statements.values(statement.value)
         if isinstance(value, statements.Reference)
     }
     return owner in referred | bound.layers() | {"Unitransformer", "DenseReluDense"}

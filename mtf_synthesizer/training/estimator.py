@@ -62,7 +62,10 @@ class ObservedEstimator:
             loss = _without_print(spec.loss)
             # Our hook comes before Mesh's saving hook: a saved step must be in loss.jsonl.
             hooks = [hook(loss)]
-            hooks += [saving_hooks.hook(each, folder, begun) for each in spec.training_chief_hooks]
+            hooks += [
+                saving_hooks.hook(stock_hook, folder, begun)
+                for stock_hook in spec.training_chief_hooks
+            ]
             return spec._replace(loss=loss, training_chief_hooks=hooks)
 
         self._estimator = tf_estimator.Estimator(

@@ -136,8 +136,8 @@ def _as_json(value: Any) -> Any:
 def _without_mesh(request: Request) -> Request:
     """Return the request without its mesh: checkpoints fit any mesh, so the mesh may change."""
     files, params = (
-        [choice for choice in given if not meshes.is_choice(str(choice))]
-        for given in (request.gin_files, request.gin_params)
+        [choice for choice in choices if not meshes.is_choice(str(choice))]
+        for choices in (request.gin_files, request.gin_params)
     )
     return dataclasses.replace(request, gin_files=files, gin_params=params)
 
@@ -214,23 +214,23 @@ def _identities(record: dict[str, Any]) -> list[str]:
 
 def _check_start(folder: ModelFolder, record: dict[str, Any], request: Request) -> Request:
     """Return the request with the checkpoint that the run began with."""
-    begun, given = record.get(START), request.init_checkpoint
-    if begun is None and given is None:
+    begun, start = record.get(START), request.init_checkpoint
+    if begun is None and start is None:
         return request
-    if begun is not None and given is not None:
-        checkpoint = _same_checkpoint(begun, str(given))
-        if checkpoint is None and _is_place_of(begun, str(given)):  # deleted, and no longer needed
+    if begun is not None and start is not None:
+        checkpoint = _same_checkpoint(begun, str(start))
+        if checkpoint is None and _is_place_of(begun, str(start)):  # deleted, and not needed
             checkpoint = Checkpoint(folder.latest.path, begun["step"])
         if checkpoint is not None:
             return dataclasses.replace(request, init_checkpoint=checkpoint)
     shown = _shown(START, begun and begun["path"])
-    raise _another_run(folder, [f"begun with {shown}, not with {_shown(START, given)}"])
+    raise _another_run(folder, [f"begun with {shown}, not with {_shown(START, start)}"])
 
 
-def _same_checkpoint(begun: dict[str, Any], given: str) -> Checkpoint | None:
+def _same_checkpoint(begun: dict[str, Any], start: str) -> Checkpoint | None:
     """Return a recorded checkpoint at a given path, or in a given folder; None if it differs."""
     name = paths.of(begun["path"]).name
-    path = str(paths.of(given) / name if paths.of(given).is_dir() else given)
+    path = str(paths.of(start) / name if paths.of(start).is_dir() else start)
     checkpoint = Checkpoint(path.removesuffix(".index"), begun["step"])
     if not _is_file(f"{checkpoint.path}.index"):
         return None
@@ -246,13 +246,13 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def _is_place_of(begun: dict[str, Any], given: str) -> bool:
+def _is_place_of(begun: dict[str, Any], start: str) -> bool:
     """Return whether a start has the recorded path and its checkpoint no longer exists."""
     path = paths.of(begun["path"])
     if _is_file(f"{path}.index"):
         return False
     places = {str(place.absolute()) for place in (path, path.parent)}
-    return str(paths.of(given.removesuffix(".index")).absolute()) in places
+    return str(paths.of(start.removesuffix(".index")).absolute()) in places
 
 
 def _another_run(folder: ModelFolder, differences: list[str]) -> errors.UserError:

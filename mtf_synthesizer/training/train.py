@@ -137,8 +137,8 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
             f"{folder}: training ended at step {done} of {model.train_steps}, because the "
             "data ended or a file could not be written. Look at the logs with --verbose"
         )
-    found = result(after, model.train_steps, done - at, time.monotonic() - began)
-    return found | {"best": best, "metric": None if validation is None else validation.metric}
+    summary = result(after, model.train_steps, done - at, time.monotonic() - began)
+    return summary | {"best": best, "metric": None if validation is None else validation.metric}
 
 
 def _listeners(

@@ -68,7 +68,7 @@ def check_any(task: str, split: str) -> None:
       errors.UserError: none of them has.
     """
     refused: list[errors.UserError] = []
-    names = [each.name for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))]
+    names = [subtask.name for subtask in seqio.get_subtasks(seqio.get_mixture_or_task(task))]
     for name in names:
         try:
             check(name, split)
@@ -112,10 +112,12 @@ def _shown(folder: str) -> str:
 def _loaders(task: str) -> list[seqio.utils.LazyTfdsLoader]:
     """Return the readers of prepared data of a task or mixture."""
     sources = [subtask.source for subtask in seqio.get_subtasks(seqio.get_mixture_or_task(task))]
-    found = [source.tfds_dataset for source in sources if isinstance(source, seqio.TfdsDataSource)]
-    for loader in found:  # a task may have been registered after `read_from`
+    loaders = [
+        source.tfds_dataset for source in sources if isinstance(source, seqio.TfdsDataSource)
+    ]
+    for loader in loaders:  # a task may have been registered after `read_from`
         _choose_folder(loader)
-    return found
+    return loaders
 
 
 def _splits(task: seqio.Task) -> Sequence[str]:
@@ -149,11 +151,11 @@ def prepared(folder: str, tfds_name: str) -> paths.Path | None:
     """
     name, _, version = tfds_name.partition(":")
     directory = paths.of(folder) / name
-    found = [directory / version]
+    folders = [directory / version]
     if "*" in version:
         versions = [path for path in paths.matching(directory, "*") if _has_version(path, version)]
-        found = sorted(versions, key=_version, reverse=True)
-    return next((path for path in found if (path / "dataset_info.json").exists()), None)
+        folders = sorted(versions, key=_version, reverse=True)
+    return next((path for path in folders if (path / "dataset_info.json").exists()), None)
 
 
 def _has_version(directory: paths.Path, pattern: str) -> bool:

@@ -61,15 +61,15 @@ def _beams(
     model: transformer.Bitransformer, inputs: mtf.Tensor, dtype: mtf.VariableDType
 ) -> tuple[mtf.Tensor, mtf.Tensor]:
     """Return ids [batch, beam, length] and scores [batch, beam]; Mesh returns the best id only."""
-    search, found = mtf.beam_search.beam_search, []
+    search, results = mtf.beam_search.beam_search, []
 
     def remembered(*args: Any, **options: Any) -> tuple[mtf.Tensor, mtf.Tensor]:
-        found.append(search(*args, **options))
-        return found[0]
+        results.append(search(*args, **options))
+        return results[0]
 
     with mock.patch.object(mtf.beam_search, "beam_search", remembered):
         model.decode(inputs, variable_dtype=dtype)
-    (result,) = found
+    (result,) = results
     return result
 
 

@@ -42,8 +42,10 @@ def record_attention(
     chosen = folder.choose(checkpoint)[-1]
     with session.configured(for_model(folder, request), verbose):
         trained = session.build(folder.path)
-        each = example_sets(named_task(folder, request), split, trained, examples)[0]
-        probe = Probe(each.arrays(), model_type=trained.model_type, vocabulary=trained.vocabulary)
+        example_set = example_sets(named_task(folder, request), split, trained, examples)[0]
+        probe = Probe(
+            example_set.arrays(), model_type=trained.model_type, vocabulary=trained.vocabulary
+        )
         weights = probe.weights(chosen.path)
         probe.close()
     return weights

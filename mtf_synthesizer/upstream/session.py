@@ -207,11 +207,13 @@ def build_scorer(model_dir: str | os.PathLike[str], **overrides: Any) -> Any:
     """
     if "batch_size" in overrides:
         devices.check_batch(overrides["batch_size"])
-    found: list[Any] = []
-    with mock.patch.object(utils, "score_from_dataset", lambda given, *rest: found.append(given)):
+    scorers: list[Any] = []
+    with mock.patch.object(
+        utils, "score_from_dataset", lambda scorer, *rest: scorers.append(scorer)
+    ):
         # A function that decodes would be called to score.
         _run(model_dir, "score_from_dataset", predict_fn=None, **overrides)
-    return found[0]
+    return scorers[0]
 
 
 def _run(model_dir: str | os.PathLike[str], mode: str, **overrides: Any) -> None:

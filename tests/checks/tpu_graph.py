@@ -22,7 +22,7 @@ from tensorflow.python.tpu import device_assignment, topology, tpu
 from mtf_synthesizer.studies.cost.device import liveness
 from mtf_synthesizer.studies.cost.device.communication import Collective
 from mtf_synthesizer.studies.cost.device.one_device import OneDevice
-from mtf_synthesizer.studies.cost.device.training_step import Wanted, model_function
+from mtf_synthesizer.studies.cost.device.training_step import StepSetting, model_function
 
 CORES = 8
 Features = Mapping[str, Sequence[int]]  # name -> shape of what a data set gives
@@ -47,11 +47,11 @@ class Slice:
         return f"/job:worker/task:{host_id}/device:CPU:0"
 
 
-def training(wanted: Wanted, features: Features) -> list[tf.Operation]:
+def training(setting: StepSetting, features: Features) -> list[tf.Operation]:
     """The operations of a training step on one core, in the default graph.
 
     Args:
-      wanted: what Mesh's `run` makes of a configuration.
+      setting: what Mesh's `run` makes of a configuration.
       features: a batch.
     """
 
@@ -59,14 +59,14 @@ def training(wanted: Wanted, features: Features) -> list[tf.Operation]:
         with tf.control_dependencies([spec.train_op]):
             return [tf.identity(spec.loss)]
 
-    return _replicated(model_function(wanted, use_tpu=True), _MODES.TRAIN, features, results)
+    return _replicated(model_function(setting, use_tpu=True), _MODES.TRAIN, features, results)
 
 
-def decoding(wanted: Wanted, features: Features, predict_fn: Any) -> list[tf.Operation]:
+def decoding(setting: StepSetting, features: Features, predict_fn: Any) -> list[tf.Operation]:
     """The operations of decoding a batch on one core, in the default graph.
 
     Args:
-      wanted: what Mesh's `run` makes of a configuration.
+      setting: what Mesh's `run` makes of a configuration.
       features: a batch.
       predict_fn: what decodes with an encoder, None with other models.
     """
@@ -74,7 +74,7 @@ def decoding(wanted: Wanted, features: Features, predict_fn: Any) -> list[tf.Ope
     def results(spec: Any) -> list[tf.Tensor]:
         return [spec.predictions[name] for name in sorted(spec.predictions)]
 
-    model_fn = model_function(wanted, use_tpu=True, predict_fn=predict_fn)
+    model_fn = model_function(setting, use_tpu=True, predict_fn=predict_fn)
     return _replicated(model_fn, _MODES.PREDICT, features, results)
 
 
@@ -130,27 +130,29 @@ class _Decoded(Exception):
         self.results = results
 
 
-def exchanges_of_decoding(wanted: Wanted, features: Features, predict_fn: Any) -> list[Collective]:
+def exchanges_of_decoding(
+    setting: StepSetting, features: Features, predict_fn: Any
+) -> list[Collective]:
     """What cores should exchange while they decode, by the package's own planning.
 
     Those in the loop over tokens are there once.
     """
 
     def caught(**arguments: Any) -> mtf.Tensor:
-        length = wanted.sequence_length["targets"]
-        decode = predict_fn or functools.partial(_DECODERS[wanted.model_type], length=length)
+        length = setting.sequence_length["targets"]
+        decode = predict_fn or functools.partial(_DECODERS[setting.model_type], length=length)
         raise _Decoded([decode(**arguments), arguments["features"]["inputs"]])
 
-    model_fn = model_function(wanted, use_tpu=False, predict_fn=caught)
+    model_fn = model_function(setting, use_tpu=False, predict_fn=caught)
     given = {n: tf.placeholder(tf.int32, shape, n) for n, shape in features.items()}
     tf.train.get_or_create_global_step()
     try:
         model_fn(given, None, _MODES.PREDICT, {})
     except _Decoded as found:
         results = [mtf.anonymize(each) for each in found.results]
-    device = OneDevice(wanted.mesh_shape, wanted.layout_rules)
+    device = OneDevice(setting.mesh_shape, setting.layout_rules)
     mesh = results[0].mesh
-    lowering = mtf.Lowering(mesh.graph, {mesh: device}, autostack=wanted.autostack)
+    lowering = mtf.Lowering(mesh.graph, {mesh: device}, autostack=setting.autostack)
     made = [lowering.tensors[each].to_laid_out_tensor().tensor_list[0] for each in results]
     alive = set(liveness.needed(tensor.op for tensor in made))
     return [what for tensor, what in device.collectives if tensor.op in alive]

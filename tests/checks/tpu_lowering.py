@@ -90,24 +90,24 @@ def _graphs(row: Row) -> Iterator[tuple[str, Findings, Mapping[tuple[str, int], 
 
     with session.configured(measure.as_on_tpu(row.configuration()), verbose=False):
         plan = layout.parse(tpu_rows.MESH, tpu_rows.LAYOUT)
-        wanted = measure._wanted(plan, row.batch, row.words)
+        setting = measure._step_setting(plan, row.batch, row.words)
         sizes = dict(plan.axes)
         with tf.Graph().as_default():
             features = {
-                n: t.shape.as_list() for n, t in device_training_step._features(wanted).items()
+                n: t.shape.as_list() for n, t in device_training_step._features(setting).items()
             }
-        rounds = device_training_step.microbatches(wanted)
+        rounds = device_training_step.microbatches(setting)
         with tf.Graph().as_default():
-            found = tpu_kernels.look_at(tpu_graph.training(wanted, features), rounds)
-        planned = measure.of_step(wanted, plan).traffic
+            found = tpu_kernels.look_at(tpu_graph.training(setting, features), rounds)
+        planned = measure.of_step(setting, plan).traffic
         yield "training", found, _expected(((t.kind, t.axes, t.operations) for t in planned), sizes)
 
         predict_fn = graph.bound("run.predict_fn", None)
-        inputs = {"inputs": [wanted.batch_size, wanted.sequence_length["inputs"]]}
+        inputs = {"inputs": [setting.batch_size, setting.sequence_length["inputs"]]}
         with tf.Graph().as_default():
-            found = tpu_kernels.look_at(tpu_graph.decoding(wanted, inputs, predict_fn))
+            found = tpu_kernels.look_at(tpu_graph.decoding(setting, inputs, predict_fn))
         with tf.Graph().as_default():
-            planned = tpu_graph.exchanges_of_decoding(wanted, inputs, predict_fn)
+            planned = tpu_graph.exchanges_of_decoding(setting, inputs, predict_fn)
         yield "decoding", found, _expected(((c.kind, c.axes, 1) for c in planned), sizes)
 
 

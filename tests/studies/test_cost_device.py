@@ -38,7 +38,7 @@ def wanted_step(synthesizer, mesh_shape, layout, params=(), on_tpu=False, rows=N
     wanted = for_training(request)
     with configured(measure.as_on_tpu(wanted) if on_tpu else wanted, False):
         plan = parse(mesh_shape, layout)
-        yield measure._wanted(plan, rows, WORDS), plan
+        yield measure._step_setting(plan, rows, WORDS), plan
 
 
 # What Mesh makes for each device ------------------------------------------------------------------

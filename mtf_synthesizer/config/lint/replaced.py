@@ -81,15 +81,15 @@ def _layers(stack: BoundValues) -> Iterator[str]:
 
 def _functions(stack: BoundValues) -> set[str]:
     """Return the names of the functions of the layer, those within mixtures included."""
-    found: set[str] = set()
+    names: set[str] = set()
     waiting = [_OURS]
     while waiting:
         function = waiting.pop()
         values = [stack.value(function, parameter) for parameter in _OF_FUNCTIONS]
-        new = {name for value in values for name in _references(value)} - found
-        found |= new
+        new = {name for value in values for name in _references(value)} - names
+        names |= new
         waiting += new
-    return found
+    return names
 
 
 def _references(value: Any) -> Iterator[str]:

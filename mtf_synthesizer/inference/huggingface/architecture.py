@@ -106,8 +106,8 @@ class Exported:
             if variable.endswith("/relative_attention_bias"):
                 value = np.atleast_2d(value)  # Mesh has no dimension for one head
             return known.name, value.T if known.transposed else value
-        layer, found, own = rest.partition(f"/{SyntheticAttention.__name__}/")
-        if found and stack in self.attentions:
+        layer, separator, own = rest.partition(f"/{SyntheticAttention.__name__}/")
+        if separator and stack in self.attentions:
             norm = huggingface.tensor(f"{stack}/{layer}/rms_norm/scale")
             placed = self._of_function(self.attentions[stack], own, value)
             if norm is not None and placed is not None:
@@ -120,7 +120,7 @@ class Exported:
 
     def _of_group(self, variable: str, number: int, value: np.ndarray) -> tuple[str, np.ndarray]:
         """The tensor of a variable of a group of heads, which is a self-attention of its own."""
-        groups = {stack: each.groups[number] for stack, each in self.attentions.items()}
+        groups = {stack: attention.groups[number] for stack, attention in self.attentions.items()}
         alone = dataclasses.replace(self, attentions=groups)
         name, changed = alone.tensor(_GROUP.sub("/", variable), value)
         return name.replace(".SelfAttention.", f".SelfAttention.groups.{number}."), changed
@@ -237,7 +237,7 @@ def _attention(stack: transformer.Unitransformer) -> Attention:
     described = [
         _described(layer) for layer in stack.layer_stack.layers if type(layer) in _ATTENTIONS
     ]
-    if not described or any(each.spec != described[0].spec for each in described):
+    if not described or any(attention.spec != described[0].spec for attention in described):
         raise _refused(stack, "its blocks have different self-attentions")
     return described[0]
 
@@ -258,8 +258,8 @@ def _described(layer: Any) -> Attention:
         groups = tuple(map(_described, layer.groups))
         spec = {
             "kind": "heads",
-            "sizes": [each.spec["num_heads"] for each in groups],
-            "functions": [each.spec["synthesizer"] for each in groups],
+            "sizes": [group.spec["num_heads"] for group in groups],
+            "functions": [group.spec["synthesizer"] for group in groups],
         }
     elif synthesizer is not None:
         spec, parts = functions.describe(synthesizer)
@@ -302,14 +302,18 @@ def _check_plain(layer: Any) -> None:
 
 
 def _feed_forward(stacks: list[transformer.Unitransformer]) -> dict[str, Any]:
-    found = [
+    settings = [
         (layer.hidden_size, layer.activation, layer.use_bias, layer.dropout_rate)
         for stack in stacks
         for layer in stack.layer_stack.layers
         if type(layer) is transformer_layers.DenseReluDense
     ]
-    size, activation, use_bias, dropout = found[0]
-    if any(each != found[0] for each in found) or activation not in ("relu", _GATED) or use_bias:
+    size, activation, use_bias, dropout = settings[0]
+    if (
+        any(setting != settings[0] for setting in settings)
+        or activation not in ("relu", _GATED)
+        or use_bias
+    ):
         raise _refused(
             stacks[0],
             'its feed-forward layers are not all "relu" or all ["gelu", "linear"]',
@@ -354,7 +358,7 @@ def _is_in_order(layers: Sequence[Any]) -> bool:
 
 def _named(sublayers: Sequence[Any]) -> list[str]:
     """Return current names of sublayers, also for T5's first releases, without dropout."""
-    names = [each.__name__.removeprefix("sublayer_") for each in sublayers]
+    names = [sublayer.__name__.removeprefix("sublayer_") for sublayer in sublayers]
     plain = [name.removeprefix("legacy_").removeprefix("final_") for name in names]
     return [name for name in plain if "dropout" not in name]
 

@@ -82,7 +82,7 @@ def formula(spec: Mapping[str, Any]) -> str:
     """Return a function in the paper's letters."""
     if "functions" not in spec:
         return _LETTERS[spec["kind"]]
-    terms = [formula(each) for each in spec["functions"]]
+    terms = [formula(function) for function in spec["functions"]]
     if spec["kind"] == "heads":
         groups = zip(terms, spec["sizes"], strict=True)
         return "; ".join(f"{term} in {size} head{'s' * (size > 1)}" for term, size in groups)

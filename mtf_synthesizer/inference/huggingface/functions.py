@@ -84,14 +84,14 @@ def _spec(
         parts.append(FunctionPlace(scope, module, shared))
     if isinstance(function, Mixture | Sum):
         spec["functions"] = [
-            _spec(each, f"{module}.functions.{number}", used, parts)
-            for number, each in enumerate(function.functions)
+            _spec(term, f"{module}.functions.{number}", used, parts)
+            for number, term in enumerate(function.functions)
         ]
     return spec
 
 
 def _unknown(function: SynthesizingFunction) -> UserError:
-    known = ", ".join(each.__name__ for each in _FIELDS)
+    known = ", ".join(kind.__name__ for kind in _FIELDS)
     return UserError(
         f"--format huggingface: the modelling file lacks {type(function).__name__}. Export a "
         f"SavedModel instead, or a model of {known}."
@@ -137,5 +137,5 @@ _FIELDS: Mapping[type[SynthesizingFunction], Callable[[Any], Spec]] = {
 def kinds(spec: Spec) -> Iterator[str]:
     """Yield the kind of a function and of the functions in it."""
     yield spec["kind"]
-    for each in spec.get("functions", ()):
-        yield from kinds(each)
+    for term in spec.get("functions", ()):
+        yield from kinds(term)

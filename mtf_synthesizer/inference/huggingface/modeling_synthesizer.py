@@ -266,7 +266,7 @@ class Sum(nn.Module):
 
     def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
         super().__init__()
-        self.functions = nn.ModuleList([_function(layer, each) for each in spec["functions"]])
+        self.functions = nn.ModuleList([_function(layer, term) for term in spec["functions"]])
 
     def forward(self, view: View) -> torch.Tensor:
         return sum(function(view) for function in self.functions)
@@ -278,7 +278,7 @@ class Mixture(nn.Module):
     def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
         super().__init__()
         self.alpha = nn.Parameter(torch.ones(layer.heads, len(spec["functions"])))
-        self.functions = nn.ModuleList([_function(layer, each) for each in spec["functions"]])
+        self.functions = nn.ModuleList([_function(layer, term) for term in spec["functions"]])
 
     def forward(self, view: View) -> torch.Tensor:
         alphas = self.alpha.float().softmax(-1)[:, :, None, None].unbind(1)  # n of [h, 1, 1]
@@ -358,8 +358,10 @@ class SelfAttention(nn.Module):
 
     def project(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys of all dot products in one tensor, and values, [b, h, l, ...] each."""
-        products = [each for each in self.synthesizer.modules() if isinstance(each, DotProduct)]
-        keys = [each.key(self, x) for each in products]
+        products = [
+            module for module in self.synthesizer.modules() if isinstance(module, DotProduct)
+        ]
+        keys = [product.key(self, x) for product in products]
         values = self.split(self.v(x))
         # The cache counts tokens by their keys; a layer without dot product stores a placeholder.
         return torch.cat(keys, -1) if keys else values[..., :1], values
@@ -404,9 +406,12 @@ class HeadGroups(nn.Module):
         parts = zip(spec["synthesizer"]["functions"], spec["synthesizer"]["sizes"], strict=True)
         self.groups = nn.ModuleList(
             SelfAttention(
-                d_model, {**spec, "num_heads": size, "synthesizer": each}, is_causal, is_first
+                d_model,
+                {**spec, "num_heads": size, "synthesizer": synthesizer},
+                is_causal,
+                is_first,
             )
-            for each, size in parts
+            for synthesizer, size in parts
         )
 
     def forward(
@@ -421,21 +426,21 @@ class HeadGroups(nn.Module):
         projected = [group.project(x) for group in self.groups]
         keys, values = ([pair[n] for pair in projected] for n in (0, 1))
         if cache is not None:  # which has one tensor of each for a layer
-            shapes = [[each.shape for each in tensors] for tensors in (keys, values)]
+            shapes = [[tensor.shape for tensor in tensors] for tensors in (keys, values)]
             updated = cache.update(_flat(keys), _flat(values), number)
             keys, values = (_parts(t, s) for t, s in zip(updated, shapes, strict=True))
         biases = shared_bias or [None] * len(self.groups)
-        found = [
-            group.attend(x, step, *given)
-            for group, *given in zip(self.groups, biases, keys, values, strict=True)
+        attended = [
+            group.attend(x, step, *parts)
+            for group, *parts in zip(self.groups, biases, keys, values, strict=True)
         ]
-        outputs, biases, weights = zip(*found, strict=True)
+        outputs, biases, weights = zip(*attended, strict=True)
         return sum(outputs), list(biases), torch.cat(weights, 1)
 
 
 def _flat(tensors: list[torch.Tensor]) -> torch.Tensor:
     """[b, h, l, n] of each group as one [b, 1, l, sum of all h * n]."""
-    return torch.cat([each.transpose(1, 2).flatten(2) for each in tensors], -1)[:, None]
+    return torch.cat([tensor.transpose(1, 2).flatten(2) for tensor in tensors], -1)[:, None]
 
 
 def _parts(tensor: torch.Tensor, shapes: list[torch.Size]) -> list[torch.Tensor]:
@@ -756,12 +761,14 @@ class SynthesizerForConditionalGeneration(SynthesizerModel):
         **kwargs: Any,
     ) -> Seq2SeqLMOutput:
         """Compute as T5ForConditionalGeneration; without `attention_mask` no input is padding."""
-        wanted = {
+        output_options = {
             "output_attentions": output_attentions,
             "output_hidden_states": output_hidden_states,
         }
         if encoder_outputs is None:
-            encoder_outputs = self.encoder(input_ids, attention_mask, inputs_embeds, **wanted)
+            encoder_outputs = self.encoder(
+                input_ids, attention_mask, inputs_embeds, **output_options
+            )
         encoded = encoder_outputs[0]
         if decoder_input_ids is None and labels is not None:
             decoder_input_ids = self._shifted(labels)
@@ -774,7 +781,7 @@ class SynthesizerForConditionalGeneration(SynthesizerModel):
             encoded=encoded,
             encoded_mask=attention_mask,
             cache=cache,
-            **wanted,
+            **output_options,
         )
         logits = self._logits(decoded[0])
         loss = None

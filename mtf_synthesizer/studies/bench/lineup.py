@@ -51,16 +51,16 @@ def precisions(asked: str) -> tuple[str, ...]:
 
 def entries(rows: Sequence[str], setting: Setting, precisions: Sequence[str]) -> list[BenchEntry]:
     """The entries of rows, in their order; rows of T5's own program are float32 only."""
-    found = []
+    lineup = []
     for row in rows:
         if row in STOCK:
-            found.append(BenchEntry(row, precision.FLOAT32, setting.as_stock))
+            lineup.append(BenchEntry(row, precision.FLOAT32, setting.as_stock))
         else:
-            found += [BenchEntry(row, each, setting) for each in precisions]
-    return found
+            lineup += [BenchEntry(row, name, setting) for name in precisions]
+    return lineup
 
 
 def against(setting: Setting) -> list[BenchEntry]:
     """The entries of transformers: float32, and bfloat16 if the CPU has instructions for it."""
     there = [precision.FLOAT32, *([precision.BFLOAT16] if precision.instructions() else [])]
-    return [BenchEntry(HUGGINGFACE, each, setting) for each in there]
+    return [BenchEntry(HUGGINGFACE, name, setting) for name in there]

@@ -100,8 +100,8 @@ def _reset_peak() -> None:
 
 def _status_mib(key: str) -> float:
     lines = pathlib.Path("/proc/self/status").read_text().splitlines()
-    found = next(line for line in lines if line.startswith(f"{key}:"))
-    return round(int(found.split()[1]) / 1024, 1)
+    entry = next(line for line in lines if line.startswith(f"{key}:"))
+    return round(int(entry.split()[1]) / 1024, 1)
 
 
 def _main() -> None:

@@ -130,7 +130,10 @@ _FLOPS: dict[str, Callable[[Cost], int]] = {
 def _fetches(lowering: mtf.Lowering, part: Sequence[mtf.Tensor | mtf.Operation]) -> list[Any]:
     """Fetches of a session: the first as an array; the others are computed but not copied."""
     first, *others = part
-    return [lowering.export_to_tf_tensor(first), [_operation(lowering, each) for each in others]]
+    return [
+        lowering.export_to_tf_tensor(first),
+        [_operation(lowering, fetched) for fetched in others],
+    ]
 
 
 def _operation(lowering: mtf.Lowering, result: mtf.Tensor | mtf.Operation) -> tf.Operation:

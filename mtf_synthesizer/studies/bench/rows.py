@@ -138,7 +138,7 @@ def layers() -> dict[str, MakeLayer]:
         return InEncoders(layer, t5(size, dropout))
 
     shared = "bias_shared"
-    found = {
+    makers = {
         "t5": public(transformer_layers.SelfAttention, relative_attention_type=shared),
         "t5-nobias": public(transformer_layers.SelfAttention),
         "none": none,
@@ -177,7 +177,7 @@ def layers() -> dict[str, MakeLayer]:
         ),
         "heads_rv": ours(shared, lambda n: Heads([Random(n), DotProduct()])),
     }
-    return {stock: found[row] for stock, row in STOCK.items()} | found
+    return {stock: makers[row] for stock, row in STOCK.items()} | makers
 
 
 def recurrent(

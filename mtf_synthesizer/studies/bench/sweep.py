@@ -76,7 +76,7 @@ def measure(
       For each entry its fields of the JSON output: `row`, `matmul_precision`, `growth`,
       `doublings` and `lengths`.
     """
-    found: list[list[dict[str, Any]]] = [[] for _ in entries]
+    summaries: list[list[dict[str, Any]]] = [[] for _ in entries]
     for length in sorted(set(lengths)):
         moved = [replace(entry, setting=at_length(entry.setting, length)) for entry in entries]
         size = moved[0].setting.size
@@ -87,10 +87,10 @@ def measure(
         }
         for number, result in enumerate(timing.measure(processes, moved, steps)):
             summary = result.summary(peaks)
-            found[number].append(shape | _without_name(summary))
+            summaries[number].append(shape | _without_name(summary))
     return [
         {"row": entry.row, "matmul_precision": entry.precision} | _growth(measured)
-        for entry, measured in zip(entries, found, strict=True)
+        for entry, measured in zip(entries, summaries, strict=True)
     ]
 
 
@@ -99,11 +99,11 @@ def _without_name(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _growth(measured: list[dict[str, Any]]) -> dict[str, Any]:
-    lengths = [each["length"] for each in measured]
-    times = [each["cpu_ms"] for each in measured]
+    lengths = [point["length"] for point in measured]
+    times = [point["cpu_ms"] for point in measured]
     return {
         "growth": round(exponent(lengths, times), 3),
-        "doublings": [round(each, 3) for each in exponents(lengths, times)],
+        "doublings": [round(exponent, 3) for exponent in exponents(lengths, times)],
         "lengths": measured,
     }
 

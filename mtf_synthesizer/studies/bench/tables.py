@@ -38,7 +38,9 @@ def print_rows(document: Mapping[str, Any]) -> None:
 def _print_operations(row: Row) -> None:
     """Print the types of operations that take a visible share of a row's step."""
     total = sum(row["operations"].values())
-    longest = [each for each in row["operations"].items() if each[1] >= _VISIBLE * total]
+    longest = [
+        operation for operation in row["operations"].items() if operation[1] >= _VISIBLE * total
+    ]
     columns = {
         "operation": [name for name, _ in longest],
         "ms": [f"{time:.0f}" for _, time in longest],
@@ -50,7 +52,7 @@ def _print_operations(row: Row) -> None:
 def print_sweep(document: Mapping[str, Any]) -> None:
     """Print a line for each row: its time at each length, and the exponents of its growth."""
     rows = document["rows"]
-    lengths = [each["length"] for each in rows[0]["lengths"]]
+    lengths = [point["length"] for point in rows[0]["lengths"]]
     columns = {
         "row": [row["row"] for row in rows],
         "products": [row["matmul_precision"] for row in rows],

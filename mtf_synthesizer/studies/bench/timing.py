@@ -59,26 +59,26 @@ class Result:
           peaks: precision -> 10^9 FLOPs a second that the machine reaches in a matrix product.
         """
         cpu, wall = statistics.median(self.cpu_ms[STEP]), statistics.median(self.wall_ms[STEP])
-        found: dict[str, Any] = {
+        summary: dict[str, Any] = {
             "row": self.row,
             "matmul_precision": self.precision,
             "parameters": self.parameters,
             "cpu_ms": round(cpu, 1),
             "wall_ms": round(wall, 1),
         }
-        found |= self._parts()
+        summary |= self._parts()
         if self.tokens:
-            found["tokens_per_second"] = round(1e3 * self.tokens / wall, 1)
-            found["tokens_per_cpu_second"] = round(1e3 * self.tokens / cpu, 1)
-            found["cache_bytes_per_token"] = round(self.cache_bytes / self.tokens, 1)
+            summary["tokens_per_second"] = round(1e3 * self.tokens / wall, 1)
+            summary["tokens_per_cpu_second"] = round(1e3 * self.tokens / cpu, 1)
+            summary["cache_bytes_per_token"] = round(self.cache_bytes / self.tokens, 1)
         if self.flops is not None:
             gflops = 1e-6 * self.flops / wall
-            found["gflops"] = round(gflops, 2)
-            found["share_of_peak"] = round(gflops / peaks[self.precision], 4)
-            found["products_at_peak_ms"] = round(1e-6 * self.flops / peaks[self.precision], 1)
+            summary["gflops"] = round(gflops, 2)
+            summary["share_of_peak"] = round(gflops / peaks[self.precision], 4)
+            summary["products_at_peak_ms"] = round(1e-6 * self.flops / peaks[self.precision], 1)
         if self.operations:
-            found["operations"] = self.operations
-        return found
+            summary["operations"] = self.operations
+        return summary
 
     def _parts(self) -> dict[str, float]:
         """CPU time of each part without the parts before it; empty if not measured."""
@@ -131,6 +131,6 @@ def measure(
                     result.add(part, **times)
     for entry, number, result in turns if operations else ():
         result.operations = processes.of(entry).ask("operations", number=number)
-    for process in {id(each): each for each in map(processes.of, entries)}.values():
+    for process in {id(worker): worker for worker in map(processes.of, entries)}.values():
         process.ask("clear")
     return results

@@ -46,15 +46,15 @@ class Measurer:
         """Build a row; its number is that of rows built before."""
         from mtf_synthesizer.studies.bench import program
 
-        wanted = Setting.from_dict(setting)
-        built = program.Program.of_row(row, wanted)
+        bench_setting = Setting.from_dict(setting)
+        built = program.Program.of_row(row, bench_setting)
         self._programs.append(built)
-        size = wanted.size
+        size = bench_setting.size
         return {
             "number": len(self._programs) - 1,
             "parameters": built.parameters,
-            "flops": program.flops(row, wanted),
-            "tokens": size.batch * size.targets_length if wanted.mode in DECODING else 0,
+            "flops": program.flops(row, bench_setting),
+            "tokens": size.batch * size.targets_length if bench_setting.mode in DECODING else 0,
             "cache_bytes": built.cache_bytes,
         }
 
@@ -70,8 +70,8 @@ class Measurer:
         return self._programs[number].operations()
 
     def _clear(self) -> None:
-        for each in self._programs:
-            each.close()
+        for built in self._programs:
+            built.close()
         self._programs = []
 
 

@@ -25,27 +25,27 @@ from mtf_synthesizer.upstream import graph as upstream_graph
 from mtf_synthesizer.upstream.model import Model
 
 
-def check(folder: paths.Path, wanted: ComparisonPlan) -> None:
+def check(folder: paths.Path, comparison: ComparisonPlan) -> None:
     """Check data, metrics, and the models of all rows that are not trained yet.
 
     Raises:
       errors.UserError: the task is unknown, a split or all data of a split is missing, no metric
         can be computed, a row can't be built for the task, or a model to start from differs.
     """
-    for number, row in enumerate(wanted.rows):
-        configuration = for_training(plan.request(wanted, row, wanted.seeds[0]))
+    for number, row in enumerate(comparison.rows):
+        configuration = for_training(plan.request(comparison, row, comparison.seeds[0]))
         with session.configured(configuration, False):
             if not number:  # all rows have the same task
-                _check_task(wanted)
-            if any(not plan.trained(folder, row, seed) for seed in wanted.seeds):
-                _check_row(folder, wanted, row)
+                _check_task(comparison)
+            if any(not plan.trained(folder, row, seed) for seed in comparison.seeds):
+                _check_row(folder, comparison, row)
 
 
-def _check_task(wanted: ComparisonPlan) -> None:
-    task = plan.task(wanted)
+def _check_task(comparison: ComparisonPlan) -> None:
+    task = plan.task(comparison)
     tasks.check_task(task)
-    _check_split("--split", task, wanted.split)
-    _check_split("--validation_split", task, wanted.validation_split)
+    _check_split("--split", task, comparison.split)
+    _check_split("--validation_split", task, comparison.validation_split)
     tasks.check_data(task)
     _check_metrics(task)
 
@@ -66,8 +66,8 @@ def _check_metrics(task: str) -> None:
     """
     needed = [
         metric
-        for each in seqio.get_subtasks(seqio.get_mixture_or_task(task))
-        for metric in metrics.of(each)
+        for subtask in seqio.get_subtasks(seqio.get_mixture_or_task(task))
+        for metric in metrics.of(subtask)
     ]
     lacking = list(dict.fromkeys(filter(None, map(dialogue_metrics.lacking, needed))))
     if lacking and all(map(dialogue_metrics.lacking, needed)):
@@ -76,14 +76,14 @@ def _check_metrics(task: str) -> None:
         print(f"{task}: {reason}", file=sys.stderr)
 
 
-def _check_row(folder: paths.Path, wanted: ComparisonPlan, row: str) -> None:
-    model = session.build(plan.model_dir(folder, row, wanted.seeds[0]))
-    tasks.check_features(plan.task(wanted), model)
+def _check_row(folder: paths.Path, comparison: ComparisonPlan, row: str) -> None:
+    model = session.build(plan.model_dir(folder, row, comparison.seeds[0]))
+    tasks.check_features(plan.task(comparison), model)
     try:
         built = _shapes(model)
     except ValueError as error:  # a layer refuses its place
         raise errors.UserError(f"--rows {row}: {error}") from error
-    for start in _starts(wanted, row):
+    for start in _starts(comparison, row):
         variables.differences(start, built).check(start, partial=False)
 
 
@@ -95,9 +95,9 @@ def _shapes(model: Model) -> dict[str, list[int]]:
     return graph.variables_of(upstream_graph.build(model.model_type, words), batch)
 
 
-def _starts(wanted: ComparisonPlan, row: str) -> Iterable[str]:
+def _starts(comparison: ComparisonPlan, row: str) -> Iterable[str]:
     """Checkpoints that the models of a row are fine-tuned from."""
-    for seed in wanted.seeds:
-        start = plan.request(wanted, row, seed).init_checkpoint
+    for seed in comparison.seeds:
+        start = plan.request(comparison, row, seed).init_checkpoint
         if start is not None:
             yield start_checkpoint(start).path

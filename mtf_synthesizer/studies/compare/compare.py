@@ -27,7 +27,7 @@ STILL_FALLING = 0.01  # nats a token
 VALIDATION_EXAMPLES = 512
 
 
-def compare(output: str | paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
+def compare(output: str | paths.Path, comparison: ComparisonPlan) -> dict[str, Any]:
     """Train and evaluate every row with every seed.
 
     Returns:
@@ -42,78 +42,85 @@ def compare(output: str | paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
         holds another comparison.
     """
     folder = paths.of(output)
-    plan.check(wanted)
-    checks.check(folder, wanted)
-    check_settings(folder, plan.settings(wanted), plan.free_settings(folder))
+    plan.check(comparison)
+    checks.check(folder, comparison)
+    check_settings(folder, plan.settings(comparison), plan.free_settings(folder))
     steps = Steps(folder / plan.STEPS)
-    found: dict[str, list[dict[str, Any]]] = {row: [] for row in wanted.rows}
-    for seed in wanted.seeds:
-        for row in wanted.rows:
-            found[row].append(_run(steps, folder, wanted, row, seed))
-            summary = _summary(wanted, found)
+    by_row: dict[str, list[dict[str, Any]]] = {row: [] for row in comparison.rows}
+    for seed in comparison.seeds:
+        for row in comparison.rows:
+            by_row[row].append(_run(steps, folder, comparison, row, seed))
+            summary = _summary(comparison, by_row)
             saving.write_json(folder / RESULTS, summary)
-    with session.with_tasks(for_training(plan.request(wanted, wanted.rows[0], wanted.seeds[0]))):
+    with session.with_tasks(
+        for_training(plan.request(comparison, comparison.rows[0], comparison.seeds[0]))
+    ):
         folders = {
-            row: [plan.model_dir(folder, row, seed) for seed in wanted.seeds] for row in wanted.rows
+            row: [plan.model_dir(folder, row, seed) for seed in comparison.seeds]
+            for row in comparison.rows
         }
         different = significance.differences(summary["rows"], folders)
-    summary["differences"] = [dataclasses.asdict(each) for each in different]
+    summary["differences"] = [dataclasses.asdict(difference) for difference in different]
     saving.write_json(folder / RESULTS, summary)
     return summary
 
 
 def _run(
-    steps: Steps, folder: paths.Path, wanted: ComparisonPlan, row: str, seed: int
+    steps: Steps, folder: paths.Path, comparison: ComparisonPlan, row: str, seed: int
 ) -> dict[str, Any]:
     """Train and evaluate one model: its metrics, and the late fall of its validation loss."""
     model_dir = plan.model_dir(folder, row, seed)
-    request = plan.request(wanted, row, seed, _steps_in_time(steps, wanted, row))
+    request = plan.request(comparison, row, seed, _steps_in_time(steps, comparison, row))
     trained = steps.run(
         plan.training(row, seed),
         lambda: train.train(model_dir, request, train.TrainOptions(attention_summaries=False)),
     )
-    fell = steps.run(f"{model_dir.name}_fall", lambda: _fall(model_dir, wanted))
-    tested = steps.run(f"{model_dir.name}_scores", lambda: _tested(model_dir, wanted))
+    fell = steps.run(f"{model_dir.name}_fall", lambda: _fall(model_dir, comparison))
+    tested = steps.run(f"{model_dir.name}_scores", lambda: _tested(model_dir, comparison))
     return {"metrics": tested["metrics"], "fell": fell["fell"], "seconds": trained["seconds"]}
 
 
-def _steps_in_time(steps: Steps, wanted: ComparisonPlan, row: str) -> int | None:
+def _steps_in_time(steps: Steps, comparison: ComparisonPlan, row: str) -> int | None:
     """The steps of a row with a budget of processor time; None for those of all rows."""
     minutes = variants.parse(row).minutes
     if minutes is None:
         return None
-    request = plan.request(wanted, row, wanted.seeds[0])
-    found = steps.run(
+    request = plan.request(comparison, row, comparison.seeds[0])
+    timing = steps.run(
         f"{variants.folder_name(row)}_pace",
         lambda: {"seconds_per_step": pace.seconds_per_step(request)},
     )
-    return max(1, round(60 * minutes / found["seconds_per_step"]))
+    return max(1, round(60 * minutes / timing["seconds_per_step"]))
 
 
-def _fall(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
+def _fall(model_dir: paths.Path, comparison: ComparisonPlan) -> dict[str, Any]:
     """The fall of the validation loss over the last fifth of a run, in nats a token.
 
     For a mixture the result is the mean over its tasks.
     """
-    found = ModelFolder.at(model_dir).checkpoints
-    first, last = found[0].step, found[-1].step
-    late = [c for c in found[:-1] if c.step <= last - LAST_PART * (last - first)][-1:]
-    losses = [_losses(model_dir, wanted, step) for step in (*(c.step for c in late), last)]
+    checkpoints = ModelFolder.at(model_dir).checkpoints
+    first, last = checkpoints[0].step, checkpoints[-1].step
+    late = [c for c in checkpoints[:-1] if c.step <= last - LAST_PART * (last - first)][-1:]
+    losses = [_losses(model_dir, comparison, step) for step in (*(c.step for c in late), last)]
     by_task = {task: losses[0][task] - losses[-1][task] for task in losses[-1]}
     return {
         "fell": statistics.fmean(by_task.values()),
         "by_task": by_task,
-        "losses": [statistics.fmean(each.values()) for each in losses],
+        "losses": [statistics.fmean(task_losses.values()) for task_losses in losses],
     }
 
 
-def _losses(model_dir: paths.Path, wanted: ComparisonPlan, step: int) -> dict[str, float]:
+def _losses(model_dir: paths.Path, comparison: ComparisonPlan, step: int) -> dict[str, float]:
     """The validation loss of each task at a step."""
     report = evaluate.evaluate(
         model_dir,
-        Request(plan.task(wanted), modules=wanted.modules, tfds_data_dir=wanted.tfds_data_dir),
+        Request(
+            plan.task(comparison),
+            modules=comparison.modules,
+            tfds_data_dir=comparison.tfds_data_dir,
+        ),
         evaluate.EvaluateOptions(
-            split=wanted.validation_split,
+            split=comparison.validation_split,
             checkpoints=step,
             decode=False,
             examples=VALIDATION_EXAMPLES,
@@ -123,15 +130,15 @@ def _losses(model_dir: paths.Path, wanted: ComparisonPlan, step: int) -> dict[st
     return {row["task"]: row["loss"] for row in report["results"]}
 
 
-def _tested(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
+def _tested(model_dir: paths.Path, comparison: ComparisonPlan) -> dict[str, Any]:
     request = Request(
-        plan.task(wanted),
-        gin_files=wanted.evaluation_gin_files,
-        modules=wanted.modules,
-        tfds_data_dir=wanted.tfds_data_dir,
+        plan.task(comparison),
+        gin_files=comparison.evaluation_gin_files,
+        modules=comparison.modules,
+        tfds_data_dir=comparison.tfds_data_dir,
     )
     options = evaluate.EvaluateOptions(
-        split=wanted.split, predictions=model_dir / significance.PREDICTIONS
+        split=comparison.split, predictions=model_dir / significance.PREDICTIONS
     )
     report = evaluate.evaluate(model_dir, request, options)
     rows = report["results"]
@@ -142,9 +149,9 @@ def _tested(model_dir: paths.Path, wanted: ComparisonPlan) -> dict[str, Any]:
     return {"metrics": metrics}
 
 
-def _summary(wanted: ComparisonPlan, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def _summary(comparison: ComparisonPlan, by_row: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     rows = {}
-    for row, runs in found.items():
+    for row, runs in by_row.items():
         if runs:
             rows[row] = {
                 "metrics": {
@@ -155,7 +162,7 @@ def _summary(wanted: ComparisonPlan, found: dict[str, list[dict[str, Any]]]) -> 
                 "undertrained": sum(run["fell"] > STILL_FALLING for run in runs),
                 "seconds": [run["seconds"] for run in runs],
             }
-    return {"experiment": wanted.experiment, "split": wanted.split, "rows": rows}
+    return {"experiment": comparison.experiment, "split": comparison.split, "rows": rows}
 
 
 def _mean_and_spread(values: list[float]) -> dict[str, Any]:
@@ -178,7 +185,7 @@ def describe(summary: dict[str, Any]) -> str:
         cells += [str(column.values.get(name, "")) for column in reported]
         lines.append(_line([name, *cells, f"{row['undertrained']} of {row['runs']}"]))
     if summary.get("differences"):
-        different = [evidence.Difference(**each) for each in summary["differences"]]
+        different = [evidence.Difference(**difference) for difference in summary["differences"]]
         lines += ["", significance.table(different, next(iter(summary["rows"])))]
     return "\n".join(lines)
 

@@ -75,35 +75,39 @@ def over_examples(
     """
     draw = np.random.RandomState(seed)
     times = _RESAMPLES if is_fast else _FEW_RESAMPLES
-    found = np.empty(times)
+    resampled = np.empty(times)
     for number in range(times):
         examples = draw.randint(count, size=count)
-        found[number] = other(examples) - first(examples)
-    low, high = np.quantile(found, [0.025, 0.975])
-    below, above = (found <= 0).sum(), (found >= 0).sum()
+        resampled[number] = other(examples) - first(examples)
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    below, above = (resampled <= 0).sum(), (resampled >= 0).sum()
     p = min(1.0, 2 * (min(below, above) + 1) / (times + 1))
     return float(low), float(high), float(p)
 
 
 def corrected(differences: Sequence[Difference]) -> list[Difference]:
     """Correct p for the number of comparisons (Holm 1979), and say how many seeds would do."""
-    ps = [(p, i) for i, each in enumerate(differences) if (p := _larger(each)) is not None]
+    ps = [
+        (p, i) for i, difference in enumerate(differences) if (p := _larger(difference)) is not None
+    ]
     result, worst = list(differences), 0.0
     for rank, (p, index) in enumerate(sorted(ps)):
         worst = max(worst, min(1.0, p * (len(ps) - rank)))
         result[index] = dataclasses.replace(result[index], corrected=worst)
     level = ALPHA / max(len(differences), 1)
-    return [dataclasses.replace(each, seeds=_seeds(each, level)) for each in result]
+    return [
+        dataclasses.replace(difference, seeds=_seeds(difference, level)) for difference in result
+    ]
 
 
-def _larger(each: Difference) -> float | None:
-    found = [p for p in (each.of_examples, each.of_seeds) if p is not None]
-    return max(found) if found else None
+def _larger(difference: Difference) -> float | None:
+    ps = [p for p in (difference.of_examples, difference.of_seeds) if p is not None]
+    return max(ps) if ps else None
 
 
-def _seeds(each: Difference, level: float) -> int | None:
+def _seeds(difference: Difference, level: float) -> int | None:
     """Seeds of each row, by the normal approximation: 2 (z_a + z_b)^2 (s / d)^2, at least 2."""
-    if not each.spread or not each.mean:
+    if not difference.spread or not difference.mean:
         return None
     z = scipy.stats.norm.isf(level / 2) + scipy.stats.norm.isf(1 - POWER)
-    return max(2, math.ceil(2 * (z * each.spread / each.mean) ** 2))
+    return max(2, math.ceil(2 * (z * difference.spread / difference.mean) ** 2))

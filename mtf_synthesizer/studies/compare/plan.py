@@ -65,51 +65,51 @@ def trained(folder: paths.Path, row: str, seed: int) -> bool:
     return (folder / STEPS / f"{training(row, seed)}.json").exists()
 
 
-def request(wanted: ComparisonPlan, row: str, seed: int, steps: int | None = None) -> Request:
+def request(comparison: ComparisonPlan, row: str, seed: int, steps: int | None = None) -> Request:
     """The request for the training of one model; steps: instead of those of all rows."""
     variant = variants.parse(row)
     start = None
-    if wanted.init_from is not None:
-        start = model_dir(paths.of(wanted.init_from), row, seed)
+    if comparison.init_from is not None:
+        start = model_dir(paths.of(comparison.init_from), row, seed)
     return Request(
         synthesizer=variant.synthesizer,
-        experiment=wanted.experiment,
-        steps=steps or wanted.steps,
-        gin_files=[*variant.gin_files, *wanted.gin_files],
-        gin_params=[*wanted.gin_params, *variant.gin_params],
-        modules=wanted.modules,
+        experiment=comparison.experiment,
+        steps=steps or comparison.steps,
+        gin_files=[*variant.gin_files, *comparison.gin_files],
+        gin_params=[*comparison.gin_params, *variant.gin_params],
+        modules=comparison.modules,
         init_checkpoint=start,
-        vocabulary=wanted.vocabulary,
-        tfds_data_dir=wanted.tfds_data_dir,
-        additional_task_cache_dirs=wanted.additional_task_cache_dirs,
+        vocabulary=comparison.vocabulary,
+        tfds_data_dir=comparison.tfds_data_dir,
+        additional_task_cache_dirs=comparison.additional_task_cache_dirs,
         seed=seed,
     )
 
 
-def task(wanted: ComparisonPlan) -> str:
+def task(comparison: ComparisonPlan) -> str:
     """The task or mixture that all models are trained and evaluated on."""
-    files = [gin_files.gin_file("experiments", wanted.experiment), *wanted.gin_files]
-    return str(statements.macro("MIXTURE_NAME", files, wanted.gin_params))
+    files = [gin_files.gin_file("experiments", comparison.experiment), *comparison.gin_files]
+    return str(statements.macro("MIXTURE_NAME", files, comparison.gin_params))
 
 
-def check(wanted: ComparisonPlan) -> None:
+def check(comparison: ComparisonPlan) -> None:
     """Check the whole plan, including the evaluation, before the first training.
 
     Raises:
       errors.UserError: a name, file or binding is wrong, or a model to start from is missing.
     """
-    if wanted.init_from is not None:
-        _check_starts(wanted, paths.of(wanted.init_from))
-    folders = [variants.folder_name(row) for row in wanted.rows]
-    for row, folder in zip(wanted.rows, folders, strict=True):
+    if comparison.init_from is not None:
+        _check_starts(comparison, paths.of(comparison.init_from))
+    folders = [variants.folder_name(row) for row in comparison.rows]
+    for row, folder in zip(comparison.rows, folders, strict=True):
         if folders.count(folder) > 1:
             raise errors.UserError(
                 f"--rows {row}: another row would have the same folder, {folder}. Give the gin "
                 "files different names"
             )
-        trained = for_training(request(wanted, row, wanted.seeds[0]))
-        if wanted.evaluation_gin_files:
-            evaluated = [*trained.files, *wanted.evaluation_gin_files]
+        trained = for_training(request(comparison, row, comparison.seeds[0]))
+        if comparison.evaluation_gin_files:
+            evaluated = [*trained.files, *comparison.evaluation_gin_files]
             names.check(evaluated, trained.params, trained.modules)
 
 
@@ -118,12 +118,12 @@ _OF_SCORES = ("split", "evaluation_gin_files", "evaluation_gin_file_sha256")
 _OF_FALL = ("validation_split",)
 
 
-def settings(wanted: ComparisonPlan) -> dict[str, Any]:
+def settings(comparison: ComparisonPlan) -> dict[str, Any]:
     """Settings that all results of a folder share; a user's gin file counts by its text.
 
     Further rows and seeds may be added to a folder.
     """
-    fields = dataclasses.asdict(wanted) | {"gin_files_of_package": gin_files.gin_digest()}
+    fields = dataclasses.asdict(comparison) | {"gin_files_of_package": gin_files.gin_digest()}
     for name in ("gin_file", "evaluation_gin_file"):
         digests = [gin_files.own_digest(str(file)) for file in fields[f"{name}s"]]
         fields[f"{name}_sha256"] = digests if any(digests) else None
@@ -140,13 +140,13 @@ def free_settings(folder: paths.Path) -> list[str]:
     return free
 
 
-def _check_starts(wanted: ComparisonPlan, folder: paths.Path) -> None:
+def _check_starts(comparison: ComparisonPlan, folder: paths.Path) -> None:
     if not folder.is_dir():
         raise errors.UserError(
             f"--init_checkpoint {folder}: no such folder. Give the --output of an earlier "
             "comparison"
         )
-    for row, seed in itertools.product(wanted.rows, wanted.seeds):
+    for row, seed in itertools.product(comparison.rows, comparison.seeds):
         start = model_dir(folder, row, seed)
         if not ModelFolder.at(start).checkpoints:
             raise errors.UserError(

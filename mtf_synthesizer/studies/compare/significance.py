@@ -34,14 +34,14 @@ def differences(
       folders: row -> the model folders of its seeds.
     """
     names = list(rows)
-    found = []
+    uncorrected = []
     for row in names[1:]:
         for metric, values in rows[row]["metrics"].items():
             if metric in rows[names[0]]["metrics"]:
                 first = rows[names[0]]["metrics"][metric]["values"]
                 scores = _scores(metric, [folders[names[0]], folders[row]])
-                found.append(_difference(row, metric, first, values["values"], scores))
-    return evidence.corrected(found)
+                uncorrected.append(_difference(row, metric, first, values["values"], scores))
+    return evidence.corrected(uncorrected)
 
 
 def _difference(
@@ -64,13 +64,15 @@ def _scores(
 ) -> tuple[Score, Score, int, bool] | None:
     """Scores of two rows on any of their examples; None unless both have the same predictions."""
     task, _, name = metric.rpartition("/")
-    read = [[_records(folder, task) for folder in each] for each in folders]
+    read = [[_records(folder, task) for folder in of_row] for of_row in folders]
     runs = [run for row in read for run in row]
     counts = {len(run) for run in runs}
-    if len(counts) != 1 or 0 in counts or any("target" not in each for each in runs[0]):
+    if len(counts) != 1 or 0 in counts or any("target" not in record for record in runs[0]):
         return None
     functions = metrics.of(seqio.get_mixture_or_task(runs[0][0]["task"]))
-    function = next((each for each in functions if _value(each, runs[0], name) is not None), None)
+    function = next(
+        (candidate for candidate in functions if _value(candidate, runs[0], name) is not None), None
+    )
     if function is None:  # of official scores, not of the predictions
         return None
     made = [[_RunScore(run, function, name) for run in row] for row in read]
@@ -87,8 +89,8 @@ def _records(folder: paths.Path, task: str) -> Records:
     path = folder / PREDICTIONS
     if not path.is_file():
         return []
-    found = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
-    return [each for each in found if not task or each["task"] == task]
+    records = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+    return [record for record in records if not task or record["task"] == task]
 
 
 class _RunScore:
@@ -124,14 +126,14 @@ class _RunScore:
     def _means(self) -> np.ndarray | None:
         """The metric of each example; None unless it is their mean."""
         try:
-            singles = [_value(self._function, [each], self._name) for each in self._records]
+            singles = [_value(self._function, [record], self._name) for record in self._records]
         except (ValueError, ZeroDivisionError):  # a correlation needs two examples
             return None
         whole = _value(self._function, self._records, self._name)
         if whole is None or any(value is None for value in singles):
             return None
-        found = np.array(singles, np.float64)
-        return found if abs(found.mean() - whole) <= _NEAR * max(1, abs(whole)) else None
+        means = np.array(singles, np.float64)
+        return means if abs(means.mean() - whole) <= _NEAR * max(1, abs(whole)) else None
 
 
 def _value(function: metrics.Metric, records: Records, name: str) -> float | None:
@@ -141,20 +143,28 @@ def _value(function: metrics.Metric, records: Records, name: str) -> float | Non
 
 def _columns(records: Records) -> tuple[list[Any], list[Any]]:
     """The targets and the predictions."""
-    return [each["target"] for each in records], [each["prediction"] for each in records]
+    return [record["target"] for record in records], [record["prediction"] for record in records]
 
 
-def table(found: Sequence[Difference], first: str) -> str:
+def table(compared: Sequence[Difference], first: str) -> str:
     """The differences as a table in Markdown."""
     heads = ["row", "metric", f"minus {first}", "95 % over examples", "p examples", "p seeds"]
     heads += ["p corrected", "seeds for a power of 0.8"]
     lines = [_line(heads), _line(["---"] * len(heads))]
-    for each in found:
-        interval = "" if each.low is None else f"{each.low:+.3f} to {each.high:+.3f}"
-        ps = ["" if p is None else f"{p:.3f}" for p in (each.of_examples, each.of_seeds)]
-        last = ["" if each.corrected is None else f"{each.corrected:.3f}"]
-        last.append("" if each.seeds is None else str(each.seeds))
-        lines.append(_line([each.row, each.metric, f"{each.mean:+.3f}", interval, *ps, *last]))
+    for difference in compared:
+        interval = (
+            "" if difference.low is None else f"{difference.low:+.3f} to {difference.high:+.3f}"
+        )
+        ps = [
+            "" if p is None else f"{p:.3f}" for p in (difference.of_examples, difference.of_seeds)
+        ]
+        last = ["" if difference.corrected is None else f"{difference.corrected:.3f}"]
+        last.append("" if difference.seeds is None else str(difference.seeds))
+        lines.append(
+            _line(
+                [difference.row, difference.metric, f"{difference.mean:+.3f}", interval, *ps, *last]
+            )
+        )
     return "\n".join(lines)
 
 

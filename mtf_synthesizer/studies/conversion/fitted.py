@@ -60,7 +60,7 @@ class FitReport:
 def convert(
     model_dir: str,
     start: Start,
-    wanted: Configuration,
+    configuration: Configuration,
     teacher: Configuration,
     asked: FitRequest,
     write: Writer,
@@ -70,7 +70,7 @@ def convert(
     Args:
       model_dir: the new folder.
       start: the other model's checkpoint.
-      wanted: configuration of the new model.
+      configuration: configuration of the new model.
       teacher: configuration of the other model with dot products in all layers of ours.
       asked: the data.
       write: makes a model folder from the start.
@@ -78,8 +78,8 @@ def convert(
     Raises:
       errors.UserError: the new model has no layer to fit, or one that can't be fitted.
     """
-    layers = layers_of(start, wanted)
-    chosen = {scope: each for scope, each in layers.items() if not _is_dot_product(each)}
+    layers = layers_of(start, configuration)
+    chosen = {scope: layer for scope, layer in layers.items() if not _is_dot_product(layer)}
     if not chosen:
         raise errors.UserError(
             "--fit: every layer of the new model has a dot product. Choose a synthesizer to fit: "
@@ -89,18 +89,20 @@ def convert(
         before, fresh = paths.of(scratch) / "before", paths.of(scratch) / "fresh"
         write(before, teacher, None)
         folder = ModelFolder.at(before)
-        asked_of = Request(asked.task, modules=wanted.modules, tfds_data_dir=wanted.tfds_data_dir)
+        asked_of = Request(
+            asked.task, modules=configuration.modules, tfds_data_dir=configuration.tfds_data_dir
+        )
         fitted = fit.fit(
             folder, for_model(folder, asked_of), asked.task, asked.examples, chosen, asked.seed
         )
-        write(fresh, wanted, None)
-        begun = write(paths.of(model_dir), wanted, fitted)
+        write(fresh, configuration, None)
+        begun = write(paths.of(model_dir), configuration, fitted)
         folders = {"before": before, "after": paths.of(model_dir), "fresh": fresh}
         split = _split(asked.task)
         losses = {
-            name: _loss(each, asked_of, split, asked, scratch) for name, each in folders.items()
+            name: _loss(folder, asked_of, split, asked, scratch) for name, folder in folders.items()
         }
-    divergences = {scope: each.divergence for scope, each in fitted.items()}
+    divergences = {scope: function.divergence for scope, function in fitted.items()}
     return FitReport(begun, divergences, losses, split)
 
 

@@ -51,26 +51,29 @@ def convert(model_dir: str, start: Checkpoint, request: Request, examples: int) 
     """
     folder = ModelFolder(paths.of(start.path).parent)
     before = for_model(folder, request)
-    found = prune.layers(begin.reader_of(start), begin.layers_of(start, before))
-    text = prune.bindings(found, BoundValues(before.files, before.params))
+    pruned = prune.layers(begin.reader_of(start), begin.layers_of(start, before))
+    text = prune.bindings(pruned, BoundValues(before.files, before.params))
     after = dataclasses.replace(before, params=(*before.params, text))
     begun = begin.begin(
         model_dir,
         start,
         after,
-        planner=lambda saved, built: prune.plan(start.path, saved, built, found),
+        planner=lambda saved, built: prune.plan(start.path, saved, built, pruned),
     )
     words = begin.vocabulary_sizes(start)
     with tempfile.TemporaryDirectory() as scratch:
         losses = {
-            name: _loss(each, request, examples, paths.of(scratch) / f"{name}.json", step)
-            for name, each, step in (
+            name: _loss(folder, request, examples, paths.of(scratch) / f"{name}.json", step)
+            for name, folder, step in (
                 ("before", folder.path, start.step),
                 ("after", paths.of(model_dir), start.step),
             )
         }
-    costs = {name: _cost(each, words) for name, each in (("before", before), ("after", after))}
-    return PruneReport(begun, found, costs, losses)
+    costs = {
+        name: _cost(configuration, words)
+        for name, configuration in (("before", before), ("after", after))
+    }
+    return PruneReport(begun, pruned, costs, losses)
 
 
 def _loss(

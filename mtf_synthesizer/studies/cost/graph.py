@@ -79,22 +79,22 @@ def _ones(mesh: mtf.Mesh, rows: int, length: int) -> mtf.Tensor:
 
 def _needed_for(results: Iterable[mtf.Tensor]) -> set[mtf.Operation]:
     """The operations that results depend on: others never run."""
-    found: set[mtf.Operation] = set()
+    needed: set[mtf.Operation] = set()
     waiting = [tensor.operation for tensor in results]
     while waiting:
         operation = waiting.pop()
-        if operation not in found:
-            found.add(operation)
+        if operation not in needed:
+            needed.add(operation)
             waiting.extend(tensor.operation for tensor in operation.inputs)
-    return found
+    return needed
 
 
 def _that_depend_on(variables: Iterable[mtf.Operation], graph: mtf.Graph) -> set[mtf.Operation]:
-    found = set(variables)
+    dependent = set(variables)
     for operation in graph.operations:
-        if any(tensor.operation in found for tensor in operation.inputs):
-            found.add(operation)
-    return found
+        if any(tensor.operation in dependent for tensor in operation.inputs):
+            dependent.add(operation)
+    return dependent
 
 
 def _add(total: dict[str, Cost], name: str, cost: Cost) -> None:

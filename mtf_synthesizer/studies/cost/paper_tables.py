@@ -59,13 +59,13 @@ def table_1(verbose: bool = False) -> CostReport:
     """Parameters of one layer's synthesizing function."""
     sizes = Sizes(batch=1, length=_N, d_model=_D, d_kv=_KV, heads=_H, memory_heads=_H)
     lines: list[dict[str, Any]] = []
-    for each in _FUNCTIONS:
-        cost = each.function.cost(sizes)
+    for entry in _FUNCTIONS:
+        cost = entry.function.cost(sizes)
         cost += queries_and_keys(cost, sizes)
         lines.append(
-            {"row": each.row, "class": type(each.function).__name__, "formula": each.formula}
+            {"row": entry.row, "class": type(entry.function).__name__, "formula": entry.formula}
             | rows.numbers(cost)
-            | {"paper": each.paper_formula, "paper_parameters": each.paper or None}
+            | {"paper": entry.paper_formula, "paper_parameters": entry.paper or None}
         )
     return CostReport(
         f"Table 1: one layer's S(X), d = {_D}, h = {_H}, d_kv = {_KV}, N = {_N}, k = {_K}, "

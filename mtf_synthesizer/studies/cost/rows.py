@@ -69,18 +69,22 @@ def numbers(cost: Cost) -> dict[str, int]:
 
 
 def measure(
-    name: str, wanted: Configuration, batch_size: int, vocabulary_size: int, verbose: bool = False
+    name: str,
+    configuration: Configuration,
+    batch_size: int,
+    vocabulary_size: int,
+    verbose: bool = False,
 ) -> CostRow:
     """Build the model of a configuration and count its parameters and FLOPs.
 
     Args:
       name: name of the row.
-      wanted: the configuration.
+      configuration: the configuration.
       batch_size: rows of the batch that FLOPs are counted for.
       vocabulary_size: number of words; Mesh rounds it up to a multiple of 128.
       verbose: whether to show all logs.
     """
-    with built(wanted, batch_size, vocabulary_size, verbose) as (model, batch):
+    with built(configuration, batch_size, vocabulary_size, verbose) as (model, batch):
         counted = graph.of_model(model, batch)
         freezes = bool(upstream_graph.bound("run.variable_filter", None))
         try:
@@ -92,14 +96,14 @@ def measure(
 
 @contextlib.contextmanager
 def built(
-    wanted: Configuration, batch_size: int, vocabulary_size: int, verbose: bool = False
+    configuration: Configuration, batch_size: int, vocabulary_size: int, verbose: bool = False
 ) -> Iterator[tuple[Model, Batch]]:
     """Yield the model and the batch of a configuration; gin has the configuration meanwhile.
 
     Raises:
       errors.UserError: the rows of this kind of model have no known length.
     """
-    with session.configured(wanted, verbose):
+    with session.configured(configuration, verbose):
         kind = upstream_graph.model_type()
         lengths = upstream_graph.LENGTHS[kind](upstream_graph.bound("run.sequence_length", {}))
         yield (

@@ -212,9 +212,9 @@ def _samples(folder: paths.Path, settings: Settings, count: int = 5) -> list[dic
     task = findings.MODERN_ENGLISH
     outputs = {
         name: [
-            each.fields["output"]
-            for each in prediction_files.read([folder / name / PREDICTIONS])
-            if each.fields["task"] == task
+            prediction.fields["output"]
+            for prediction in prediction_files.read([folder / name / PREDICTIONS])
+            if prediction.fields["task"] == task
         ]
         for name in settings.synthesizers
     }

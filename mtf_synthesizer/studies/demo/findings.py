@@ -101,7 +101,7 @@ def of_models(models: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[st
 def _of_model(model: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dict[str, Any]]:
     loss = model["pretrain_evaluation"]["results"][0]["loss"]
     scores = {row["task"]: row["metrics"] for row in model["evaluation"]["results"]}
-    found = [
+    findings = [
         {
             "task": "span corruption",
             "asked": "loss below the unigram entropy, nats",
@@ -113,7 +113,7 @@ def _of_model(model: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dic
     for task in CLASSIFICATIONS:
         accuracy = scores[task]["accuracy"]
         error = standard_error(accuracy, baseline["examples"][task])
-        found.append(
+        findings.append(
             {
                 "task": _NAMES[task],
                 "asked": "accuracy 2 standard errors above the majority class, %",
@@ -124,7 +124,7 @@ def _of_model(model: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dic
             }
         )
     bleu = scores[MODERN_ENGLISH]["bleu"]
-    found.append(
+    findings.append(
         {
             "task": _NAMES[MODERN_ENGLISH],
             "asked": "BLEU above copying the source",
@@ -133,4 +133,4 @@ def _of_model(model: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dic
             "holds": bleu > baseline["copying"],
         }
     )
-    return found
+    return findings

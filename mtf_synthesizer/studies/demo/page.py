@@ -85,7 +85,7 @@ def _rows(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str,
     """One row for each comparison, one cell for each model."""
     rows = []
     for same in zip(*findings.values(), strict=True):
-        cells = [{"value": _value(found), "holds": found["holds"]} for found in same]
+        cells = [{"value": _value(finding), "holds": finding["holds"]} for finding in same]
         baseline = f"{same[0]['baseline']:.2f}"
         rows.append(
             {
@@ -98,16 +98,16 @@ def _rows(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str,
     return rows
 
 
-def _value(found: Mapping[str, Any]) -> str:
-    error = f" ±{found['standard_error']:.1f}" if "standard_error" in found else ""
-    return f"{found['value']:.2f}{error}" if not error else f"{found['value']:.1f}{error}"
+def _value(finding: Mapping[str, Any]) -> str:
+    error = f" ±{finding['standard_error']:.1f}" if "standard_error" in finding else ""
+    return f"{finding['value']:.2f}{error}" if not error else f"{finding['value']:.1f}{error}"
 
 
 def summary(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """A sentence for each model: the comparisons that it passes and fails."""
     sentences = []
-    for name, found in findings.items():
-        failed = [each["task"] for each in found if not each["holds"]]
+    for name, of_model in findings.items():
+        failed = [finding["task"] for finding in of_model if not finding["holds"]]
         if failed:
             sentences.append(f"{title(name)} does not beat the baseline of: {', '.join(failed)}.")
         else:
@@ -177,7 +177,9 @@ def _attention(attention: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, s
     for name, layers in attention.items():
         chosen = [layer for layer in layers if layer.startswith("encoder")]
         chosen += [layer for layer in layers if layer.startswith("decoder")][:1]
-        png = random_tables.heat_maps({figures.scope_label(each): layers[each] for each in chosen})
+        png = random_tables.heat_maps(
+            {figures.scope_label(scope): layers[scope] for scope in chosen}
+        )
         pictures[name] = pages.data_uri(png)
     return pictures
 
@@ -192,8 +194,8 @@ def _alphas(models: Mapping[str, Any]) -> str | None:
     """Bars of α for each layer and head of the mixture; None without a mixture."""
     from matplotlib.figure import Figure
 
-    found = {name: model["attention"]["alphas"] for name, model in models.items()}
-    layers = next((alphas for alphas in found.values() if alphas), None)
+    by_model = {name: model["attention"]["alphas"] for name, model in models.items()}
+    layers = next((alphas for alphas in by_model.values() if alphas), None)
     if not layers:
         return None
     figure = Figure(figsize=(2.4 * len(layers), 2.6), layout="constrained")

@@ -154,8 +154,8 @@ def _decoded(subject: Subject, inputs: np.ndarray) -> str:
 def vocabulary_of(model: Model, feature: str) -> Any:
     """The vocabulary of inputs or targets."""
     choose = utils.inputs_vocabulary if feature == "inputs" else utils.targets_vocabulary
-    found = choose(model.vocabulary)
-    return found.chosen if isinstance(found, ChosenVocabulary) else found
+    vocabulary = choose(model.vocabulary)
+    return vocabulary.chosen if isinstance(vocabulary, ChosenVocabulary) else vocabulary
 
 
 def pieces(vocabulary: Any, ids: Iterable[int]) -> list[str]:

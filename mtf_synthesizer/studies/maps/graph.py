@@ -101,14 +101,14 @@ class AttentionGraph:
 
     def _positions(self, model: graph.Model) -> dict[str, StackTokens]:
         ids = self._lowered.run(self._lowered.tensors[2])
-        found = {}
+        by_stack = {}
         for stack in graph.stacks(model):
             feature = "targets" if stack.autoregressive else "inputs"
             tokens = ids[feature]
             lengths = tuple(int(n) for n in np.count_nonzero(tokens, axis=1))
             fed = np.pad(tokens, [(0, 0), (1, 0)])[:, :-1] if stack.autoregressive else tokens
-            found[stack.name] = StackTokens(feature, fed, lengths)
-        return found
+            by_stack[stack.name] = StackTokens(feature, fed, lengths)
+        return by_stack
 
 
 def of_examples(weights: np.ndarray, present: np.ndarray | None, examples: int) -> np.ndarray:

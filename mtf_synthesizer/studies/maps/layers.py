@@ -78,40 +78,40 @@ def objects_of(model: graph.Model) -> dict[str, transformer.TransformerLayer]:
 def by_place(recorded: Iterable[Recorded]) -> dict[str, Recorded]:
     """Map places to weights; places of repeated layers end in /step_000 and so on."""
     applied: dict[str, list[Recorded]] = {}
-    for each in recorded:
-        applied.setdefault(_place(each.layer), []).append(each)
+    for record in recorded:
+        applied.setdefault(_place(record.layer), []).append(record)
     return {
-        place if len(steps) == 1 else f"{place}{STEP}{number:03d}": each
+        place if len(steps) == 1 else f"{place}{STEP}{number:03d}": record
         for place, steps in applied.items()
-        for number, each in enumerate(steps)
+        for number, record in enumerate(steps)
     }
 
 
 def described(
     kept: Mapping[str, Recorded], objects: Mapping[str, transformer.TransformerLayer]
 ) -> dict[str, Layer]:
-    found = {}
+    layers = {}
     blocks = max((_block(place) for place in objects), default=1)
     for place, recorded in kept.items():
         once, _, step = place.partition(STEP)
         synthesizer = getattr(objects.get(once), "synthesizer", None)
-        found[place] = Layer(
+        layers[place] = Layer(
             kind=recorded.layer.rpartition("/")[2],
             stack=place.partition("/")[0],
             block=_block(place) + blocks * int(step or 0),
             over_encoder=isinstance(objects.get(once), transformer_layers.EncDecAttention),
             same_for_all="batch" not in recorded.weights.shape.dimension_names,
-            terms=tuple(notation(each) for each in synthesizer.functions)
+            terms=tuple(notation(term) for term in synthesizer.functions)
             if isinstance(synthesizer, Mixture)
             else (),
         )
-    return found
+    return layers
 
 
 def _block(place: str) -> int:
     """Number of a block, from 1 as the paper counts layers."""
-    found = _BLOCK.search(place)
-    return 1 + int(found[1]) if found else 1
+    match = _BLOCK.search(place)
+    return 1 + int(match[1]) if match else 1
 
 
 def left_out(
@@ -121,18 +121,18 @@ def left_out(
 ) -> dict[str, str]:
     """Map layers that mix positions but expose no weights to the reason."""
     shown = {place.partition(STEP)[0] for place in kept}
-    hidden = {_place(each.layer) for each in recorded} - shown
-    found = {}
+    hidden = {_place(record.layer) for record in recorded} - shown
+    reasons = {}
     for place, layer in objects.items():
         kind = type(layer).__name__
         if place in hidden:
-            found[place] = (
+            reasons[place] = (
                 f"the weights of {kind} are not kept with LayerStack.recompute_grads = True: bind "
                 "it to False"
             )
         elif place not in shown and kind not in _FEED_FORWARD:
-            found[place] = f"{kind} computes no weights for pairs of positions"
-    return found
+            reasons[place] = f"{kind} computes no weights for pairs of positions"
+    return reasons
 
 
 def title(objects: Mapping[str, transformer.TransformerLayer]) -> str:
@@ -159,7 +159,7 @@ def notation(function: Any) -> str:
     if isinstance(function, Mixture):
         return _joined(function)
     if isinstance(function, Heads):
-        return " | ".join(notation(each) for each in function.functions)
+        return " | ".join(notation(term) for term in function.functions)
     kind = type(function).__name__
     return _LETTERS.get(kind, kind)
 

@@ -61,9 +61,9 @@ class Maps:
 
     def place(self, stack: str, block: int, over_encoder: bool = False) -> str | None:
         """The place of a block's layer with weights; None without such a layer."""
-        wanted = (stack, block, over_encoder)
+        key = (stack, block, over_encoder)
         for place, layer in self.layers.items():
-            if (layer.stack, layer.block, layer.over_encoder) == wanted:
+            if (layer.stack, layer.block, layer.over_encoder) == key:
                 return place
         return None
 
@@ -84,22 +84,26 @@ class Maps:
         Padding is left out. Masked keys (weight 0) and queries that see a single key (weight 1)
         are left out too.
         """
-        found = []
+        positive = []
         for example in range(len(weights[place])):
             rows = self.of_example(weights, place, example)
             rows = rows[np.count_nonzero(rows, axis=-1) > 1]
-            found.append(rows[rows > 0])
-        return np.concatenate(found)
+            positive.append(rows[rows > 0])
+        return np.concatenate(positive)
 
 
 def of_model(
-    folder: ModelFolder, wanted: Configuration, checkpoint: Checkpoint, read: Reader, verbose: bool
+    folder: ModelFolder,
+    configuration: Configuration,
+    checkpoint: Checkpoint,
+    read: Reader,
+    verbose: bool,
 ) -> Maps:
     """Build a model as it was trained, and compute its attention weights.
 
     Args:
       folder: folder of the model.
-      wanted: configuration of the model.
+      configuration: configuration of the model.
       checkpoint: the trained variables.
       read: reads the examples.
       verbose: whether T5, Mesh and TensorFlow write logs.
@@ -108,7 +112,7 @@ def of_model(
       errors.UserError: the model has no attention weights, or the examples do not fit the model.
     """
     first = folder.checkpoints[0]
-    with session.configured(wanted, verbose):
+    with session.configured(configuration, verbose):
         model = session.build(folder.path)
         features = read(Subject(folder, model, checkpoint))
         graph = AttentionGraph(features, model.model_type, model.vocabulary)
@@ -117,7 +121,7 @@ def of_model(
         weights = graph.trained(checkpoint.path)
         graph.close()
         # Only under this configuration tasks have the vocabulary of the model.
-        tokens = {stack: _tokens(model, each) for stack, each in graph.positions.items()}
+        tokens = {stack: _tokens(model, fed) for stack, fed in graph.positions.items()}
     alphas = attention_summaries.alphas(checkpoint.path)
     return Maps(
         title=graph.title,

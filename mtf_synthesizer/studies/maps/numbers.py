@@ -65,11 +65,13 @@ def of_models(models: Mapping[str, Maps], width: int) -> list[LayerNumbers]:
       models: title -> maps.
       width: the distance that counts as near, in tokens.
     """
-    found = []
+    numbers = []
     for title, maps in models.items():
         tables = _tables(maps)
-        found += [_of_layer(title, maps, place, width, tables.get(place)) for place in maps.layers]
-    return found
+        numbers += [
+            _of_layer(title, maps, place, width, tables.get(place)) for place in maps.layers
+        ]
+    return numbers
 
 
 def _of_layer(
@@ -114,16 +116,16 @@ def near(examples: Sequence[np.ndarray], width: int) -> tuple[float, ...]:
       examples: weights [heads, queries, keys] of each example.
       width: in tokens.
     """
-    sums = np.stack([_near(each, width).sum(-1) for each in examples]).sum(0)
-    queries = sum(each.shape[1] for each in examples)
-    return tuple(float(each) for each in sums / queries)
+    sums = np.stack([_near(weights, width).sum(-1) for weights in examples]).sum(0)
+    queries = sum(weights.shape[1] for weights in examples)
+    return tuple(float(share) for share in sums / queries)
 
 
 def _near(weights: np.ndarray, width: int) -> np.ndarray:
     queries, keys = weights.shape[1:]
     distance = np.abs(np.arange(queries)[:, None] - np.arange(keys))
-    found: np.ndarray = (weights * (distance <= width)).sum(-1)
-    return found
+    sums: np.ndarray = (weights * (distance <= width)).sum(-1)
+    return sums
 
 
 def of_table(table: np.ndarray, causal: bool) -> tuple[float, float]:
@@ -152,8 +154,8 @@ def of_table(table: np.ndarray, causal: bool) -> tuple[float, float]:
 
 def _centred(table: np.ndarray, shown: np.ndarray) -> np.ndarray:
     means = (table * shown).sum(1, keepdims=True) / shown.sum(1, keepdims=True)
-    found: np.ndarray = (table - means) * shown
-    return found
+    centred: np.ndarray = (table - means) * shown
+    return centred
 
 
 def _without_diagonals(table: np.ndarray, shown: np.ndarray) -> np.ndarray:
@@ -161,12 +163,12 @@ def _without_diagonals(table: np.ndarray, shown: np.ndarray) -> np.ndarray:
     place = np.arange(length)[:, None] - np.arange(length) + length - 1
     sums = np.bincount(place[shown], table[shown], 2 * length - 1)
     counts = np.maximum(np.bincount(place[shown], minlength=2 * length - 1), 1)
-    found: np.ndarray = (table - (sums / counts)[place]) * shown
-    return found
+    residual: np.ndarray = (table - (sums / counts)[place]) * shown
+    return residual
 
 
 def _is_causal(examples: Sequence[np.ndarray]) -> bool:
-    return all(not np.triu(each.sum(0), 1).any() for each in examples)
+    return all(not np.triu(weights.sum(0), 1).any() for weights in examples)
 
 
 def _crossing(maps: Maps, place: str, examples: Sequence[np.ndarray]) -> float | None:
@@ -199,13 +201,13 @@ def _plain(token: str) -> str:
 def _tables(maps: Maps) -> dict[str, np.ndarray]:
     """The tables R of a model, place -> [heads, length, length]."""
     reader = tf.train.load_checkpoint(maps.checkpoint)
-    found = {}
+    tables = {}
     for name in reader.get_variable_to_shape_map():
         scope, is_table, _ = name.partition(f"/{_TABLE}")
         if is_table and name == f"{scope}/{_TABLE}":
             table = reader.get_tensor(name)
-            found[scope.rpartition("/")[0]] = table if table.ndim == 3 else table[None]
-    return found
+            tables[scope.rpartition("/")[0]] = table if table.ndim == 3 else table[None]
+    return tables
 
 
 def described(numbers: Sequence[LayerNumbers], width: int) -> dict[str, Any]:
@@ -213,7 +215,7 @@ def described(numbers: Sequence[LayerNumbers], width: int) -> dict[str, Any]:
     return {
         "width": width,
         "between": list(RANGE),
-        "layers": [dataclasses.asdict(each) for each in numbers],
+        "layers": [dataclasses.asdict(layer) for layer in numbers],
     }
 
 
@@ -222,16 +224,16 @@ def shown(numbers: Sequence[LayerNumbers], width: int) -> str:
     heads = ["model", "layer", "variance", "maximum", f"{RANGE[0]} to {RANGE[1]}"]
     heads += [f"within ±{width}", "crossing", "rank of R", "Toeplitz share of R", "α"]
     lines = [_line(heads), _line(["---"] * len(heads))]
-    return "\n".join([*lines, *(_line(list(_cells(each))) for each in numbers)])
+    return "\n".join([*lines, *(_line(list(_cells(layer))) for layer in numbers)])
 
 
-def _cells(each: LayerNumbers) -> Iterator[str]:
-    yield from (each.model, each.place, f"{each.variance:.2e}", f"{each.maximum:.3f}")
-    yield f"{each.between:.1%}"
-    yield _mean(each.near, ".1%")
-    yield "" if each.crossing is None else f"{each.crossing:.1%}"
-    yield from (_mean(each.rank, ".1f"), _mean(each.toeplitz, ".1%"))
-    yield ", ".join(f"{term} {alpha:.2f}" for term, alpha in each.alpha.items())
+def _cells(layer: LayerNumbers) -> Iterator[str]:
+    yield from (layer.model, layer.place, f"{layer.variance:.2e}", f"{layer.maximum:.3f}")
+    yield f"{layer.between:.1%}"
+    yield _mean(layer.near, ".1%")
+    yield "" if layer.crossing is None else f"{layer.crossing:.1%}"
+    yield from (_mean(layer.rank, ".1f"), _mean(layer.toeplitz, ".1%"))
+    yield ", ".join(f"{term} {alpha:.2f}" for term, alpha in layer.alpha.items())
 
 
 def _mean(values: Sequence[float] | None, form: str) -> str:

@@ -17,28 +17,28 @@ PAGE, DESCRIPTION = "maps.html", "maps.json"
 _LAYERS = (1, 3, 5)
 
 
-def titled(found: Sequence[Maps]) -> dict[str, Maps]:
+def titled(all_maps: Sequence[Maps]) -> dict[str, Maps]:
     """Map titles to maps; models of the same kind have their folders in their titles."""
-    titles = [maps.title for maps in found]
+    titles = [maps.title for maps in all_maps]
     return {
         maps.title if titles.count(maps.title) == 1 else f"{maps.title} ({maps.model_dir})": maps
-        for maps in found
+        for maps in all_maps
     }
 
 
-def chosen_blocks(found: Sequence[Maps], wanted: Sequence[int] | None) -> list[int]:
+def chosen_blocks(all_maps: Sequence[Maps], blocks: Sequence[int] | None) -> list[int]:
     """The layers that are pictured.
 
     Raises:
       errors.UserError: no model has one of them.
     """
-    there = sorted({layer.block for maps in found for layer in maps.layers.values()})
-    if wanted is None:
-        wanted = _LAYERS if there[-1] >= _LAYERS[-1] else there
-    chosen = [block for block in dict.fromkeys(wanted) if block in there]
+    there = sorted({layer.block for maps in all_maps for layer in maps.layers.values()})
+    if blocks is None:
+        blocks = _LAYERS if there[-1] >= _LAYERS[-1] else there
+    chosen = [block for block in dict.fromkeys(blocks) if block in there]
     if not chosen:
         raise errors.UserError(
-            f"--layers {','.join(map(str, wanted))}: the models have attention weights in layers "
+            f"--layers {','.join(map(str, blocks))}: the models have attention weights in layers "
             f"{', '.join(map(str, there))}"
         )
     return chosen

@@ -162,20 +162,22 @@ def test(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
 
 def together(verdicts: Iterable[Verdict]) -> str:
     """Return whether a statement holds: all of its parts, or not all."""
-    found = {each.verdict for each in verdicts}
-    if FAILS in found:
+    outcomes = {tested.verdict for tested in verdicts}
+    if FAILS in outcomes:
         return FAILS
-    return HOLDS if found == {HOLDS} else OPEN
+    return HOLDS if outcomes == {HOLDS} else OPEN
 
 
 def _tested(part: ExpectedDifference, runs: Sequence[Run]) -> Verdict:
     for experiment in part.experiments:
         rows = {row: _values(runs, experiment, row, part.metric) for row in (part.row, part.other)}
         if all(values for values, _ in rows.values()):
-            (first, one), (other, two) = rows.values()
+            (first, first_commands), (other, other_commands) = rows.values()
             verdict, p = _decide(part, first, other)
             numbers = f"{experiment}: {_shown(part.row, first)}, {_shown(part.other, other)}"
-            return Verdict(part, verdict, numbers, p, tuple(dict.fromkeys((*one, *two))))
+            return Verdict(
+                part, verdict, numbers, p, tuple(dict.fromkeys((*first_commands, *other_commands)))
+            )
     return Verdict(part, OPEN, "not run", None, ())
 
 
@@ -189,9 +191,9 @@ def _values(
     for run in runs:
         if (run.experiment, run.row) != (experiment, row):
             continue
-        found = [m[name] for key, m in run.tasks.items() if name in m and key.startswith(task)]
-        if found:
-            values.append(found[0])
+        of_task = [m[name] for key, m in run.tasks.items() if name in m and key.startswith(task)]
+        if of_task:
+            values.append(of_task[0])
             commands += run.commands
     return values, commands
 
@@ -230,10 +232,10 @@ def section(runs: Sequence[Run]) -> ReportSection:
             rows.append([claim.statement, claim.place, OPEN, "", claim.other_test, NONE])
             continue
         rows.append([claim.statement, claim.place, together(verdicts), "", "", ""])
-        for each in verdicts:
-            p = NONE if each.p is None else f"{each.p:.3f}"
-            rows.append(["", "", each.verdict, _expected(each.part), each.numbers, p])
-            commands += each.commands
+        for tested in verdicts:
+            p = NONE if tested.p is None else f"{tested.p:.3f}"
+            rows.append(["", "", tested.verdict, _expected(tested.part), tested.numbers, p])
+            commands += tested.commands
     return ReportSection(
         title="The paper's statements",
         heads=["statement", "paper", "verdict", "expected", "ours", "p"],
@@ -252,10 +254,10 @@ def _missing(runs: Sequence[Run]) -> list[str]:
     """The comparisons that the undecided parts need, of the smaller experiments."""
     rows: dict[str, dict[str, None]] = {}
     for claim in CLAIMS:
-        for each in test(claim, runs):
-            if each.verdict == OPEN:
-                names = rows.setdefault(each.part.experiments[-1], {})
-                names.update(dict.fromkeys((each.part.other, each.part.row)))
+        for tested in test(claim, runs):
+            if tested.verdict == OPEN:
+                names = rows.setdefault(tested.part.experiments[-1], {})
+                names.update(dict.fromkeys((tested.part.other, tested.part.row)))
     return [
         shlex.join(
             [
@@ -278,5 +280,5 @@ def _expected(part: ExpectedDifference) -> str:
 
 def counts(runs: Sequence[Run]) -> Mapping[str, int]:
     """The number of statements of each verdict."""
-    found = [together(test(claim, runs)) if claim.parts else OPEN for claim in CLAIMS]
-    return {verdict: found.count(verdict) for verdict in (HOLDS, FAILS, OPEN)}
+    outcomes = [together(test(claim, runs)) if claim.parts else OPEN for claim in CLAIMS]
+    return {verdict: outcomes.count(verdict) for verdict in (HOLDS, FAILS, OPEN)}

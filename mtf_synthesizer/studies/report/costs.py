@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mtf_synthesizer.studies.report import paper
-from mtf_synthesizer.studies.report.files import Document, Found
+from mtf_synthesizer.studies.report.files import CollectedResults, Document
 from mtf_synthesizer.studies.report.section import NONE, NOT_RUN, Columns, ReportSection
 
 # Rows of older files of `bench`, for lack of the paper's.
@@ -31,7 +31,7 @@ def of_table_2(costs: Sequence[Document]) -> list[Columns]:
     translation = {row: table.get(row) for row in paper.TRANSLATION_PARAMETERS.values}
     single = {str(row["row"]): row for document in costs for row in document.rows}
     lm = {row: single.get(f"{row} table2_lm1b") for row in paper.LM_PARAMETERS.values}
-    each = "mtf_synthesizer cost --experiment table2_lm1b --synthesizer $row --format json"
+    command = "mtf_synthesizer cost --experiment table2_lm1b --synthesizer $row --format json"
     return [
         _quantity(
             paper.TRANSLATION_PARAMETERS,
@@ -41,7 +41,7 @@ def of_table_2(costs: Sequence[Document]) -> list[Columns]:
         _quantity(
             paper.LM_PARAMETERS,
             lambda row: _millions(lm[row]),
-            f"for row in {' '.join(lm)}; do {each} > runs/cost_lm1b_$row.json; done",
+            f"for row in {' '.join(lm)}; do {command} > runs/cost_lm1b_$row.json; done",
         ),
     ]
 
@@ -69,21 +69,21 @@ def of_table_4(costs: Sequence[Document]) -> list[Columns]:
 
 def of_speed_of_table_4(benchmarks: Sequence[Document]) -> list[Columns]:
     """Training steps a second of T5-base, as ratios to the Transformer's."""
-    found = [d for d in benchmarks if d.content["size"] == "t5-base" and not _is_of_encoders(d)]
-    return [_speeds(paper.SPEED, [d for d in found if _is_training(d)], "t5", _BENCH)]
+    of_t5 = [d for d in benchmarks if d.content["size"] == "t5-base" and not _is_of_encoders(d)]
+    return [_speeds(paper.SPEED, [d for d in of_t5 if _is_training(d)], "t5", _BENCH)]
 
 
 def of_table_7(benchmarks: Sequence[Document]) -> list[Columns]:
     """Training steps a second of encoders, as ratios to the Transformer's."""
-    found = [d for d in benchmarks if d.content["size"] == "imdb" and _is_of_encoders(d)]
-    encoders = [d for d in found if _is_training(d)]
+    of_imdb = [d for d in benchmarks if d.content["size"] == "imdb" and _is_of_encoders(d)]
+    encoders = [d for d in of_imdb if _is_training(d)]
     return [_speeds(paper.ENCODING_SPEED, encoders, "v", _BENCH_ENCODERS)]
 
 
 def _speeds(
-    quantity: paper.Quantity, found: Sequence[Document], first: str, command: str
+    quantity: paper.Quantity, measured: Sequence[Document], first: str, command: str
 ) -> Columns:
-    times = _by_name(found[-1].rows) if found else {}
+    times = _by_name(measured[-1].rows) if measured else {}
     reference = quantity.values[first]
     ratios = {row: round(value / reference, 2) for row, value in quantity.values.items()}
 
@@ -95,11 +95,11 @@ def _speeds(
         return f"{theirs / ours:.2f}" if ours and theirs else ""
 
     columns = _quantity(paper.Quantity(quantity.table, "steps/s / V's", ratios), ratio, command)
-    if not found:
+    if not measured:
         return columns
     instead = [there for row, there in _BENCH_ROWS.items() if row not in times and there in times]
     also = f"; {' and '.join(instead)} there have α, not a plain sum" if instead else ""
-    note = f"Speed is measured by {found[-1].path}{also}."
+    note = f"Speed is measured by {measured[-1].path}{also}."
     return dataclasses.replace(columns, notes=(note,))
 
 
@@ -123,8 +123,12 @@ def _quantity(quantity: paper.Quantity, ours: Callable[[str], str], *commands: s
 
 
 def _cost_table(costs: Sequence[Document], number: int) -> Rows:
-    found = [each for each in costs if str(each.content["title"]).startswith(f"Table {number}")]
-    return _by_name(found[-1].rows) if found else {}
+    tables = [
+        document
+        for document in costs
+        if str(document.content["title"]).startswith(f"Table {number}")
+    ]
+    return _by_name(tables[-1].rows) if tables else {}
 
 
 def _by_name(rows: Sequence[Row]) -> dict[str, Row]:
@@ -145,9 +149,9 @@ def _time(row: Row | None) -> float | None:
     return row.get("cpu_ms") if row else None
 
 
-def documents(found: Found) -> list[ReportSection]:
+def documents(collected: CollectedResults) -> list[ReportSection]:
     """Tables of the files of `cost` and `bench`, one for each file."""
-    return [*map(_benchmark, found.benchmarks), *map(_cost, found.costs)]
+    return [*map(_benchmark, collected.benchmarks), *map(_cost, collected.costs)]
 
 
 def _cost(document: Document) -> ReportSection:

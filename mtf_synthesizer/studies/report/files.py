@@ -40,7 +40,7 @@ class Document:
 
 
 @dataclasses.dataclass
-class Found:
+class CollectedResults:
     """All collected results, in the order of the files.
 
     Attributes:
@@ -56,29 +56,31 @@ class Found:
     skipped: list[str] = dataclasses.field(default_factory=list)
 
 
-def collect(given: Iterable[str]) -> Found:
+def collect(names: Iterable[str]) -> CollectedResults:
     """Read JSON files: given files, and all files of given folders.
 
     Raises:
       errors.UserError: a path does not exist.
     """
-    found = Found()
+    collected = CollectedResults()
     kinds: dict[str, list[Document]] = {}
-    for document in _read(_files(given), found):
+    for document in _read(_files(names), collected):
         kind = next((name for name, is_it in _KINDS.items() if is_it(document.content)), "")
         fault = _fault(kind, document)
         if fault is None:
             kinds.setdefault(kind, []).append(document)
         else:
-            found.skipped.append(f"{document.path} is not in the format of the command: {fault}")
-    found.costs = kinds.get("cost", [])
-    found.benchmarks = kinds.get("benchmark", [])
+            collected.skipped.append(
+                f"{document.path} is not in the format of the command: {fault}"
+            )
+    collected.costs = kinds.get("cost", [])
+    collected.benchmarks = kinds.get("benchmark", [])
     comparisons = kinds.get("comparison", [])
-    for each in comparisons:
-        _add(found, each.path, functools.partial(_of_comparison, each))
+    for comparison in comparisons:
+        _add(collected, comparison.path, functools.partial(_of_comparison, comparison))
     for alike in _of_same_model(kinds.get("evaluation", []), comparisons):
-        _add(found, alike[0].path, functools.partial(_of_evaluations, alike))
-    return found
+        _add(collected, alike[0].path, functools.partial(_of_evaluations, alike))
+    return collected
 
 
 def _of_comparison(document: Document) -> list[Run]:
@@ -86,35 +88,35 @@ def _of_comparison(document: Document) -> list[Run]:
 
 
 def _of_evaluations(alike: Sequence[Document]) -> list[Run]:
-    return [of_evaluations([(each.path, each.content) for each in alike])]
+    return [of_evaluations([(document.path, document.content) for document in alike])]
 
 
-def _files(given: Iterable[str]) -> list[Path]:
+def _files(names: Iterable[str]) -> list[Path]:
     """JSON files without duplicates; files of a folder are sorted by name."""
     files: list[Path] = []
-    for path in map(paths.of, given):
+    for path in map(paths.of, names):
         if not path.exists():
             raise errors.UserError(f"{path}: no such file or folder. Give folders with results")
         files += paths.matching_below(path, "*.json") if path.is_dir() else [path]
     return list({file.resolve(): file for file in files}.values())
 
 
-def _read(files: Iterable[Path], found: Found) -> Iterable[Document]:
+def _read(files: Iterable[Path], collected: CollectedResults) -> Iterable[Document]:
     for path in files:
         try:
             content = records.parse(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            found.skipped.append(f"{path} is not JSON: {' '.join(str(error).split())}")
+            collected.skipped.append(f"{path} is not JSON: {' '.join(str(error).split())}")
             continue
         if isinstance(content, dict):
             yield Document(path, content)
 
 
-def _add(found: Found, path: Path, runs: Callable[[], Iterable[Run]]) -> None:
+def _add(collected: CollectedResults, path: Path, runs: Callable[[], Iterable[Run]]) -> None:
     try:
-        found.runs += runs()
+        collected.runs += runs()
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        found.skipped.append(
+        collected.skipped.append(
             f"{path} is not in the format of the command: {type(error).__name__}: {error}"
         )
 
@@ -128,11 +130,11 @@ def _of_same_model(
     """
     known = {document.path.resolve().parent for document in comparisons}
     groups: dict[tuple[str, str], list[Document]] = {}
-    for each in evaluations:
-        if each.path.resolve().parent.parent in known or is_step(each.path):
+    for evaluation in evaluations:
+        if evaluation.path.resolve().parent.parent in known or is_step(evaluation.path):
             continue
-        folder = str(model_folder(each.path, each.content))
-        groups.setdefault((folder, str(each.content["split"])), []).append(each)
+        folder = str(model_folder(evaluation.path, evaluation.content))
+        groups.setdefault((folder, str(evaluation.content["split"])), []).append(evaluation)
     return list(groups.values())
 
 

@@ -305,8 +305,8 @@ LIKE = {
 
 def columns(experiment: str) -> list[PaperColumn]:
     """The paper's columns for an experiment, or for the larger experiment that it resembles."""
-    wanted = LIKE.get(experiment, experiment)
-    return [column for column in COLUMNS if column.experiment == wanted]
+    source = LIKE.get(experiment, experiment)
+    return [column for column in COLUMNS if column.experiment == source]
 
 
 def rows(experiment: str) -> list[str]:

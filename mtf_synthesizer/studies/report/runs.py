@@ -85,9 +85,9 @@ def of_comparison(path: Path, content: Mapping[str, Any]) -> list[Run]:
     """
     runs: list[Run] = []
     command = _comparison_command(path.parent, content)
-    for row, found in content["rows"].items():
-        by_seed = _by_seed(path.parent, content["split"], row, found)
-        complete = len(by_seed) == found["runs"]
+    for row, summary in content["rows"].items():
+        by_seed = _by_seed(path.parent, content["split"], row, summary)
+        complete = len(by_seed) == summary["runs"]
         for index, (seed, metrics) in enumerate(by_seed):
             runs.append(
                 Run(
@@ -97,7 +97,7 @@ def of_comparison(path: Path, content: Mapping[str, Any]) -> list[Run]:
                     steps=_steps(path.parent, row, seed),
                     split=content["split"],
                     tasks=_by_task(metrics),
-                    falls=index < found["undertrained"] if complete else None,
+                    falls=index < summary["undertrained"] if complete else None,
                     limit=None,
                     commands=(command,),
                 )
@@ -106,13 +106,13 @@ def of_comparison(path: Path, content: Mapping[str, Any]) -> list[Run]:
 
 
 def _by_seed(
-    folder: Path, split: str, row: str, found: Mapping[str, Any]
+    folder: Path, split: str, row: str, summary: Mapping[str, Any]
 ) -> list[tuple[int | None, Metrics]]:
     """The metrics of each run of a row, including runs of earlier commands.
 
     Seeds are None if only the results were kept.
     """
-    count = int(found["runs"])
+    count = int(summary["runs"])
     seeds = _seeds(folder, row, split)
     if len(seeds) >= count:
         steps = [_scores(folder, row, seed, split) for seed in seeds]
@@ -120,7 +120,7 @@ def _by_seed(
             (seed, {k: float(v) for k, v in step["metrics"].items()})
             for seed, step in zip(seeds, steps, strict=True)
         ]
-    values = found["metrics"].items()
+    values = summary["metrics"].items()
     return [(None, {k: float(v["values"][n]) for k, v in values}) for n in range(count)]
 
 
@@ -145,11 +145,11 @@ def _steps(folder: Path, row: str, seed: int | None) -> int | None:
 
 def _by_task(metrics: Metrics) -> dict[str, dict[str, float]]:
     """Convert {"task/metric": value} to {"task": {"metric": value}}."""
-    found: dict[str, dict[str, float]] = {}
+    by_task: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
         task, _, metric = name.rpartition("/")
-        found.setdefault(task, {})[metric] = value
-    return found
+        by_task.setdefault(task, {})[metric] = value
+    return by_task
 
 
 def _comparison_command(folder: Path, content: Mapping[str, Any]) -> str:
@@ -225,7 +225,7 @@ def of_evaluations(evaluations: Sequence[tuple[Path, Mapping[str, Any]]]) -> Run
     path, content = evaluations[0]
     folder = model_folder(path, content)
     record = _read(folder / _RECORD)
-    rows = [row for _, each in evaluations for row in each["results"] if _values(row)]
+    rows = [row for _, report in evaluations for row in report["results"] if _values(row)]
     if not rows:
         raise ValueError("its results have neither metrics nor losses")
     rows = _of_present_run(rows, folder)
@@ -248,7 +248,7 @@ def of_evaluations(evaluations: Sequence[tuple[Path, Mapping[str, Any]]]) -> Run
         tasks=tasks,
         falls=None,
         limit=None if complete else chosen[0]["limit"],
-        commands=tuple(_commands(folder, record, step, [each for _, each in evaluations])),
+        commands=tuple(_commands(folder, record, step, [report for _, report in evaluations])),
     )
 
 
@@ -304,8 +304,8 @@ def _commands(
     commands = [_training_command(folder, record, step)] if record else []
     data = _flag("--tfds_data_dir", record.get("tfds_data_dir"))
     data += _lists({"modules": record.get("modules")})
-    for each in evaluations:
-        asked = ["--task", str(each["task"]), "--split", str(each["split"]), *data]
+    for content in evaluations:
+        asked = ["--task", str(content["task"]), "--split", str(content["split"]), *data]
         commands.append(
             shlex.join(["mtf_synthesizer", "evaluate", "--model_dir", str(folder), *asked])
         )

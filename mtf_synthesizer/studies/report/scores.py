@@ -48,7 +48,9 @@ def _metric(name: str) -> Value:
 
 def of_leaderboard(board: paper.Leaderboard, runs: Sequence[Run]) -> Columns:
     """The columns of GLUE or SuperGLUE: the average, and the official metrics of each task."""
-    benchmark = next(each for each in averages.BENCHMARKS if each.name == board.benchmark)
+    benchmark = next(
+        candidate for candidate in averages.BENCHMARKS if candidate.name == board.benchmark
+    )
     ours = _by_row(runs, board.experiment, commands.split(board.experiment))
     tasks = {column.name: column for column in benchmark.columns}
     readers = [_average(benchmark, board.tasks)]
@@ -62,7 +64,7 @@ def of_leaderboard(board: paper.Leaderboard, runs: Sequence[Run]) -> Columns:
             for scores, values in zip(theirs, readers, strict=True)
             for cell in (_slashed(scores) or NONE, _parts(ours.get(row, []), values) or NOT_RUN)
         )
-    notes = [f"{_label(row)}: {_made(found, '')}" for row, found in ours.items() if found]
+    notes = [f"{_label(row)}: {_made(of_row, '')}" for row, of_row in ours.items() if of_row]
     return Columns(
         tuple(f"{head}, {whose}" for head in heads for whose in ("paper", "ours")),
         cells,
@@ -80,13 +82,13 @@ Scores = Callable[[Run], Sequence[float] | None]
 
 def _scores(benchmark: averages.ScoredBenchmark, column: averages.ScoreColumn) -> Scores:
     def values(run: Run) -> list[float] | None:
-        found: list[float] = []
+        numbers: list[float] = []
         for task in column.tasks:
             part = averages.metrics_of(f"{benchmark.prefix}_{task}", column.metrics, run.tasks)
             if not part:
                 return None
-            found += part
-        return found
+            numbers += part
+        return numbers
 
     return values
 
@@ -105,8 +107,8 @@ def _average(benchmark: averages.ScoredBenchmark, tasks: Sequence[str]) -> Score
 
 def _parts(runs: Sequence[Run], read: Scores) -> str:
     """Means over the seeds, in the paper's notation: 91.2/87.7."""
-    found = [scores for scores in map(read, runs) if scores is not None]
-    return _slashed([statistics.fmean(values) for values in zip(*found, strict=True)])
+    all_scores = [scores for scores in map(read, runs) if scores is not None]
+    return _slashed([statistics.fmean(values) for values in zip(*all_scores, strict=True)])
 
 
 def _slashed(scores: Iterable[float]) -> str:
@@ -124,9 +126,9 @@ def _by_row(runs: Sequence[Run], experiment: str, split: str) -> dict[str, list[
         if run.experiment == experiment:
             rows.setdefault(run.row, []).append(run)
     chosen = {}
-    for row, found in rows.items():
-        on_split = [run for run in found if run.split == split]
-        chosen[row] = on_split or [run for run in found if run.split == found[0].split]
+    for row, of_row in rows.items():
+        on_split = [run for run in of_row if run.split == split]
+        chosen[row] = on_split or [run for run in of_row if run.split == of_row[0].split]
     return chosen
 
 
@@ -174,16 +176,18 @@ def small(runs: Sequence[Run]) -> list[ReportSection]:
     for experiment in paper.LIKE:
         ours = _by_row(runs, experiment, "test")
         columns = paper.columns(experiment)
-        runs_of = [run for found in ours.values() for run in found]
-        metrics = dict.fromkeys(m for run in runs_of for each in run.tasks.values() for m in each)
+        runs_of = [run for of_row in ours.values() for run in of_row]
+        metrics = dict.fromkeys(
+            m for run in runs_of for metrics_of_task in run.tasks.values() for m in metrics_of_task
+        )
         rows = []
-        for row, found in ours.items():
+        for row, of_row in ours.items():
             cells = [_label(row)]
             cells += [
                 f"{c.values[row]:.{_digits(c.values.values())}f}" if row in c.values else NONE
                 for c in columns
             ]
-            cells += [_cell(found, _metric(m), 2, "test") or NOT_RUN for m in metrics]
+            cells += [_cell(of_row, _metric(m), 2, "test") or NOT_RUN for m in metrics]
             rows.append(cells)
         if rows:
             sections.append(

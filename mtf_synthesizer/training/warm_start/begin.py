@@ -56,7 +56,7 @@ class Begun:
 def begin(
     model_dir: str | os.PathLike[str],
     start: Start,
-    wanted: Configuration,
+    configuration: Configuration,
     *,
     share: float | None = None,
     chooses_vocabulary: bool = False,
@@ -74,9 +74,9 @@ def begin(
     Args:
       model_dir: the new folder.
       start: checkpoint of the other model, or a model of transformers.
-      wanted: configuration of the new model.
+      configuration: configuration of the new model.
       share: α of V in a mixture; None for `plan.SHARE_OF_V`.
-      chooses_vocabulary: whether to record the vocabulary of `wanted` in the folder.
+      chooses_vocabulary: whether to record the vocabulary of `configuration` in the folder.
       seed: seed of initial values.
       verbose: whether T5, Mesh and TensorFlow log.
       fitted: scope of a layer -> its function, fitted.
@@ -88,21 +88,21 @@ def begin(
     """
     new_folder.check("--model_dir", model_dir)
     with new_folder.create(model_dir) as folder:
-        with configured(wanted, verbose), tf.Graph().as_default():
+        with configured(configuration, verbose), tf.Graph().as_default():
             vocabulary = _remember_vocabulary(folder, start, chooses_vocabulary)
             tf.set_random_seed(seed)
             reader = reader_of(start)
             model, variables = _built(reader)
             if planner is None:
-                own = {scope: each.variables for scope, each in (fitted or {}).items()}
+                own = {scope: function.variables for scope, function in (fitted or {}).items()}
                 layers = dict(_layers(model))
                 begun = _decided(start, reader, layers, variables, share, vocabulary, own)
             else:
                 begun = Begun(start, planner(_shapes(reader), variables), None, vocabulary)
             _save(folder, reader, begun)
             saving.write_text(folder / OPERATIVE_CONFIG, gin.config_str())
-        if wanted.own_data:
-            own_data.write(folder, wanted.own_data)
+        if configuration.own_data:
+            own_data.write(folder, configuration.own_data)
         record = {"package_version": __version__, **summary(begun)}
         saving.write_json(folder / RECORD, record)
     return begun
@@ -133,8 +133,8 @@ def _built(reader: Any) -> tuple[graph.Model, dict[str, plan.Dims]]:
 
 
 def _all(mesh: mtf.Mesh) -> list[mtf.Variable]:
-    found: list[mtf.Variable] = mesh.graph.all_variables
-    return found
+    variables: list[mtf.Variable] = mesh.graph.all_variables
+    return variables
 
 
 def _make_slots(mesh: mtf.Mesh) -> None:
@@ -181,9 +181,9 @@ def _decided(
     vocabulary: str,
     fitted: Mapping[str, Mapping[str, np.ndarray]],
 ) -> Begun:
-    given = share if share is not None else plan.SHARE_OF_V
+    share_of_v = share if share is not None else plan.SHARE_OF_V
     beginnings = [
-        functions.beginning(scope, layer, given, fitted.get(scope))
+        functions.beginning(scope, layer, share_of_v, fitted.get(scope))
         for scope, layer in layers.items()
     ]
     if not beginnings and isinstance(start, Checkpoint):
@@ -192,19 +192,19 @@ def _decided(
             "and --size of "
             "the new model"
         )
-    made = plan.make(start.path, _shapes(reader), variables, beginnings)
-    has_choice = any(entry.what.startswith("new, α") for entry in made.entries)
+    checkpoint_plan = plan.make(start.path, _shapes(reader), variables, beginnings)
+    has_choice = any(entry.what.startswith("new, α") for entry in checkpoint_plan.entries)
     if share is not None and not has_choice:
         raise errors.UserError(
             f"--alpha_v {share}: this model has no new α. Leave it out, or choose a mixture with "
             "V, for example rv or rdv, and a checkpoint without a mixture"
         )
-    return Begun(start, made, given if has_choice else None, vocabulary)
+    return Begun(start, checkpoint_plan, share_of_v if has_choice else None, vocabulary)
 
 
-def layers_of(start: Start, wanted: Configuration) -> dict[str, SyntheticAttention]:
+def layers_of(start: Start, configuration: Configuration) -> dict[str, SyntheticAttention]:
     """Return the attention layers of a configured model, by their variable scopes."""
-    with configured(wanted, False), tf.Graph().as_default():
+    with configured(configuration, False), tf.Graph().as_default():
         tasks.check_task(tasks.configured_task())  # the task determines the vocabulary
         kind = bound("run.model_type", "bitransformer")
         model = graph.build(kind, _vocabulary_sizes(_shapes(reader_of(start))))

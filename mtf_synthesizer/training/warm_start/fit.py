@@ -60,7 +60,7 @@ class Observed:
 
 def fit(
     folder: ModelFolder,
-    wanted: Configuration,
+    configuration: Configuration,
     task: str,
     limit: int,
     functions: Mapping[str, SyntheticAttention],
@@ -70,7 +70,7 @@ def fit(
 
     Args:
       folder: folder of a model whose layers have dot products.
-      wanted: configuration of that model.
+      configuration: configuration of that model.
       task: a seqio task.
       limit: the number of examples.
       functions: scope of a layer -> the layer that takes its place.
@@ -81,20 +81,24 @@ def fit(
     """
     for scope, layer in functions.items():
         fitting.check(scope, layer.synthesizer)
-    model = _Observations(folder, wanted, task, limit, functions)
+    model = _Observations(folder, configuration, task, limit, functions)
     sums: dict[str, AttentionSums] = {}
     dense: dict[str, DenseFit] = {}
     for batch in model.batches():
-        for scope, each in batch.items():
+        for scope, observed in batch.items():
             function = functions[scope].synthesizer
             if isinstance(function, Dense):
                 if scope not in dense:
-                    shape = (each.inputs.shape[2], each.weights.shape[1], _width(functions[scope]))
+                    shape = (
+                        observed.inputs.shape[2],
+                        observed.weights.shape[1],
+                        _width(functions[scope]),
+                    )
                     dense[scope] = DenseFit(function, shape, seed + len(dense))
-                dense[scope].add(*_parts(each))
+                dense[scope].add(*_parts(observed))
             else:
-                found = fitting.summed(each.weights, each.sizes, each.causal)
-                sums[scope] = fitting.joined(sums[scope], found) if scope in sums else found
+                of_batch = fitting.summed(observed.weights, observed.sizes, observed.causal)
+                sums[scope] = fitting.joined(sums[scope], of_batch) if scope in sums else of_batch
     variables = {scope: fitted.solve() for scope, fitted in dense.items()}
     for batch in model.batches() if dense else ():
         for scope in dense:
@@ -112,9 +116,9 @@ def _width(layer: SyntheticAttention) -> int:
     return int(layer.kv_dim.size)
 
 
-def _parts(each: Observed) -> tuple[np.ndarray, ...]:
-    shown = fitting.visible(each.sizes, each.weights.shape[2:], each.causal)
-    return each.weights, each.inputs, each.bias, shown
+def _parts(observed: Observed) -> tuple[np.ndarray, ...]:
+    shown = fitting.visible(observed.sizes, observed.weights.shape[2:], observed.causal)
+    return observed.weights, observed.inputs, observed.bias, shown
 
 
 class _Observations:
@@ -123,12 +127,12 @@ class _Observations:
     def __init__(
         self,
         folder: ModelFolder,
-        wanted: Configuration,
+        configuration: Configuration,
         task: str,
         limit: int,
         scopes: Mapping[str, SyntheticAttention],
     ):
-        with session.configured(wanted, False):
+        with session.configured(configuration, False):
             model = session.build(folder.path)
             errors.check(
                 "model type for --fit", model.model_type, ("bitransformer", "lm", "aligned")
@@ -141,8 +145,12 @@ class _Observations:
                 self._places = {n: tf.placeholder(tf.int32, s) for n, s in shapes.items()}
                 made = probe.record(self._places, model.model_type, model.vocabulary, recording)
                 self._autoregressive = {s.name: s.autoregressive for s in stacks(made.model)}
-                found = {each.layer: each for each in made.attention if each.layer in scopes}
-                missing = [scope for scope in scopes if scope not in found]
+                attentions = {
+                    attention.layer: attention
+                    for attention in made.attention
+                    if attention.layer in scopes
+                }
+                missing = [scope for scope in scopes if scope not in attentions]
                 if missing:
                     raise errors.UserError(
                         f"--fit: the other model has no attention weights in {missing[0]}. Give a "
@@ -150,12 +158,16 @@ class _Observations:
                     )
                 self._lowered = probe.Lowered(
                     made.mesh,
-                    {scope: in_order(each.weights) for scope, each in found.items()},
-                    {s: each.inputs for s, each in found.items() if each.inputs is not None},
+                    {scope: in_order(attention.weights) for scope, attention in attentions.items()},
                     {
-                        scope: in_order(each.relative_bias)
-                        for scope, each in found.items()
-                        if each.relative_bias is not None
+                        s: attention.inputs
+                        for s, attention in attentions.items()
+                        if attention.inputs is not None
+                    },
+                    {
+                        scope: in_order(attention.relative_bias)
+                        for scope, attention in attentions.items()
+                        if attention.relative_bias is not None
                     },
                 )
                 self._lowered.restore(folder.choose("latest")[-1].path)
@@ -172,13 +184,13 @@ class _Observations:
             real = slice(0, min(_BATCH, count - start))
             yield {
                 scope: Observed(
-                    each[real],
+                    array[real],
                     inputs[scope][real],
                     biases.get(scope, np.zeros(1)),
                     self._of_tokens(scope, start)[real],
                     self._is_causal(scope),
                 )
-                for scope, each in weights.items()
+                for scope, array in weights.items()
             }
 
     def _of_tokens(self, scope: str, start: int) -> np.ndarray:

@@ -122,14 +122,14 @@ def diagonals(values: np.ndarray, count: np.ndarray, length: int) -> np.ndarray:
     behind = _behind(*count.shape)
     means = np.zeros((len(values), len(distance)))
     known = np.zeros(len(distance), bool)
-    for place, each in enumerate(distance):
-        weights = count * (behind == each)
+    for place, offset in enumerate(distance):
+        weights = count * (behind == offset)
         known[place] = weights.any()
         if known[place]:
             means[:, place] = (values * weights).sum((1, 2)) / weights.sum()
     nearest = np.array([np.abs(np.where(known, distance, np.inf) - d).argmin() for d in distance])
-    found: np.ndarray = means[:, nearest]
-    return found
+    filled: np.ndarray = means[:, nearest]
+    return filled
 
 
 def _behind(queries: int, keys: int) -> np.ndarray:

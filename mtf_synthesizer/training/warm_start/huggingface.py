@@ -236,7 +236,7 @@ def _checked(
 
 
 def _reshaped(start: Start, expected: Mapping[str, tuple[int, ...]]) -> list[str]:
-    found = []
+    faults = []
     for path in sorted(set(start.files.values())):
         with _opened(path) as file:
             for name in sorted(file.keys()):
@@ -244,8 +244,8 @@ def _reshaped(start: Start, expected: Mapping[str, tuple[int, ...]]) -> list[str
                     part = file.get_slice(name)
                     shape, kind = tuple(part.get_shape()), part.get_dtype()
                     if shape != expected[name] or kind not in _FLOATS:
-                        found.append(f"{name} {kind} {list(shape)}, not {list(expected[name])}")
-    return found
+                        faults.append(f"{name} {kind} {list(shape)}, not {list(expected[name])}")
+    return faults
 
 
 def _listed(names: list[str]) -> str:

@@ -132,7 +132,7 @@ def make(
     entries, problems = [], _Problems()
     for name, dims in built.items():
         layer, part = _within(name, begun)
-        source = next((each for each in _candidates(name) if each in saved), None)
+        source = next((candidate for candidate in _candidates(name) if candidate in saved), None)
         source = source or shared_bias(name, saved)
         if layer is not None and part not in _SHARED:
             entries.append(_new(name, dims, layer.own.get(part)))
@@ -145,7 +145,7 @@ def make(
         else:
             entries.append(entry)
     used = {entry.source for entry in entries} | {
-        each for name in problems.reshaped for each in _candidates(name)
+        candidate for name in problems.reshaped for candidate in _candidates(name)
     }
     dropped = {name: shape for name, shape in saved.items() if name not in used}
     problems.left_over = sorted(name for name in dropped if not _may_drop(name, begun))
@@ -166,8 +166,12 @@ def shared_bias(name: str, saved: Iterable[str]) -> str | None:
     stack, bias = name.partition("/")[0], name.rpartition("/")[2]
     if bias != _BIASES[0]:
         return None
-    found = [each for each in saved if each.startswith(f"{stack}/") and each.endswith(f"/{bias}")]
-    return found[0] if len(found) == 1 else None
+    biases = [
+        variable
+        for variable in saved
+        if variable.startswith(f"{stack}/") and variable.endswith(f"/{bias}")
+    ]
+    return biases[0] if len(biases) == 1 else None
 
 
 def _within(name: str, begun: Mapping[str, Beginning]) -> tuple[Beginning | None, str]:

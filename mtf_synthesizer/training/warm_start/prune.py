@@ -48,17 +48,17 @@ class PrunedLayer:
         return np.flatnonzero(self.alpha[:, 0] < self.alpha[:, 1])
 
 
-def layers(reader: Any, found: Mapping[str, SyntheticAttention]) -> dict[str, PrunedLayer]:
+def layers(reader: Any, attentions: Mapping[str, SyntheticAttention]) -> dict[str, PrunedLayer]:
     """Read the α of each layer of a model.
 
     Raises:
       errors.UserError: a layer is not a mixture of R and V, or its heads share keys and values.
     """
-    return {scope: _layer(reader, scope, layer) for scope, layer in found.items()}
+    return {scope: _layer(reader, scope, layer) for scope, layer in attentions.items()}
 
 
 def _layer(reader: Any, scope: str, layer: SyntheticAttention) -> PrunedLayer:
-    kinds = [type(each) for each in getattr(layer.synthesizer, "functions", ())]
+    kinds = [type(function) for function in getattr(layer.synthesizer, "functions", ())]
     if not isinstance(layer.synthesizer, Mixture) or sorted(k.__name__ for k in kinds) != [
         "DotProduct",
         "Random",
@@ -82,11 +82,11 @@ def _layer(reader: Any, scope: str, layer: SyntheticAttention) -> PrunedLayer:
     return PrunedLayer(alpha[:, order], layer.relative_attention_type is not None)
 
 
-def bindings(found: Mapping[str, PrunedLayer], bound: BoundValues) -> str:
+def bindings(pruned: Mapping[str, PrunedLayer], bound: BoundValues) -> str:
     """Return gin text that gives the layers of a model their heads.
 
     Args:
-      found: scope of a layer -> its heads.
+      pruned: scope of a layer -> its heads.
       bound: the model's configuration.
 
     Raises:
@@ -94,7 +94,7 @@ def bindings(found: Mapping[str, PrunedLayer], bound: BoundValues) -> str:
     """
     lines: list[str] = []
     places: dict[str, list[str]] = {}
-    for scope, layer in found.items():
+    for scope, layer in pruned.items():
         stack, _, block = scope.rpartition("/layer_")[0].partition("/")
         gin_stack = stack if stack in ("encoder", "decoder") else ""
         place = f"{gin_stack}/{block}".lstrip("/")
@@ -128,7 +128,7 @@ def plan(
     path: str,
     saved: Mapping[str, tuple[int, ...]],
     built: Mapping[str, Dims],
-    found: Mapping[str, PrunedLayer],
+    pruned: Mapping[str, PrunedLayer],
 ) -> WarmStartPlan:
     """Decide about every variable of the new model.
 
@@ -139,12 +139,12 @@ def plan(
     entries = []
     for name, dims in built.items():
         shape = tuple(size for _, size in dims)
-        scope = next((each for each in found if name.startswith(f"{each}/")), None)
+        scope = next((place for place in pruned if name.startswith(f"{place}/")), None)
         if scope is None:
             entries.append(Entry(name, shape, "loaded", name, lambda value: value))
         else:
             part = name.removeprefix(f"{scope}/")
-            entries.append(_of_heads(name, shape, scope, part, found[scope], saved))
+            entries.append(_of_heads(name, shape, scope, part, pruned[scope], saved))
     lacking = [entry.name for entry in entries if entry.source not in saved]
     if lacking:
         raise errors.UserError(

@@ -51,9 +51,9 @@ def traffic(collectives: Iterable[Collective]) -> tuple[Traffic, ...]:
     """Sum exchanges by kind and axes, in the order of KINDS."""
     operations: dict[tuple[str, tuple[str, ...]], int] = collections.Counter()
     volume: dict[tuple[str, tuple[str, ...]], int] = collections.Counter()
-    for each in collectives:
-        operations[each.kind, each.axes] += each.times
-        volume[each.kind, each.axes] += each.times * each.bytes
+    for collective in collectives:
+        operations[collective.kind, collective.axes] += collective.times
+        volume[collective.kind, collective.axes] += collective.times * collective.bytes
     order = list(KINDS)
     return tuple(
         Traffic(kind, axes, operations[kind, axes], volume[kind, axes])
@@ -64,6 +64,6 @@ def traffic(collectives: Iterable[Collective]) -> tuple[Traffic, ...]:
 def bytes_by_kind(all_traffic: Iterable[Traffic]) -> dict[str, int]:
     """Map every kind to its bytes."""
     total = dict.fromkeys(KINDS, 0)
-    for each in all_traffic:
-        total[each.kind] += each.bytes
+    for entry in all_traffic:
+        total[entry.kind] += entry.bytes
     return total

@@ -47,16 +47,16 @@ class Peak:
 
 def needed(results: Iterable[tf.Operation]) -> list[tf.Operation]:
     """The operations that results depend on, in the order in which they were built."""
-    found: set[tf.Operation] = set()
+    reached: set[tf.Operation] = set()
     waiting = list(results)
     while waiting:
         operation = waiting.pop()
-        if operation not in found:
-            found.add(operation)
+        if operation not in reached:
+            reached.add(operation)
             waiting.extend(tensor.op for tensor in operation.inputs)
             waiting.extend(operation.control_inputs)
-    graph = next(iter(found)).graph if found else tf.get_default_graph()
-    return [operation for operation in graph.get_operations() if operation in found]
+    graph = next(iter(reached)).graph if reached else tf.get_default_graph()
+    return [operation for operation in graph.get_operations() if operation in reached]
 
 
 def peak(operations: Sequence[tf.Operation], marked: Iterable[tf.Tensor] = ()) -> Peak:
@@ -95,7 +95,7 @@ class _Memory:
             buffer = self._shared.buffer(tensor.name)
             if buffer in self._alive or not self._size[buffer]:
                 continue
-            taken = [each for each in free if self._size[each] == self._size[buffer]]
+            taken = [candidate for candidate in free if self._size[candidate] == self._size[buffer]]
             if taken:
                 free.remove(taken[0])
                 self._remove(taken[0])

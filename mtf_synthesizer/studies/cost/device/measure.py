@@ -27,7 +27,7 @@ from mtf_synthesizer.studies.cost.device.communication import (
 )
 from mtf_synthesizer.studies.cost.device.layout import MeshLayout, parse
 from mtf_synthesizer.studies.cost.device.one_device import LaidOut, OneDevice
-from mtf_synthesizer.studies.cost.device.training_step import Step, Wanted
+from mtf_synthesizer.studies.cost.device.training_step import Step, StepSetting
 from mtf_synthesizer.upstream import graph, session
 from mtf_synthesizer.upstream.model import Model as TrainedModel
 
@@ -86,7 +86,7 @@ class DeviceCost:
 
 
 def measure(
-    wanted: Configuration,
+    configuration: Configuration,
     mesh_shape: str,
     layout: str | None,
     batch_size: int | None,
@@ -96,7 +96,7 @@ def measure(
     """Build and measure the training step of a configuration for a mesh.
 
     Args:
-      wanted: the configuration.
+      configuration: the configuration.
       mesh_shape: as `--mesh_shape`.
       layout: as `--layout`; None for the configuration's.
       batch_size: rows of the whole batch; None for the configuration's.
@@ -106,10 +106,10 @@ def measure(
     Raises:
       UserError: the layout does not fit the model.
     """
-    with session.configured(as_on_tpu(wanted), verbose):
+    with session.configured(as_on_tpu(configuration), verbose):
         default = graph.bound("run.layout_rules", "")
         plan = parse(mesh_shape, layout, default)
-        step_of = _wanted(plan, batch_size, vocabulary_size)
+        step_of = _step_setting(plan, batch_size, vocabulary_size)
         return of_step(step_of, plan)
 
 
@@ -121,19 +121,19 @@ def of_training(model: TrainedModel) -> DeviceCost:
     """
     plan = parse("batch:1", None, "")
     words = max(graph.words(model.vocabulary))
-    return of_step(_wanted(plan, model.batch_size, words), plan)
+    return of_step(_step_setting(plan, model.batch_size, words), plan)
 
 
-def as_on_tpu(wanted: Configuration) -> Configuration:
+def as_on_tpu(configuration: Configuration) -> Configuration:
     """The configuration with settings for TPUs in place of those that `train` adds for CPUs."""
-    files = list(wanted.files)
+    files = list(configuration.files)
     # The first occurrence is that of `train`; a user's own gin files come later.
     where = files.index(_LOCAL) if _LOCAL in files else 0
     files[where : where + (_LOCAL in files)] = [_ON_TPU]
-    return dataclasses.replace(wanted, files=tuple(files))
+    return dataclasses.replace(configuration, files=tuple(files))
 
 
-def _wanted(plan: MeshLayout, batch_size: int | None, vocabulary_size: int) -> Wanted:
+def _step_setting(plan: MeshLayout, batch_size: int | None, vocabulary_size: int) -> StepSetting:
     shape = mtf.Shape([mtf.Dimension(name, size) for name, size in plan.axes])
     rules = mtf.LayoutRules(plan.rules)
     lengths = graph.bound("run.sequence_length", {})
@@ -141,7 +141,7 @@ def _wanted(plan: MeshLayout, batch_size: int | None, vocabulary_size: int) -> W
     if not isinstance(rows, int):
         rows = utils.compute_batch_size(lengths, shape, rules, rows)
     model_type = graph.model_type()
-    return Wanted(
+    return StepSetting(
         model=graph.build(model_type, (vocabulary_size, vocabulary_size), rules, shape),
         model_type=model_type,
         mesh_shape=shape,
@@ -155,27 +155,27 @@ def _wanted(plan: MeshLayout, batch_size: int | None, vocabulary_size: int) -> W
     )
 
 
-def of_step(wanted: Wanted, plan: MeshLayout) -> DeviceCost:
+def of_step(setting: StepSetting, plan: MeshLayout) -> DeviceCost:
     """Measure a step under the current gin configuration.
 
     Raises:
       UserError: the layout does not fit the model.
     """
-    plan.check_tensor([("batch", wanted.batch_size)])
+    plan.check_tensor([("batch", setting.batch_size)])
     with tf.Graph().as_default():
         with _fitting(plan):
-            step = training_step.build(wanted)
+            step = training_step.build(setting)
         tensors = [t for operation in step.mesh.graph.operations for t in operation.outputs]
         for tensor in tensors:
             plan.check_tensor([(dim.name, dim.size) for dim in tensor.shape.dims])
-        rounds = training_step.microbatches(wanted)
-        device = OneDevice(wanted.mesh_shape, wanted.layout_rules, rounds)
+        rounds = training_step.microbatches(setting)
+        device = OneDevice(setting.mesh_shape, setting.layout_rules, rounds)
         sizes = _variables(step, device)
-        peak, exchanged = _lowered(step, device, plan, wanted.autostack)
+        peak, exchanged = _lowered(step, device, plan, setting.autostack)
         types = utils.get_variable_dtype()
         return DeviceCost(
             layout=plan,
-            rows=wanted.batch_size,
+            rows=setting.batch_size,
             microbatches=rounds,
             variable_type=types.slice_dtype.name,
             activation_type=types.activation_dtype.name,

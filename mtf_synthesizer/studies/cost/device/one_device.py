@@ -74,7 +74,7 @@ class OneDevice(mtf.MeshImpl):
         slices = [x.tensor_list[0] if isinstance(x, LaidOut) else x for x in laid_out]
         result = fn(*slices)
         if isinstance(result, tuple):
-            return tuple(LaidOut([each]) for each in result)
+            return tuple(LaidOut([part]) for part in result)
         return LaidOut([result])
 
     def allreduce(self, x: Any, mesh_axes: Sequence[int], reduction_fn_string: str) -> LaidOut:

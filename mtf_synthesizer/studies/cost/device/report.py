@@ -29,12 +29,12 @@ def as_json(cost: DeviceCost) -> dict[str, Any]:
         "communication_bytes": cost.communication,
         "communication": [
             {
-                "kind": each.kind,
-                "axes": list(each.axes),
-                "operations": each.operations,
-                "bytes": each.bytes,
+                "kind": traffic.kind,
+                "axes": list(traffic.axes),
+                "operations": traffic.operations,
+                "bytes": traffic.bytes,
             }
-            for each in cost.traffic
+            for traffic in cost.traffic
         ],
         "estimates": ["activation_bytes", "total_bytes"],
     }
@@ -76,12 +76,12 @@ def lines(cost: DeviceCost) -> list[dict[str, Any]]:
     return memory + [
         _line(
             "communication",
-            f"{each.kind.replace('_', ' ')} over {', '.join(each.axes)}",
-            each.operations,
-            each.bytes,
+            f"{traffic.kind.replace('_', ' ')} over {', '.join(traffic.axes)}",
+            traffic.operations,
+            traffic.bytes,
             _EXACT,
         )
-        for each in cost.traffic
+        for traffic in cost.traffic
     ]
 
 

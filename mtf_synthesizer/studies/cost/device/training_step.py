@@ -20,7 +20,7 @@ _PACKED = ("segmentation", "position")
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class StepSetting:
     """Inputs of Mesh's training step; names and meanings follow Mesh's `run`."""
 
     model: Model
@@ -64,54 +64,54 @@ class _Built(Exception):
         self.step = step
 
 
-def model_function(wanted: Wanted, **others: Any) -> Callable[..., Any]:
-    """Mesh's model function; gin supplies the arguments that `wanted` and `others` lack."""
+def model_function(setting: StepSetting, **others: Any) -> Callable[..., Any]:
+    """Mesh's model function; gin supplies the arguments that `setting` and `others` lack."""
     return utils.tpu_estimator_model_fn(
-        model_type=wanted.model_type,
-        transformer_model=wanted.model,
+        model_type=setting.model_type,
+        transformer_model=setting.model,
         vocabulary=None,
         model_dir="unused",
-        mesh_shape=wanted.mesh_shape,
-        layout_rules=wanted.layout_rules,
-        batch_size=wanted.batch_size,
-        sequence_length=wanted.sequence_length,
-        autostack=wanted.autostack,
+        mesh_shape=setting.mesh_shape,
+        layout_rules=setting.layout_rules,
+        batch_size=setting.batch_size,
+        sequence_length=setting.sequence_length,
+        autostack=setting.autostack,
         keep_checkpoint_max=None,
         save_checkpoints_steps=1000,
         learning_rate_schedule=0.01,
-        optimizer=wanted.optimizer,
-        variable_filter=wanted.variable_filter,
+        optimizer=setting.optimizer,
+        variable_filter=setting.variable_filter,
         **others,
     )
 
 
-def build(wanted: Wanted) -> Step:
+def build(setting: StepSetting) -> Step:
     """Build a step in the default graph of TensorFlow."""
 
     def watched(learning_rate: Any) -> mtf.optimize.Optimizer:
-        return _Watched(wanted.optimizer(learning_rate=learning_rate))
+        return _Watched(setting.optimizer(learning_rate=learning_rate))
 
     tf.train.get_or_create_global_step()
     model_fn = model_function(
-        dataclasses.replace(wanted, optimizer=watched),
+        dataclasses.replace(setting, optimizer=watched),
         use_tpu=False,
         tpu_summaries=True,  # so that the graph tells which tensor is the loss
     )
     try:
-        model_fn(_features(wanted), None, _MODES.TRAIN, {})
+        model_fn(_features(setting), None, _MODES.TRAIN, {})
     except _Built as built:
         return built.step
     raise AssertionError("Mesh built a training step without an optimizer")
 
 
-def microbatches(wanted: Wanted) -> int:
+def microbatches(setting: StepSetting) -> int:
     """The number of parts into which Mesh divides the batch, one after another."""
     return int(
         utils.serialize_num_microbatches(
-            mtf.Dimension("batch", wanted.batch_size),
-            wanted.sequence_length,
-            wanted.mesh_shape,
-            wanted.layout_rules,
+            mtf.Dimension("batch", setting.batch_size),
+            setting.sequence_length,
+            setting.mesh_shape,
+            setting.layout_rules,
         )
     )
 
@@ -120,12 +120,12 @@ def microbatches(wanted: Wanted) -> int:
 _TEXTS = {"lm": ("targets",)}
 
 
-def _features(wanted: Wanted) -> dict[str, tf.Tensor]:
+def _features(setting: StepSetting) -> dict[str, tf.Tensor]:
     """A batch in the form of T5's data sets."""
     features = {}
-    for name in _TEXTS.get(wanted.model_type, ("inputs", "targets")):
-        shape = [wanted.batch_size, wanted.sequence_length[name]]
-        also = [f"{name}_{suffix}" for suffix in _PACKED] if wanted.packed else []
+    for name in _TEXTS.get(setting.model_type, ("inputs", "targets")):
+        shape = [setting.batch_size, setting.sequence_length[name]]
+        also = [f"{name}_{suffix}" for suffix in _PACKED] if setting.packed else []
         for feature in (name, *also):
             features[feature] = tf.placeholder(tf.int32, shape, feature)
     return features
