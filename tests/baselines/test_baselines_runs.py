@@ -6,9 +6,9 @@ import pytest
 from runner_tasks import PAIRS
 from small_runs import MODULES, SMALLEST
 
-# One of each kind: DyConv decodes as LightConv, Raganato and the mixer's encoder as Linformer's, and
-# the public convolutions do not decode as they train. T5's layer and the public Synthesizers are in
-# runs of other tests.
+# One of each kind: DyConv decodes as LightConv, Raganato and the mixer's encoder as Linformer's.
+# The public convolutions do not decode as they train. Other tests run T5's layer and the public
+# Synthesizers.
 NAMES = ("lightconv", "linformer", "universal")
 
 
