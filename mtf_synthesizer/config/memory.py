@@ -19,6 +19,8 @@ _OF_WEIGHTS = 4  # logits, softmax, dropout, gradients of each layer, in a row's
 _OF_WIDTH = 12  # of each layer's norms, dropouts, projections and residuals
 _OF_HIDDEN = 3  # of a feed-forward layer
 _OF_HEADS = 4  # of queries, keys, values and what the weights make of them
+_MOMENTS = 2  # of Adam, each as large as its parameter; Adafactor's are rows and columns
+_ADAM = {"AdamWeightDecayOptimizer"}
 _OF_TERM = 2  # of the logits of each further term of a mixture
 # Functions whose logits all rows share unless they are packed: no row has weights of its own.
 _TABLES = {"Random", "FixedRandom", "TokenMixing"}
@@ -82,8 +84,12 @@ def needs(
         return None
     predicted = lengths["inputs" if model_type == "aligned" else "targets"]
     parameters = words * width + sum(stack.parameters(width) for stack in stacks)
+    copies = _PER_PARAMETER
+    if _ADAM.intersection(bound.used("run")):
+        copies += _MOMENTS
+    fixed = copies * parameters + sum(stack.shared_floats() for stack in stacks)
     activations = _OF_LOGITS * predicted * words + sum(stack.floats(width) for stack in stacks)
-    return MemoryNeeds(_PROGRAM + _FLOAT * _PER_PARAMETER * parameters, _FLOAT * activations)
+    return MemoryNeeds(_PROGRAM + _FLOAT * fixed, _FLOAT * activations)
 
 
 class _Stack:
@@ -100,9 +106,9 @@ class _Stack:
         self._sizes = [bound.macro(name) for name in names]
         self._length, self._memory_length = length, memory_length
         used = bound.used("make_layer_stack") | bound.layers()
-        self._per_row = len(used & _PER_ROW)
-        if used & _SHARED and bound.value("mesh_train_dataset_fn", "pack") is not False:
-            self._per_row += len(used & _SHARED)
+        self._per_row, self._shared = len(used & _PER_ROW), len(used & _SHARED)
+        if self._shared and bound.value("mesh_train_dataset_fn", "pack") is not False:
+            self._per_row, self._shared = self._per_row + self._shared, 0
         table = bound.macro("max_length") or 0
         self._table = table**2 if isinstance(table, int) and used & _TABLES else 0
 
@@ -115,6 +121,12 @@ class _Stack:
         layers, d_ff, heads, d_kv = self._sizes
         attention = 4 * width * heads * d_kv * (2 if self._memory_length else 1)
         return int(layers * (attention + 2 * width * d_ff + heads * self._table))
+
+    def shared_floats(self) -> int:
+        """Return the number of logits and weights that all rows of the batch share."""
+        layers, _, heads, _ = self._sizes
+        copies = _OF_TERM * self._shared if self._per_row else _OF_WEIGHTS * self._shared
+        return int(layers * heads * self._length * self._length * copies)
 
     def floats(self, width: int) -> int:
         """Return the number of activations that a row of the batch keeps for the gradient."""

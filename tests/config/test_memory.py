@@ -25,23 +25,31 @@ def needs(config, words):
     return memory.needs(config, lengths, kind or "bitransformer", words)
 
 
-# Peak resident memory of the process in GB, of two steps on two cores.
+# Synthesizer, size, run or experiment, rows, words -> peak resident memory of the process in GB,
+# of two to twelve steps on two cores.
+OF_LISTOPS = {"experiment": "lra_listops"}  # encoder only, rows of 2,000 symbols
 MEASURED = [
-    ("rv", "tiny", "finetune", 128, T5S_WORDS, 17.9),
+    ("rv", "tiny", {"run": "finetune"}, 128, T5S_WORDS, 17.9),
+    ("rv", "tiny", {"run": "demo_finetune"}, 32, T5S_WORDS, 2.32),
+    ("rv", "tiny", {"run": "demo_pretrain"}, 64, VERSES, 1.59),
+    ("t5", "mini", {"run": "pretrain"}, 16, VERSES, 2.08),
+    ("r", "mini_encoder", OF_LISTOPS, 4, 17, 2.87),  # tables of 2,000 x 2,000, with Adam
+    ("v", "mini_encoder", OF_LISTOPS, 4, 17, 2.36),
 ]
 
 
-@pytest.mark.parametrize(("synthesizer", "size", "run", "rows", "words", "peak"), MEASURED)
-def test_against_measured_runs(synthesizer, size, run, rows, words, peak):
-    estimate = needs(bound(synthesizer=synthesizer, size=size, run=run), words).of_batch(rows)
-    assert 0.7 * peak < estimate / 1e9 < 1.5 * peak
+@pytest.mark.parametrize(("synthesizer", "size", "kind", "rows", "words", "peak"), MEASURED)
+def test_against_measured_runs(synthesizer, size, kind, rows, words, peak):
+    estimate = needs(bound(synthesizer=synthesizer, size=size, **kind), words).of_batch(rows)
+    assert peak / 1.5 < estimate / 1e9 < 1.5 * peak
 
 
 def test_parameters_are_those_of_the_paper():
     """T5 base has 222,903,552 parameters, R+V 292,108,800 (docs/cost.md)."""
     of_table = {"gin_files": ["table4_layers.gin"]}
     for name, more, published in (("t5", {}, 222_903_552), ("r_plus_v", of_table, 292_108_800)):
-        config = bound(synthesizer=name, size="base", **more)
+        # Packed rows share no weights of attention: all that is fixed is parameters.
+        config = bound(synthesizer=name, size="base", run="finetune", **more)
         found = (needs(config, T5S_WORDS).fixed - memory._PROGRAM) / 12
         assert found == pytest.approx(published, rel=0.03)
 
