@@ -5,7 +5,6 @@ loads no TensorFlow, so that a misspelt name fails at once.
 """
 
 import contextlib
-import hashlib
 import importlib.util
 import itertools
 import pathlib
@@ -48,12 +47,6 @@ def gin_folder() -> pathlib.Path:
     )
 
 
-def gin_digest() -> str:
-    """Return a digest that changes with any of this package's gin files."""
-    files = paths.matching_below(gin_folder(), "*.gin")
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
-
-
 def is_own(gin_file: str) -> bool:
     """Return whether a gin file belongs to the user, not to this package, T5 or Mesh.
 
@@ -62,19 +55,6 @@ def is_own(gin_file: str) -> bool:
     """
     folders = find_gin_file(gin_file).absolute().parents
     return not {gin_folder(), mesh_defaults().parent, search_path()[0]}.intersection(folders)
-
-
-def own_digest(gin_file: str) -> str | None:
-    """Return the SHA-256 of a user's gin file; None for a file of a package.
-
-    A package's file is identified by its name, because a release may change its content.
-
-    Raises:
-      UserError: the file is missing.
-    """
-    if not is_own(gin_file):
-        return None
-    return hashlib.sha256(find_gin_file(gin_file).read_bytes()).hexdigest()
 
 
 def search_path() -> list[paths.Path]:

@@ -10,7 +10,7 @@ import seqio
 import tensorflow_datasets as tfds
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config.gin_files import own_digest
+from mtf_synthesizer.config import digests
 from mtf_synthesizer.config.request import Request, for_model
 from mtf_synthesizer.files import locks, paths, saving
 from mtf_synthesizer.files.records import parse
@@ -100,9 +100,9 @@ def _settings(
     }
     if options.is_scored:
         settings |= {"sequences": options.sequences, "seed": options.seed}
-    digests = [own_digest(str(file)) for file in request.gin_files]
-    if any(digests):  # a user's file is identified by its content
-        settings["gin_file_sha256"] = digests
+    found = digests.of_files(map(str, request.gin_files), request.gin_params)
+    if any(found):  # a user's file is identified by its content
+        settings["gin_file_sha256"] = found
     return settings
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any, Self
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config.gin_files import own_digest
+from mtf_synthesizer.config import digests
 from mtf_synthesizer.config.request import Configuration
 from mtf_synthesizer.files import locks, paths, saving
 from mtf_synthesizer.model_folder.vocabulary import BYTES
@@ -121,7 +121,7 @@ def made_by(
     return others | {
         "input": lines.digest(),
         "checkpoint": checkpoint,
-        "gin_files": [own_digest(file) or file for file in configuration.files],
+        "gin_files": [digests.of_file(file) or file for file in configuration.files],
         "gin_params": list(configuration.params),
         "modules": list(configuration.modules),
         "vocabulary": _content(configuration.vocabulary),

@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 from mtf_synthesizer import __version__, errors
-from mtf_synthesizer.config import gin_files, training_flags
+from mtf_synthesizer.config import digests, training_flags
 from mtf_synthesizer.config.lint import meshes
 from mtf_synthesizer.config.request import Request
 from mtf_synthesizer.files import paths, saving
@@ -56,7 +56,7 @@ def resumed(folder: ModelFolder, request: Request) -> Request:
     if not folder.checkpoints:
         return request
     if folder.request is not None:
-        _check_asked(folder, folder.request, _asked(request))
+        check_asked(folder, request)
         _check_caches(folder, folder.request, request)
         return _check_start(folder, folder.request, request)
     if request.init_checkpoint is not None:
@@ -113,7 +113,7 @@ def _asked(request: Request) -> dict[str, Any]:
     fields = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
     fields["run"] = request.schedule
     asked = {name: _as_json(value) for name, value in fields.items() if name in (*_COMPARED, FILES)}
-    asked[DIGESTS] = [gin_files.own_digest(str(file)) for file in request.gin_files]
+    asked[DIGESTS] = [digests.of_file(str(file)) for file in request.gin_files]
     if request.own_data is not None:
         asked[DATA] = _data_of_training(request.own_data)
     return asked
@@ -142,8 +142,11 @@ def _without_mesh(request: Request) -> Request:
     return dataclasses.replace(request, gin_files=files, gin_params=params)
 
 
-def _check_asked(folder: ModelFolder, record: dict[str, Any], asked: dict[str, Any]) -> None:
-    record, asked = _without_saving(record), _without_saving(asked)
+def check_asked(folder: ModelFolder, request: Request) -> None:
+    """Raise a UserError if the settings of a folder's run differ; steps and seen data may."""
+    if folder.request is None:
+        return
+    record, asked = _without_saving(folder.request), _without_saving(_asked(request))
     other = [
         f"{_shown(name, record.get(name))}, not {_shown(name, asked[name])}"
         for name in _COMPARED

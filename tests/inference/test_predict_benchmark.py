@@ -10,7 +10,8 @@ from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.submissions.glue import GLUE
 
 
-def test_a_gin_file_that_was_edited_is_noticed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("edited", ["mine.gin", "included.gin"])
+def test_a_gin_file_that_was_edited_is_noticed(edited, tmp_path, monkeypatch):
     """By its content: the name of the file is the same."""
     monkeypatch.setattr(Checkpoint, "fingerprint", "f")
     mine, folder = tmp_path / "mine.gin", paths.of(tmp_path / "predictions")
@@ -24,10 +25,11 @@ def test_a_gin_file_that_was_edited_is_noticed(tmp_path, monkeypatch):
             Checkpoint("model.ckpt-3", 3),
         )
 
-    mine.write_text("Bitransformer.decode.beam_size = 2\n")
+    (tmp_path / "included.gin").write_text("Bitransformer.decode.alpha = 0.5\n")
+    mine.write_text(f"include '{tmp_path / 'included.gin'}'\nBitransformer.decode.beam_size = 2\n")
     saving.write_json(folder / predict_benchmark.SETTINGS, settings())
     saving.write_text(folder / "glue_rte_v002.jsonl", "")
     predict_benchmark._check_settings(folder, settings())
-    mine.write_text("Bitransformer.decode.beam_size = 3\n")
+    (tmp_path / edited).write_text("Bitransformer.decode.beam_size = 3\n")
     with pytest.raises(errors.UserError, match="of other settings: gin_file_sha256"):
         predict_benchmark._check_settings(folder, settings())

@@ -13,11 +13,12 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.data import prepare
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.inference import evaluate
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.studies.compare import checks, compare, plan
 from mtf_synthesizer.studies.compare.plan import ComparisonPlan
 from mtf_synthesizer.studies.steps import check_settings
 from mtf_synthesizer.tasks import dialogue_metrics
-from mtf_synthesizer.training import train
+from mtf_synthesizer.training import run_record, train
 
 TEXT = "\n".join(f"{name}: line {i} of the play\n" for i in range(70) for name in ("A", "Bo"))
 SIZES = [p for p in SMALLEST if "length" not in p and "save" not in p]
@@ -154,18 +155,34 @@ def test_what_only_the_evaluation_reads_may_be_corrected_before_it(wanted, tmp_p
         check(dataclasses.replace(corrected, split="train"))
 
 
+@pytest.mark.parametrize("edited", ["mine.gin", "included.gin"])
 @pytest.mark.parametrize("name", ["gin_file", "evaluation_gin_file"])
-def test_a_gin_file_that_was_edited_is_noticed(name, wanted, tmp_path):
+def test_a_gin_file_that_was_edited_is_noticed(name, edited, wanted, tmp_path):
     mine = tmp_path / "mine.gin"
-    mine.write_text("d_ff = 13\n")
+    mine.write_text(f"include '{tmp_path / 'included.gin'}'\nd_ff = 13\n")
+    (tmp_path / "included.gin").write_text("d_model = 8\n")
     changed = dataclasses.replace(wanted, **{f"{name}s": [str(mine)]})
     folder = tmp_path / "compared"
     check_settings(folder, plan.settings(changed))
     saving.write_json(folder / "steps" / "r_seed3_scores.json", {})
     check_settings(folder, plan.settings(changed), plan.free_settings(folder))
-    mine.write_text("d_ff = 17\n")
+    (tmp_path / edited).write_text("d_ff = 17\n")
     with pytest.raises(errors.UserError, match=f"another {name}_sha256"):
         check_settings(folder, plan.settings(changed), plan.free_settings(folder))
+
+
+def test_the_gin_file_of_a_trained_row_that_was_edited_is_noticed(wanted, tmp_path):
+    mine, folder = tmp_path / "mine.gin", paths.of(tmp_path / "compared")
+    mine.write_text("include 'synthesizers/r.gin'\n")
+    rows = dataclasses.replace(wanted, rows=(str(mine),))
+    for seed in rows.seeds:
+        saving.write_json(folder / plan.STEPS / f"{plan.training(str(mine), seed)}.json", {})
+        model = ModelFolder.at(plan.model_dir(folder, str(mine), seed))
+        run_record.remember(model, plan.request(rows, str(mine), seed), None)
+    checks.check_trained(folder, rows)
+    mine.write_text("include 'synthesizers/v.gin'\n")
+    with pytest.raises(errors.UserError, match=r"the content of .*mine\.gin.* has changed"):
+        checks.check_trained(folder, rows)
 
 
 def test_the_fall_is_that_of_all_tasks_of_a_mixture(wanted, tmp_path, monkeypatch):

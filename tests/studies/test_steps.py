@@ -3,7 +3,7 @@
 import pytest
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.config import digests
 from mtf_synthesizer.studies.steps import Steps, check_settings
 
 
@@ -53,5 +53,5 @@ def test_a_broken_result_is_said_to_be_one(tmp_path, content):
 
 
 def test_gin_files_are_part_of_what_a_job_was_started_with():
-    assert gin_files.gin_digest() == gin_files.gin_digest()
-    assert len(gin_files.gin_digest()) == 16
+    assert digests.of_package() == digests.of_package()
+    assert len(digests.of_package()) == 16

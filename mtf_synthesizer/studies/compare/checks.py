@@ -4,6 +4,7 @@ Data of all splits, packages of the metrics, a graph for every row, and the vari
 to start from.
 """
 
+import itertools
 import sys
 from collections.abc import Iterable
 
@@ -14,12 +15,13 @@ import seqio
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import for_training
 from mtf_synthesizer.files import paths
-from mtf_synthesizer.model_folder.folder import start_checkpoint
+from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
 from mtf_synthesizer.studies.compare import plan
 from mtf_synthesizer.studies.compare.plan import ComparisonPlan
 from mtf_synthesizer.studies.cost import graph
 from mtf_synthesizer.studies.cost.model import Batch
 from mtf_synthesizer.tasks import dialogue_metrics, metrics
+from mtf_synthesizer.training import run_record
 from mtf_synthesizer.upstream import data_folder, session, tasks, variables
 from mtf_synthesizer.upstream import graph as upstream_graph
 from mtf_synthesizer.upstream.model import Model
@@ -39,6 +41,18 @@ def check(folder: paths.Path, comparison: ComparisonPlan) -> None:
                 _check_task(comparison)
             if any(not plan.trained(folder, row, seed) for seed in comparison.seeds):
                 _check_row(folder, comparison, row)
+
+
+def check_trained(folder: paths.Path, comparison: ComparisonPlan) -> None:
+    """Check that the gin file of no trained row was edited.
+
+    Raises:
+      errors.UserError: a folder holds another run than the comparison's.
+    """
+    for row, seed in itertools.product(comparison.rows, comparison.seeds):
+        if plan.trained(folder, row, seed):
+            model = ModelFolder.at(plan.model_dir(folder, row, seed))
+            run_record.check_asked(model, plan.request(comparison, row, seed))
 
 
 def _check_task(comparison: ComparisonPlan) -> None:

@@ -45,6 +45,7 @@ def compare(output: str | paths.Path, comparison: ComparisonPlan) -> dict[str, A
     plan.check(comparison)
     checks.check(folder, comparison)
     check_settings(folder, plan.settings(comparison), plan.free_settings(folder))
+    checks.check_trained(folder, comparison)
     steps = Steps(folder / plan.STEPS)
     by_row: dict[str, list[dict[str, Any]]] = {row: [] for row in comparison.rows}
     for seed in comparison.seeds:

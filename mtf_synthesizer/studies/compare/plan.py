@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config import gin_files, statements
+from mtf_synthesizer.config import digests, gin_files, statements
 from mtf_synthesizer.config.lint import names
 from mtf_synthesizer.config.request import TASK_MODULES, Request, for_training
 from mtf_synthesizer.files import paths
@@ -123,10 +123,11 @@ def settings(comparison: ComparisonPlan) -> dict[str, Any]:
 
     Further rows and seeds may be added to a folder.
     """
-    fields = dataclasses.asdict(comparison) | {"gin_files_of_package": gin_files.gin_digest()}
-    for name in ("gin_file", "evaluation_gin_file"):
-        digests = [gin_files.own_digest(str(file)) for file in fields[f"{name}s"]]
-        fields[f"{name}_sha256"] = digests if any(digests) else None
+    fields = dataclasses.asdict(comparison) | {"gin_files_of_package": digests.of_package()}
+    found = digests.of_files(map(str, comparison.gin_files), comparison.gin_params)
+    fields["gin_file_sha256"] = found if any(found) else None
+    found = digests.of_files(map(str, comparison.evaluation_gin_files))
+    fields["evaluation_gin_file_sha256"] = found if any(found) else None
     return {name: value for name, value in fields.items() if name not in ("rows", "seeds")}
 
 

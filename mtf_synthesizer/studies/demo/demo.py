@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mtf_synthesizer.config import gin_files
+from mtf_synthesizer.config import digests
 from mtf_synthesizer.config.request import Request
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.inference import evaluate
@@ -74,7 +74,7 @@ def run_demo(
     # The demo has its own vocabulary, unless the user has chosen a folder for vocabularies.
     os.environ.setdefault(verses_vocabulary.CACHE_VARIABLE, str((folder / "vocabulary").resolve()))
     steps = Steps(folder / "steps")
-    check_settings(folder, dataclasses.asdict(settings) | {"gin_files": gin_files.gin_digest()})
+    check_settings(folder, dataclasses.asdict(settings) | {"gin_files": digests.of_package()})
     began = time.monotonic()
     models = {}
     for synthesizer in settings.synthesizers:
