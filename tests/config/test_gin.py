@@ -158,8 +158,9 @@ def test_sizes_say_the_kind_of_model(size):
 def test_takes_a_step(file, size):
     run = "runs/pretrain.gin"
     with configured(f"sizes/{size}.gin", file, run, "clip_gradients.gin", params=SMALLEST):
-        before, after, losses = _step(KINDS.get(size.rpartition("_")[2], "bitransformer"))
-    assert np.isfinite(losses).all()
+        before, after, loss = _step(KINDS.get(size.rpartition("_")[2], "bitransformer"))
+    assert np.isfinite(loss)
+    assert all(np.isfinite(value).all() for value in after.values())
     attention = {name for name in before if "/SyntheticAttention/" in name}
     assert attention
     for name in attention:
@@ -176,8 +177,9 @@ def test_a_baseline_takes_a_step(name, size):
     files = (f"sizes/{size}.gin", f"baselines/{name}.gin", "runs/pretrain.gin")
     params = [*SMALLEST, *(["UTLayerStack.act_max_steps = 2"] if name == "universal" else [])]
     with configured(*files, "clip_gradients.gin", params=params):
-        before, after, losses = _step(KINDS.get(size.rpartition("_")[2], "bitransformer"))
-    assert np.isfinite(losses).all()
+        before, after, loss = _step(KINDS.get(size.rpartition("_")[2], "bitransformer"))
+    assert np.isfinite(loss)
+    assert all(np.isfinite(value).all() for value in after.values())
     own = {variable for variable in before if f"/{BASELINES[name]}/" in variable}
     assert all(not np.array_equal(before[variable], after[variable]) for variable in own)
     both = size == "tiny" and name not in ENCODERS_ONLY
@@ -256,7 +258,7 @@ def test_frozen_are_embedding_and_softmax():
 
 
 def _step(model_type):
-    """Two steps of the optimizer: variables before and after the first, the loss of each."""
+    """A step of the configured optimizer: variables before and after, and the loss."""
     draw = np.random.RandomState(0)
     with eager():
         tf.set_random_seed(0)
@@ -274,16 +276,12 @@ def _step(model_type):
         variables = mesh.graph.trainable_variables
         grads = mtf.gradients([loss], [v.outputs[0] for v in variables])
         masters = {v.name: v.get_master() for v in mesh.graph.all_variables}
-        states = [{name: master.numpy() for name, master in masters.items()}]
+        before = {name: master.numpy() for name, master in masters.items()}
         clipping.ClippedOptimizer(learning_rate=0.1).apply_grads(grads, variables)
         implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
-        losses = []
-        for _ in range(2):  # each lowering takes a step
-            lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
-            losses.append(lowering.export_to_tf_tensor(loss).numpy())
-            states.append({name: master.numpy() for name, master in masters.items()})
-    before, after, _ = states
-    return before, after, losses
+        lowering = mtf.Lowering(mesh.graph, {mesh: implementation})  # takes the step
+        after = {name: master.numpy() for name, master in masters.items()}
+        return before, after, lowering.export_to_tf_tensor(loss).numpy()
 
 
 @pytest.fixture
