@@ -19,12 +19,12 @@ SMALLEST = (
 )
 # Experiment -> a task with the same splits.
 REPLACED = {
-    "table2_wmt14_ende": "synthesizer_small_translation",
-    "table2_wmt14_enfr": "synthesizer_small_translation",
-    "table3_cnn_dailymail": "synthesizer_small_summaries",
-    "table3_personachat": "synthesizer_small_dialogue",
-    "table4_c4": "synthesizer_small_spans",
-    "table5_glue": "synthesizer_small_benchmark",
+    "table2_wmt14_ende": "synthesizer_test_small_translation",
+    "table2_wmt14_enfr": "synthesizer_test_small_translation",
+    "table3_cnn_dailymail": "synthesizer_test_small_summaries",
+    "table3_personachat": "synthesizer_test_small_dialogue",
+    "table4_c4": "synthesizer_test_small_spans",
+    "table5_glue": "synthesizer_test_small_benchmark",
 }
 # Rows of a comparison that are run, the first of these: those of Table 5 start from Table 4's.
 PREFERRED = ("t5", "r", "v", "dynconv", "linformer")

@@ -7,11 +7,11 @@ import mtf_synthesizer.runtime.compat
 import seqio
 import tensorflow as tf
 
-TRANSLATION = "synthesizer_small_translation"
-SUMMARIES = "synthesizer_small_summaries"
-DIALOGUE = "synthesizer_small_dialogue"  # no test split, as PersonaChat
-SPANS = "synthesizer_small_spans"  # no test split and no metric, as C4
-BENCHMARK = "synthesizer_small_benchmark"
+TRANSLATION = "synthesizer_test_small_translation"
+SUMMARIES = "synthesizer_test_small_summaries"
+DIALOGUE = "synthesizer_test_small_dialogue"  # no test split, as PersonaChat
+SPANS = "synthesizer_test_small_spans"  # no test split and no metric, as C4
+BENCHMARK = "synthesizer_test_small_benchmark"
 _VOCABULARY = seqio.ByteVocabulary()
 _ANSWERS = ("red", "green", "blue", "grey", "black", "white", "brown", "pink")
 
