@@ -30,16 +30,20 @@ def main(words) -> int:
     _enter_folder(keep=bool(words))
     chosen = [pair for pair in _commands() if _is_chosen(pair[0].page, pages)]
     passed = _passed() if "--resume" in words else set()
-    failed, skipped, made = [], Counter(), _made_before()
+    failed, skipped, made, ended = [], Counter(), _made_before(), set()
     for printed, command in chosen:
         if not command.words:
             skipped[command.reason or "measures or counts"] += 1
-        elif f"{printed.page}: {printed.text}" not in passed:
-            _remove_other_models(printed, made)
-            if _fails(command.words):
-                failed.append(f"{printed.page}: {printed.text}")
-            else:
-                _record(printed)
+            continue
+        name = f"{printed.page}: {printed.text}"
+        if name in passed or command.words in ended:
+            continue
+        _remove_other_models(printed, made)
+        if _fails(command.words):
+            failed.append(name)
+        else:
+            ended.add(command.words)
+            _record(name)
     print(*(f"not run here, {number}: {reason}" for reason, number in skipped.items()), sep="\n")
     print(*(f"FAILED: {text}" for text in failed), sep="\n")
     run = len(chosen) - skipped.total()
@@ -99,9 +103,9 @@ def _made_before():
     return {f: each.page for each in run if each.words[0] == "train" for f in makes(each)}
 
 
-def _record(printed):
+def _record(name):
     with PASSED.open("a", encoding="utf-8") as file:
-        file.write(f"{printed.page}: {printed.text}\n")
+        file.write(f"{name}\n")
 
 
 def _remove_other_models(printed, made):

@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 from printed_commands import (
+    PAGES,
     ROOT,
     Printed,
     check_configuration,
@@ -138,6 +139,23 @@ def test_base_plus_from_pretraining_to_scores():
 
 def test_each_command_is_one_line(report):
     assert not [p for p in report if len(p.text.splitlines()) != 1]
+
+
+TRAINS = re.compile(r"^    (?:for .* do )?mtf_synthesizer (?:train|compare|t5) .*", re.MULTILINE)
+TIME = re.compile(
+    r"\b(?:an?|one|two|three|four|\d+)( to (?:two|three|four|\d+))? (?:second|minute|hour)s?\b"
+    r"|half an hour|meant for accelerators"
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_sections_with_training_commands_tell_their_time(page):
+    """Or the introduction of the page does; not for parts of commands and for servers."""
+    introduction, *sections = page.read_text("utf-8").split("\n## ")
+    for section in (introduction, *sections):
+        lines = TRAINS.findall(section)
+        own = [line for line in lines if not re.search(r"\.\.\.|\\$|--dry_run|gs://", line)]
+        assert not own or TIME.search(section) or TIME.search(introduction), own
 
 
 def test_every_page_with_commands_is_read():

@@ -47,7 +47,9 @@ def small_documented(printed) -> SmallCommand:
     for part, reason in _ELSEWHERE.items():
         if part in text:
             return SmallCommand(reason=reason)
-    if words[0] in ("cost", "list", "report", "checkpoints", "export"):
+    if words[0] == "cost":
+        return SmallCommand((*words, *_costed(words)))
+    if words[0] in ("list", "report", "checkpoints", "export"):
         return SmallCommand(tuple(words))
     if words[0] == "bench":
         return _bench(words)
@@ -104,17 +106,33 @@ _SMALL = {
 }
 
 
+def _costed(words):
+    """One layer in each stack, so that the graph is built soon; tables of the paper as printed."""
+    return () if "--table" in words else _params("num_layers = 1")
+
+
 def _bench(words):
     if "both" in words and not precision.instructions():
         return SmallCommand(reason="a processor with bfloat16 instructions")
-    small = [*words, "--size", "tiny", "--steps", "1", "--no_memory"]
-    if "--rows" in words:  # test_printed_commands.py checks the names of all rows
-        small += ["--rows", ",".join(words[words.index("--rows") + 1].split(",")[:2])]
+    # test_printed_commands.py checks the names of all rows.
+    rows = words[words.index("--rows") + 1].split(",")[:2] if "--rows" in words else ("t5", "r")
+    small = _without(words, "--rows", "--size", "--steps", "--no_memory")
+    small += ["--rows", ",".join(rows), "--size", "tiny", "--steps", "1", "--no_memory"]
     if "--sweep" in words:
         small += ["--sweep", "16,32"]
     if "bfloat16" in words and not precision.instructions():
         small += ["--matmul_precision", "float32"]
     return SmallCommand(tuple(small))
+
+
+def _without(words, *options):
+    """The words without some options and their values."""
+    kept, dropping = [], False
+    for word in words:
+        dropping = word in options or (dropping and not word.startswith("--"))
+        if not dropping:
+            kept.append(word)
+    return kept
 
 
 def prepare_documented(folder, data="data"):
