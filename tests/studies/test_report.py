@@ -56,7 +56,7 @@ def really_run(tmp_path_factory):
         folder / "results" / "plays",
         plan.ComparisonPlan(
             experiment="tiny_shakespeare",
-            rows=("r", "v"),
+            rows=("r",),
             seeds=(5, 3),
             steps=2,
             tfds_data_dir=data,
@@ -107,7 +107,7 @@ def test_results_of_the_commands_are_recognised(really_run, printed):
     assert (len(found.costs), len(found.benchmarks)) == (1, 1)
     runs = {(run.experiment, run.row, run.seed) for run in found.runs}
     assert runs == {
-        *(("tiny_shakespeare", name, seed) for name in "rv" for seed in (3, 5)),
+        *(("tiny_shakespeare", "r", seed) for seed in (3, 5)),
         (None, "r", 7),
     }
     assert {run.steps for run in found.runs} == {2}
@@ -132,7 +132,7 @@ def test_the_report_of_what_was_run(really_run, printed):
     assert ours.startswith(f"{mean['perplexity']['mean']:.2f} ± ")
     assert "(seeds 3, 5; 2 steps" in ours
     (command,) = small.commands
-    assert "--rows r,v --seeds 3,5" in command and "--steps 2" in command
+    assert "--rows r --seeds 3,5" in command and "--steps 2" in command
     alone = table(sections, "Other evaluations")
     assert alone.rows[0][1] == "r"
     assert "seed 7; 2 steps" in alone.rows[0][-1]
