@@ -18,10 +18,8 @@ from mtf_synthesizer.cli.training_options import (
 )
 from mtf_synthesizer.cli.values import positive
 from mtf_synthesizer.config.request import Request
-from mtf_synthesizer.model_folder import lock
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import loading, precision, signals
-from mtf_synthesizer.training import run_record
 from mtf_synthesizer.training.start import finished, prepare
 
 if TYPE_CHECKING:
@@ -108,9 +106,9 @@ def run(args: argparse.Namespace) -> None:
     # Needs no TensorFlow, so a mistake is reported at once.
     folder, request = ModelFolder.at(args.model_dir), _request(args)
     if not args.dry_run:
-        lock.check_free(folder.path)
+        folder.check_free()
     # Counting the tokens of --data may load a vocabulary with TensorFlow.
-    precision.choose_for_command(args.matmul_precision, run_record.kept_precision(folder))
+    precision.choose_for_command(args.matmul_precision, folder.precision)
     prepared = prepare(folder, request)
     check_validation(args, prepared.request)
     done = finished(prepared)

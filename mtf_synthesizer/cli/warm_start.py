@@ -313,7 +313,7 @@ def _own_data(args: argparse.Namespace, start: Start) -> OwnData | None:
     )
     if asked.own_data is None:
         return None
-    return measured(ModelFolder.at(args.model_dir), asked).own_data
+    return measured(asked).own_data
 
 
 def _transformers_configuration(

@@ -24,8 +24,10 @@ def check_file(path: str | os.PathLike[str]) -> None:
 def check_folder(path: str | os.PathLike[str]) -> None:
     """Raise a UserError unless `path` is a writable folder or can become one."""
     _check_named(path)
-    obstacle = _obstacle(paths.of(path) / "file")
-    literal_paths.check_remote(path)
+    folder = paths.of(path)
+    if isinstance(folder, paths.RemotePath):
+        literal_paths.check_remote(path)
+    obstacle = _obstacle(folder / "file")
     if obstacle:
         raise errors.UserError(f"{path} can't be written: {obstacle}")
 

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.files import paths
+from mtf_synthesizer.files import locks, paths
 from mtf_synthesizer.model_folder import (
     best,
     checkpoints,
     kept_best,
-    lock,
     own_data,
     run_file,
     state,
@@ -23,7 +22,9 @@ from mtf_synthesizer.model_folder import (
 )
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.state import State
+from mtf_synthesizer.runtime import precision
 
+LOCK = "run.lock"
 AVERAGE = "average.json"  # the record of a mean of checkpoints
 
 
@@ -167,11 +168,27 @@ class ModelFolder:
     def lock(self) -> Iterator[ModelFolder]:
         """Hold the folder for this process and yield a snapshot taken meanwhile.
 
+        Two runs would overwrite each other's checkpoints. The file of the lock remains and names
+        the process that held it last.
+
         Raises:
           errors.UserError: another run has the folder.
         """
-        with lock.hold(self.path):
+        self.path.mkdir(parents=True, exist_ok=True)
+        with locks.hold(self.path / LOCK, self._refusal):
             yield self.reread()
+
+    def check_free(self) -> None:
+        """Raise a UserError if a run trains in the folder; create nothing."""
+        if (self.path / LOCK).exists():
+            with self.lock():
+                pass
+
+    def _refusal(self, holder: str) -> errors.UserError:
+        return errors.UserError(
+            f"{self} is in use: {holder} trains there. Wait for that run or end it, or choose "
+            "another --model_dir"
+        )
 
     @functools.cached_property
     def vocabulary(self) -> str | None:
@@ -199,6 +216,19 @@ class ModelFolder:
           errors.UserError: the record is damaged.
         """
         return run_file.read(self.path / run_file.RECORD)
+
+    @property
+    def precision(self) -> str | None:
+        """The precision of matrix products of the folder's run; None without a run.
+
+        Runs of earlier releases and of T5 had float32 products.
+
+        Raises:
+          errors.UserError: the folder's record is damaged.
+        """
+        if not self.checkpoints:
+            return None
+        return (self.request or {}).get(run_file.PRECISION, precision.FLOAT32)
 
     @property
     def reports(self) -> list[paths.Path]:

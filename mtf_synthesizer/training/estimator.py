@@ -16,9 +16,9 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 from tensorflow.compat.v1 import estimator as tf_estimator
 
-from mtf_synthesizer.model_folder.folder import ModelFolder
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.runtime import literal_paths
-from mtf_synthesizer.training import saving_hooks, trained_variables
+from mtf_synthesizer.training import trained_variables
 from mtf_synthesizer.upstream import repeatable, variables
 
 
@@ -27,23 +27,23 @@ class ObservedEstimator:
 
     Args:
       estimator: Mesh's Estimator.
-      folder: folder of the model before the first step.
+      before: the checkpoint that the training resumes from; None without one.
       seed: seed of initial values and dropout.
       summary_steps: steps between summaries.
-      hook: function from the tensor of the loss to a session hook.
+      hooks: function from the tensor of the loss and Mesh's hooks to the hooks of the training.
       listeners: listeners to call for every saved checkpoint.
-      begun: step of the checkpoint that the run began with; 0 without one.
     """
 
     def __init__(
         self,
         estimator: Any,
-        folder: ModelFolder,
+        before: Checkpoint | None,
         seed: int,
         summary_steps: int,
-        hook: Callable[[tf.Tensor], tf.train.SessionRunHook],
+        hooks: Callable[
+            [tf.Tensor, Sequence[tf.train.SessionRunHook]], list[tf.train.SessionRunHook]
+        ],
         listeners: Sequence[tf_estimator.CheckpointSaverListener],
-        begun: int,
     ):
         self._listeners = [*listeners]
 
@@ -52,21 +52,16 @@ class ObservedEstimator:
                 spec = estimator.model_fn(features, labels, mode, config)
             trained_variables.check()
             repeatable.update_last(spec.train_op)
-            if folder.checkpoints:
-                variables.check_same_model(folder.current)
+            if before is not None:
+                variables.check_same_model(before)
             for name, value in tf.get_collection(mtf.utils.SCALAR_SUMMARIES_COLLECTION_KEY):
                 # tf.summary.scalar would append a number to the tag, because Mesh has an operation
                 # of the same name.
                 summary = tf.raw_ops.ScalarSummary(tags=name, values=value)
                 tf.add_to_collection(tf.GraphKeys.SUMMARIES, summary)
             loss = _without_print(spec.loss)
-            # Our hook comes before Mesh's saving hook: a saved step must be in loss.jsonl.
-            hooks = [hook(loss)]
-            hooks += [
-                saving_hooks.hook(stock_hook, folder, begun)
-                for stock_hook in spec.training_chief_hooks
-            ]
-            return spec._replace(loss=loss, training_chief_hooks=hooks)
+            of_training = hooks(loss, spec.training_chief_hooks)
+            return spec._replace(loss=loss, training_chief_hooks=of_training)
 
         self._estimator = tf_estimator.Estimator(
             model_fn,

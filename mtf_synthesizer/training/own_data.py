@@ -15,17 +15,22 @@ from mtf_synthesizer.model_folder.own_data import LANGUAGE_MODEL, SPANS, TRAIN, 
 from mtf_synthesizer.model_folder.vocabulary import DEFAULT_VARIABLE, T5_VOCABULARY
 
 
-def measured(folder: ModelFolder, request: Request) -> Request:
+def measured(request: Request, recorded: OwnData | None = None, resumes: bool = False) -> Request:
     """Return the request with its own data complete: objective, lengths and digest.
 
     A resumed run keeps the lengths of its record. Without --data and another task, the data is
-    that of the folder's run, or of the model that the run starts from.
+    that of the resumed run, or of the model that a new run starts from.
+
+    Args:
+      request: the request of the user.
+      recorded: own data of the resumed run; None if it has another task.
+      resumes: whether the folder holds a run.
 
     Raises:
       errors.UserError: --data has no split train, or a file can't be read; the message has the
         lines and reasons.
     """
-    data = request.own_data or _inherited(folder, request)
+    data = request.own_data or _inherited(request, recorded, resumes)
     if data is None:
         return request
     request = dataclasses.replace(request, own_data=data)
@@ -41,7 +46,7 @@ def measured(folder: ModelFolder, request: Request) -> Request:
         own_files.check(data, split)
     data = dataclasses.replace(data, train_sha256=own_files.digest(data.files[TRAIN]))
     if request.schedule == OWN_RUN:
-        data = dataclasses.replace(data, lengths=_lengths(folder, request, data))
+        data = dataclasses.replace(data, lengths=_lengths(data, request, recorded))
     return dataclasses.replace(request, own_data=data)
 
 
@@ -60,13 +65,11 @@ def check_files_of_t5(configuration: Configuration) -> None:
         own_files.check_pairs_of_t5(str(name))
 
 
-def _inherited(folder: ModelFolder, request: Request) -> OwnData | None:
+def _inherited(request: Request, recorded: OwnData | None, resumes: bool) -> OwnData | None:
     if request.task or request.experiment or request.gin_files:
         return None
-    if folder.checkpoints:
-        return folder.own_data
-    if request.init_checkpoint is None:
-        return None
+    if resumes or request.init_checkpoint is None:
+        return recorded
     start = start_checkpoint(request.init_checkpoint)
     return ModelFolder(paths.of(start.path).parent).own_data
 
@@ -77,9 +80,9 @@ def _objective(data: OwnData, request: Request) -> str:
     return data.chosen_objective
 
 
-def _lengths(folder: ModelFolder, request: Request, data: OwnData) -> dict[str, int]:
-    if folder.checkpoints and folder.own_data is not None and folder.own_data.lengths:
-        return dict(folder.own_data.lengths)
+def _lengths(data: OwnData, request: Request, recorded: OwnData | None) -> dict[str, int]:
+    if recorded is not None and recorded.lengths:
+        return dict(recorded.lengths)
     token_lengths = own_lengths.measure(data, _vocabulary(request))
     print(f"--data: {token_lengths}", file=sys.stderr, flush=True)
     return dict(token_lengths.lengths)

@@ -8,8 +8,8 @@ from mtf_synthesizer.model_folder import loss_log
 from mtf_synthesizer.runtime import progress, signals
 
 
-class Shown:
-    """Pauses of a training, which its display tells and its speed leaves out."""
+class Pauses:
+    """Pauses of a training, which its display shows and its speed leaves out."""
 
     def __init__(self) -> None:
         self._seconds, self._text = 0.0, ""
@@ -33,7 +33,7 @@ def training_hook(
     shown: bool,
     loss: Any,
     notice: signals.Notice | None = None,
-    pauses: Shown | None = None,
+    pauses: Pauses | None = None,
 ) -> Any:
     """Return a session hook that updates the progress bar and appends to the loss file.
 
@@ -45,7 +45,7 @@ def training_hook(
     import tensorflow.compat.v1 as tf
 
     signalled = notice or signals.Notice()
-    paused = pauses or Shown()
+    paused = pauses or Pauses()
 
     class ProgressHook(tf.train.SessionRunHook):
         def begin(self) -> None:

@@ -50,11 +50,13 @@ def resumed(folder: ModelFolder, request: Request) -> Request:
     If that checkpoint no longer exists, the folder's latest checkpoint replaces it, with the step
     of the original.
 
+    Args:
+      folder: a folder with checkpoints.
+      request: the request of the user.
+
     Raises:
       errors.UserError: the folder holds another run.
     """
-    if not folder.checkpoints:
-        return request
     if folder.request is not None:
         check_asked(folder, request)
         _check_caches(folder, folder.request, request)
@@ -68,21 +70,8 @@ def resumed(folder: ModelFolder, request: Request) -> Request:
     return request
 
 
-def kept_precision(folder: ModelFolder) -> str | None:
-    """Return the precision of matrix products of a folder's run; None without a run.
-
-    Runs of earlier releases and of T5 had float32 products.
-
-    Raises:
-      errors.UserError: the folder's record is damaged.
-    """
-    if not folder.checkpoints:
-        return None
-    return (folder.request or {}).get(PRECISION, precision.FLOAT32)
-
-
 def kept_precision_below(folder: str | os.PathLike[str]) -> str | None:
-    """Return `kept_precision` of the first sub-folder with a run; None without one.
+    """Return the precision of the first sub-folder with a run; None without one.
 
     Raises:
       errors.UserError: a record is damaged.
@@ -90,7 +79,7 @@ def kept_precision_below(folder: str | os.PathLike[str]) -> str | None:
     if not paths.of(folder).is_dir():
         return None
     names = sorted(str(path) for path in paths.of(folder).glob(f"*/{RECORD}"))
-    kept = (kept_precision(ModelFolder(paths.of(name).parent)) for name in names)
+    kept = (ModelFolder(paths.of(name).parent).precision for name in names)
     return next((choice for choice in kept if choice is not None), None)
 
 

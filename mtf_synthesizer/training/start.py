@@ -48,11 +48,13 @@ def prepare(folder: ModelFolder, asked: Request) -> TrainingRun:
             f"--model_dir {folder}: an average of checkpoints has no state of the optimizer to "
             f"resume with. Train in another folder, with --init_checkpoint {folder}"
         )
-    request = asked
-    if folder.checkpoints and request.vocabulary is None:
-        request = dataclasses.replace(request, vocabulary=folder.vocabulary)
-    request = own_data.measured(folder, request)
-    request = run_record.resumed(folder, request)
+    if folder.checkpoints:
+        vocabulary = folder.vocabulary if asked.vocabulary is None else asked.vocabulary
+        request = dataclasses.replace(asked, vocabulary=vocabulary)
+        request = own_data.measured(request, folder.own_data, resumes=True)
+        request = run_record.resumed(folder, request)
+    else:
+        request = own_data.measured(asked)
     configuration = for_training(request)
     own_data.check_files_of_t5(configuration)
     return TrainingRun(
@@ -61,7 +63,7 @@ def prepare(folder: ModelFolder, asked: Request) -> TrainingRun:
         request,
         configuration,
         start_checkpoint(request.init_checkpoint) if request.init_checkpoint else None,
-        run_record.kept_precision(folder),
+        folder.precision,
     )
 
 

@@ -5,6 +5,7 @@ any number of calls in any order.
 """
 
 import dataclasses
+import functools
 import os
 import random
 import sys
@@ -27,7 +28,7 @@ from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import precision, signals
 from mtf_synthesizer.training import attention_summaries as training_attention_summaries
-from mtf_synthesizer.training import memory, progress, run_record
+from mtf_synthesizer.training import memory, progress, run_record, saving_hooks
 from mtf_synthesizer.training.attention_summaries import AttentionListener
 from mtf_synthesizer.training.estimator import ObservedEstimator, StartingEstimator
 from mtf_synthesizer.training.start import TrainingRun, finished, prepare, result
@@ -103,7 +104,7 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
             log = loss_log.LossLog(folder.path)
             begun = run.start.step if run.start else 0
             at = before.step if before else begun
-            pauses = progress.Shown()
+            pauses = progress.Pauses()
             validation = None
             if options.validation is not None:
                 log.rewind(at)
@@ -113,18 +114,26 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
             if validation is None or not validation.has_ended:
                 if options.show_progress and begun < at < model.train_steps:
                     print(_announce(folder, at, at - begun), file=sys.stderr, flush=True)
+                listeners: list[tf_estimator.CheckpointSaverListener] = []
+                if options.attention_summaries:
+                    probe_of = functools.partial(_probe, task, model)
+                    listeners.append(AttentionListener(str(folder), probe_of))
+                if validation is not None:
+                    listeners.append(validation)
                 observed = ObservedEstimator(
                     model.estimator if before else _starting(model, run),
-                    folder,
+                    before,
                     seed=run.request.seed,
                     summary_steps=_summary_steps(model, options),
-                    hook=lambda loss: _hook(log, model, options, loss, notice, pauses),
-                    listeners=_listeners(folder, task, model, options, validation),
-                    begun=begun,
+                    # Our hook comes before Mesh's saving hook: a saved step must be in loss.jsonl.
+                    hooks=lambda loss, of_mesh: [
+                        _hook(log, model, options, loss, notice, pauses),
+                        *(saving_hooks.hook(hook, folder, begun) for hook in of_mesh),
+                    ],
+                    listeners=listeners,
                 )
-                random.seed(
-                    run.request.seed + at
-                )  # seed of dropout that `repeatable` leaves to Mesh
+                # Dropout that `repeatable` leaves to Mesh.
+                random.seed(run.request.seed + at)
                 _train(observed, model, log, begun)
             has_ended = validation is not None and validation.has_ended
             best = None if validation is None else validation.best
@@ -139,22 +148,6 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
         )
     summary = result(after, model.train_steps, done - at, time.monotonic() - began)
     return summary | {"best": best, "metric": None if validation is None else validation.metric}
-
-
-def _listeners(
-    folder: ModelFolder,
-    task: str,
-    model: Model,
-    options: TrainOptions,
-    validation: ValidationListener | None,
-) -> list[tf_estimator.CheckpointSaverListener]:
-    """The listeners to saved checkpoints."""
-    listeners: list[tf_estimator.CheckpointSaverListener] = []
-    if options.attention_summaries:
-        listeners.append(AttentionListener(str(folder.path), lambda: _probe(task, model)))
-    if validation is not None:
-        listeners.append(validation)
-    return listeners
 
 
 def _as_saved(configuration: Configuration, before: Checkpoint | None) -> Configuration:
@@ -201,7 +194,7 @@ def _hook(
     options: TrainOptions,
     loss: tf.Tensor,
     notice: signals.Notice,
-    pauses: progress.Shown,
+    pauses: progress.Pauses,
 ) -> tf.train.SessionRunHook:
     folder = log.path.parent
     return progress.training_hook(

@@ -16,7 +16,7 @@ from mtf_synthesizer.model_folder import kept_best, metric_order
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.model_folder.loss_log import VALIDATION, LossLog
-from mtf_synthesizer.training.progress import Shown
+from mtf_synthesizer.training.progress import Pauses
 from mtf_synthesizer.upstream.model import Model
 
 Scores = Mapping[str, float]
@@ -105,7 +105,7 @@ class ValidationListener(tf_estimator.CheckpointSaverListener):
         validation: Validation,
         folder: ModelFolder,
         log: LossLog,
-        shown: Shown,
+        shown: Pauses,
         steps: tuple[int, int],
     ):
         self._validation, self._folder, self._log, self._shown = validation, folder, log, shown

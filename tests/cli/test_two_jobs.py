@@ -8,7 +8,7 @@ import command_line
 import pytest
 
 from mtf_synthesizer.files import locks
-from mtf_synthesizer.model_folder import lock
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden" / "first_house"
 MODEL = ["--model_dir", str(GOLDEN / "r")]
@@ -57,7 +57,7 @@ for binding in ("max_length = 64", "d_model = 16", "d_ff = 64", "batch_size = 4"
 def test_train_is_answered_from_the_folder(tmp_path):
     """A run that has all its steps; a folder that another run trains in."""
     idle, busy = (shutil.copytree(GOLDEN / "r", tmp_path / name) for name in ("idle", "busy"))
-    with lock.hold(busy):
+    with ModelFolder(busy).lock():
         results = command_line.run_all(
             {
                 "idle": ["train", *SAME_RUN, "--model_dir", str(idle)],

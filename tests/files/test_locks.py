@@ -12,8 +12,7 @@ import pytest
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import locks
 from mtf_synthesizer.inference import report
-from mtf_synthesizer.model_folder import lock
-from mtf_synthesizer.model_folder.folder import ModelFolder
+from mtf_synthesizer.model_folder.folder import LOCK, ModelFolder
 
 NOBODY = 65534
 HOLDER = """
@@ -103,35 +102,39 @@ def shared():
 
 
 def test_the_lock_file_of_a_colleague_locks_nobody_out(shared):
-    with lock.hold(shared):
+    with ModelFolder(shared).lock():
         pass
-    (shared / lock.LOCK).chmod(0o444)  # as an earlier release left it, to other users
+    (shared / LOCK).chmod(0o444)  # as an earlier release left it, to other users
     with another_user():
-        lock.check_free(shared)
-        with lock.hold(shared):
-            assert (shared / lock.LOCK).read_text().startswith(f"process {os.getpid()} on ")
+        ModelFolder(shared).check_free()
+        with ModelFolder(shared).lock():
+            assert (shared / LOCK).read_text().startswith(f"process {os.getpid()} on ")
             with pytest.raises(errors.UserError, match="in use: process"):
-                lock.check_free(shared)
-    with lock.hold(shared), pytest.raises(errors.UserError, match="in use"), lock.hold(shared):
+                ModelFolder(shared).check_free()
+    with (
+        ModelFolder(shared).lock(),
+        pytest.raises(errors.UserError, match="in use"),
+        ModelFolder(shared).lock(),
+    ):
         pytest.fail("held twice")
 
 
 def test_whoever_may_write_the_folder_may_write_the_lock_file(shared):
     for mode in (0o777, 0o750, 0o770):
         shared.chmod(mode)
-        with lock.hold(shared):
-            assert (shared / lock.LOCK).stat().st_mode & 0o777 == mode & 0o666
+        with ModelFolder(shared).lock():
+            assert (shared / LOCK).stat().st_mode & 0o777 == mode & 0o666
 
 
 def test_a_lock_file_that_another_user_may_not_read_is_named(shared):
-    with lock.hold(shared):
+    with ModelFolder(shared).lock():
         pass
-    (shared / lock.LOCK).chmod(0)
+    (shared / LOCK).chmod(0)
     with (
         another_user(),
         pytest.raises(errors.UserError, match=r"run\.lock can't be opened"),
     ):
-        lock.check_free(shared)
+        ModelFolder(shared).check_free()
 
 
 def test_a_temporary_folder_is_held_without_a_file(tmp_path):

@@ -17,7 +17,7 @@ import tensorflow as tf
 from mtf_synthesizer import errors
 from mtf_synthesizer.data import files
 from mtf_synthesizer.files import paths, saving
-from mtf_synthesizer.model_folder import lock
+from mtf_synthesizer.model_folder.folder import ModelFolder
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -121,12 +121,12 @@ def test_written_files_are_whole(folder):
 
 
 def test_remote_folders_have_no_lock(folder):
-    with lock.hold(folder):
+    with ModelFolder(folder).lock():
         if isinstance(folder, paths.RemotePath):
-            with lock.hold(folder):
+            with ModelFolder(folder).lock():
                 assert not list(folder.iterdir())
         else:
-            with pytest.raises(errors.UserError), lock.hold(folder):
+            with pytest.raises(errors.UserError), ModelFolder(folder).lock():
                 pass
 
 

@@ -11,7 +11,6 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.model_folder import (
     files,
-    lock,
     metric_order,
     prune,
     scores,
@@ -188,7 +187,7 @@ def test_interrupted_anywhere_the_folder_is_usable_and_the_same_command_finishes
 
 
 def test_a_training_run_holds_the_folder(model):
-    with lock.hold(model):
+    with ModelFolder(model).lock():
         assert command("prune", "--model_dir", model, "--keep_last", 1, "--delete") == 2
     assert steps_in(model) == [2, 3, 5, 7, 11]
 

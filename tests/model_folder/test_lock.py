@@ -10,13 +10,13 @@ import pytest
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import list as listing
 from mtf_synthesizer.cli import main, t5
-from mtf_synthesizer.model_folder import lock
+from mtf_synthesizer.model_folder.folder import LOCK, ModelFolder
 from mtf_synthesizer.runtime import signals
 
 HOLDER = """
 import pathlib, sys, time
-from mtf_synthesizer.model_folder import lock
-with lock.hold(pathlib.Path(sys.argv[1])):
+from mtf_synthesizer.model_folder.folder import ModelFolder
+with ModelFolder(pathlib.Path(sys.argv[1])).lock():
     print("held", flush=True)
     time.sleep(600)
 """
@@ -28,14 +28,14 @@ def test_a_folder_in_use_is_refused_until_its_process_ends(tmp_path):
         assert holder.stdout.readline() == "held\n"
         with (
             pytest.raises(errors.UserError, match=rf"in use: process {holder.pid} on "),
-            lock.hold(tmp_path / "m"),
+            ModelFolder(tmp_path / "m").lock(),
         ):
             pytest.fail("held twice")
         holder.send_signal(signal.SIGKILL)
-    with lock.hold(tmp_path / "m"):
-        written = (tmp_path / "m" / lock.LOCK).read_text()
+    with ModelFolder(tmp_path / "m").lock():
+        written = (tmp_path / "m" / LOCK).read_text()
         assert written.startswith(f"process {os.getpid()} on ")
-    with lock.hold(tmp_path / "m"):
+    with ModelFolder(tmp_path / "m").lock():
         pass
 
 
@@ -50,7 +50,7 @@ def test_termination_has_an_exit_status_of_its_own(monkeypatch, capsys):
 
 def test_t5_is_refused_too_where_it_would_train(tmp_path, capsys):
     given = ["--model_dir", str(tmp_path), "--gin_file=models/bi_v1.gin"]
-    with lock.hold(tmp_path):
+    with ModelFolder(tmp_path).lock():
         assert main.main(["t5", *given]) == main.USER_ERROR
         assert "in use: process" in capsys.readouterr().err
 

@@ -13,6 +13,7 @@ from mtf_synthesizer.model_folder import checkpoints, run_file
 from mtf_synthesizer.model_folder.folder import ModelFolder, start_checkpoint
 from mtf_synthesizer.runtime import precision
 from mtf_synthesizer.training import run_record
+from mtf_synthesizer.training.start import prepare
 
 ASKED = Request(task="t", synthesizer="rv", size="tiny", gin_params=("a = 3",), seed=3)
 
@@ -79,8 +80,8 @@ def test_another_seed_is_refused(begun):
 
 def test_a_start_that_failed_binds_nobody(tmp_path):
     run_record.remember(ModelFolder(tmp_path), ASKED, None)
-    other = dataclasses.replace(ASKED, task="u", seed=4)
-    assert run_record.resumed(ModelFolder(tmp_path), other) is other
+    other = Request(task="u", synthesizer="rv", size="tiny", run="pretrain", seed=4)
+    assert prepare(ModelFolder(tmp_path), other).request == other
     run_record.remember(ModelFolder(tmp_path), other, None)
     assert json.loads((tmp_path / run_file.RECORD).read_text())["task"] == "u"
 
@@ -186,20 +187,18 @@ def test_the_precision_of_products_is_kept(begun):
     """Recorded, float32 for records without it, None where nothing is resumed."""
     path = begun / run_file.RECORD
     record = json.loads(path.read_text())
-    assert (
-        record.pop("matmul_precision") == run_record.kept_precision(ModelFolder(begun)) == "float32"
-    )
+    assert record.pop("matmul_precision") == ModelFolder(begun).precision == "float32"
     path.write_text(json.dumps(record | {"matmul_precision": "bfloat16"}))
-    assert run_record.kept_precision(ModelFolder(begun)) == "bfloat16"
+    assert ModelFolder(begun).precision == "bfloat16"
     assert run_record.kept_precision_below(begun.parent) == "bfloat16"
     assert run_record.kept_precision_below(begun) is None
     path.write_text(json.dumps(record))
-    assert run_record.kept_precision(ModelFolder(begun)) == "float32"
+    assert ModelFolder(begun).precision == "float32"
     path.write_text(json.dumps(record | {"matmul_precision": "float16"}))
     with pytest.raises(errors.UserError, match=r"no known matmul_precision"):
-        run_record.kept_precision(ModelFolder(begun))
+        _ = ModelFolder(begun).precision
     shutil.rmtree(begun)
-    assert run_record.kept_precision(ModelFolder(begun)) is None
+    assert ModelFolder(begun).precision is None
 
 
 def test_python_resumes_in_the_precision_of_the_run(begun):
@@ -219,7 +218,6 @@ def test_python_resumes_in_the_precision_of_the_run(begun):
 def test_a_run_that_began_meanwhile_is_not_overwritten(tmp_path):
     """TensorFlow takes seconds to load, between the comparison with the folder and the lock."""
     from mtf_synthesizer.training import train
-    from mtf_synthesizer.training.start import prepare
 
     asked = dataclasses.replace(ASKED, gin_params=())
     run = prepare(ModelFolder(tmp_path / "run"), asked)
@@ -232,7 +230,6 @@ def test_a_run_that_began_meanwhile_is_not_overwritten(tmp_path):
 
 def test_the_run_that_is_resumed_keeps_its_vocabulary(tmp_path):
     from mtf_synthesizer.model_folder import vocabulary
-    from mtf_synthesizer.training.start import prepare
 
     asked, folder = dataclasses.replace(ASKED, gin_params=()), tmp_path / "run"
     described = {"kind": "bytes", "size": 384, "sentinels": 125}

@@ -20,7 +20,8 @@ from small_runs import MODULES, train
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.inference.report import describe
-from mtf_synthesizer.model_folder import best, lock, loss_log, run_file, vocabulary
+from mtf_synthesizer.model_folder import best, loss_log, run_file, vocabulary
+from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import signals
 from mtf_synthesizer.submissions import layout
 from mtf_synthesizer.training import train as runner
@@ -402,7 +403,7 @@ def test_termination_before_the_first_step_ends_at_once(tmp_path, monkeypatch):
         with pytest.raises(signals.Terminated, match="before the first step"):
             train(tmp_path, steps=4)
     assert not list(tmp_path.glob("model.ckpt-*"))
-    with lock.hold(tmp_path):
+    with ModelFolder(tmp_path).lock():
         pass
 
 
