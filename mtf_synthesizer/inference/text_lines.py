@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import pathlib
 import shutil
@@ -17,7 +16,7 @@ from typing import IO, Any, Self
 from mtf_synthesizer import errors
 from mtf_synthesizer.config import digests
 from mtf_synthesizer.config.request import Configuration
-from mtf_synthesizer.files import locks, paths, saving
+from mtf_synthesizer.files import locks, paths, records, saving
 from mtf_synthesizer.model_folder.vocabulary import BYTES
 from mtf_synthesizer.runtime import precision
 
@@ -168,7 +167,7 @@ class Output:
         if not self._part.exists() or not paths.size(self._part):
             return  # an attempt without a line leaves nothing to resume
         try:
-            record = json.loads(self._record.read_text("utf-8"))
+            record = records.parse(self._record.read_text("utf-8"))
             differing = [name for name in made_by if record.get(name) != made_by[name]]
         except (OSError, ValueError, AttributeError):
             differing = ["command"]

@@ -76,12 +76,11 @@ def _read(path: paths.Path, *needed: str) -> dict[str, Any]:
     Raises:
       errors.UserError: the file is not such an object.
     """
-    try:
-        content = records.parse(path.read_text("utf-8"))
-        if not isinstance(content, dict) or not content.keys() >= set(needed):
-            raise ValueError(f"not a JSON object with {' and '.join(needed) or 'settings'}")
-    except (OSError, ValueError) as error:
-        raise errors.UserError(
-            f"{path} can't be read ({error}). Remove it and run the command again"
-        ) from error
+
+    def check(content: Any) -> None:
+        if not content.keys() >= set(needed):
+            raise ValueError(f"without {' and '.join(needed)}")
+
+    remedy = "Remove it and run the command again"
+    content: dict[str, Any] = records.read(path, "file of this command", check, remedy)
     return content

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 
 import numpy as np
+import scipy.special
 import tensorflow.compat.v1 as tf
 from tensorflow.compat.v1 import estimator as tf_estimator
 
@@ -71,9 +72,8 @@ def alphas(checkpoint: str) -> dict[str, np.ndarray]:
     for name in sorted(reader.get_variable_to_shape_map()):
         if name.endswith(_ALPHA):
             logits = reader.get_tensor(name).astype(np.float64)
-            exponentials = np.exp(logits - logits.max(-1, keepdims=True))
             layer = name.removesuffix("/" + _ALPHA)
-            alpha = exponentials / exponentials.sum(-1, keepdims=True)
+            alpha = scipy.special.softmax(logits, axis=-1)
             # One head has no dimension; heads in groups that share keys and values have two.
             alphas_of_layers[layer] = alpha.reshape(-1, alpha.shape[-1])
     return alphas_of_layers

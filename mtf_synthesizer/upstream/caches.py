@@ -1,9 +1,7 @@
 """Offline caches of training data: their folders and their vocabularies."""
 
-import json
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import mtf_synthesizer.runtime.compat
 
@@ -11,6 +9,7 @@ import seqio
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer import __version__, errors
+from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.model_folder import vocabulary
 from mtf_synthesizer.model_folder.vocabulary import RECORD, Described
 
@@ -71,20 +70,15 @@ def check(name: str, used: Described) -> None:
 
 def _check_vocabulary(cache: str, used: Described) -> None:
     """Compare with the record of a cache; seqio's own script writes no record."""
-    path = os.path.join(cache, RECORD)
-    if not tf.io.gfile.exists(path):
-        return
-    with tf.io.gfile.GFile(path) as file:
-        vocabulary.compare(json.load(file), used, f"the cache in {cache}")
+    record = vocabulary.read(paths.of(cache))
+    if record is not None:
+        vocabulary.compare(record, used, f"the cache in {cache}")
 
 
 def remember(cache: str, used: Described) -> None:
     """Write the record of a cache first; a cache counts only once seqio has finished it."""
-    tf.io.gfile.makedirs(cache)
-    record: dict[str, Any] = {"package_version": __version__}
-    record |= {feature: dict(used[feature]) for feature in vocabulary.FEATURES}
-    with tf.io.gfile.GFile(os.path.join(cache, RECORD), "w") as file:
-        file.write(json.dumps(record, indent=2) + "\n")
+    described = {feature: dict(used[feature]) for feature in vocabulary.FEATURES}
+    saving.write_json(paths.of(cache) / RECORD, {"package_version": __version__} | described)
 
 
 def is_cache(path: str) -> bool:

@@ -75,6 +75,8 @@ def test_predictions_of_two_rows(tmp_path):
         records = [
             {
                 "task": "synthesizer_testament_v001",
+                "split": "test",
+                "output": "old" if g else "x",
                 "target": "old",
                 "prediction": "old" if g else "x",
             }

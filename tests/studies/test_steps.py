@@ -48,7 +48,7 @@ def test_a_start_that_failed_binds_nobody(tmp_path):
 @pytest.mark.parametrize("content", ["", "[]", "{", "\x00"])
 def test_a_broken_result_is_said_to_be_one(tmp_path, content):
     (tmp_path / "one.json").write_text(content)
-    with pytest.raises(errors.UserError, match=r"one\.json can't be read .*. Remove it"):
+    with pytest.raises(errors.UserError, match=r"one\.json is not a file of .*\. Remove it"):
         Steps(tmp_path).run("one", dict)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from mtf_synthesizer.files import paths
 from mtf_synthesizer.inference import scoring
 from mtf_synthesizer.studies.compare import evidence
 from mtf_synthesizer.studies.compare.evidence import Difference, Score
+from mtf_synthesizer.submissions import prediction_files
 from mtf_synthesizer.tasks import dialogue_metrics, metrics
 from mtf_synthesizer.tasks.text_metrics import Bleu
 
@@ -89,7 +89,7 @@ def _records(folder: paths.Path, task: str) -> Records:
     path = folder / PREDICTIONS
     if not path.is_file():
         return []
-    records = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+    records = [prediction.fields for prediction in prediction_files.read([path])]
     return [record for record in records if not task or record["task"] == task]
 
 

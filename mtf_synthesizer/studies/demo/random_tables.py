@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 
 import numpy as np
+import scipy.special
 
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.studies.pages import figures
@@ -37,8 +38,8 @@ def attention_of(logits: np.ndarray, length: int, causal: bool) -> np.ndarray:
     part = logits[:, :length, :length].astype(np.float64)
     if causal:
         part = np.where(np.tri(length, dtype=bool), part, -np.inf)
-    exponentials = np.exp(part - part.max(-1, keepdims=True))
-    return exponentials / exponentials.sum(-1, keepdims=True)
+    weights: np.ndarray = scipy.special.softmax(part, axis=-1)
+    return weights
 
 
 def random_attention(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import mtf_synthesizer.runtime.compat
 
 import numpy as np
+import scipy.special
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.attention.controls import Toeplitz
@@ -71,7 +72,7 @@ def beginning(
     if not isinstance(layer.synthesizer, Mixture):
         return Beginning(scope, 1.0, True, own)
     logits = _alpha_logits([isinstance(term, DotProduct) for term in terms], share)
-    alphas = _softmax(logits)
+    alphas = scipy.special.softmax(logits.astype(np.float64))
     shown = ", ".join(f"{alpha:.4g}" for alpha in alphas)
     own[_ALPHA] = Own(f"α = {shown}", lambda zeros: zeros + logits)
     of_v = alphas[[isinstance(term, DotProduct) for term in terms].index(True)]
@@ -129,9 +130,3 @@ def _alpha_logits(is_dot_product: Sequence[bool], share: float) -> np.ndarray:
     shares = [share if is_v else (1 - share) / others for is_v in is_dot_product] if others else [1]
     logits = np.log(np.array(shares, np.float64))
     return (1 + logits - logits.mean()).astype(np.float32)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits.astype(np.float64) - float(logits.max()))
-    result: np.ndarray = exponentials / exponentials.sum()
-    return result
