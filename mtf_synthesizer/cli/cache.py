@@ -69,13 +69,8 @@ def run(args: argparse.Namespace) -> None:
     with loading.without_messages(not args.verbose):  # Beam warns of unused features
         from mtf_synthesizer.data import token_cache
 
-    folders = token_cache.make(
-        args.task,
-        args.output,
-        configuration,
-        pipeline_options=args.pipeline_options,
-        min_shards=args.min_shards,
-        overwrite=args.overwrite,
-        verbose=args.verbose,
+    cache_options = token_cache.CacheOptions(
+        args.pipeline_options, args.min_shards, args.overwrite, args.verbose
     )
+    folders = token_cache.make(args.task, args.output, configuration, cache_options)
     print("\n".join(token_cache.describe(folder) for folder in folders))

@@ -119,23 +119,21 @@ def run(args: argparse.Namespace) -> None:
     configuration = _configuration(args, start)
     teacher = _teacher(args, start) if args.fit else None
     loading.load_tensorflow(args.verbose)
-    from mtf_synthesizer.training.warm_start.begin import begin
+    from mtf_synthesizer.training.warm_start.begin import BeginOptions, begin
+
+    begin_options = BeginOptions(
+        share=args.alpha_v,
+        chooses_vocabulary=_vocabulary(args, start) is not None,
+        seed=args.seed,
+        verbose=args.verbose,
+    )
 
     def write(
         folder: str | paths.Path,
         configuration: request.Configuration,
         fitted: Mapping[str, Fitted] | None = None,
     ) -> Begun:
-        return begin(
-            folder,
-            start,
-            configuration,
-            share=args.alpha_v,
-            chooses_vocabulary=_vocabulary(args, start) is not None,
-            seed=args.seed,
-            verbose=args.verbose,
-            fitted=fitted,
-        )
+        return begin(folder, start, configuration, begin_options, fitted=fitted)
 
     if teacher is None:
         print(describe(args.model_dir, write(args.model_dir, configuration)))

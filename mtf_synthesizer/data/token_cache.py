@@ -34,15 +34,25 @@ from mtf_synthesizer.upstream.vocabulary import BYTES, choice, choose
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
+@dataclasses.dataclass(frozen=True)
+class CacheOptions:
+    """Options of `make`.
+
+    Attributes:
+      pipeline_options: Beam's own flags; the default runner is LOCAL_RUNNER.
+      min_shards: minimal number of files per split.
+      overwrite: whether to replace existing caches.
+      verbose: whether Beam and TensorFlow log.
+    """
+
+    pipeline_options: Sequence[str] = ()
+    min_shards: int = 64
+    overwrite: bool = False
+    verbose: bool = False
+
+
 def make(
-    tasks: Sequence[str],
-    output_cache_dir: str,
-    configuration: Configuration,
-    *,
-    pipeline_options: Sequence[str] = (),
-    min_shards: int = 64,
-    overwrite: bool = False,
-    verbose: bool = False,
+    tasks: Sequence[str], output_cache_dir: str, configuration: Configuration, options: CacheOptions
 ) -> list[str]:
     """Cache all splits of tasks, and wait for the end.
 
@@ -51,10 +61,7 @@ def make(
       output_cache_dir: folder in which each task gets a folder; workers on other machines must be
         able to write there.
       configuration: the vocabulary, the data and the modules that register the tasks.
-      pipeline_options: Beam's own flags; the default runner is LOCAL_RUNNER.
-      min_shards: minimal number of files per split.
-      overwrite: whether to replace existing caches.
-      verbose: whether Beam and TensorFlow log.
+      options: Beam's flags, numbers of files, overwriting and logs.
 
     Returns:
       The folders of the caches.
@@ -63,24 +70,24 @@ def make(
       errors.UserError: a task is unknown, can't be cached, has no data or has a cache, or an option
         is wrong. Nothing has been changed.
     """
-    loading.set_log_levels(verbose)
+    loading.set_log_levels(options.verbose)
     output_cache_dir = _from_anywhere(output_cache_dir)
     configuration = dataclasses.replace(
         configuration,
         vocabulary=configuration.vocabulary and _from_anywhere(configuration.vocabulary),
         tfds_data_dir=configuration.tfds_data_dir and _from_anywhere(configuration.tfds_data_dir),
     )
-    with loading.without_messages(not verbose), session.with_tasks(configuration):
+    with loading.without_messages(not options.verbose), session.with_tasks(configuration):
         chosen = list({task.name: task for name in tasks for task in _cacheable(name)}.values())
         folders = {task.name: caches.folder(output_cache_dir, task) for task in chosen}
         for folder in folders.values():
-            _check_free(folder, overwrite)
-        pipeline = _pipeline(pipeline_options)
+            _check_free(folder, options.overwrite)
+        pipeline = _pipeline(options.pipeline_options)
         for name, folder in folders.items():
             if tf.io.gfile.exists(folder):
                 tf.io.gfile.rmtree(folder)
             remember_cache(name, folder)
-        _parse_flags(min_shards)
+        _parse_flags(options.min_shards)
         modules = [*configuration.modules, *({T5_TASKS} & set(sys.modules))]
         with beam_workers.prepared(configuration.tfds_data_dir), pipeline:
             cache_tasks_main.run_pipeline(

@@ -37,6 +37,26 @@ _DIVISOR = 128  # Mesh rounds vocabularies up to a multiple
 
 
 @dataclasses.dataclass(frozen=True)
+class BeginOptions:
+    """Options of a warm start.
+
+    Attributes:
+      share: α of V in a mixture; None for `plan.SHARE_OF_V`.
+      chooses_vocabulary: whether to record the vocabulary of the configuration in the folder.
+      seed: seed of initial values.
+      verbose: whether T5, Mesh and TensorFlow log.
+    """
+
+    share: float | None = None
+    chooses_vocabulary: bool = False
+    seed: int = 0
+    verbose: bool = False
+
+
+DEFAULTS = BeginOptions()
+
+
+@dataclasses.dataclass(frozen=True)
 class Begun:
     """A new model and its origin.
 
@@ -57,11 +77,8 @@ def begin(
     model_dir: str | os.PathLike[str],
     start: Start,
     configuration: Configuration,
+    options: BeginOptions = DEFAULTS,
     *,
-    share: float | None = None,
-    chooses_vocabulary: bool = False,
-    seed: int = 0,
-    verbose: bool = False,
     fitted: Mapping[str, Fitted] | None = None,
     planner: Planner | None = None,
 ) -> Begun:
@@ -75,10 +92,7 @@ def begin(
       model_dir: the new folder.
       start: checkpoint of the other model, or a model of transformers.
       configuration: configuration of the new model.
-      share: α of V in a mixture; None for `plan.SHARE_OF_V`.
-      chooses_vocabulary: whether to record the vocabulary of `configuration` in the folder.
-      seed: seed of initial values.
-      verbose: whether T5, Mesh and TensorFlow log.
+      options: α of V, vocabulary, seed and logs.
       fitted: scope of a layer -> its function, fitted.
       planner: decides about the variables, instead of `plan.make`.
 
@@ -88,15 +102,15 @@ def begin(
     """
     new_folder.check("--model_dir", model_dir)
     with new_folder.create(model_dir) as folder:
-        with configured(configuration, verbose), tf.Graph().as_default():
-            vocabulary = _remember_vocabulary(folder, start, chooses_vocabulary)
-            tf.set_random_seed(seed)
+        with configured(configuration, options.verbose), tf.Graph().as_default():
+            vocabulary = _remember_vocabulary(folder, start, options.chooses_vocabulary)
+            tf.set_random_seed(options.seed)
             reader = reader_of(start)
             model, variables = _built(reader)
             if planner is None:
                 own = {scope: function.variables for scope, function in (fitted or {}).items()}
                 layers = dict(_layers(model))
-                begun = _decided(start, reader, layers, variables, share, vocabulary, own)
+                begun = _decided(start, reader, layers, variables, options.share, vocabulary, own)
             else:
                 begun = Begun(start, planner(_shapes(reader), variables), None, vocabulary)
             _save(folder, reader, begun)
