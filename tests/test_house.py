@@ -200,6 +200,17 @@ def test_only_upstream_changes_libraries():
     assert not changed
 
 
+def test_the_page_of_upstream_names_every_module_that_changes_a_library():
+    page = ast.get_docstring(SOURCES["upstream/__init__.py"]) or ""
+    changing = {
+        path.rpartition("/")[2].removesuffix(".py")
+        for path, tree in SOURCES.items()
+        if _room(path) == "upstream" and any(_changed(tree))
+    }
+    assert {name for name in changing if f"`{name}`" not in page} == set()
+    assert "dot_product" in changing
+
+
 def test_argparse_lives_in_the_command_line():
     users = {path for path, tree in SOURCES.items() if "argparse" in set(_imported(tree))}
     assert {_room(path) for path in users} == {"cli"}

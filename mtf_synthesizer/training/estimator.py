@@ -1,7 +1,9 @@
 """Estimators with hooks and summaries, and with initial values from a checkpoint.
 
-Mesh's training function takes no hooks and prints the loss on every step. On a CPU it collects its
-scalar summaries but writes none. `ObservedEstimator` adds hooks and summaries to its Estimator.
+Mesh builds the graph of a training step and lowers it, in `utils.tpu_estimator_model_fn`. (Batches
+of evaluations and predictions are lowered in `upstream.estimators`.) Mesh's function takes no hooks
+and prints the loss on every step. On a CPU it collects its scalar summaries but writes none.
+`ObservedEstimator` adds hooks and summaries to its Estimator.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """T5's and Mesh's own functions under one gin configuration at a time.
 
-Only this module touches the globals of gin and seqio. A configuration leaves nothing behind, so
-that one process can train models of different kinds.
+gin and SeqIO keep their state in globals. A configuration leaves nothing behind there, so that one
+process can train models of different kinds.
 """
 
 import contextlib
