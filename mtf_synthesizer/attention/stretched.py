@@ -112,19 +112,19 @@ class LearnedTile(StretchedPolicy):
         raise NoFormula(self)
 
     def stretch(self, table: mtf.Tensor, dim: mtf.Dimension) -> mtf.Tensor:
-        whole, rows = mtf.Dimension("position", self.length), mtf.Dimension("row", dim.size)
+        all_positions, rows = mtf.Dimension("position", self.length), mtf.Dimension("row", dim.size)
         start = np.eye(dim.size)[np.arange(self.length) % dim.size]
         tile = mtf.get_variable(
             table.mesh,
             f"tile_{dim.name}",
-            mtf.Shape([whole, rows]),
+            mtf.Shape([all_positions, rows]),
             initializer=tf.constant_initializer(start),
             activation_dtype=table.dtype,
         )
-        ordered = [whole if d == dim else d for d in table.shape.dims]
+        ordered = [all_positions if d == dim else d for d in table.shape.dims]
         table = mtf.rename_dimension(table, dim.name, rows.name)
         mixed = mtf.einsum([table, tile], mtf.Shape(ordered))
-        return mtf.rename_dimension(mixed, whole.name, dim.name)
+        return mtf.rename_dimension(mixed, all_positions.name, dim.name)
 
 
 def _with(shape: mtf.Shape, dim: mtf.Dimension, size: int) -> mtf.Shape:

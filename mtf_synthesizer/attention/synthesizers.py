@@ -374,8 +374,8 @@ def _pairs(table: mtf.Tensor, view: View, function: _Tabular) -> mtf.Tensor:
         return _positions(view, view.keys, function).rows(rows, keys)
     # First fit the table to the rows' length, so that no two tokens share an entry.
     for dim, length in ((queries, view.length), (keys, view.memory_length)):
-        whole = Range(mtf.Dimension(dim.name, length.size))
-        table = _positions(view, whole, function).rows(table, dim)
+        all_positions = Range(mtf.Dimension(dim.name, length.size))
+        table = _positions(view, all_positions, function).rows(table, dim)
     return view.of_packed_rows(table)
 
 

@@ -52,7 +52,12 @@ def _lines(begun: Begun) -> Iterator[tuple[tuple[str, str, str], tuple[int, int]
 def _rows(begun: Begun) -> Iterator[tuple[str, str, str, int]]:
     for entry in begun.plan.entries:
         source = entry.source or ""
-        yield entry.name, "" if source == entry.name else source, entry.what, math.prod(entry.shape)
+        yield (
+            entry.name,
+            "" if source == entry.name else source,
+            entry.description,
+            math.prod(entry.shape),
+        )
     for name, shape in begun.plan.dropped.items():
         yield "", name, "dropped", math.prod(shape)
 

@@ -85,8 +85,8 @@ def _scratch(folder: Path) -> Iterator[pathlib.Path]:
     with contextlib.ExitStack() as stack:
         with locks.wait_for_output(folder):
             remove_left(folder)
-            made = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder)
-            scratch = stack.enter_context(made)
+            temporary = tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder)
+            scratch = stack.enter_context(temporary)
             stack.enter_context(locks.hold_folder(pathlib.Path(scratch)))
         yield pathlib.Path(scratch)
 

@@ -74,7 +74,7 @@ def _computed(metric: Any, examples: ExampleSet, output: np.ndarray) -> Any:
     features = examples.task.output_features
     if isinstance(metric, LegacyMetric):  # it keeps the targets of an earlier evaluation
         metric = dataclasses.replace(metric, metric_fn_kwargs={}, targets_and_inferences={})
-    made = metric.from_model_output(examples.rows, output, features)
-    if isinstance(made, CollectingMetric):
-        return made.actual_compute(examples.rows, features)[0]
-    return made.compute()
+    computed = metric.from_model_output(examples.rows, output, features)
+    if isinstance(computed, CollectingMetric):
+        return computed.actual_compute(examples.rows, features)[0]
+    return computed.compute()

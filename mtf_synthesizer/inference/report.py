@@ -181,9 +181,9 @@ def _averages(rows: Iterable[Row]) -> list[Report]:
     """Return the averages of rows with equal settings."""
     reports: list[Report] = []
     for alike in best.grouped(rows, best.settings):
-        made = {name: alike[0].get(name) for name in best.SETTINGS}
+        settings = {name: alike[0].get(name) for name in best.SETTINGS}
         scores = {row["task"]: row["metrics"] for row in alike}
-        reports += [made | average for average in averages.averages(scores)]
+        reports += [settings | average for average in averages.averages(scores)]
     return reports
 
 

@@ -95,11 +95,12 @@ class Lowered:
     """
 
     def __init__(self, mesh: mtf.Mesh, *tensors: Mapping[str, mtf.Tensor]):
-        whole = [{name: mtf.anonymize(t) for name, t in group.items()} for group in tensors]
+        replicated = [{name: mtf.anonymize(t) for name, t in group.items()} for group in tensors]
         implementation = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
         lowering = mtf.Lowering(mesh.graph, {mesh: implementation})
         self.tensors = [
-            {name: lowering.export_to_tf_tensor(t) for name, t in group.items()} for group in whole
+            {name: lowering.export_to_tf_tensor(t) for name, t in group.items()}
+            for group in replicated
         ]
         self._saver = tf.train.Saver()
         self._initial_values = tf.global_variables_initializer()
@@ -136,11 +137,11 @@ class Probe:
 
     def __init__(self, features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any):
         with tf.Graph().as_default():
-            made = record(features, model_type, vocabulary, recording)
-            usable = [r for r in made.attention if r.weights.usable]  # not with recompute_grads
+            recorded = record(features, model_type, vocabulary, recording)
+            usable = [r for r in recorded.attention if r.weights.usable]  # not with recompute_grads
             self._lowered = Lowered(
-                made.mesh,
-                {r.layer: entropy(r, made.features) for r in usable},
+                recorded.mesh,
+                {r.layer: entropy(r, recorded.features) for r in usable},
                 {r.layer: in_order(r.weights) for r in usable},
             )
         self._entropies, self._weights = self._lowered.tensors

@@ -76,7 +76,7 @@ def test_every_variable_has_a_source_or_a_beginning():
     assert scaled == {f"{SCOPE}/q"}
     np.testing.assert_array_equal(entries[f"{SCOPE}/q"].change(value), [0, 2, 4])
     assert entries[f"{SCOPE}/mixture/alpha"].change is None
-    assert entries[f"{SCOPE}/q"].what == "loaded, times 2"
+    assert entries[f"{SCOPE}/q"].description == "loaded, times 2"
 
 
 def test_newer_names_are_those_of_ours():
@@ -125,7 +125,7 @@ def ours(table, **others):
 def test_the_same_function_at_another_length(before, verb):
     entries, _ = made(ours((2, before, before)))
     entry = entries[f"{SCOPE}/random/table"]
-    assert entry.what == f"{verb} from 2 x {before} x {before}"
+    assert entry.description == f"{verb} from 2 x {before} x {before}"
     table = np.arange(2 * before * before).reshape(2, before, before)
     found = entry.change(table)
     assert found.shape == (2, 5, 5)
@@ -133,7 +133,11 @@ def test_the_same_function_at_another_length(before, verb):
         for j in range(5):
             np.testing.assert_array_equal(found[:, i, j], table[:, i % before, j % before])
     # It goes on as it is: nothing is scaled, and α is not begun anew.
-    assert entries[f"{SCOPE}/q"].what == entries[f"{SCOPE}/mixture/alpha"].what == "loaded"
+    assert (
+        entries[f"{SCOPE}/q"].description
+        == entries[f"{SCOPE}/mixture/alpha"].description
+        == "loaded"
+    )
 
 
 def test_heads_are_no_length():
@@ -144,6 +148,6 @@ def test_heads_are_no_length():
 def test_absolute_positions_are_cut_but_never_made_up():
     name = "shared/positional_embedding"
     built = {**RV, name: (("max_length", 5), ("d_model", 7))}
-    assert made(ours((2, 5, 5), **{name: (9, 7)}), built)[0][name].what == "cut from 9 x 7"
+    assert made(ours((2, 5, 5), **{name: (9, 7)}), built)[0][name].description == "cut from 9 x 7"
     with pytest.raises(errors.UserError, match=r"positional_embedding \[3, 7\] -> \[5, 7\]"):
         made(ours((2, 5, 5), **{name: (3, 7)}), built)

@@ -62,5 +62,5 @@ def entries(rows: Sequence[str], setting: Setting, precisions: Sequence[str]) ->
 
 def against(setting: Setting) -> list[BenchEntry]:
     """The entries of transformers: float32, and bfloat16 if the CPU has instructions for it."""
-    there = [precision.FLOAT32, *([precision.BFLOAT16] if precision.instructions() else [])]
-    return [BenchEntry(HUGGINGFACE, name, setting) for name in there]
+    precisions = [precision.FLOAT32, *([precision.BFLOAT16] if precision.instructions() else [])]
+    return [BenchEntry(HUGGINGFACE, name, setting) for name in precisions]

@@ -271,8 +271,10 @@ def build(
         layers = [make() for _ in range(blocks) for make in makers]
         for number, layer in enumerate(layers):
             layer.set_name(f"layer_{number:03d}")
-        made = make_stack(layers, dropout) if make_stack else _stack(layers, dropout, remembered)
-        return _model(name, made, setting)
+        layer_stack = (
+            make_stack(layers, dropout) if make_stack else _stack(layers, dropout, remembered)
+        )
+        return _model(name, layer_stack, setting)
 
     encoder = stack("encoder", attention, feed_forward)
     if setting.encoder_only:

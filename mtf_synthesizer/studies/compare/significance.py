@@ -75,13 +75,13 @@ def _scores(
     )
     if function is None:  # of official scores, not of the predictions
         return None
-    made = [[_RunScore(run, function, name) for run in row] for row in read]
+    scores_of_rows = [[_RunScore(run, function, name) for run in row] for row in read]
 
     def score(row: Sequence[_RunScore]) -> Score:
         return lambda examples: float(np.mean([run.of(examples) for run in row]))
 
-    is_fast = all(run.is_fast for row in made for run in row)
-    return score(made[0]), score(made[1]), counts.pop(), is_fast
+    is_fast = all(run.is_fast for row in scores_of_rows for run in row)
+    return score(scores_of_rows[0]), score(scores_of_rows[1]), counts.pop(), is_fast
 
 
 def _records(folder: paths.Path, task: str) -> Records:
@@ -129,11 +129,11 @@ class _RunScore:
             singles = [_value(self._function, [record], self._name) for record in self._records]
         except (ValueError, ZeroDivisionError):  # a correlation needs two examples
             return None
-        whole = _value(self._function, self._records, self._name)
-        if whole is None or any(value is None for value in singles):
+        total = _value(self._function, self._records, self._name)
+        if total is None or any(value is None for value in singles):
             return None
         means = np.array(singles, np.float64)
-        return means if abs(means.mean() - whole) <= _NEAR * max(1, abs(whole)) else None
+        return means if abs(means.mean() - total) <= _NEAR * max(1, abs(total)) else None
 
 
 def _value(function: metrics.Metric, records: Records, name: str) -> float | None:

@@ -39,12 +39,12 @@ class Part:
 
     Attributes:
       component: "embedding", "softmax", or a stack followed by "norms" or the class of a layer.
-      what: part of the component, or an empty text.
+      detail: part of the component, or an empty text.
       cost: cost of all layers of the stack together.
     """
 
     component: str
-    what: str
+    detail: str
     cost: Cost
 
 
@@ -73,8 +73,8 @@ def of_model(model: Model, batch: Batch) -> list[Part]:
     stacks = _stacks(model, batch)
     parts = [Part("embedding", "", _embeddings(model))]
     for stack in stacks:
-        for (layer, what), cost in _layers(stack).items():
-            parts.append(Part(f"{stack.model.name} {layer}", what, cost))
+        for (layer, detail), cost in _layers(stack).items():
+            parts.append(Part(f"{stack.model.name} {layer}", detail, cost))
     return [*parts, Part("softmax", "", _softmax(stacks[-1]))]
 
 
@@ -97,11 +97,11 @@ def _layers(stack: Stack) -> dict[tuple[str, str], Cost]:
     total: dict[tuple[str, str], Cost] = {}
     bias_is_there = False
     for layer in layers.layers:
-        for what, cost in _layer(layer, stack).items():
-            if what == BIAS and layer.relative_attention_type == "bias_shared":
+        for detail, cost in _layer(layer, stack).items():
+            if detail == BIAS and layer.relative_attention_type == "bias_shared":
                 cost = Cost() if bias_is_there else cost
                 bias_is_there = True
-            key = (type(layer).__name__, what)
+            key = (type(layer).__name__, detail)
             total[key] = total.get(key, Cost()) + cost
     return total | {("norms", ""): _norms(layers, stack)}
 

@@ -41,20 +41,20 @@ def of_row(row: CostRow, device: DeviceCost | None = None) -> CostReport:
     """A line for each component and its parts, with the graph's count beside the formula."""
     lines = [line for name in row.counted for line in _component(row, name)]
     lines.append(_line("total", "", row.total, _verdict(row, row.differing())))
-    whole = {"row": row.name} | _numbers(row.total)
-    whole |= {"formula_equals_graph": None if row.why_no_formula else not row.differing()}
-    whole |= {"batch_size": row.batch.rows, "lengths": row.batch.lengths}
-    whole |= {"packed": row.batch.packed, "components": lines}
+    summary = {"row": row.name} | _numbers(row.total)
+    summary |= {"formula_equals_graph": None if row.why_no_formula else not row.differing()}
+    summary |= {"batch_size": row.batch.rows, "lengths": row.batch.lengths}
+    summary |= {"packed": row.batch.packed, "components": lines}
     lengths = " + ".join(map(str, row.batch.lengths))
     packed = ", packed" if row.batch.packed else ""
     title = f"{row.name}: batch of {row.batch.rows} x {lengths} tokens{packed}"
     if device is None:
-        return CostReport(title, lines, [whole], _notes(row))
-    whole["device"] = device_report.as_json(device)
+        return CostReport(title, lines, [summary], _notes(row))
+    summary["device"] = device_report.as_json(device)
     below = CostReport(
         device_report.title(device), device_report.lines(device), [], device_report.notes(device)
     )
-    return CostReport(title, lines, [whole], _notes(row), below, device_report.as_columns(device))
+    return CostReport(title, lines, [summary], _notes(row), below, device_report.as_columns(device))
 
 
 def _notes(row: CostRow) -> tuple[str, ...]:
@@ -68,9 +68,9 @@ def _notes(row: CostRow) -> tuple[str, ...]:
 
 def _component(row: CostRow, name: str) -> list[dict[str, Any]]:
     """One line for the component, then one line for each of its parts."""
-    parts = [part for part in row.parts if part.component == name and part.what]
+    parts = [part for part in row.parts if part.component == name and part.detail]
     lines = [_line(name, "", row.counted[name], _verdict(row, {name} & set(row.differing())))]
-    return lines + [_line(name, part.what, part.cost, "") for part in parts]
+    return lines + [_line(name, part.detail, part.cost, "") for part in parts]
 
 
 def _verdict(row: CostRow, differing: Sequence[str] | set[str]) -> str:

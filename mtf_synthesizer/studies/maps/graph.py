@@ -59,22 +59,22 @@ class AttentionGraph:
     def __init__(self, features: Mapping[str, np.ndarray], model_type: str, vocabulary: Any):
         with tf.Graph().as_default():
             tf.set_random_seed(0)
-            made = probe.record(features, model_type, vocabulary, recording)
-            kept = layers.by_place(r for r in made.attention if r.weights.usable)
-            objects = layers.objects_of(made.model)
+            recorded = probe.record(features, model_type, vocabulary, recording)
+            kept = layers.by_place(r for r in recorded.attention if r.weights.usable)
+            objects = layers.objects_of(recorded.model)
             self.title = layers.title(objects)
             self.layers = layers.described(kept, objects)
-            self.left_out = layers.left_out(objects, made.attention, kept)
+            self.left_out = layers.left_out(objects, recorded.attention, kept)
             if not kept:
                 missing = "; ".join(f"{place}: {why}" for place, why in self.left_out.items())
                 raise errors.UserError(f"this model has no attention weights to show: {missing}")
             self._lowered = probe.Lowered(
-                made.mesh,
+                recorded.mesh,
                 {place: graph.in_order(r.weights) for place, r in kept.items()},
                 {place: r.present for place, r in kept.items() if r.present is not None},
-                made.features,
+                recorded.features,
             )
-        self.positions = self._positions(made.model)
+        self.positions = self._positions(recorded.model)
 
     def trained(self, checkpoint: str) -> dict[str, np.ndarray]:
         """The weights with the variables of a checkpoint.

@@ -68,16 +68,16 @@ def _histograms(models: Mapping[str, Maps], blocks: Sequence[int]) -> MapSection
 
 
 def _heat_maps(
-    models: Mapping[str, Maps], blocks: Sequence[int], stack: str, over_encoder: bool, what: str
+    models: Mapping[str, Maps], blocks: Sequence[int], stack: str, over_encoder: bool, quantity: str
 ) -> MapSection:
     pictures = []
-    name = f"{stack}_{what.replace(' ', '_').replace('-', '_')}"
+    name = f"{stack}_{quantity.replace(' ', '_').replace('-', '_')}"
     for state, file in (("trained", f"{name}.png"), ("at the start", f"{name}_start.png")):
         png = heat_maps(models, blocks, stack, over_encoder, state)
         if png:
             pictures.append(Picture(file, state, png))
     return MapSection(
-        f"{stack.capitalize()}: {what} (Figures 4 to 7)",
+        f"{stack.capitalize()}: {quantity} (Figures 4 to 7)",
         "Rows are queries and columns are keys. A brighter cell is more attention; colours follow "
         "the square root of the weight. Masked keys are grey.",
         pictures,

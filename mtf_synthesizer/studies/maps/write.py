@@ -32,14 +32,14 @@ def chosen_blocks(all_maps: Sequence[Maps], blocks: Sequence[int] | None) -> lis
     Raises:
       errors.UserError: no model has one of them.
     """
-    there = sorted({layer.block for maps in all_maps for layer in maps.layers.values()})
+    existing = sorted({layer.block for maps in all_maps for layer in maps.layers.values()})
     if blocks is None:
-        blocks = _LAYERS if there[-1] >= _LAYERS[-1] else there
-    chosen = [block for block in dict.fromkeys(blocks) if block in there]
+        blocks = _LAYERS if existing[-1] >= _LAYERS[-1] else existing
+    chosen = [block for block in dict.fromkeys(blocks) if block in existing]
     if not chosen:
         raise errors.UserError(
             f"--layers {','.join(map(str, blocks))}: the models have attention weights in layers "
-            f"{', '.join(map(str, there))}"
+            f"{', '.join(map(str, existing))}"
         )
     return chosen
 

@@ -97,7 +97,7 @@ def _speeds(
     columns = _quantity(paper.Quantity(quantity.table, "steps/s / V's", ratios), ratio, command)
     if not measured:
         return columns
-    instead = [there for row, there in _BENCH_ROWS.items() if row not in times and there in times]
+    instead = [stock for row, stock in _BENCH_ROWS.items() if row not in times and stock in times]
     also = f"; {' and '.join(instead)} there have α, not a plain sum" if instead else ""
     note = f"Speed is measured by {measured[-1].path}{also}."
     return dataclasses.replace(columns, notes=(note,))
@@ -199,7 +199,7 @@ def _steps_memory(row: Row) -> float | None:
 
 
 def _paper_speed(row: str) -> str:
-    name = {there: ours for ours, there in _BENCH_ROWS.items()}.get(row, row)
+    name = {stock: ours for ours, stock in _BENCH_ROWS.items()}.get(row, row)
     values = paper.SPEED.values
     return f"{values[name] / values['t5']:.2f}" if name in values else NONE
 

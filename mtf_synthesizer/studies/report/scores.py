@@ -140,8 +140,8 @@ def _cell(runs: Sequence[Run], value: Value, digits: int, split: str) -> str:
     values = [number for _, number in with_value]
     deviation = averages.spread(values)
     spread = "" if deviation is None else f" ± {deviation:.{digits}f}"
-    made = _made([run for run, _ in with_value], split)
-    return f"{statistics.fmean(values):.{digits}f}{spread} ({made})"
+    commands = _made([run for run, _ in with_value], split)
+    return f"{statistics.fmean(values):.{digits}f}{spread} ({commands})"
 
 
 def _made(runs: Sequence[Run], split: str) -> str:
@@ -209,11 +209,11 @@ def others(runs: Sequence[Run]) -> list[ReportSection]:
     """Evaluations that belong to no table."""
     in_tables = {c.experiment for c in (*paper.COLUMNS, *paper.LEADERBOARDS)} | set(paper.LIKE)
     rows = []
-    made: list[str] = []
+    commands: list[str] = []
     for run in runs:
         if run.experiment in in_tables:
             continue
-        made += run.commands
+        commands += run.commands
         for task, metrics in run.tasks.items():
             of = [run.experiment or NONE, run.row, task or NONE, run.split]
             rows += [
@@ -223,4 +223,4 @@ def others(runs: Sequence[Run]) -> list[ReportSection]:
     if not rows:
         return []
     heads = ["experiment", "model", "task", "split", "metric", "ours", "of"]
-    return [ReportSection("Other evaluations", heads, rows, commands=list(dict.fromkeys(made)))]
+    return [ReportSection("Other evaluations", heads, rows, commands=list(dict.fromkeys(commands)))]

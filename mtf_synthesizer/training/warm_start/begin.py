@@ -207,7 +207,7 @@ def _decided(
             "the new model"
         )
     checkpoint_plan = plan.make(start.path, _shapes(reader), variables, beginnings)
-    has_choice = any(entry.what.startswith("new, α") for entry in checkpoint_plan.entries)
+    has_choice = any(entry.description.startswith("new, α") for entry in checkpoint_plan.entries)
     if share is not None and not has_choice:
         raise errors.UserError(
             f"--alpha_v {share}: this model has no new α. Leave it out, or choose a mixture with "
@@ -301,6 +301,6 @@ def summary(begun: Begun) -> Mapping[str, object]:
         "step": begun.start.step,
         "fingerprint": begun.start.fingerprint,
         "alpha_v": begun.share,
-        "variables": {entry.name: entry.what for entry in begun.plan.entries},
+        "variables": {entry.name: entry.description for entry in begun.plan.entries},
         "dropped": sorted(begun.plan.dropped),
     }

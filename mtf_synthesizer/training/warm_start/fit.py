@@ -143,11 +143,11 @@ class _Observations:
             with tf.Graph().as_default():
                 shapes = {name: (_BATCH, row.shape[1]) for name, row in self._arrays.items()}
                 self._places = {n: tf.placeholder(tf.int32, s) for n, s in shapes.items()}
-                made = probe.record(self._places, model.model_type, model.vocabulary, recording)
-                self._autoregressive = {s.name: s.autoregressive for s in stacks(made.model)}
+                recorded = probe.record(self._places, model.model_type, model.vocabulary, recording)
+                self._autoregressive = {s.name: s.autoregressive for s in stacks(recorded.model)}
                 attentions = {
                     attention.layer: attention
-                    for attention in made.attention
+                    for attention in recorded.attention
                     if attention.layer in scopes
                 }
                 missing = [scope for scope in scopes if scope not in attentions]
@@ -157,7 +157,7 @@ class _Observations:
                         "model of the same shape with dot products"
                     )
                 self._lowered = probe.Lowered(
-                    made.mesh,
+                    recorded.mesh,
                     {scope: in_order(attention.weights) for scope, attention in attentions.items()},
                     {
                         s: attention.inputs

@@ -260,9 +260,9 @@ def _files(folder: pathlib.Path) -> tuple[pathlib.Path, dict[str, pathlib.Path]]
     Raises:
       UserError: the weights are missing or can't be read.
     """
-    whole, index = folder / huggingface.WEIGHTS, folder / INDEX
-    if whole.is_file():
-        return whole, dict.fromkeys(_names(whole), whole)
+    single, index = folder / huggingface.WEIGHTS, folder / INDEX
+    if single.is_file():
+        return single, dict.fromkeys(_names(single), single)
     if not index.is_file():
         hint = ""
         if (folder / "pytorch_model.bin").exists():

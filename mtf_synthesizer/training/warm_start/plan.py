@@ -43,11 +43,11 @@ class Own:
     """The initial value of a variable of a synthesizing function.
 
     Attributes:
-      what: description of the value.
+      description: description of the value.
       value: function from zeros of the variable's shape to the value.
     """
 
-    what: str
+    description: str
     value: Change
 
 
@@ -74,7 +74,7 @@ class Entry:
 
     Attributes:
       name, shape: name and shape of the variable.
-      what: description of the change; "loaded" without a change.
+      description: description of the change; "loaded" without a change.
       source: variable of the checkpoint; None for a new variable.
       change: function from the source's value, or from zeros, to the value; None for the
         initializer's value.
@@ -82,7 +82,7 @@ class Entry:
 
     name: str
     shape: Shape
-    what: str
+    description: str
     source: str | None = None
     change: Change | None = None
 
@@ -217,7 +217,7 @@ def _new(name: str, dims: Dims, own: Own | None) -> Entry:
     shape = tuple(size for _, size in dims)
     if own is None:
         return Entry(name, shape, "new, initial values")
-    return Entry(name, shape, f"new, {own.what}", change=own.value)
+    return Entry(name, shape, f"new, {own.description}", change=own.value)
 
 
 def _taken(name: str, dims: Dims, source: str, before: Shape) -> Entry | None:
@@ -257,7 +257,7 @@ def _scaled(entry: Entry, factor: float) -> Entry:
     change = entry.change or (lambda value: value)
     return dataclasses.replace(
         entry,
-        what=f"{entry.what}, times {factor:.4g}",
+        description=f"{entry.description}, times {factor:.4g}",
         change=lambda value: change(value) * np.asarray(factor, value.dtype),
     )
 

@@ -171,9 +171,11 @@ def _of_heads(
     source: str | None = f"{scope}/{own}"
     if own == _BIAS and source not in saved:
         source = shared_bias(name, saved)
-    what = f"heads {', '.join(map(str, heads))}"
+    description = f"heads {', '.join(map(str, heads))}"
     scale = {_TABLE: layer.alpha[heads, 0], "q": layer.alpha[heads, 1]}.get(own)
-    return Entry(name, shape, what, source, _taken(own, heads, len(layer.alpha), scale, shape))
+    return Entry(
+        name, shape, description, source, _taken(own, heads, len(layer.alpha), scale, shape)
+    )
 
 
 def _taken(

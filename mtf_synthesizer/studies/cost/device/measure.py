@@ -220,7 +220,7 @@ def _lowered(
     gradients = [_before_sum(lowering.tensors[gradient]) for gradient in step.gradients]
     operations = liveness.needed(results)
     alive = set(operations)
-    exchanged = [what for result, what in device.collectives if result.op in alive]
+    exchanged = [collective for result, collective in device.collectives if result.op in alive]
     return liveness.peak(operations, gradients), exchanged
 
 

@@ -72,7 +72,7 @@ def lines(cost: DeviceCost) -> list[dict[str, Any]]:
         (f"activations ({cost.activation_type})", cost.activations, _ESTIMATE),
         ("peak", cost.total, _ESTIMATE),
     ]
-    memory = [_line("memory", what, None, size, known) for what, size, known in held]
+    memory = [_line("memory", name, None, size, known) for name, size, known in held]
     return memory + [
         _line(
             "communication",
