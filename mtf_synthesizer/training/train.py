@@ -117,11 +117,11 @@ def carry_out(run: TrainingRun, options: TrainOptions) -> dict[str, Any]:
                 listeners: list[tf_estimator.CheckpointSaverListener] = []
                 if options.attention_summaries:
                     probe_of = functools.partial(_probe, task, model)
-                    listeners.append(AttentionListener(str(folder), probe_of))
+                    listeners.append(AttentionListener(str(folder.path), probe_of))
                 if validation is not None:
                     listeners.append(validation)
                 observed = ObservedEstimator(
-                    model.estimator if before else _starting(model, run),
+                    model.estimator if before else _starting(model, run.start, run.request),
                     before,
                     seed=run.request.seed,
                     summary_steps=_summary_steps(model, options),
@@ -177,11 +177,11 @@ def _built(task: str, folder: ModelFolder, run: TrainingRun) -> Model:
     return model
 
 
-def _starting(model: Model, run: TrainingRun) -> Any:
+def _starting(model: Model, start: Checkpoint | None, request: Request) -> Any:
     """Return Mesh's Estimator, with initial values from --init_checkpoint if given."""
-    if run.start is None:
+    if start is None:
         return model.estimator
-    return StartingEstimator(model.estimator, run.start.path, run.request.partial_init)
+    return StartingEstimator(model.estimator, start.path, request.partial_init)
 
 
 def _summary_steps(model: Model, options: TrainOptions) -> int:
