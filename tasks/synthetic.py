@@ -140,6 +140,7 @@ PROBLEMS = {
         Problem("shift", problems.shift),
         Problem("sort", problems.sort),
         Problem("majority", problems.majority),
+        Problem("lookup", problems.lookup),
         Problem("induction", problems.induction),
         Problem("recall", problems.recall),
         Problem("dyck", problems.dyck),

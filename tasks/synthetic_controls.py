@@ -147,6 +147,7 @@ COUNTING: Mapping[str, Rule] = {
     "shift": _leading(symbols.LETTERS),
     "sort": _sorted,
     "majority": _leading(symbols.LETTERS),
+    "lookup": _leading(symbols.LETTERS),
     "induction": _leading(symbols.LETTERS),
     "recall": _leading(symbols.VALUES),
     "dyck": _leading(tuple(symbols.BRACKETS), symbols.BRACKETS),

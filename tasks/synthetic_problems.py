@@ -7,6 +7,7 @@ A question is a row of symbols with blanks, and an answer for each blank:
     shift      d a c _ _ _                     a c d
     sort       d a c _ _ _                     a c d
     majority   _ a c a                         a
+    lookup     d a c b k2 _                    c
     induction  d a c b a _                     c
     recall     k3 v7 k1 v2 | d b k1 _ k3 _     v2 v7
     dyck       ( < _ _ { _                     > ) }
@@ -34,6 +35,7 @@ from mtf_synthesizer.tasks.synthetic_symbols import (
 LETTERS_IN_A_ROW = 16  # of copy, reverse, shift and sort
 VOTES = (20, 40)  # fewest and most letters of majority
 CANDIDATES = LETTERS[:4]
+LOOKUP_LETTERS = 16
 INDUCTION_LETTERS = 30
 PAIRS = 8  # of recall
 RECALL_LENGTH = 64  # pairs and queries, without the bar
@@ -88,6 +90,13 @@ def majority(draw: random.Random) -> Question:
         (winner, most), (_, second) = [*Counter(votes).most_common(2), ("", 0)][:2]
         if most > second:
             return Question((BLANK, *votes), (winner,))
+
+
+def lookup(draw: random.Random) -> Question:
+    """Draw letters and the number of a place, counted from 0; ask for the letter there."""
+    letters = draw.choices(LETTERS, k=LOOKUP_LETTERS)
+    place = draw.randrange(LOOKUP_LETTERS)
+    return Question((*letters, KEYS[place], BLANK), (letters[place],))
 
 
 def induction(draw: random.Random) -> Question:

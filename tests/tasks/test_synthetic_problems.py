@@ -50,6 +50,19 @@ def test_majority():
     assert max(lengths) == 40
 
 
+def test_lookup():
+    places = set()
+    for row, answer in drawn(problems.lookup):
+        *letters, number, blank = row.split()
+        assert blank == "_"
+        assert len(letters) == 16
+        assert set(letters) <= set(LETTERS)
+        place = int(number.removeprefix("k"))
+        assert letters[place] == answer
+        places.add(place)
+    assert places == set(range(16))
+
+
 def test_induction():
     places = set()
     for row, answer in drawn(problems.induction):
