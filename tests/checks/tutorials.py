@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TUTORIALS = ("first_run", "own_function", "own_task", "from_t5")
+TUTORIALS = ("first_run", "own_function", "own_task", "from_t5", "lookup")
 FENCE = re.compile(r"^```python\n(.*?)^```\n(.*?)(?=^```|\Z)", re.MULTILINE | re.DOTALL)
 # Commands that set up the reader's terminal, and gin files that are shown.
 LEFT_OUT = (". .venv/", "pip install", "tensorboard", "import ", "include ", "--")
