@@ -49,12 +49,35 @@ GROUPS = (
     "Mixture.functions = [@Toeplitz(), @Uniform(), @Random(), @DotProduct()]",
     "Toeplitz.max_length = 4",
 )
+BANDED = ("BandedRandom.width = 2", "BandedRandom.max_length = 11")
+# Half of every table, stretched between its rows and by learned weights.
+STRETCHED = (
+    "Mixture.functions = [@Random(), @BandedRandom(), @Dense(), @Sum(), @DotProduct()]",
+    "Sum.functions = [@FactorizedDense(), @FactorizedRandom(), @FixedRandom()]",
+    "max_length = 6",
+    "Interpolate.length = 20",
+    "LearnedTile.length = 20",
+    *(f"{name}.beyond_max_length = @Interpolate()" for name in ("Dense", "FixedRandom")),
+    *(
+        f"{name}.beyond_max_length = @LearnedTile()"
+        for name in ("Random", "BandedRandom", "FactorizedDense", "FactorizedRandom")
+    ),
+)
+CROSS_GROUPS = (
+    "SyntheticEncDecAttention.synthesizer = @cross/Heads()",
+    "cross/Heads.functions = [@cross/Mixture(), @BandedRandom()]",
+    "cross/Heads.sizes = [2, 1]",
+    "cross/Mixture.functions = [@Toeplitz(), @DotProduct(), @Dense(), @Random(), @DotProduct()]",
+    *BANDED,
+    "SyntheticEncDecAttention.fold_scaling_into_initializer = False",
+)
+FOUR_HEADS = ("num_heads = 4",)
 TABLE_4 = (
     "SyntheticAttention.num_heads = 2",
     "SyntheticAttention.key_value_size = 7",
     "SyntheticAttention.relative_attention_type = None",
 )
-# name -> task, synthesizer, bindings
+# name -> task, synthesizer (as `random_models.make` takes it), bindings
 MODELS = {
     "stock_t5_1_1": (PAIRS, None, GATED),
     **{name: (PAIRS, name, ()) for name in ("v", "r", "fix", "fr", "d", "fd")},
@@ -68,6 +91,18 @@ MODELS = {
     "table_4_d_plus_v": (PAIRS, "d_plus_v", TABLE_4),
     "one_head_rdv": (PAIRS, "rdv", ("num_heads = 1",)),
     "everything": (PAIRS, "rv", EVERYTHING),
+    "banded": (PAIRS, "banded", BANDED),
+    "stretched": (PAIRS, "rv", STRETCHED),
+    "layers": (PAIRS, "encoder=r*1,v*1;decoder=heads_rv*1,v*1", FOUR_HEADS),
+    "layers_frd": (PAIRS, "frd*1,dv*1", ()),
+    **{
+        f"cross_{name}": (PAIRS, f"v cross/{name}.gin", ())
+        for name in ("v", "r", "fr", "d", "toeplitz", "uniform", "rv", "dv", "toeplitz_v")
+    },
+    "cross_groups": (PAIRS, "r cross/v.gin", CROSS_GROUPS),
+    "lm_banded": (TEXT, "banded", BANDED[:1]),
+    "lm_stretched": (TEXT, "rv", STRETCHED),
+    "lm_layers": (TEXT, "heads_rv*1,v*1", FOUR_HEADS),
     "lm_v": (TEXT, "v", ()),
     "lm_r": (TEXT, "r", ()),
     "lm_toeplitz": (TEXT, "toeplitz", ()),

@@ -55,6 +55,30 @@ GROUPS = (
     "Mixture.functions = [@Toeplitz(), @Uniform(), @Random(), @DotProduct()]",
     "Toeplitz.max_length = 4",
 )
+BANDED = ("BandedRandom.width = 2", "BandedRandom.max_length = 11")
+# Half of every table, stretched by both rules, also by a function without rows of queries.
+STRETCHED = (
+    "Mixture.functions = [@Random(), @BandedRandom(), @Dense(), @Sum()]",
+    "Sum.functions = [@FactorizedDense(), @FactorizedRandom(), @FixedRandom()]",
+    "max_length = 6",
+    "Interpolate.length = 11",
+    "LearnedTile.length = 11",
+    *(f"{name}.beyond_max_length = @Interpolate()" for name in ("Dense", "FixedRandom")),
+    *(
+        f"{name}.beyond_max_length = @LearnedTile()"
+        for name in ("Random", "BandedRandom", "FactorizedDense", "FactorizedRandom")
+    ),
+)
+# Shared relative biases that begin in the second layer, of other heads than those of groups.
+BY_LAYER = "encoder=r*1,v*1;decoder=heads_rv*1,v*1"
+CROSS_GROUPS = (
+    "SyntheticEncDecAttention.synthesizer = @cross/Heads()",
+    "cross/Heads.functions = [@cross/Mixture(), @BandedRandom()]",
+    "cross/Heads.sizes = [2, 1]",
+    "cross/Mixture.functions = [@Toeplitz(), @DotProduct(), @Dense(), @Random(), @DotProduct()]",
+    *BANDED,
+    "SyntheticEncDecAttention.fold_scaling_into_initializer = False",
+)
 ONE_HEAD = ("num_heads = 1", "Sum.functions = [@Dense(), @FactorizedRandom(), @DotProduct()]")
 
 
@@ -74,8 +98,26 @@ def export(folder, output, *options):
         (TEXT, "rd", (), "SynthesizerForCausalLM"),
         (PAIRS, "heads_rv", GROUPS, "SynthesizerForConditionalGeneration"),
         (TEXT, "bias", (), "SynthesizerForCausalLM"),
+        (PAIRS, "banded", (*BANDED, "num_heads = 1"), "SynthesizerForConditionalGeneration"),
+        (PAIRS, "rv", STRETCHED, "SynthesizerForConditionalGeneration"),
+        (PAIRS, BY_LAYER, ("num_heads = 4",), "SynthesizerForConditionalGeneration"),
+        (PAIRS, "v cross/r.gin", (), "SynthesizerForConditionalGeneration"),
+        (PAIRS, "v cross/v.gin", CROSS_GROUPS, "SynthesizerForConditionalGeneration"),
     ],
-    ids=["stock", "v", "everything", "one head", "lm", "groups", "bias lm"],
+    ids=[
+        "stock",
+        "v",
+        "everything",
+        "one head",
+        "lm",
+        "groups",
+        "bias lm",
+        "banded",
+        "stretched",
+        "by layer",
+        "cross r",
+        "cross groups",
+    ],
 )
 def test_exported_models_compute_the_same(task, synthesizer, params, kind, tmp_path):
     size = "tiny_lm" if task == TEXT else "tiny"

@@ -66,21 +66,23 @@ def make(
     Args:
       folder: of the model.
       task: one of this module's.
-      synthesizer: as --synthesizer; None for T5's own layers.
+      synthesizer: as --synthesizer or --synthesizer_layers, then gin files that go with it,
+        divided by spaces; None for T5's own layers.
       params: gin bindings beside `SMALLEST`.
       size: as --size.
       vocabulary: as --vocabulary.
       seed: of the values.
     """
+    name, *files = (synthesizer or "").split(" ")
     tables = [] if synthesizer is None else [p for p in SMALLEST if p.startswith("max_length")]
     sizes = [p for p in SMALLEST if not p.startswith("max_length")]
     wanted = request.requested(
         request.Request(
             task=task,
-            synthesizer=synthesizer,
+            synthesizer=name or None,
             size=size,
             run="finetune",
-            gin_files=[] if synthesizer else [request.EXACT_FILE],
+            gin_files=files if synthesizer else [request.EXACT_FILE],
             gin_params=[*sizes, *tables, *params],
             modules=("random_models",),
             vocabulary=vocabulary,

@@ -12,6 +12,7 @@ import mtf_synthesizer.runtime.compat
 import numpy as np
 from mesh_tensorflow.transformer import transformer, transformer_layers
 
+from mtf_synthesizer.attention.cross import SyntheticEncDecAttention
 from mtf_synthesizer.attention.heads import Heads
 from mtf_synthesizer.attention.layer import SyntheticAttention
 from mtf_synthesizer.errors import UserError
@@ -25,14 +26,19 @@ _ENCODER_DECODER = "SynthesizerForConditionalGeneration"
 _DECODER = "SynthesizerForCausalLM"
 _MODULE = MODELLING_FILE.removesuffix(".py")
 _GATED = ["gelu", "linear"]
-_GROUP = re.compile(r"(?<=/SyntheticAttention)/heads_(\d+)/")
+_VARIABLE = re.compile(
+    r"(?P<stack>\w+)/block_(?P<block>\d+)/layer_(?P<layer>\d+)"
+    r"/(?:Self|Synthetic|(?P<cross>(?:Synthetic)?EncDec))Attention"
+    r"/(?:heads_(?P<group>\d+)/)?(?P<own>.+)"
+)
 # T5's sublayers before, around and after the layers, without dropout.
 _SUBLAYERS = {
     "_sublayers_initial": [],
     "_sublayers_per_layer": ["rms_norm", "call_layer", "residual"],
     "_sublayers_final": ["rms_norm"],
 }
-_ATTENTIONS = (SyntheticAttention, transformer_layers.SelfAttention)
+_SELF = (SyntheticAttention, transformer_layers.SelfAttention)
+_CROSS = (SyntheticEncDecAttention, transformer_layers.EncDecAttention)
 # Parameter of an attention layer -> the only value that transformers supports.
 _PLAIN: Mapping[str, Any] = {
     "num_memory_heads": 0,
@@ -50,7 +56,7 @@ _PLAIN: Mapping[str, Any] = {
 
 @dataclasses.dataclass(frozen=True)
 class Attention:
-    """Self-attention of the layers of one stack.
+    """Attention of one layer.
 
     Attributes:
       spec: description of the attention for modeling_synthesizer.py.
@@ -64,6 +70,22 @@ class Attention:
     query_scale: float
     groups: tuple[Attention, ...] = ()
 
+    def tensor(self, variable: str, value: np.ndarray) -> tuple[str, np.ndarray] | None:
+        """Return the tensor of a variable below the layer's scope; None for an unknown one."""
+        scope, _, name = variable.rpartition("/")
+        if name == "q":
+            value = _times(value, self.query_scale)
+        if not scope and name in ("q", "k", "v", "o"):
+            return f"{name}.weight", value.T
+        if not scope and name == "relative_attention_bias":
+            # Mesh has no dimension for one head.
+            return f"{name}.weight", np.atleast_2d(value).T
+        for part in self.parts:
+            if part.scope == scope:
+                tensor, change = part.tensor(name, self.spec["num_heads"] == 1)
+                return tensor, change(value)
+        return None
+
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
@@ -71,13 +93,13 @@ class Exported:
 
     Attributes:
       config: the content of config.json.
-      attentions: stack -> its self-attention.
-      cross_scale: `Attention.query_scale` of the cross-attention.
+      attentions: stack -> the self-attention of each block.
+      cross: the cross-attention of each block of the decoder; empty without an encoder.
     """
 
     config: Mapping[str, Any]
-    attentions: Mapping[str, Attention]
-    cross_scale: float
+    attentions: Mapping[str, Sequence[Attention]]
+    cross: Sequence[Attention]
 
     @property
     def tokens(self) -> Mapping[str, int]:
@@ -97,50 +119,28 @@ class Exported:
         Raises:
           UserError: neither transformers nor the modelling file has such a tensor.
         """
-        if group := _GROUP.search(variable):
-            return self._of_group(variable, int(group[1]), value)
-        stack, _, rest = variable.partition("/")
-        if (known := huggingface.tensor(variable)) is not None:
-            if variable.endswith("Attention/q"):
-                value = _times(value, self._scale(stack, variable))
-            if variable.endswith("/relative_attention_bias"):
-                value = np.atleast_2d(value)  # Mesh has no dimension for one head
+        if (place := _VARIABLE.fullmatch(variable)) is not None:
+            attention, module = self._of_layer(place)
+            if (tensor := attention.tensor(place["own"], value)) is not None:
+                return f"{module}.{tensor[0]}", tensor[1]
+        elif (known := huggingface.tensor(variable)) is not None:
             return known.name, value.T if known.transposed else value
-        layer, separator, own = rest.partition(f"/{SyntheticAttention.__name__}/")
-        if separator and stack in self.attentions:
-            norm = huggingface.tensor(f"{stack}/{layer}/rms_norm/scale")
-            placed = self._of_function(self.attentions[stack], own, value)
-            if norm is not None and placed is not None:
-                module = norm.name.replace("layer_norm.weight", "SelfAttention")
-                return f"{module}.{placed[0]}", placed[1]
         raise UserError(
             f"--format huggingface: T5's architecture has no tensor for {variable}. Export a "
             "SavedModel instead."
         )
 
-    def _of_group(self, variable: str, number: int, value: np.ndarray) -> tuple[str, np.ndarray]:
-        """The tensor of a variable of a group of heads, which is a self-attention of its own."""
-        groups = {stack: attention.groups[number] for stack, attention in self.attentions.items()}
-        alone = dataclasses.replace(self, attentions=groups)
-        name, changed = alone.tensor(_GROUP.sub("/", variable), value)
-        return name.replace(".SelfAttention.", f".SelfAttention.groups.{number}."), changed
-
-    def _of_function(
-        self, attention: Attention, variable: str, value: np.ndarray
-    ) -> tuple[str, np.ndarray] | None:
-        """Return the tensor of a variable of a synthesizing function, below the self-attention."""
-        scope, _, name = variable.rpartition("/")
-        if name == "q":  # of a second dot product
-            value = _times(value, attention.query_scale)
-        for part in attention.parts:
-            if part.scope == scope:
-                tensor, change = part.tensor(name, attention.spec["num_heads"] == 1)
-                return tensor, change(value)
-        return None
-
-    def _scale(self, stack: str, variable: str) -> float:
-        is_cross = "/EncDecAttention/" in variable
-        return self.cross_scale if is_cross else self.attentions[stack].query_scale
+    def _of_layer(self, place: re.Match[str]) -> tuple[Attention, str]:
+        """Return the attention with a variable, and the name of its PyTorch module."""
+        block, layer = int(place["block"]), int(place["layer"])
+        attentions = self.cross if place["cross"] else self.attentions[place["stack"]]
+        stack = "encoder" if place["stack"] == "encoder" else "decoder"
+        kind = "EncDecAttention" if place["cross"] else "SelfAttention"
+        module = f"{stack}.block.{block}.layer.{layer}.{kind}"
+        if place["group"] is None:
+            return attentions[block], module
+        group = int(place["group"])
+        return attentions[block].groups[group], f"{module}.groups.{group}"
 
 
 def _times(value: np.ndarray, factor: float) -> np.ndarray:
@@ -162,34 +162,48 @@ def describe(model: graph.Model, epsilon: float) -> Exported:
     decoder = stacks[-1]
     for stack in stacks:
         _check(stack)
-    attentions = {stack.name: _attention(stack) for stack in stacks}
-    cross = _cross(decoder) if len(stacks) > 1 else None
+    attentions = {stack.name: _attentions(stack, _SELF) for stack in stacks}
+    cross = _cross(decoder) if len(stacks) > 1 else []
     fields = {
         "vocab_size": decoder.output_vocab_dim.size,
         "d_model": decoder.model_dim.size,
         **_feed_forward(stacks),
-        "num_layers": _blocks(stacks[0]),
-        "num_decoder_layers": _blocks(decoder),
+        "num_layers": len(attentions[stacks[0].name]),
+        "num_decoder_layers": len(attentions[decoder.name]),
         "layer_norm_epsilon": epsilon,
     }
     own_head = not decoder.shared_embedding_and_softmax_weights
-    specs = [attentions[stack.name].spec for stack in stacks]
-    heads = _heads(cross) if cross is not None else None
-    if heads is not None and all(spec == _as_t5(spec, heads) for spec in specs):
-        config = _t5(fields, specs[0], own_head)
+    specs = [[attention.spec for attention in attentions[stack.name]] for stack in stacks]
+    cross_specs = [_as_cross(attention.spec) for attention in cross]
+    if _is_t5(specs, cross_specs):
+        config = _t5(fields, specs[0][0], own_head)
     else:
-        config = _synthesizer(fields, specs, heads, own_head)
-    return Exported(config, attentions, _query_scale(cross) if cross is not None else 1.0)
+        config = _synthesizer(fields, specs, cross_specs, own_head)
+    return Exported(config, attentions, cross)
 
 
-def _as_t5(spec: Spec, heads: Spec) -> Spec:
-    """Return T5's self-attention for a cross-attention with these heads."""
-    return {
-        **heads,
+def _as_cross(spec: Spec) -> Spec:
+    """Describe cross-attention, which has no relative bias and is T5's by default."""
+    heads = {name: spec[name] for name in ("num_heads", "d_kv")}
+    if spec["synthesizer"] == functions.DOT_PRODUCT:
+        return heads
+    return {**heads, "synthesizer": spec["synthesizer"]}
+
+
+def _is_t5(specs: Sequence[Sequence[Spec]], cross: Sequence[Spec]) -> bool:
+    """Return whether all attention is T5's, with the same heads everywhere."""
+    if not cross:
+        return False
+    first = specs[0][0]
+    t5 = {
+        "num_heads": first["num_heads"],
+        "d_kv": first["d_kv"],
         "synthesizer": functions.DOT_PRODUCT,
         "relative_attention": "bias_shared",
-        "num_buckets": spec["num_buckets"],
+        "num_buckets": first["num_buckets"],
     }
+    own = all(spec == t5 for stack in specs for spec in stack)
+    return own and all(spec == _as_cross(t5) for spec in cross)
 
 
 def _t5(fields: Mapping[str, Any], spec: Spec, own_head: bool) -> dict[str, Any]:
@@ -208,9 +222,9 @@ def _t5(fields: Mapping[str, Any], spec: Spec, own_head: bool) -> dict[str, Any]
 
 
 def _synthesizer(
-    fields: Mapping[str, Any], specs: list[Spec], heads: Spec | None, own_head: bool
+    fields: Mapping[str, Any], specs: list[list[Spec]], cross: list[Spec], own_head: bool
 ) -> dict[str, Any]:
-    has_encoder = heads is not None
+    has_encoder = bool(cross)
     name = _ENCODER_DECODER if has_encoder else _DECODER
     auto = "AutoModelForSeq2SeqLM" if has_encoder else "AutoModelForCausalLM"
     return {
@@ -222,9 +236,9 @@ def _synthesizer(
         "model_type": "mtf_synthesizer",
         "is_encoder_decoder": has_encoder,
         **fields,
-        "encoder_attention": specs[0] if has_encoder else None,
-        "decoder_attention": specs[-1],
-        "cross_attention": heads,
+        "encoder_attention": _once(specs[0]) if has_encoder else None,
+        "decoder_attention": _once(specs[-1]),
+        "cross_attention": _once(cross) if has_encoder else None,
         "has_own_head": own_head,
         **_TOKENS,
     }
@@ -233,13 +247,14 @@ def _synthesizer(
 _TOKENS = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
 
 
-def _attention(stack: transformer.Unitransformer) -> Attention:
-    described = [
-        _described(layer) for layer in stack.layer_stack.layers if type(layer) in _ATTENTIONS
-    ]
-    if not described or any(attention.spec != described[0].spec for attention in described):
-        raise _refused(stack, "its blocks have different self-attentions")
-    return described[0]
+def _once(specs: list[Spec]) -> Spec | list[Spec]:
+    """Return the description that all blocks share, else one description for each block."""
+    return specs[0] if all(spec == specs[0] for spec in specs) else specs
+
+
+def _attentions(stack: transformer.Unitransformer, kinds: tuple[type, ...]) -> list[Attention]:
+    layers = stack.layer_stack.layers
+    return [_described(layer) for layer in layers if type(layer) in kinds]
 
 
 def _described(layer: Any) -> Attention:
@@ -250,7 +265,7 @@ def _described(layer: Any) -> Attention:
             f"--format huggingface: relative_attention_type {relative!r} is not in the modelling "
             "file. Choose 'bias' or 'bias_shared'."
         )
-    spec = functions.DOT_PRODUCT
+    spec: Spec = functions.DOT_PRODUCT
     parts: list[FunctionPlace] = []
     groups: tuple[Attention, ...] = ()
     synthesizer = layer.synthesizer if isinstance(layer, SyntheticAttention) else None
@@ -280,15 +295,13 @@ def _query_scale(layer: Any) -> float:
     return 1.0 if layer.fold_scaling_into_initializer else float(layer.kv_dim.size) ** -0.5
 
 
-def _cross(decoder: transformer.Unitransformer) -> Any:
-    kind = transformer_layers.EncDecAttention
-    layers = [layer for layer in decoder.layer_stack.layers if type(layer) is kind]
-    if not layers:
+def _cross(decoder: transformer.Unitransformer) -> list[Attention]:
+    attentions = _attentions(decoder, _CROSS)
+    if not attentions:
         raise _refused(decoder, "T5's attention over the encoder is missing")
-    _check_plain(layers[0])
-    if layers[0].relative_attention_type is not None:
+    if any(attention.spec["relative_attention"] for attention in attentions):
         raise _refused(decoder, "its attention over the encoder has a relative bias")
-    return layers[0]
+    return attentions
 
 
 def _check_plain(layer: Any) -> None:
@@ -325,10 +338,6 @@ def _feed_forward(stacks: list[transformer.Unitransformer]) -> dict[str, Any]:
     }
 
 
-def _blocks(stack: transformer.Unitransformer) -> int:
-    return sum(type(layer) in _ATTENTIONS for layer in stack.layer_stack.layers)
-
-
 def _check(stack: transformer.Unitransformer) -> None:
     """Raise a UserError if layers or sublayers of a stack differ from T5's."""
     layers = stack.layer_stack
@@ -349,11 +358,12 @@ def _check(stack: transformer.Unitransformer) -> None:
 
 def _is_in_order(layers: Sequence[Any]) -> bool:
     """Return whether layers repeat self-attention, optional cross-attention, feed-forward."""
-    kinds = [type(layer) for layer in layers]
-    has_cross = transformer_layers.EncDecAttention in kinds
-    cross = [transformer_layers.EncDecAttention] if has_cross else []
-    block = [*kinds[:1], *cross, transformer_layers.DenseReluDense]
-    return kinds == block * (len(kinds) // len(block))
+    places = [_SELF, _CROSS, (transformer_layers.DenseReluDense,)]
+    if not any(type(layer) in _CROSS for layer in layers):
+        places.remove(_CROSS)
+    blocks, rest = divmod(len(layers), len(places))
+    in_place = zip(layers, places * blocks, strict=False)
+    return blocks > 0 and not rest and all(type(layer) in kinds for layer, kinds in in_place)
 
 
 def _named(sublayers: Sequence[Any]) -> list[str]:

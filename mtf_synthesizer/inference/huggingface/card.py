@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mtf_synthesizer import __version__
@@ -13,6 +14,7 @@ _PAPER = "https://arxiv.org/abs/2005.00743"
 _LETTERS = {
     "dot_product": "V (dot product)",
     "random": "R (random)",
+    "banded_random": "banded R (random near the token)",
     "fixed_random": "Fix (fixed random)",
     "factorized_random": "FR (factorized random)",
     "dense": "D (dense)",
@@ -73,9 +75,24 @@ def _functions(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for stack in ("encoder", "decoder"):
         attention = config.get(f"{stack}_attention")
         if attention:
-            yield f"S(X) in the {stack}", formula(attention["synthesizer"])
+            yield f"S(X) in the {stack}", of_blocks(attention)
+    cross = config.get("cross_attention")
+    if cross and (letters := of_blocks(cross)) != _LETTERS["dot_product"]:
+        yield "S(X) of the decoder over the encoder", letters
     if config["model_type"] == "t5":
         yield "S(X)", _LETTERS["dot_product"]
+
+
+def of_blocks(attention: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """Return the functions of a stack, with the blocks of each if these differ."""
+    specs = [attention] if isinstance(attention, Mapping) else attention
+    formulas = [formula(spec.get("synthesizer", {"kind": "dot_product"})) for spec in specs]
+    runs = [(letters, len(list(same))) for letters, same in itertools.groupby(formulas)]
+    if len(runs) == 1:
+        return formulas[0]
+    return ", then ".join(
+        f"{letters} in {count} block{'s' * (count > 1)}" for letters, count in runs
+    )
 
 
 def formula(spec: Mapping[str, Any]) -> str:

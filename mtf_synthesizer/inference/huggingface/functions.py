@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mtf_synthesizer.runtime.compat
 
 import numpy as np
 
+from mtf_synthesizer.attention.banded import BandedRandom
 from mtf_synthesizer.attention.controls import Toeplitz, Uniform
 from mtf_synthesizer.attention.interface import SynthesizingFunction
 from mtf_synthesizer.attention.positions import LengthPolicy, Refuse, Tile
+from mtf_synthesizer.attention.stretched import Interpolate, LearnedTile
 from mtf_synthesizer.attention.synthesizers import (
     Dense,
     DotProduct,
@@ -32,6 +34,7 @@ Spec = dict[str, Any]
 DOT_PRODUCT: Spec = {"kind": DotProduct.scope}
 # Variable -> axis of the heads (default: 0), which Mesh omits in a layer with one head.
 _HEAD_AXIS = {"w1": 1}
+_TILES = frozenset(["tile_query_position", "tile_key_position"])  # variables of LearnedTile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +83,7 @@ def _spec(
         number = used[function.scope]
         used[function.scope] += 1
         scope = f"{function.scope}_{number}" if number else function.scope
-        shared = frozenset(["w2"]) if spec.get("shared_heads") else frozenset()
+        shared = _TILES | {"w2"} if spec.get("shared_heads") else _TILES
         parts.append(FunctionPlace(scope, module, shared))
     if isinstance(function, Mixture | Sum):
         spec["functions"] = [
@@ -99,16 +102,21 @@ def _unknown(function: SynthesizingFunction) -> UserError:
 
 
 def _table(function: Any) -> Spec:
-    return {"max_length": function.max_length, "tiles": _tiles(function.beyond_max_length)}
+    return {"max_length": function.max_length, **_beyond_table(function.beyond_max_length)}
 
 
-def _tiles(policy: LengthPolicy) -> bool:
-    if type(policy) not in (Refuse, Tile):
+def _beyond_table(policy: LengthPolicy) -> Spec:
+    """Describe the rows of a table for positions beyond it."""
+    kind = type(policy)
+    if kind not in (Refuse, Tile, Interpolate, LearnedTile):
         raise UserError(
-            f"--format huggingface: beyond_max_length = @{type(policy).__name__}() is not in the "
-            "modelling file. Choose Refuse or Tile."
+            f"--format huggingface: beyond_max_length = @{kind.__name__}() is not in the modelling "
+            "file. Choose Refuse, Tile, Interpolate or LearnedTile."
         )
-    return isinstance(policy, Tile)
+    spec: Spec = {"tiles": kind is Tile}
+    if isinstance(policy, Interpolate | LearnedTile):
+        spec |= {"stretched_to": policy.length, "learned_tile": kind is LearnedTile}
+    return spec
 
 
 def _dense(function: Any) -> Spec:
@@ -124,6 +132,7 @@ _FIELDS: Mapping[type[SynthesizingFunction], Callable[[Any], Spec]] = {
     DotProduct: lambda function: {},
     Random: _table,
     FixedRandom: _table,
+    BandedRandom: lambda function: {"width": function.width, **_table(function)},
     FactorizedRandom: lambda function: {"rank": function.rank, **_table(function)},
     Dense: lambda function: {"shared_heads": function.shared_heads, **_dense(function)},
     FactorizedDense: lambda function: {"a": function.a, **_dense(function)},
@@ -132,10 +141,3 @@ _FIELDS: Mapping[type[SynthesizingFunction], Callable[[Any], Spec]] = {
     Mixture: lambda function: {},
     Sum: lambda function: {},
 }
-
-
-def kinds(spec: Spec) -> Iterator[str]:
-    """Yield the kind of a function and of the functions in it."""
-    yield spec["kind"]
-    for term in spec.get("functions", ()):
-        yield from kinds(term)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -32,6 +33,7 @@ from transformers.modeling_outputs import (
 _CACHE = "cache" if "cache" in Seq2SeqLMOutput.__dataclass_fields__ else "past_key_values"
 _MAX_DISTANCE = 128  # beyond, all distances have one relative bias
 _IGNORED = -100  # label that counts for no loss
+_OUTSIDE = -1e9  # far below any other logit, and finite
 
 
 class SynthesizerConfig(PretrainedConfig):
@@ -40,11 +42,11 @@ class SynthesizerConfig(PretrainedConfig):
     Args:
       vocab_size: rows of the embedding.
       d_model, d_ff: widths of the model and of the hidden layer of the feed-forward layers.
-      encoder_attention: self-attention of the encoder, as `SelfAttention` describes; None without
-        an encoder.
-      decoder_attention: description of the decoder's self-attention.
+      encoder_attention: self-attention of the encoder, as `Attention` describes it: once for all
+        blocks, or in a list with one entry for each; None without an encoder.
+      decoder_attention: likewise, of the decoder.
       num_layers, num_decoder_layers: blocks of each.
-      cross_attention: num_heads and d_kv of the attention over the encoder.
+      cross_attention: likewise, of the decoder's attention over the encoder's output.
       feed_forward_proj: "relu" or "gated-gelu".
       has_own_head: whether logits have weights of their own, not those of the embedding.
       layer_norm_epsilon: added to the mean square.
@@ -63,11 +65,11 @@ class SynthesizerConfig(PretrainedConfig):
         vocab_size: int = 32128,
         d_model: int = 512,
         d_ff: int = 2048,
-        encoder_attention: dict[str, Any] | None = None,
-        decoder_attention: dict[str, Any] | None = None,
+        encoder_attention: dict[str, Any] | list[dict[str, Any]] | None = None,
+        decoder_attention: dict[str, Any] | list[dict[str, Any]] | None = None,
         num_layers: int = 6,
         num_decoder_layers: int = 6,
-        cross_attention: dict[str, int] | None = None,
+        cross_attention: dict[str, Any] | list[dict[str, Any]] | None = None,
         feed_forward_proj: str = "relu",
         has_own_head: bool = False,
         layer_norm_epsilon: float = 1e-6,
@@ -75,15 +77,14 @@ class SynthesizerConfig(PretrainedConfig):
         **kwargs: Any,
     ):
         heads = {"num_heads": 8, "d_kv": 64}
-        dot_product = {**heads, "synthesizer": {"kind": "dot_product"}}
         self.vocab_size = vocab_size
         self.d_model = d_model
         self.d_ff = d_ff
         self.encoder_attention = encoder_attention
-        self.decoder_attention = decoder_attention or dot_product
+        self.decoder_attention = decoder_attention or heads
         self.num_layers = num_layers
         self.num_decoder_layers = num_decoder_layers
-        self.num_heads = self.decoder_attention["num_heads"]
+        self.num_heads = _of_blocks(self.decoder_attention, 1)[0]["num_heads"]
         self.cross_attention = cross_attention or heads
         self.feed_forward_proj = feed_forward_proj
         self.has_own_head = has_own_head
@@ -97,6 +98,31 @@ class SynthesizerConfig(PretrainedConfig):
         super().__init__(**kwargs)
 
 
+def _of_blocks(specs: dict[str, Any] | list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """A description of attention for each block."""
+    return specs if isinstance(specs, list) else [specs] * count
+
+
+@dataclasses.dataclass
+class Seen:
+    """Tokens that attend (queries) and that are attended to (keys).
+
+    Attributes:
+      queries, keys: positions p [b or 1, l] and [b or 1, m].
+      distances: key - query, [b or 1, l, m].
+      mask: 0 or the lowest number, [b or 1, 1, l or 1, m].
+      dropout: dropout, which is active in training only.
+      biases: relative biases that layers of a stack share, by heads and group.
+    """
+
+    queries: torch.Tensor
+    keys: torch.Tensor
+    distances: torch.Tensor
+    mask: torch.Tensor
+    dropout: nn.Module
+    biases: dict[tuple[int, int], torch.Tensor] = dataclasses.field(default_factory=dict)
+
+
 @dataclasses.dataclass
 class View:
     """Inputs of a synthesizing function.
@@ -104,14 +130,13 @@ class View:
     Attributes:
       x: input of the layer [b, l, d].
       layer: the layer, whose query projection a function may share.
-      queries, keys: positions p [b or 1, l] and [b or 1, m].
-      projected_keys: W_K x of every dot product in turn, [b, h, m, k] each.
+      seen: positions of queries and keys.
+      projected_keys: W_K of the keys' tokens for every dot product in turn, [b, h, m, k] each.
     """
 
     x: torch.Tensor
-    layer: SelfAttention
-    queries: torch.Tensor
-    keys: torch.Tensor
+    layer: Attention
+    seen: Seen
     projected_keys: list[torch.Tensor]
 
 
@@ -121,14 +146,14 @@ class DotProduct(nn.Module):
     The first one of a layer uses q and k of the layer; further ones have their own.
     """
 
-    def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
+    def __init__(self, layer: Attention, spec: dict[str, Any]):
         super().__init__()
         self.number = layer.count_dot_products()
         if self.number:
             self.q = nn.Linear(layer.d_model, layer.heads * layer.d_kv, bias=False)
             self.k = nn.Linear(layer.d_model, layer.heads * layer.d_kv, bias=False)
 
-    def key(self, layer: SelfAttention, x: torch.Tensor) -> torch.Tensor:
+    def key(self, layer: Attention, x: torch.Tensor) -> torch.Tensor:
         return layer.split((self if self.number else layer).k(x))
 
     def forward(self, view: View) -> torch.Tensor:
@@ -137,56 +162,109 @@ class DotProduct(nn.Module):
 
 
 class Tabular(nn.Module):
-    """A function with a table over N = `max_length` positions."""
+    """A function with a table over N = `max_length` positions.
 
-    def __init__(self, spec: dict[str, Any]):
+    Args:
+      spec: max_length; tiles, whether position p has row p mod N; or stretched_to, the n rows that
+        the table is stretched to, between its rows or, with learned_tile, by learned weights.
+      of_queries, of_keys: whether rows of the table are queries, and keys.
+    """
+
+    def __init__(self, spec: dict[str, Any], of_queries: bool = False, of_keys: bool = True):
         super().__init__()
         self.max_length = spec["max_length"]
         self.tiles = spec.get("tiles", False)
+        self.length = spec.get("stretched_to")
+        self.learns_tile = spec.get("learned_tile", False)
+        if self.learns_tile and of_queries:
+            self.tile_query_position = nn.Parameter(torch.empty(self.length, self.max_length))
+        if self.learns_tile and of_keys:
+            self.tile_key_position = nn.Parameter(torch.empty(self.length, self.max_length))
 
     def rows(self, positions: torch.Tensor) -> torch.Tensor:
         """Positions as rows of the table: p mod N where the table is tiled."""
         if self.tiles:
             return positions % self.max_length
-        if positions.numel() and int(positions.max()) >= self.max_length:
+        longest = self.length or self.max_length
+        if positions.numel() and int(positions.max()) >= longest:
             raise ValueError(
                 f"{int(positions.max()) + 1} tokens, but the attention of this model was trained "
-                f"for {self.max_length}: shorten the inputs or max_new_tokens"
+                f"for {longest}: shorten the inputs or max_new_tokens"
             )
         return positions
+
+    def of_queries(self, table: torch.Tensor, axis: int) -> torch.Tensor:
+        """The table with a row along `axis` for every position of a query."""
+        return self._stretched(table, axis, "tile_query_position")
+
+    def of_keys(self, table: torch.Tensor, axis: int) -> torch.Tensor:
+        """The table with a row along `axis` for every position of a key."""
+        return self._stretched(table, axis, "tile_key_position")
+
+    def _stretched(self, table: torch.Tensor, axis: int, tile: str) -> torch.Tensor:
+        if self.length is None:
+            return table
+        if self.learns_tile:
+            return torch.tensordot(table, getattr(self, tile), ([axis], [1])).movedim(-1, axis)
+        last = self.max_length - 1
+        places = torch.arange(self.length, device=table.device) * (last / (self.length - 1))
+        below = places.floor().long().clamp(max=max(last - 1, 0))
+        first, second = (
+            table.index_select(axis, (below + n).clamp(max=last)).movedim(axis, -1) for n in (0, 1)
+        )
+        return (first + (second - first) * (places - below).to(table.dtype)).movedim(-1, axis)
 
 
 class Random(Tabular):
     """R and Fix: S[i, j] = R[h, p_i, p_j], a table, trained (R) or as it was drawn (Fix)."""
 
-    def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
-        super().__init__(spec)
+    def __init__(self, layer: Attention, spec: dict[str, Any]):
+        super().__init__(spec, of_queries=True)
         table = torch.empty(layer.heads, self.max_length, self.max_length)
         self.table = nn.Parameter(table, requires_grad=spec["kind"] == "random")
 
     def forward(self, view: View) -> torch.Tensor:
-        queries, keys = self.rows(view.queries), self.rows(view.keys)
-        return self.table[:, queries[:, :, None], keys[:, None, :]].transpose(0, 1)
+        queries, keys = self.rows(view.seen.queries), self.rows(view.seen.keys)
+        table = self.of_keys(self.of_queries(self.table, 1), 2)
+        return table[:, queries[:, :, None], keys[:, None, :]].transpose(0, 1)
+
+
+class BandedRandom(Tabular):
+    """R for the keys within w = `width` of the query: S[i, j] = R[h, p_i, j - i]; others -1e9."""
+
+    def __init__(self, layer: Attention, spec: dict[str, Any]):
+        super().__init__(spec, of_queries=True, of_keys=False)
+        self.width = spec["width"]
+        self.table = nn.Parameter(torch.empty(layer.heads, self.max_length, 2 * self.width + 1))
+
+    def forward(self, view: View) -> torch.Tensor:
+        ahead = view.seen.distances[:, None]  # [b or 1, 1, l, m]
+        near = ahead.clamp(-self.width, self.width)
+        rows = self.of_queries(self.table, 1)[:, self.rows(view.seen.queries)].transpose(0, 1)
+        shape = (max(len(rows), len(near)), *rows.shape[1:3])  # b or 1, h, l
+        entries = (near + self.width).expand(*shape, -1)
+        return rows.expand(*shape, -1).gather(-1, entries).masked_fill(ahead != near, _OUTSIDE)
 
 
 class FactorizedRandom(Tabular):
     """FR: S[i, j] = sum_r R1[h, p_i, r] R2[h, p_j, r]."""
 
-    def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
-        super().__init__(spec)
+    def __init__(self, layer: Attention, spec: dict[str, Any]):
+        super().__init__(spec, of_queries=True)
         self.r1 = nn.Parameter(torch.empty(layer.heads, self.max_length, spec["rank"]))
         self.r2 = nn.Parameter(torch.empty(layer.heads, self.max_length, spec["rank"]))
 
     def forward(self, view: View) -> torch.Tensor:
-        r1 = self.r1[:, self.rows(view.queries)].transpose(0, 1)  # [b or 1, h, l, r]
-        r2 = self.r2[:, self.rows(view.keys)].transpose(0, 1)
+        r1, r2 = self.of_queries(self.r1, 1), self.of_keys(self.r2, 1)
+        r1 = r1[:, self.rows(view.seen.queries)].transpose(0, 1)  # [b or 1, h, l, r]
+        r2 = r2[:, self.rows(view.seen.keys)].transpose(0, 1)
         return r1 @ r2.transpose(-1, -2)
 
 
 class DenseFunction(Tabular):
     """A function of a hidden layer relu(W1 x_i), whose W1 may be W_Q of the layer."""
 
-    def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
+    def __init__(self, layer: Attention, spec: dict[str, Any]):
         super().__init__(spec)
         if not spec.get("hidden_is_query", False):
             self.w1 = nn.Parameter(torch.empty(layer.d_model, layer.heads, layer.d_kv))
@@ -203,30 +281,38 @@ class DenseFunction(Tabular):
 class Dense(DenseFunction):
     """D: S[i, j] = (W2 relu(W1 x_i))[p_j]; W2 may be shared by the heads."""
 
-    def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
+    def __init__(self, layer: Attention, spec: dict[str, Any]):
         super().__init__(layer, spec)
         heads = () if spec.get("shared_heads", False) else (layer.heads,)
         self.w2 = nn.Parameter(torch.empty(*heads, layer.d_kv, self.max_length))
 
     def forward(self, view: View) -> torch.Tensor:
         w2 = self.w2 if self.w2.dim() == 3 else self.w2[None]
-        columns = w2[:, :, self.rows(view.keys)].permute(2, 0, 1, 3)  # [b or 1, h or 1, k, m]
+        w2 = self.of_keys(w2, 2)
+        columns = w2[:, :, self.rows(view.seen.keys)].permute(2, 0, 1, 3)  # [b or 1, h or 1, k, m]
         return self.hidden(view) @ columns
 
 
 class FactorizedDense(DenseFunction):
     """FD: S[i, j] = A_i[p_j mod a] B_i[p_j div a], A and B two maps of one hidden layer."""
 
-    def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
+    def __init__(self, layer: Attention, spec: dict[str, Any]):
         super().__init__(layer, spec)
         self.a = spec["a"]
         self.wa = nn.Parameter(torch.empty(layer.heads, layer.d_kv, self.a))
         self.wb = nn.Parameter(torch.empty(layer.heads, layer.d_kv, self.max_length // self.a))
 
     def forward(self, view: View) -> torch.Tensor:
-        hidden, keys = self.hidden(view), self.rows(view.keys)
-        return _columns(hidden @ self.wa, keys % self.a) * _columns(
-            hidden @ self.wb, keys.div(self.a, rounding_mode="floor")
+        hidden, keys = self.hidden(view), self.rows(view.seen.keys)
+        if self.length is None:
+            return self._at(hidden, keys)
+        whole = torch.arange(self.max_length, device=keys.device)[None]
+        return _columns(self.of_keys(self._at(hidden, whole), 3), keys)
+
+    def _at(self, hidden: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """The product of both maps at these rows [b or 1, m]."""
+        return _columns(hidden @ self.wa, rows % self.a) * _columns(
+            hidden @ self.wb, rows.div(self.a, rounding_mode="floor")
         )
 
 
@@ -239,13 +325,13 @@ def _columns(x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
 class Toeplitz(nn.Module):
     """S[i, j] = t[h, p_i - p_j], distances beyond N - 1 = `max_length` - 1 as N - 1."""
 
-    def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
+    def __init__(self, layer: Attention, spec: dict[str, Any]):
         super().__init__()
         self.farthest = spec["max_length"] - 1
         self.table = nn.Parameter(torch.empty(layer.heads, 2 * self.farthest + 1))
 
     def forward(self, view: View) -> torch.Tensor:
-        behind = view.queries[:, :, None] - view.keys[:, None, :]
+        behind = view.seen.queries[:, :, None] - view.seen.keys[:, None, :]
         entries = behind.clamp(-self.farthest, self.farthest) + self.farthest
         return self.table[:, entries].transpose(0, 1)
 
@@ -253,18 +339,18 @@ class Toeplitz(nn.Module):
 class Uniform(nn.Module):
     """S = 0: the mean of all visible values, or a relative bias alone."""
 
-    def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
+    def __init__(self, layer: Attention, spec: dict[str, Any]):
         super().__init__()
 
     def forward(self, view: View) -> torch.Tensor:
-        shape = (1, view.layer.heads, view.queries.shape[1], view.keys.shape[1])
+        shape = (1, view.layer.heads, *view.seen.distances.shape[1:])
         return view.x.new_zeros(shape)
 
 
 class Sum(nn.Module):
     """S = sum_n S_n."""
 
-    def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
+    def __init__(self, layer: Attention, spec: dict[str, Any]):
         super().__init__()
         self.functions = nn.ModuleList([_function(layer, term) for term in spec["functions"]])
 
@@ -275,7 +361,7 @@ class Sum(nn.Module):
 class Mixture(nn.Module):
     """S = sum_n alpha[h, n] S_n, alpha = softmax of a learned a[h, n]."""
 
-    def __init__(self, layer: SelfAttention, spec: dict[str, Any]):
+    def __init__(self, layer: Attention, spec: dict[str, Any]):
         super().__init__()
         self.alpha = nn.Parameter(torch.ones(layer.heads, len(spec["functions"])))
         self.functions = nn.ModuleList([_function(layer, term) for term in spec["functions"]])
@@ -290,6 +376,7 @@ _KINDS = {
     "dot_product": DotProduct,
     "random": Random,
     "fixed_random": Random,
+    "banded_random": BandedRandom,
     "factorized_random": FactorizedRandom,
     "dense": Dense,
     "factorized_dense": FactorizedDense,
@@ -300,29 +387,39 @@ _KINDS = {
 }
 
 
-def _function(layer: SelfAttention, spec: dict[str, Any]) -> nn.Module:
+def _function(layer: Attention, spec: dict[str, Any]) -> nn.Module:
     return _KINDS[spec["kind"]](layer, spec)
 
 
-class SelfAttention(nn.Module):
-    """Y = W_O softmax(S(X) + relative bias) W_V X.
+class Attention(nn.Module):
+    """Y = W_O softmax(S(X) + relative bias) W_V M, with M = X in self-attention.
 
     Args:
       d_model: width of the model.
-      spec: num_heads, d_kv, synthesizer (a function: its kind and what that needs),
-        relative_attention (None, "bias" or "bias_shared") and num_buckets.
+      spec: num_heads, d_kv, synthesizer (a function: its kind and what that needs; the dot product
+        by default), relative_attention (None, "bias" or "bias_shared") and num_buckets.
       is_causal: whether a token sees only those before it.
-      is_first: whether it is the layer whose relative bias others share.
+      owned: heads and group of the layers before that own a shared relative bias; a layer that is
+        the first of its kind adds itself.
+      group: number of the group of heads.
     """
 
-    def __init__(self, d_model: int, spec: dict[str, Any], is_causal: bool, is_first: bool):
+    def __init__(
+        self,
+        d_model: int,
+        spec: dict[str, Any],
+        is_causal: bool,
+        owned: set[tuple[int, int]],
+        group: int = -1,
+    ):
         super().__init__()
         self.d_model, self.heads, self.d_kv = d_model, spec["num_heads"], spec["d_kv"]
         self.is_causal = is_causal
         width = self.heads * self.d_kv
         self._dot_products = 0
-        synthesizer = _function(self, spec["synthesizer"])
-        if self._dot_products or _takes_query(spec["synthesizer"]):
+        function = spec.get("synthesizer", {"kind": "dot_product"})
+        synthesizer = _function(self, function)
+        if self._dot_products or _takes_query(function):
             self.q = nn.Linear(d_model, width, bias=False)
         if self._dot_products:
             self.k = nn.Linear(d_model, width, bias=False)
@@ -330,126 +427,137 @@ class SelfAttention(nn.Module):
         self.o = nn.Linear(width, d_model, bias=False)
         self.synthesizer = synthesizer
         self.relative_attention = spec.get("relative_attention")
-        if self.relative_attention == "bias" or (self.relative_attention and is_first):
+        self._key = (self.heads, group)
+        is_shared = self.relative_attention == "bias_shared"
+        if self.relative_attention == "bias" or (is_shared and self._key not in owned):
             self.relative_attention_bias = nn.Embedding(spec["num_buckets"], self.heads)
+        if is_shared:
+            owned.add(self._key)
 
     def count_dot_products(self) -> int:
         """The number of dot products made before; called by each of them."""
         self._dot_products += 1
         return self._dot_products - 1
 
+    @property
+    def key_width(self) -> int:
+        """Width of the keys of one head, as `project` gives them."""
+        return max(1, self._dot_products * self.d_kv)
+
     def split(self, x: torch.Tensor) -> torch.Tensor:
         """[b, l, h * k] -> [b, h, l, k]."""
         return x.unflatten(-1, (self.heads, self.d_kv)).transpose(1, 2)
 
-    def forward(
-        self,
-        x: torch.Tensor,
-        step: Step,
-        shared_bias: torch.Tensor | None,
-        cache: Cache | None,
-        number: int,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
-        """Output [b, l, d], the relative bias and the weights [b, h, l, m]."""
-        keys, values = self.project(x)
-        if cache is not None:
-            keys, values = cache.update(keys, values, number)
-        return self.attend(x, step, shared_bias, keys, values)
+    def project(self, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys of all dot products in one tensor, and values, [b, h, m, ...] each.
 
-    def project(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys of all dot products in one tensor, and values, [b, h, l, ...] each."""
+        Args:
+          memory: the keys' tokens M [b, m, d].
+        """
         products = [
             module for module in self.synthesizer.modules() if isinstance(module, DotProduct)
         ]
-        keys = [product.key(self, x) for product in products]
-        values = self.split(self.v(x))
+        keys = [product.key(self, memory) for product in products]
+        values = self.split(self.v(memory))
         # The cache counts tokens by their keys; a layer without dot product stores a placeholder.
         return torch.cat(keys, -1) if keys else values[..., :1], values
 
     def attend(
-        self,
-        x: torch.Tensor,
-        step: Step,
-        shared_bias: torch.Tensor | None,
-        joined: torch.Tensor,
-        values: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
-        """The same, with keys and values of all tokens as `project` gives them."""
+        self, x: torch.Tensor, seen: Seen, joined: torch.Tensor, values: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Output [b, l, d] and weights [b, h, l, m] for keys and values as `project` gives them."""
         keys = list(joined.split(self.d_kv, -1)) if self._dot_products else []
-        logits = self.synthesizer(View(x, self, step.queries, step.keys, keys)).float()
-        bias = self._bias(step, shared_bias)
-        logits = logits + step.mask if bias is None else logits + bias + step.mask
-        weights = logits.softmax(-1).to(values.dtype)
-        y = step.dropout(weights) @ values
-        return self.o(y.transpose(1, 2).flatten(2)), bias, weights
+        logits = self.synthesizer(View(x, self, seen, keys)).float()
+        if self.relative_attention is not None:
+            logits = logits + self._bias(seen)
+        weights = (logits + seen.mask).softmax(-1).to(values.dtype)
+        y = seen.dropout(weights) @ values
+        return self.o(y.transpose(1, 2).flatten(2)), weights
 
-    def _bias(self, step: Step, shared: torch.Tensor | None) -> torch.Tensor | None:
-        if self.relative_attention is None:
-            return None
-        if self.relative_attention == "bias_shared" and shared is not None:
-            return shared
+    def _bias(self, seen: Seen) -> torch.Tensor:
+        """The relative bias [1, h, l, m]."""
+        is_shared = self.relative_attention == "bias_shared"
+        if is_shared and self._key in seen.biases:
+            return seen.biases[self._key]
         table = self.relative_attention_bias
-        buckets = _buckets(step.distances, table.num_embeddings, not self.is_causal)
-        return table(buckets).float().permute(2, 0, 1)[None]
+        buckets = _buckets(seen.distances, table.num_embeddings, not self.is_causal)
+        bias = table(buckets).float().permute(0, 3, 1, 2)
+        if is_shared:
+            seen.biases[self._key] = bias
+        return bias
 
 
 class HeadGroups(nn.Module):
-    """Heads with functions of their own: a self-attention for each group, whose outputs add up.
+    """Heads with functions of their own: an attention for each group, whose outputs add up.
 
     Args:
-      d_model, is_causal, is_first: as for `SelfAttention`.
+      d_model, is_causal, owned: as for `Attention`.
       spec: likewise; its synthesizer has `functions` and `sizes`, the heads of each of them.
     """
 
-    def __init__(self, d_model: int, spec: dict[str, Any], is_causal: bool, is_first: bool):
+    def __init__(
+        self,
+        d_model: int,
+        spec: dict[str, Any],
+        is_causal: bool,
+        owned: set[tuple[int, int]],
+    ):
         super().__init__()
         parts = zip(spec["synthesizer"]["functions"], spec["synthesizer"]["sizes"], strict=True)
         self.groups = nn.ModuleList(
-            SelfAttention(
+            Attention(
                 d_model,
                 {**spec, "num_heads": size, "synthesizer": synthesizer},
                 is_causal,
-                is_first,
+                owned,
+                number,
             )
-            for synthesizer, size in parts
+            for number, (synthesizer, size) in enumerate(parts)
         )
 
-    def forward(
-        self,
-        x: torch.Tensor,
-        step: Step,
-        shared_bias: list[torch.Tensor | None] | None,
-        cache: Cache | None,
-        number: int,
-    ) -> tuple[torch.Tensor, list[torch.Tensor | None], torch.Tensor]:
-        """Output, a relative bias for each group, and the weights of all heads."""
-        projected = [group.project(x) for group in self.groups]
-        keys, values = ([pair[n] for pair in projected] for n in (0, 1))
-        if cache is not None:  # which has one tensor of each for a layer
-            shapes = [[tensor.shape for tensor in tensors] for tensors in (keys, values)]
-            updated = cache.update(_flat(keys), _flat(values), number)
-            keys, values = (_parts(t, s) for t, s in zip(updated, shapes, strict=True))
-        biases = shared_bias or [None] * len(self.groups)
-        attended = [
-            group.attend(x, step, *parts)
-            for group, *parts in zip(self.groups, biases, keys, values, strict=True)
-        ]
-        outputs, biases, weights = zip(*attended, strict=True)
-        return sum(outputs), list(biases), torch.cat(weights, 1)
+    def project(self, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values of all groups, [b, 1, m, sum of h * n] each: a cache has one tensor."""
+        keys, values = zip(*(group.project(memory) for group in self.groups), strict=True)
+        return _flat(keys), _flat(values)
+
+    def attend(
+        self, x: torch.Tensor, seen: Seen, keys: torch.Tensor, values: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `Attention.attend`."""
+        heads = [group.heads for group in self.groups]
+        of_groups = zip(
+            self.groups,
+            _parts(keys, heads, [group.key_width for group in self.groups]),
+            _parts(values, heads, [group.d_kv for group in self.groups]),
+            strict=True,
+        )
+        attended = [group.attend(x, seen, *tensors) for group, *tensors in of_groups]
+        outputs, weights = zip(*attended, strict=True)
+        # Weights of positions alone are the same for the whole batch.
+        return sum(outputs), torch.cat(
+            [group_weights.expand(len(x), -1, -1, -1) for group_weights in weights], 1
+        )
 
 
-def _flat(tensors: list[torch.Tensor]) -> torch.Tensor:
-    """[b, h, l, n] of each group as one [b, 1, l, sum of all h * n]."""
+def _flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """[b, h, m, n] of each group as one [b, 1, m, sum of all h * n]."""
     return torch.cat([tensor.transpose(1, 2).flatten(2) for tensor in tensors], -1)[:, None]
 
 
-def _parts(tensor: torch.Tensor, shapes: list[torch.Size]) -> list[torch.Tensor]:
-    """The opposite of `_flat`, with as many tokens as the cache has now."""
-    widths = [shape[1] * shape[3] for shape in shapes]
+def _parts(tensor: torch.Tensor, heads: list[int], widths: list[int]) -> list[torch.Tensor]:
+    """The opposite of `_flat`, for groups with these h and n."""
+    sizes = [h * n for h, n in zip(heads, widths, strict=True)]
     return [
-        part.unflatten(-1, (shape[1], shape[3])).transpose(1, 2)
-        for part, shape in zip(tensor[:, 0].split(widths, -1), shapes, strict=True)
+        part.unflatten(-1, (h, -1)).transpose(1, 2)
+        for part, h in zip(tensor[:, 0].split(sizes, -1), heads, strict=True)
     ]
+
+
+def _attention(
+    d_model: int, spec: dict[str, Any], is_causal: bool, owned: set[tuple[int, int]]
+) -> nn.Module:
+    is_grouped = spec.get("synthesizer", {}).get("kind") == "heads"
+    return (HeadGroups if is_grouped else Attention)(d_model, spec, is_causal, owned)
 
 
 def _takes_query(spec: dict[str, Any]) -> bool:
@@ -471,78 +579,48 @@ def _buckets(distances: torch.Tensor, count: int, both_ways: bool) -> torch.Tens
     return base + torch.where(distances < exact, distances, far.clamp(max=count - 1))
 
 
-class CrossAttention(nn.Module):
-    """T5's attention over the output of the encoder."""
-
-    def __init__(self, d_model: int, num_heads: int, d_kv: int):
-        super().__init__()
-        self.heads, self.d_kv = num_heads, d_kv
-        width = num_heads * d_kv
-        self.q = nn.Linear(d_model, width, bias=False)
-        self.k = nn.Linear(d_model, width, bias=False)
-        self.v = nn.Linear(d_model, width, bias=False)
-        self.o = nn.Linear(width, d_model, bias=False)
-
-    def forward(
-        self, x: torch.Tensor, step: Step, cache: Cache | None, number: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Output [b, l, d] and the weights [b, h, l, m]."""
-        if cache is not None and cache.is_updated.get(number):
-            kept = cache.cross_attention_cache.layers[number]
-            keys, values = kept.keys, kept.values
-        else:
-            keys, values = self._split(self.k(step.encoded)), self._split(self.v(step.encoded))
-            if cache is not None:
-                keys, values = cache.cross_attention_cache.update(keys, values, number)
-                cache.is_updated[number] = True
-        logits = (self._split(self.q(x)) @ keys.transpose(-1, -2)).float()
-        weights = (logits + step.encoded_mask).softmax(-1).to(values.dtype)
-        y = step.dropout(weights) @ values
-        return self.o(y.transpose(1, 2).flatten(2)), weights
-
-    def _split(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(-1, (self.heads, self.d_kv)).transpose(1, 2)
-
-
 @dataclasses.dataclass
 class Step:
     """Values that all layers of a stack share in one call.
 
     Attributes:
-      queries, keys: positions p [b or 1, l] and [b or 1, m].
-      distances: key - query, by offset in the row [l, m].
-      mask: 0 or the lowest number, [b or 1, 1, l, m].
+      own: queries and keys of self-attention.
+      encoded: output of the encoder [b, m, d].
+      cross: queries, and the encoder's tokens as keys.
       dropout: dropout, which is active in training only.
-      encoded, encoded_mask: output of the encoder [b, m, d] and its mask [b or 1, 1, 1, m].
     """
 
-    queries: torch.Tensor
-    keys: torch.Tensor
-    distances: torch.Tensor
-    mask: torch.Tensor
+    own: Seen
+    encoded: torch.Tensor | None
+    cross: Seen | None
     dropout: nn.Module
-    encoded: torch.Tensor | None = None
-    encoded_mask: torch.Tensor | None = None
 
-    @classmethod
-    def of(
-        cls,
-        x: torch.Tensor,
-        past: int,
-        present: torch.Tensor | None,
-        is_causal: bool,
-        dropout: nn.Module,
-    ) -> Step:
-        """For x [b, l, d] after `past` tokens; `present` [b, past + l] is 0 where padding is."""
-        count = past + x.shape[1]
-        offsets = torch.arange(count, device=x.device)
-        distances = offsets[None, :] - offsets[past:, None]
-        hidden = distances > 0 if is_causal else torch.zeros_like(distances, dtype=torch.bool)
-        hidden, keys = hidden[None, None], offsets[None]
-        if present is not None:
-            hidden = hidden | (present[:, None, None, :count] == 0)
-            keys = (present[:, :count].long().cumsum(-1) - 1).clamp(min=0)
-        return cls(keys[:, past:], keys, distances, _additive(hidden), dropout)
+
+def _own_tokens(
+    x: torch.Tensor, past: int, present: torch.Tensor | None, is_causal: bool, dropout: nn.Module
+) -> Seen:
+    """For x [b, l, d] after `past` tokens; `present` [b, past + l] is 0 where padding is."""
+    count = past + x.shape[1]
+    offsets = torch.arange(count, device=x.device)
+    distances = (offsets[None, :] - offsets[past:, None])[None]
+    hidden = distances > 0 if is_causal else torch.zeros_like(distances, dtype=torch.bool)
+    hidden, keys = hidden[:, None], offsets[None]
+    if present is not None:
+        hidden = hidden | (present[:, None, None, :count] == 0)
+        keys = _positions(present[:, :count])
+    return Seen(keys[:, past:], keys, distances, _additive(hidden), dropout)
+
+
+def _tokens_of_encoder(own: Seen, encoded: torch.Tensor, present: torch.Tensor | None) -> Seen:
+    """For the queries of `own` and encoded [b, m, d]; `present` [b, m] is 0 where padding is."""
+    present = torch.ones_like(encoded[:1, :, 0]) if present is None else present
+    keys = _positions(present)
+    distances = keys[:, None, :] - own.queries[:, :, None]
+    return Seen(own.queries, keys, distances, _additive(present[:, None, None] == 0), own.dropout)
+
+
+def _positions(present: torch.Tensor) -> torch.Tensor:
+    return (present.long().cumsum(-1) - 1).clamp(min=0)
 
 
 def _additive(hidden: torch.Tensor) -> torch.Tensor:
@@ -600,35 +678,73 @@ class Layer(nn.Module):
 
 
 class Block(nn.Module):
-    """Self-attention, in a decoder beside an encoder cross-attention, and feed-forward layer."""
+    """Self-attention, in a decoder beside an encoder cross-attention, and feed-forward layer.
 
-    def __init__(self, config: SynthesizerConfig, spec: dict[str, Any], causal: bool, number: int):
+    Args:
+      config: configuration of the model.
+      spec: description of the self-attention.
+      cross: description of the cross-attention; None without one.
+      is_causal, owned: as for `Attention`.
+      number: number of the block.
+    """
+
+    def __init__(
+        self,
+        config: SynthesizerConfig,
+        spec: dict[str, Any],
+        cross: dict[str, Any] | None,
+        is_causal: bool,
+        owned: set[tuple[int, int]],
+        number: int,
+    ):
         super().__init__()
-        kind = HeadGroups if spec["synthesizer"]["kind"] == "heads" else SelfAttention
-        attention = kind(config.d_model, spec, causal, is_first=number == 0)
+        attention = _attention(config.d_model, spec, is_causal, owned)
         layers = [Layer(config, "SelfAttention", attention)]
-        self.has_cross_attention = causal and config.is_encoder_decoder
-        if self.has_cross_attention:
-            cross = CrossAttention(config.d_model, **config.cross_attention)
-            layers.append(Layer(config, "EncDecAttention", cross))
+        self.has_cross_attention = cross is not None
+        if cross is not None:
+            attention = _attention(config.d_model, cross, False, set())
+            layers.append(Layer(config, "EncDecAttention", attention))
         layers.append(Layer(config, "DenseReluDense", FeedForward(config)))
         self.layer = nn.ModuleList(layers)
         self.number = number
 
     def forward(
-        self, x: torch.Tensor, step: Step, shared_bias: torch.Tensor | None, cache: Cache | None
-    ) -> tuple[torch.Tensor, torch.Tensor | None, list[torch.Tensor]]:
-        """Output, relative bias and weights of the attentions."""
-        first = self.layer[0]
-        of_self = cache.self_attention_cache if isinstance(cache, EncoderDecoderCache) else cache
-        y, bias, weights = first.body(first.layer_norm(x), step, shared_bias, of_self, self.number)
+        self, x: torch.Tensor, step: Step, cache: Cache | None
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Output and weights of the attentions."""
+        y, weights = self._self_attention(x, step, cache)
         x, attentions = x + step.dropout(y), [weights]
         if self.has_cross_attention:
-            second = self.layer[1]
-            y, weights = second.body(second.layer_norm(x), step, cache, self.number)
+            y, weights = self._cross_attention(x, step, cache)
             x, attentions = x + step.dropout(y), [*attentions, weights]
         last = self.layer[-1]
-        return x + step.dropout(last.body(last.layer_norm(x), step.dropout)), bias, attentions
+        return x + step.dropout(last.body(last.layer_norm(x), step.dropout)), attentions
+
+    def _self_attention(
+        self, x: torch.Tensor, step: Step, cache: Cache | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        x = self.layer[0].layer_norm(x)
+        attention = self.layer[0].body
+        keys, values = attention.project(x)
+        if cache is not None:
+            own = cache.self_attention_cache if isinstance(cache, EncoderDecoderCache) else cache
+            keys, values = own.update(keys, values, self.number)
+        return attention.attend(x, step.own, keys, values)
+
+    def _cross_attention(
+        self, x: torch.Tensor, step: Step, cache: Cache | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        x = self.layer[1].layer_norm(x)
+        attention = self.layer[1].body
+        if cache is not None and cache.is_updated.get(self.number):
+            kept = cache.cross_attention_cache.layers[self.number]
+            keys, values = kept.keys, kept.values
+        else:
+            keys, values = attention.project(step.encoded)
+            if cache is not None:
+                keys, values = cache.cross_attention_cache.update(keys, values, self.number)
+                cache.is_updated[self.number] = True
+        return attention.attend(x, step.cross, keys, values)
 
 
 class Stack(nn.Module):
@@ -646,8 +762,14 @@ class Stack(nn.Module):
         super().__init__()
         spec = config.decoder_attention if is_decoder else config.encoder_attention
         count = config.num_decoder_layers if is_decoder else config.num_layers
+        has_cross = is_decoder and config.is_encoder_decoder
         self.is_decoder = is_decoder
-        self.block = nn.ModuleList([Block(config, spec, is_decoder, i) for i in range(count)])
+        specs = _of_blocks(spec, count)
+        cross = _of_blocks(config.cross_attention, count) if has_cross else [None] * count
+        owned: set[tuple[int, int]] = set()
+        self.block = nn.ModuleList(
+            Block(config, specs[i], cross[i], is_decoder, owned, i) for i in range(count)
+        )
         self.final_layer_norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
         self.dropout = nn.Dropout(config.dropout_rate)
         self.set_embedding(embedding)
@@ -669,14 +791,13 @@ class Stack(nn.Module):
     ) -> BaseModelOutput:
         x = self._embedding[0](input_ids) if inputs_embeds is None else inputs_embeds
         past = cache.get_seq_length() if cache is not None else 0
-        step = Step.of(x, int(past), attention_mask, self.is_decoder, self.dropout)
-        if encoded is not None:
-            mask = torch.ones_like(encoded[..., 0]) if encoded_mask is None else encoded_mask
-            step.encoded, step.encoded_mask = encoded, _additive(mask[:, None, None, :] == 0)
-        x, bias, states, attentions = self.dropout(x), None, [], []
+        own = _own_tokens(x, int(past), attention_mask, self.is_decoder, self.dropout)
+        cross = None if encoded is None else _tokens_of_encoder(own, encoded, encoded_mask)
+        step = Step(own, encoded, cross, self.dropout)
+        x, states, attentions = self.dropout(x), [], []
         for block in self.block:
             states.append(x)
-            x, bias, weights = block(x, step, bias, cache)
+            x, weights = block(x, step, cache)
             attentions.append(weights[0])
         x = self.dropout(self.final_layer_norm(x))
         return BaseModelOutput(
@@ -713,6 +834,9 @@ class SynthesizerModel(PreTrainedModel, GenerationMixin):
                 nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
             elif name in ("w2", "wa", "wb"):
                 nn.init.normal_(weight, std=weight.shape[-2] ** -0.5)
+            elif name.startswith("tile_"):
+                eye = torch.eye(weight.shape[1])
+                weight.data.copy_(eye[torch.arange(weight.shape[0]) % weight.shape[1]])
             else:
                 nn.init.normal_(weight, std=width**-0.5 if name == "w1" else 1.0)
 
