@@ -37,7 +37,8 @@ class PredictOptions:
       examples: number of examples of each task to decode; None for all.
       sequences: number of outputs for each input: the best of a beam, or samples.
       scores: whether to compute log-likelihoods of outputs; several outputs always have them.
-      seed: seed of samples; None for the same samples in every call.
+      seed: seed of samples. With None, outputs with scores are the same in every call, and samples
+        without scores differ.
       show_progress: whether to show a progress bar while the lines of a file are decoded.
       verbose: whether T5, Mesh and TensorFlow log.
     """
@@ -56,6 +57,11 @@ class PredictOptions:
     def is_scored(self) -> bool:
         """Return whether outputs come with their scores."""
         return self.scores or self.sequences > 1
+
+    @property
+    def are_hypotheses(self) -> bool:
+        """Return whether outputs are decoded as hypotheses: for their scores, or from a seed."""
+        return self.is_scored or self.seed is not None
 
 
 def predict(
@@ -150,7 +156,7 @@ def example_records(
     options: PredictOptions,
 ) -> list[dict[str, Any]]:
     """Decode examples; see `predict` for the records."""
-    if not options.is_scored:
+    if not options.are_hypotheses:
         outputs = decoded(folder, example_set, trained, batch_size, checkpoint)
         return decoding.records(example_set, outputs, options.split, checkpoint)
     sequences.check(trained, options.sequences)
@@ -164,6 +170,8 @@ def example_records(
     )
     hypotheses = [*itertools.islice(written, len(example_set.rows))]
     records = decoding.records(example_set, _best(hypotheses), options.split, checkpoint)
+    if not options.is_scored:
+        return records
     for record, several, row in zip(records, hypotheses, example_set.rows, strict=True):
         record |= several[0].record()
         if options.sequences > 1:

@@ -98,7 +98,7 @@ def _settings(
         "gin_files": [str(file) for file in request.gin_files],
         "gin_params": list(request.gin_params),
     }
-    if options.is_scored:
+    if options.are_hypotheses:
         settings |= {"sequences": options.sequences, "seed": options.seed}
     found = digests.of_files(map(str, request.gin_files), request.gin_params)
     if any(found):  # a user's file is identified by its content

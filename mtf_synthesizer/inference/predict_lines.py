@@ -65,7 +65,7 @@ def predict_lines(
         trained = session.build(folder.path)
         encoder = Encoder.of(trained)
         tasks.check_vocabulary(tasks.configured_task(), folder.path)
-        if options.is_scored:
+        if options.are_hypotheses:
             sequences.check(trained, options.sequences)
         seen = survey(lines, encoder)
         out = _output(lines, chosen.fingerprint, configuration, options)
@@ -172,6 +172,11 @@ Answer = Callable[[Model, InputFn], Iterator[str]]
 def _answer(options: predict.PredictOptions, checkpoint: str) -> Answer:
     """A function from a model and rows to a line for each: the output, or JSON with scores."""
 
+    def hypotheses(model: Model, rows: InputFn) -> Iterator[list[sequences.Hypothesis]]:
+        written = sequences.written(model, rows, checkpoint, options.sequences, options.seed)
+        with contextlib.closing(written):
+            yield from written
+
     def texts(model: Model, rows: InputFn) -> Iterator[str]:
         estimator = predict.FittingEstimator(model.estimator)
         outputs = utils.decode(estimator, rows, model.vocabulary, checkpoint_path=checkpoint)
@@ -179,15 +184,17 @@ def _answer(options: predict.PredictOptions, checkpoint: str) -> Answer:
             for output in outputs:
                 yield tf.compat.as_text(output)
 
-    def scored(model: Model, rows: InputFn) -> Iterator[str]:
-        written = sequences.written(model, rows, checkpoint, options.sequences, options.seed)
-        with contextlib.closing(written):
-            for several in written:
-                yield json.dumps(
-                    [hypothesis.record() for hypothesis in several], ensure_ascii=False
-                )
+    def seeded(model: Model, rows: InputFn) -> Iterator[str]:
+        for several in hypotheses(model, rows):
+            yield several[0].output
 
-    return scored if options.is_scored else texts
+    def scored(model: Model, rows: InputFn) -> Iterator[str]:
+        for several in hypotheses(model, rows):
+            yield json.dumps([hypothesis.record() for hypothesis in several], ensure_ascii=False)
+
+    if options.is_scored:
+        return scored
+    return seeded if options.are_hypotheses else texts
 
 
 def _decoder(
