@@ -66,8 +66,13 @@ def make(
     Args:
       folder: of the model.
       task: one of this module's.
+<<<<<<< HEAD
       synthesizer: as --synthesizer or --synthesizer_layers, then gin files that go with it,
         divided by spaces; None for T5's own layers.
+=======
+      synthesizer: as --synthesizer or --synthesizer_layers, then gin files that go with it, divided
+        by spaces; None for T5's own layers.
+>>>>>>> 14856d8 (CHANGELOG: what the export for PyTorch takes now)
       params: gin bindings beside `SMALLEST`.
       size: as --size.
       vocabulary: as --vocabulary.
