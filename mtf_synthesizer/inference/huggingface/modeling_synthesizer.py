@@ -523,7 +523,7 @@ class HeadGroups(nn.Module):
     def attend(
         self, x: torch.Tensor, seen: Seen, keys: torch.Tensor, values: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `Attention.attend`."""
+        """Return output and weights, as `Attention.attend` does."""
         heads = [group.heads for group in self.groups]
         of_groups = zip(
             self.groups,
