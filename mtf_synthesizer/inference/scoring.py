@@ -110,6 +110,8 @@ def _add(scores: Scores, metric: Any, call: Callable[[], Any]) -> None:
 
 def named(metric: Any) -> str:
     """Return the name of a metric: of its function or class."""
+    while isinstance(metric, functools.partial):
+        metric = metric.func
     return str(getattr(metric, "__name__", type(metric).__name__))
 
 

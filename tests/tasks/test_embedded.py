@@ -8,8 +8,10 @@ import seqio
 import tensorflow_datasets as tfds
 
 import mtf_synthesizer.tasks
+from mtf_synthesizer.inference import records
 from mtf_synthesizer.tasks import embedded, pretraining
 from mtf_synthesizer.tasks import verses as sources
+from mtf_synthesizer.upstream.examples import ExampleSet
 
 TASKS = {
     "testament": embedded.testament,
@@ -198,3 +200,10 @@ def test_a_choice_by_rank_has_both_testaments_of_each_verse():
     right = [0.0 if row["is_correct"] else -1.0 for row in rows]
     assert metric(targets, right)["accuracy"] == 100
     assert metric(targets, right[:8] + right[:-3:-1])["accuracy"] == 80  # one pair the wrong way
+    examples = ExampleSet(task, rows, lengths)
+    scores = records.metrics_of_scores(examples, right)
+    assert (scores.metrics["accuracy"], scores.notes) == (100, [])
+    # A choice that was cut in two is a note with the metric's name, not a value.
+    scores = records.metrics_of_scores(ExampleSet(task, rows[:3], lengths), right[:3])
+    assert not scores.metrics
+    assert "rank_classification fails" in scores.notes[0]
