@@ -63,15 +63,15 @@ def make(
 ) -> None:
     """Write a checkpoint of a configuration, its configuration and its vocabulary.
 
-      Args:
-    folder: of the model.
-    task: one of this module's.
-    synthesizer: as --synthesizer or --synthesizer_layers, then gin files that go with it,
-      divided by spaces; None for T5's own layers.
-    params: gin bindings beside `SMALLEST`.
-    size: as --size.
-    vocabulary: as --vocabulary.
-    seed: of the values.
+    Args:
+      folder: of the model.
+      task: one of this module's.
+      synthesizer: as --synthesizer or --synthesizer_layers, then gin files that go with it,
+        divided by spaces; None for T5's own layers.
+      params: gin bindings beside `SMALLEST`.
+      size: as --size.
+      vocabulary: as --vocabulary.
+      seed: of the values.
     """
     name, *files = (synthesizer or "").split(" ")
     tables = [] if synthesizer is None else [p for p in SMALLEST if p.startswith("max_length")]
