@@ -125,6 +125,8 @@ class SyntheticEncDecAttention(SyntheticAttention, transformer_layers.EncDecAtte
             shared_kv=shared_kv,
             dropout_rate=dropout_rate,
             extra_logit=extra_logit,
+            # Given, because gin applies bindings of SyntheticAttention to what is not.
+            relative_attention_type=None,
             combine_dims=combine_dims,
             fold_scaling_into_initializer=fold_scaling_into_initializer,
         )

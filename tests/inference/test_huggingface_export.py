@@ -58,7 +58,7 @@ GROUPS = (
 BANDED = ("BandedRandom.width = 2", "BandedRandom.max_length = 11")
 # Half of every table, stretched by both rules, also by a function without rows of queries.
 STRETCHED = (
-    "Mixture.functions = [@Random(), @BandedRandom(), @Dense(), @Sum()]",
+    "Mixture.functions = [@Random(), @BandedRandom(), @Dense(), @Sum(), @DotProduct()]",
     "Sum.functions = [@FactorizedDense(), @FactorizedRandom(), @FixedRandom()]",
     "max_length = 6",
     "Interpolate.length = 11",

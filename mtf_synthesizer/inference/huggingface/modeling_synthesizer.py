@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -539,7 +538,7 @@ class HeadGroups(nn.Module):
         )
 
 
-def _flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+def _flat(tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """[b, h, m, n] of each group as one [b, 1, m, sum of all h * n]."""
     return torch.cat([tensor.transpose(1, 2).flatten(2) for tensor in tensors], -1)[:, None]
 
