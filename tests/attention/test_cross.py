@@ -1,5 +1,6 @@
 """Every synthesizing function between the decoder's and the encoder's positions."""
 
+import gin
 import mesh_tensorflow as mtf
 import numpy as np
 import pytest
@@ -254,3 +255,13 @@ def test_heads_with_functions_of_their_own():
 def test_a_stack_without_an_encoder_is_refused():
     with pytest.raises(ValueError, match="SyntheticEncDecAttention needs an encoder"):
         call_layer(layer("r"), X)
+
+
+def test_bindings_of_self_attention_give_no_relative_bias():
+    with gin.unlock_config():
+        gin.parse_config("SyntheticAttention.relative_attention_type = 'bias_shared'")
+    try:
+        assert SyntheticAttention().relative_attention_type == "bias_shared"
+        assert SyntheticEncDecAttention().relative_attention_type is None
+    finally:
+        gin.clear_config()
