@@ -166,6 +166,12 @@ def test_what_is_exported_can_be_the_start_of_a_model(plain):
     assert start.vocabulary == str(plain / "export" / "spiece.model")
 
 
+def test_all_files_have_the_same_permissions(plain):
+    """safetensors' own way to write a file keeps it from all other users."""
+    modes = {path.name: path.stat().st_mode for path in (plain / "export").iterdir()}
+    assert len(set(modes.values())) == 1, modes
+
+
 def test_a_round_trip_with_training_between(plain, tmp_path):
     sizes = ["inputs_length = 11", "targets_length = 9", "batch_size = 2"]
     common = ["--task", PAIRS, "--run", "finetune", "--module_import", "random_models"]

@@ -104,7 +104,9 @@ def _convert(
 def _save(folder: paths.Path, tensors: dict[str, np.ndarray]) -> None:
     # safetensors writes the memory of an array as it is, so a transposed view must be copied.
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    safetensors.numpy.save_file(contiguous, str(folder / huggingface.WEIGHTS), metadata=_PYTORCH)
+    # Its own `save_file` lets nobody else read the file.
+    content = safetensors.numpy.save(contiguous, metadata=_PYTORCH)
+    saving.write_bytes(folder / huggingface.WEIGHTS, content)
 
 
 def _tokenizer(folder: paths.Path, trained: Model) -> dict[str, Any]:
