@@ -24,6 +24,7 @@ OTHERS = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "gin/README.md": "gin_files.md",
+    "docs/results/report.md": "results.md",
 }
 GENERATED = ("commands", "configurables", "api/mtf_synthesizer/index")
 LINK = re.compile(r"(!?)\[([^]]*)\]\((?!https?:)([^)#\s]+)(#[^)]*)?\)")
@@ -42,7 +43,7 @@ def target(page: pathlib.Path, link: str) -> str | None:
     path = (page.parent / link).resolve().relative_to(ROOT).as_posix()
     if path in OTHERS:
         return OTHERS[path]
-    if path.startswith("docs/"):
+    if path.startswith("docs/") and not path.startswith("docs/results"):
         return path.removeprefix("docs/")
     return None
 
@@ -66,7 +67,7 @@ def with_contents(index: str) -> str:
         caption, _, body = section.partition("\n")
         pages = re.findall(r"\]\(([a-z0-9_]+)\.md\)", body)
         index += CONTENTS.format(caption=caption.strip(), pages="\n".join(dict.fromkeys(pages)))
-    others = ["readme", "contributing", "changelog", "gin_files", *GENERATED]
+    others = ["readme", "contributing", "changelog", "gin_files", "results", *GENERATED]
     return index + CONTENTS.format(caption="More", pages="\n".join(others))
 
 
