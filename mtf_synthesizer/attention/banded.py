@@ -21,7 +21,7 @@ _OUTSIDE = -1e9  # far below any other logit, and finite
 
 @gin.configurable(module="mtf_synthesizer")
 class BandedRandom(SynthesizingFunction):
-    """S[h, i, j] = R[h, p_i, p_j - p_i] if |p_j - p_i| <= w, else -1e9.
+    """S[h, i, j] = R[h, p_i, p_j - p_i] if abs(p_j - p_i) <= w, else -1e9.
 
     A query with no visible key in its band, which only an encoder's output can leave without one,
     attends to all keys alike.

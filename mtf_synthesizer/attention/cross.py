@@ -94,12 +94,11 @@ class SyntheticEncDecAttention(SyntheticAttention, transformer_layers.EncDecAtte
 
     Replaces T5's `EncDecAttention` in a decoder. The variables v and o (and q, k if a dot product
     takes part) have its names, shapes and initializers; as there, no relative position bias exists.
-    Functions of positions alone take the path without an attention matrix per example.
+    Functions of positions alone take the path without an attention matrix per example. The other
+    parameters are those of `SyntheticAttention`.
 
     Args:
       synthesizer: S; the dot product by default. `Heads` gives heads functions of their own.
-      num_heads, num_memory_heads, key_value_size, shared_kv, dropout_rate, extra_logit,
-        combine_dims, fold_scaling_into_initializer: as in `SyntheticAttention`.
 
     Raises:
       ValueError: a parameter is out of range, or (when called) the stack has no encoder.
