@@ -16,6 +16,7 @@ import mtf_synthesizer.runtime.compat
 import numpy as np
 import random_models
 import whole_models
+from exported_kinds import BANDED, CROSS_GROUPS, EVERYTHING, GATED, GROUPS, TILED, stretched
 from random_models import PAIRS, TEXT
 from task_rows import small_model
 
@@ -29,48 +30,6 @@ PYTHON = ROOT / ".huggingface" / "bin" / "python"
 TOLERANCE = 1e-4
 STEPS = 8
 TEXTS = ["the quick film", "a bad fox", "lazy dog", ""]
-GATED = (
-    "DenseReluDense.activation = ['gelu', 'linear']",
-    "Unitransformer.shared_embedding_and_softmax_weights = False",
-)
-TILED = ("Random.max_length = 4", "Random.beyond_max_length = @Tile()")
-EVERYTHING = (
-    "Mixture.functions = [@Random(), @FixedRandom(), @Dense(), @Sum(), @DotProduct()]",
-    "Sum.functions = [@FactorizedRandom(), @query/FactorizedDense(), @Random(), @DotProduct()]",
-    "query/FactorizedDense.hidden = @QueryProjection()",
-    "query/FactorizedDense.max_length = %max_length",
-    "encoder/SyntheticAttention.relative_attention_type = 'bias'",
-    "SyntheticAttention.fold_scaling_into_initializer = False",
-    *TILED,
-)
-GROUPS = (
-    "Heads.functions = [@Mixture(), @DotProduct()]",
-    "Heads.sizes = [2, 1]",
-    "Mixture.functions = [@Toeplitz(), @Uniform(), @Random(), @DotProduct()]",
-    "Toeplitz.max_length = 4",
-)
-BANDED = ("BandedRandom.width = 2", "BandedRandom.max_length = 11")
-# Half of every table, stretched between its rows and by learned weights.
-STRETCHED = (
-    "Mixture.functions = [@Random(), @BandedRandom(), @Dense(), @Sum(), @DotProduct()]",
-    "Sum.functions = [@FactorizedDense(), @FactorizedRandom(), @FixedRandom()]",
-    "max_length = 6",
-    "Interpolate.length = 20",
-    "LearnedTile.length = 20",
-    *(f"{name}.beyond_max_length = @Interpolate()" for name in ("Dense", "FixedRandom")),
-    *(
-        f"{name}.beyond_max_length = @LearnedTile()"
-        for name in ("Random", "BandedRandom", "FactorizedDense", "FactorizedRandom")
-    ),
-)
-CROSS_GROUPS = (
-    "SyntheticEncDecAttention.synthesizer = @cross/Heads()",
-    "cross/Heads.functions = [@cross/Mixture(), @BandedRandom()]",
-    "cross/Heads.sizes = [2, 1]",
-    "cross/Mixture.functions = [@Toeplitz(), @DotProduct(), @Dense(), @Random(), @DotProduct()]",
-    *BANDED,
-    "SyntheticEncDecAttention.fold_scaling_into_initializer = False",
-)
 FOUR_HEADS = ("num_heads = 4",)
 TABLE_4 = (
     "SyntheticAttention.num_heads = 2",
@@ -92,7 +51,7 @@ MODELS = {
     "one_head_rdv": (PAIRS, "rdv", ("num_heads = 1",)),
     "everything": (PAIRS, "rv", EVERYTHING),
     "banded": (PAIRS, "banded", BANDED),
-    "stretched": (PAIRS, "rv", STRETCHED),
+    "stretched": (PAIRS, "rv", stretched(20)),
     "layers": (PAIRS, "encoder=r*1,v*1;decoder=heads_rv*1,v*1", FOUR_HEADS),
     "layers_frd": (PAIRS, "frd*1,dv*1", ()),
     **{
@@ -101,7 +60,7 @@ MODELS = {
     },
     "cross_groups": (PAIRS, "r cross/v.gin", CROSS_GROUPS),
     "lm_banded": (TEXT, "banded", BANDED[:1]),
-    "lm_stretched": (TEXT, "rv", STRETCHED),
+    "lm_stretched": (TEXT, "rv", stretched(20)),
     "lm_layers": (TEXT, "heads_rv*1,v*1", FOUR_HEADS),
     "lm_v": (TEXT, "v", ()),
     "lm_r": (TEXT, "r", ()),

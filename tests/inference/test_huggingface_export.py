@@ -15,6 +15,7 @@ import numpy_t5
 import pytest
 import random_models
 import safetensors.numpy
+from exported_kinds import BANDED, CROSS_GROUPS, EVERYTHING, GATED, GROUPS, stretched
 from random_models import PAIRS, TEXT
 from task_rows import small_model
 
@@ -32,53 +33,9 @@ INPUTS = DRAW.randint(3, 380, (2, 11))
 INPUTS[0, 7:] = 0
 TARGETS = DRAW.randint(3, 380, (2, 9))
 READ = np.concatenate([np.zeros((2, 1), int), TARGETS[:, :-1]], 1)
-EVERYTHING = (
-    "Mixture.functions = [@Random(), @FixedRandom(), @Dense(), @Sum(), @DotProduct()]",
-    "Sum.functions = [@FactorizedRandom(), @query/FactorizedDense(), @Random(), @DotProduct()]",
-    "query/FactorizedDense.hidden = @QueryProjection()",
-    "query/FactorizedDense.max_length = %max_length",
-    "Random.max_length = 4",
-    "Random.beyond_max_length = @Tile()",
-    "encoder/SyntheticAttention.relative_attention_type = 'bias'",
-    "SyntheticAttention.fold_scaling_into_initializer = False",
-    "SyntheticAttention.num_heads = 2",
-    "SyntheticAttention.key_value_size = 7",
-)
-GATED = (
-    "DenseReluDense.activation = ['gelu', 'linear']",
-    "Unitransformer.shared_embedding_and_softmax_weights = False",
-)
-# Groups of two heads and one; distances beyond the table of Toeplitz.
-GROUPS = (
-    "Heads.functions = [@Mixture(), @DotProduct()]",
-    "Heads.sizes = [2, 1]",
-    "Mixture.functions = [@Toeplitz(), @Uniform(), @Random(), @DotProduct()]",
-    "Toeplitz.max_length = 4",
-)
-BANDED = ("BandedRandom.width = 2", "BandedRandom.max_length = 11")
-# Half of every table, stretched by both rules, also by a function without rows of queries.
-STRETCHED = (
-    "Mixture.functions = [@Random(), @BandedRandom(), @Dense(), @Sum(), @DotProduct()]",
-    "Sum.functions = [@FactorizedDense(), @FactorizedRandom(), @FixedRandom()]",
-    "max_length = 6",
-    "Interpolate.length = 11",
-    "LearnedTile.length = 11",
-    *(f"{name}.beyond_max_length = @Interpolate()" for name in ("Dense", "FixedRandom")),
-    *(
-        f"{name}.beyond_max_length = @LearnedTile()"
-        for name in ("Random", "BandedRandom", "FactorizedDense", "FactorizedRandom")
-    ),
-)
+OWN_HEADS = ("SyntheticAttention.num_heads = 2", "SyntheticAttention.key_value_size = 7")
 # Shared relative biases that begin in the second layer, of other heads than those of groups.
 BY_LAYER = "encoder=r*1,v*1;decoder=heads_rv*1,v*1"
-CROSS_GROUPS = (
-    "SyntheticEncDecAttention.synthesizer = @cross/Heads()",
-    "cross/Heads.functions = [@cross/Mixture(), @BandedRandom()]",
-    "cross/Heads.sizes = [2, 1]",
-    "cross/Mixture.functions = [@Toeplitz(), @DotProduct(), @Dense(), @Random(), @DotProduct()]",
-    *BANDED,
-    "SyntheticEncDecAttention.fold_scaling_into_initializer = False",
-)
 ONE_HEAD = ("num_heads = 1", "Sum.functions = [@Dense(), @FactorizedRandom(), @DotProduct()]")
 
 
@@ -93,13 +50,13 @@ def export(folder, output, *options):
     [
         (PAIRS, None, (), "T5ForConditionalGeneration"),
         (PAIRS, "v", GATED, "T5ForConditionalGeneration"),
-        (PAIRS, "rv", EVERYTHING, "SynthesizerForConditionalGeneration"),
+        (PAIRS, "rv", (*EVERYTHING, *OWN_HEADS), "SynthesizerForConditionalGeneration"),
         (PAIRS, "d_plus_v", ONE_HEAD, "SynthesizerForConditionalGeneration"),
         (TEXT, "rd", (), "SynthesizerForCausalLM"),
         (PAIRS, "heads_rv", GROUPS, "SynthesizerForConditionalGeneration"),
         (TEXT, "bias", (), "SynthesizerForCausalLM"),
         (PAIRS, "banded", (*BANDED, "num_heads = 1"), "SynthesizerForConditionalGeneration"),
-        (PAIRS, "rv", STRETCHED, "SynthesizerForConditionalGeneration"),
+        (PAIRS, "rv", stretched(11), "SynthesizerForConditionalGeneration"),
         (PAIRS, BY_LAYER, ("num_heads = 4",), "SynthesizerForConditionalGeneration"),
         (PAIRS, "v cross/r.gin", (), "SynthesizerForConditionalGeneration"),
         (PAIRS, "v cross/v.gin", CROSS_GROUPS, "SynthesizerForConditionalGeneration"),

@@ -66,5 +66,4 @@ def test_a_graph_computes_the_same(layer, mesh):
     eager = run(loss_of(layer), None, *mesh, gradients_of="loss")
     weights = weights_of(eager)
     graph = run_graph(loss_of(layer), weights, *mesh)
-    assert len(graph) > len(weights) / 2
     assert_same_results(graph, {k: v for k, v in eager.items() if not k.startswith("weight/")})
