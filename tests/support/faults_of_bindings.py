@@ -16,6 +16,14 @@ BINDINGS = [
         "SyntheticAttention has no parameter 'num_head'. Did you mean 'num_heads'",
         "Parameters:",
     ),
+    *(
+        bound(
+            f"a parameter of {name}, which has none",
+            f"{name}.scale = 2",
+            f"{name} has no parameter 'scale'. Parameters: none",
+        )
+        for name in ("Uniform", "DotProduct", "FixedPatterns", "Tile")
+    ),
     bound(
         "a function or class that is misspelt",
         "Randm.max_length = 2",

@@ -74,15 +74,42 @@ def scan(modules: Iterable[str]) -> list[Configurable]:
     """
     sources = [source for module in modules for source in _sources(module)]
     trees = [(name, _tree(path)) for name, path in sources]
-    classes = {
-        node.name: node for _, tree in trees for node in tree.body if isinstance(node, ast.ClassDef)
-    }
+    classes = _classes([tree for _, tree in trees])
     return [
         Configurable(selector, _parameters(node, classes))
         for module, tree in trees
         for node in _definitions(tree)
         for selector in _selectors(module, node)
     ]
+
+
+def _classes(trees: list[ast.Module]) -> dict[str, ast.ClassDef]:
+    """Return the classes of modules by name, with base classes that they import from `SCANNED`.
+
+    A module of base classes may have no configurable, and is then not among the scanned ones.
+    """
+    classes: dict[str, ast.ClassDef] = {}
+    imported: set[str] = set()
+    while trees:
+        own = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+        classes = {node.name: node for node in own} | classes
+        bases = {_name(base) for node in own for base in node.bases}
+        imports = {
+            node.module or ""
+            for tree in trees
+            for node in tree.body
+            if isinstance(node, ast.ImportFrom) and _is_scanned(node.module or "")
+            if (bases - classes.keys()).intersection(alias.name for alias in node.names)
+        }
+        files = [source_of(module) for module in sorted(imports - imported)]
+        imported |= imports
+        trees = [_tree(file) for file in files if file is not None and file.is_file()]
+    return classes
+
+
+def _name(expression: ast.expr) -> str:
+    """Return the last part of a name, as of `abc.ABC`; "" for another expression."""
+    return getattr(expression, "attr", getattr(expression, "id", ""))
 
 
 def _tree(path: pathlib.Path) -> ast.Module:
@@ -177,7 +204,7 @@ def _parameters(
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             return _parameters(statement, classes)
     for base in node.bases:
-        name = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
+        name = _name(base)
         if name in {"object", "ABC"}:
             continue
         if name not in classes or name == node.name:
