@@ -79,7 +79,7 @@ def test_the_command_of_t5_trains(tmp_path):
 @pytest.mark.slow
 def test_the_python_of_the_readme_trains_and_evaluates(tmp_path):
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    example = example.replace('"runs/rv"', repr(str(tmp_path / "rv")))
+    example = example.replace('"runs/rv_python"', repr(str(tmp_path / "rv")))
     short = f"steps=1, gin_params={SMALLER[:5]!r}"
     assert 'run="demo_finetune"' in example and "examples=64" in example
     example = example.replace("examples=64", "examples=2")

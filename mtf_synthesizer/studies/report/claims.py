@@ -233,7 +233,7 @@ def section(runs: Sequence[Run]) -> ReportSection:
             continue
         rows.append([claim.statement, claim.place, together(verdicts), "", "", ""])
         for tested in verdicts:
-            p = NONE if tested.p is None else f"{tested.p:.3f}"
+            p = NONE if tested.p is None else _shown_p(tested.p)
             rows.append(["", "", tested.verdict, _expected(tested.part), tested.numbers, p])
             commands += tested.commands
     return ReportSection(
@@ -271,8 +271,12 @@ def _missing(runs: Sequence[Run]) -> list[str]:
     ]
 
 
+def _shown_p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def _expected(part: ExpectedDifference) -> str:
-    metric = part.metric
+    metric = f"{part.experiments[0]}, {part.metric}"
     if part.margin:
         return f"{metric}: {part.row} at most {part.margin:g} worse than {part.other}"
     return f"{metric}: {part.row} better than {part.other}"

@@ -10,7 +10,7 @@ from mtf_synthesizer.studies.report.section import ReportSection
 _TITLE = "Results beside the paper's"
 _LEGEND = (
     "Values are means over the seeds ± their standard deviation. “–” marks a value that does not "
-    "exist; “not run” marks a value that nobody has measured."
+    "exist; “not run” marks a value that the given results lack."
 )
 _DONE, _MISSING = "Run with:", "Commands for the missing values:"
 
