@@ -6,6 +6,7 @@ before this package can adapt it. It does not find this package's gin files eith
 
 import argparse
 import contextlib
+import importlib
 import sys
 from collections.abc import Sequence
 
@@ -85,7 +86,12 @@ def _hand_over(arguments: Sequence[str], verbose: bool) -> None:
             print(flags.FLAGS.module_help(module))
         return
     gin_reader.install(_reader_of_flags())
-    _check_mesh(arguments)
+    if not _flags_are_in_a_file(arguments):
+        parsed = _gin_flags(arguments)
+        with gin_files.searched(_split(parsed.gin_location_prefix)):
+            bound = BoundValues(parsed.gin_file, parsed.gin_param)
+        _check_mesh(parsed, bound)
+        _check_task(parsed, bound)
     mesh_transformer_main.console_entry_point()
 
 
@@ -131,13 +137,25 @@ def _check(arguments: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
-def _check_mesh(arguments: Sequence[str]) -> None:
+def _flags_are_in_a_file(arguments: Sequence[str]) -> bool:
+    return any(word.startswith("--flagfile") for word in arguments)
+
+
+def _check_task(parsed: argparse.Namespace, bound: BoundValues) -> None:
+    """Raise a UserError, before T5 writes to the folder, if the task's name is misspelt."""
+    from mtf_synthesizer.upstream import tasks
+
+    task = bound.macro("MIXTURE_NAME")
+    if isinstance(task, str):
+        for module in parsed.module_import:  # T5 imports them a moment later
+            importlib.import_module(module)
+        tasks.check_task(task)
+
+
+def _check_mesh(parsed: argparse.Namespace, bound: BoundValues) -> None:
     """Raise a UserError unless the configuration has a mesh, or T5's interface makes its own."""
-    parsed = _gin_flags(arguments)
-    if parsed.use_model_api or any(word.startswith("--flagfile") for word in arguments):
+    if parsed.use_model_api:
         return
-    with gin_files.searched(_split(parsed.gin_location_prefix)):
-        bound = BoundValues(parsed.gin_file, parsed.gin_param)
     shape = bound.value("run", "mesh_shape")
     is_of_tpu = isinstance(shape, statements.Reference) and "tpu_mesh_shape" in shape.selector
     if is_of_tpu and not bound.statement(*_TOPOLOGY):

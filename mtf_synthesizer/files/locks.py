@@ -21,6 +21,9 @@ Refusal = Callable[[str], errors.UserError]
 def hold(path: paths.Path, refusal: Refusal) -> Iterator[None]:
     """Hold a lock file inside; the file remains and names the last process.
 
+    After an error it is removed if its folder has no other file, and so is a folder created for it:
+    a command that fails before its first file leaves nothing behind.
+
     Args:
       path: the lock file; its folder is created if necessary.
       refusal: makes the error if another process holds the lock.
@@ -28,7 +31,11 @@ def hold(path: paths.Path, refusal: Refusal) -> Iterator[None]:
     Raises:
       errors.UserError: another process holds the lock, or another user's file can't be read.
     """
-    with _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB, refusal):
+    with (
+        _without_new_folders(path),
+        _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB, refusal),
+        _removed_if_alone(path),
+    ):
         yield
 
 
@@ -115,6 +122,17 @@ def _removed(path: paths.Path) -> Iterator[None]:
     finally:
         if isinstance(path, pathlib.Path):
             path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _removed_if_alone(path: paths.Path) -> Iterator[None]:
+    """After an error remove a lock file, still held, if its folder has no other file."""
+    try:
+        yield
+    except BaseException:
+        if isinstance(path, pathlib.Path) and [*path.parent.iterdir()] == [path]:
+            path.unlink()
+        raise
 
 
 @contextlib.contextmanager

@@ -168,13 +168,14 @@ class ModelFolder:
     def lock(self) -> Iterator[ModelFolder]:
         """Hold the folder for this process and yield a snapshot taken meanwhile.
 
-        Two runs would overwrite each other's checkpoints. The file of the lock remains and names
-        the process that held it last.
+        Two runs would overwrite each other's checkpoints. The file of the lock remains beside the
+        run's files and names the process that held it last.
 
         Raises:
           errors.UserError: another run has the folder.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        if isinstance(self.path, paths.RemotePath):
+            self.path.mkdir(parents=True, exist_ok=True)
         with locks.hold(self.path / LOCK, self._refusal):
             yield self.reread()
 

@@ -39,6 +39,20 @@ def test_a_folder_in_use_is_refused_until_its_process_ends(tmp_path):
         pass
 
 
+def test_a_run_that_fails_before_its_first_file_leaves_no_folder(tmp_path):
+    new = tmp_path / "runs" / "m"
+    with pytest.raises(errors.UserError), ModelFolder(new).lock():
+        assert [path.name for path in new.iterdir()] == [LOCK]
+        raise errors.UserError("unknown task")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_file_stays_beside_the_files_of_a_run(tmp_path):
+    with ModelFolder(tmp_path / "m").lock():
+        (tmp_path / "m" / "loss.jsonl").touch()
+    assert {path.name for path in (tmp_path / "m").iterdir()} == {LOCK, "loss.jsonl"}
+
+
 def test_termination_has_an_exit_status_of_its_own(monkeypatch, capsys):
     def terminated(args):
         raise signals.Terminated("m: saved at step 3")
