@@ -58,7 +58,9 @@ def test_a_step_by_type_of_operation():
     found = step.operations()
     assert sum(found.values()) > 0
     assert [*found.values()] == sorted(found.values(), reverse=True)
-    assert {"Softmax", "Einsum", "MatMul", "BatchMatMulV2", "_MklBatchMatMulV2"} & found.keys()
+    # oneDNN's own operations, which depend on the processor's instructions, have a prefix.
+    names = {name.removeprefix("_Mkl") for name in found}
+    assert {"Einsum", "MatMul", "BatchMatMulV2"} & names
 
 
 def test_only_the_whole_step_trains():
