@@ -9,10 +9,17 @@ from mtf_synthesizer.config import gin_files, statements
 from mtf_synthesizer.files import paths
 
 
-def of_package() -> str:
-    """Return a digest that changes with any of this package's gin files."""
-    files = paths.matching_below(gin_files.gin_folder(), "*.gin")
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
+def of_statements(files: Sequence[str]) -> str:
+    """Return a digest of what gin files bind; comments, layout and unused files do not count.
+
+    Args:
+      files: gin files of a configuration, in order; what they include counts.
+
+    Raises:
+      UserError: a file is missing, is not UTF-8, or has a syntax error.
+    """
+    bound = [(s.scope, s.selector, s.parameter, s.value) for s in statements.read_files(files)]
+    return hashlib.sha256(repr(bound).encode("utf-8")).hexdigest()[:16]
 
 
 def of_file(gin_file: str) -> str | None:

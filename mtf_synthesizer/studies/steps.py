@@ -46,7 +46,8 @@ def check_settings(
 
     Args:
       folder: folder of the job.
-      settings: settings of the job, as JSON values.
+      settings: settings of the job, as JSON values. One that maps names to values, as rows to
+        digests, may get further names.
       free: names of settings that no result in the folder depends on yet.
 
     Raises:
@@ -57,13 +58,24 @@ def check_settings(
     if path.exists() and _has_results(folder):
         recorded = _read(path)
         bound = [name for name in {**as_json, **recorded} if name not in free]
-        changed = [name for name in bound if (as_json.get(name) or 0) != (recorded.get(name) or 0)]
+        changed = [name for name in bound if _differ(as_json.get(name), recorded.get(name))]
         if changed:
             raise errors.UserError(
                 f"{folder} holds results with another {', '.join(changed)}. Remove the folder, or "
                 "choose another with --output"
             )
+        as_json = {name: _together(recorded.get(name), value) for name, value in as_json.items()}
     saving.write_json(path, as_json)
+
+
+def _differ(new: Any, old: Any) -> bool:
+    if isinstance(new, dict) and isinstance(old, dict):
+        return any(new[name] != old[name] for name in new.keys() & old.keys())
+    return (new or 0) != (old or 0)
+
+
+def _together(old: Any, new: Any) -> Any:
+    return {**old, **new} if isinstance(new, dict) and isinstance(old, dict) else new
 
 
 def _has_results(folder: paths.Path) -> bool:

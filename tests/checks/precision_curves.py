@@ -1,8 +1,8 @@
 """Draw the loss curves of the same runs in float32 and in bfloat16, and print their last values.
 
-    python tests/checks/precision_curves.py float32=FOLDER bfloat16=FOLDER [--rows v,r] [--output FILE]
+    python tests/checks/precision_curves.py float32=FOLDER bfloat16=FOLDER [--output FILE]
 
-Each FOLDER is the output of `mtf_synthesizer compare`; its runs need not be kept, only its JSON files.
+Each FOLDER is the output of `mtf_synthesizer compare`; only its JSON files are read.
 """
 
 import argparse

@@ -46,3 +46,17 @@ def test_a_missing_included_file_is_named(tmp_path):
     (tmp_path / "mine.gin").write_text("include 'beam_serch.gin'\n")
     with pytest.raises(errors.UserError, match=r"beam_serch\.gin.*beam_search\.gin"):
         digests.of_file(str(tmp_path / "mine.gin"))
+
+
+def test_statements_are_known_by_what_they_bind(tmp_path, monkeypatch):
+    """So a release that adds gin files, or comments, leaves finished comparisons open."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.gin").write_text("d_model = 8\n")
+    found = []
+    for text in ("d_ff = 13\n", "# Width.\nd_ff   =  13\n", "d_ff = 17\n", "a/d_ff = 13\n"):
+        (tmp_path / "included.gin").write_text(text)
+        (tmp_path / "mine.gin").write_text("include 'included.gin'\nx.y = @z()\n")
+        found.append(digests.of_statements(["mine.gin"]))
+    plain, commented, edited, scoped = found
+    assert plain == commented
+    assert len({plain, edited, scoped, digests.of_statements(["other.gin", "mine.gin"])}) == 4

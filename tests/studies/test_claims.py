@@ -51,7 +51,7 @@ def test_a_lower_perplexity_is_better():
 def test_metrics_of_one_task_of_several():
     values = {"r": (50.0, 51.0, 49.0), "v": (60.0, 61.0, 59.0)}
     found = runs(values, "glue_small", "accuracy", "glue_rte_v002")
-    assert verdicts(3, found)[0] == [claims.OPEN, claims.OPEN, claims.HOLDS]
+    assert verdicts(3, found)[0][:3] == [claims.OPEN, claims.OPEN, claims.HOLDS]
 
 
 def test_the_table_has_a_line_for_each_statement_and_part():
@@ -71,6 +71,18 @@ def test_missing_runs_have_commands():
         assert args.seeds == [0, 1, 2] and args.experiment in gin_files.known("experiments")
         for row in args.rows:
             variants.parse(row)
+
+
+def test_missing_models_to_start_from_are_trained_first():
+    """By a command with the same rows; its folder is the start of the later one."""
+    commands = [shlex.split(command)[1:] for command in claims.section([]).missing]
+    read = [parser().parse_args(words) for words in commands]
+    places = {args.output: number for number, args in enumerate(read)}
+    started = [(number, args) for number, args in enumerate(read) if args.init_checkpoint]
+    assert {args.experiment for _, args in started} == {"glue_small", "verses"}
+    for number, args in started:
+        before = places[args.init_checkpoint]
+        assert before < number and set(args.rows) <= set(read[before].rows)
 
 
 def test_experiments_and_rows_exist():

@@ -3,7 +3,6 @@
 import pytest
 
 from mtf_synthesizer import errors
-from mtf_synthesizer.config import digests
 from mtf_synthesizer.studies.steps import Steps, check_settings
 
 
@@ -52,6 +51,10 @@ def test_a_broken_result_is_said_to_be_one(tmp_path, content):
         Steps(tmp_path).run("one", dict)
 
 
-def test_gin_files_are_part_of_what_a_job_was_started_with():
-    assert digests.of_package() == digests.of_package()
-    assert len(digests.of_package()) == 16
+def test_a_setting_with_names_may_get_further_names(tmp_path):
+    check_settings(tmp_path, {"rows": {"v": "a", "r": "b"}})
+    Steps(tmp_path / "steps").run("one", lambda: {"value": 3})
+    check_settings(tmp_path, {"rows": {"rv": "c", "r": "b"}})
+    for changed in ("v", "r", "rv"):
+        with pytest.raises(errors.UserError, match="another rows"):
+            check_settings(tmp_path, {"rows": {changed: "d"}})

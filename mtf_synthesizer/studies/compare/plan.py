@@ -121,14 +121,21 @@ _OF_FALL = ("validation_split",)
 def settings(comparison: ComparisonPlan) -> dict[str, Any]:
     """Settings that all results of a folder share; a user's gin file counts by its text.
 
-    Further rows and seeds may be added to a folder.
+    Further rows and seeds may be added to a folder, also by a later release, as long as each row's
+    gin files bind the same.
     """
-    fields = dataclasses.asdict(comparison) | {"gin_files_of_package": digests.of_package()}
+    fields = dataclasses.asdict(comparison)
     found = digests.of_files(map(str, comparison.gin_files), comparison.gin_params)
     fields["gin_file_sha256"] = found if any(found) else None
     found = digests.of_files(map(str, comparison.evaluation_gin_files))
     fields["evaluation_gin_file_sha256"] = found if any(found) else None
+    fields["gin_statements"] = {row: _statements(comparison, row) for row in comparison.rows}
     return {name: value for name, value in fields.items() if name not in ("rows", "seeds")}
+
+
+def _statements(comparison: ComparisonPlan, row: str) -> str:
+    configuration = for_training(request(comparison, row, comparison.seeds[0]))
+    return digests.of_statements(configuration.files)
 
 
 def free_settings(folder: paths.Path) -> list[str]:

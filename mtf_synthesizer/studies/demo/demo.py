@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mtf_synthesizer.config import digests
+from mtf_synthesizer.config import digests, gin_files
 from mtf_synthesizer.config.request import Request
 from mtf_synthesizer.files import paths, saving
 from mtf_synthesizer.inference import evaluate
@@ -74,7 +74,7 @@ def run_demo(
     # The demo has its own vocabulary, unless the user has chosen a folder for vocabularies.
     os.environ.setdefault(verses_vocabulary.CACHE_VARIABLE, str((folder / "vocabulary").resolve()))
     steps = Steps(folder / "steps")
-    check_settings(folder, dataclasses.asdict(settings) | {"gin_files": digests.of_package()})
+    check_settings(folder, dataclasses.asdict(settings) | {"gin_files": _digest(settings)})
     began = time.monotonic()
     models = {}
     for synthesizer in settings.synthesizers:
@@ -99,6 +99,14 @@ def run_demo(
     print(page.table(results))
     print(f"\n{folder}/index.html, {folder}/results.json, {folder}/submission.zip")
     return results
+
+
+def _digest(settings: Settings) -> str:
+    """A digest of what the gin files of the demo bind."""
+    runs = [gin_files.gin_file("runs", run) for run in ("demo_pretrain", "demo_finetune")]
+    rows = [gin_files.gin_file("synthesizers", row) for row in settings.synthesizers]
+    size = gin_files.gin_file("sizes", settings.size)
+    return digests.of_statements([size, *rows, *runs, "local_cpu.gin"])
 
 
 def _model(

@@ -84,9 +84,11 @@ _SPLITS: Mapping[str, tuple[str, ...]] = {
     "table7_ag_news": ("--validation_split", "test"),
     "table3_personachat": ("--split", "validation"),
 }
+# Experiment -> the experiment whose models it fine-tunes.
+_STARTS: Mapping[str, str] = {"glue_small": "c4_small", "verses": "verse_spans"}
 _TRANSLATION = ("table2_wmt14_ende", "multi30k_ende", "modern_english")
 _LANGUAGE = ("table2_lm1b", "tiny_shakespeare")
-_PRETRAINING = ("table4_c4", "c4_small")
+_PRETRAINING = ("table4_c4", "c4_small", "verse_spans")
 _GLUE = ("table5_glue", "glue_small")
 
 
@@ -126,6 +128,9 @@ CLAIMS: Sequence[Claim] = (
             ExpectedDifference(_GLUE, "glue_sst2/accuracy", "r", "v", 2.0),
             *_better(_GLUE, "glue_mrpc/accuracy", "v", "r"),
             *_better(_GLUE, "glue_rte/accuracy", "v", "r"),
+            ExpectedDifference(("verses",), "synthesizer_testament_v001/accuracy", "r", "v", 2.0),
+            *_better(("verses",), "synthesizer_same_verse_v001/accuracy", "v", "r"),
+            *_better(("synthetic_lookup",), "exact_match", "v", "r"),
         ),
     ),
     Claim(
@@ -256,19 +261,25 @@ def _missing(runs: Sequence[Run]) -> list[str]:
     for claim in CLAIMS:
         for tested in test(claim, runs):
             if tested.verdict == OPEN:
-                names = rows.setdefault(tested.part.experiments[-1], {})
-                names.update(dict.fromkeys((tested.part.other, tested.part.row)))
-    return [
-        shlex.join(
-            [
-                *("mtf_synthesizer", "compare", "--experiment", experiment),
-                *("--rows", ",".join(names), "--seeds", "0,1,2"),
-                *_SPLITS.get(experiment, ()),
-                *("--tfds_data_dir", "data", "--output", f"runs/{experiment}"),
-            ]
-        )
-        for experiment, names in rows.items()
-    ]
+                experiment = tested.part.experiments[-1]
+                needed = dict.fromkeys((tested.part.other, tested.part.row))
+                if experiment in _STARTS:
+                    rows.setdefault(_STARTS[experiment], {}).update(needed)
+                rows.setdefault(experiment, {}).update(needed)
+    return [_comparison(experiment, names) for experiment, names in rows.items()]
+
+
+def _comparison(experiment: str, rows: Iterable[str]) -> str:
+    start = _STARTS.get(experiment)
+    return shlex.join(
+        [
+            *("mtf_synthesizer", "compare", "--experiment", experiment),
+            *("--rows", ",".join(rows), "--seeds", "0,1,2"),
+            *_SPLITS.get(experiment, ()),
+            *(("--init_checkpoint", f"runs/{start}") if start else ()),
+            *("--tfds_data_dir", "data", "--output", f"runs/{experiment}"),
+        ]
+    )
 
 
 def _shown_p(p: float) -> str:
