@@ -1,5 +1,6 @@
 """The paper's statements: verdicts by hand, and names that exist."""
 
+import dataclasses
 import shlex
 
 import pytest
@@ -52,6 +53,31 @@ def test_metrics_of_one_task_of_several():
     values = {"r": (50.0, 51.0, 49.0), "v": (60.0, 61.0, 59.0)}
     found = runs(values, "glue_small", "accuracy", "glue_rte_v002")
     assert verdicts(3, found)[0][:3] == [claims.OPEN, claims.OPEN, claims.HOLDS]
+
+
+FIT = next(i for i, claim in enumerate(claims.CLAIMS) if "fitted" in claim.statement)
+
+
+def fitted(values, steps):
+    return [
+        dataclasses.replace(run, start=f"runs/fitted/r_seed{run.seed}", steps=steps)
+        for run in runs({"r": values}, "modern_english")
+    ]
+
+
+def test_fitted_models_with_fewer_steps_are_compared_with_fresh_ones():
+    fresh = runs({"r": (28.0, 28.4, 28.2)}, "modern_english")
+    assert verdicts(FIT, fresh + fitted((29.1, 29.0, 29.3), 3)) == ([claims.HOLDS], claims.HOLDS)
+    assert verdicts(FIT, fresh + fitted((27.1, 27.0, 27.3), 3)) == ([claims.FAILS], claims.FAILS)
+    assert verdicts(FIT, fresh + fitted((29.1, 29.0, 29.3), 9))[1] == claims.OPEN  # as many steps
+    numbers = claims.test(claims.CLAIMS[FIT], fresh + fitted((29.1, 29.0, 29.3), 3))[0].numbers
+    assert "fitted r 29.13 ± 0.15 (3 seeds, 3 steps), r 28.20 ± 0.20 (3 seeds, 9 steps)" in numbers
+
+
+def test_models_that_start_from_others_are_no_fresh_models():
+    values = {"v": (28.9, 29.0, 28.8), "fix": (20.0, 20.1, 20.2)}
+    found = runs(values, "modern_english") + fitted((29.1, 29.0, 29.3), 3)
+    assert verdicts(0, found)[1] == claims.OPEN
 
 
 def test_the_table_has_a_line_for_each_statement_and_part():

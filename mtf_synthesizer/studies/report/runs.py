@@ -37,6 +37,7 @@ class Run:
       falls: whether its validation loss still fell; None if unknown.
       limit: maximum number of evaluated examples of each task; None for all.
       commands: commands that reproduce the run.
+      start: where its initial values are from; None if they were drawn.
     """
 
     experiment: str | None
@@ -48,6 +49,7 @@ class Run:
     falls: bool | None
     limit: int | None
     commands: tuple[str, ...]
+    start: str | None = None
 
     def __post_init__(self) -> None:
         """Check values, because files may contain anything.
@@ -72,6 +74,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "row": (str,),
     "seed": (int, type(None)),
     "limit": (int, type(None)),
+    "start": (str, type(None)),
 }
 
 
@@ -85,6 +88,7 @@ def of_comparison(path: Path, content: Mapping[str, Any]) -> list[Run]:
     """
     runs: list[Run] = []
     command = _comparison_command(path.parent, content)
+    start = _read(path.parent / _SETTINGS).get("init_from")
     for row, summary in content["rows"].items():
         by_seed = _by_seed(path.parent, content["split"], row, summary)
         complete = len(by_seed) == summary["runs"]
@@ -100,6 +104,7 @@ def of_comparison(path: Path, content: Mapping[str, Any]) -> list[Run]:
                     falls=index < summary["undertrained"] if complete else None,
                     limit=None,
                     commands=(command,),
+                    start=start,
                 )
             )
     return runs
@@ -161,8 +166,9 @@ def _comparison_command(folder: Path, content: Mapping[str, Any]) -> str:
     parts += _flag("--seeds", ",".join(map(str, seeds)))
     settings = _read(folder / _SETTINGS)
     parts += ["--split", content["split"]]
-    for name in ("validation_split", "steps", "vocabulary", "tfds_data_dir", "init_from"):
+    for name in ("validation_split", "steps", "vocabulary", "tfds_data_dir"):
         parts += _flag(f"--{name}", settings.get(name))
+    parts += _flag("--init_checkpoint", settings.get("init_from"))
     parts += _lists(settings)
     return shlex.join([*parts, "--output", str(folder)])
 
@@ -249,6 +255,7 @@ def of_evaluations(evaluations: Sequence[tuple[Path, Mapping[str, Any]]]) -> Run
         falls=None,
         limit=None if complete else chosen[0]["limit"],
         commands=tuple(_commands(folder, record, step, [report for _, report in evaluations])),
+        start=(record.get("init_checkpoint") or {}).get("path"),
     )
 
 
