@@ -1,7 +1,7 @@
 """Examples of a task as arrays that keep the order and fields of each example."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import mtf_synthesizer.runtime.compat
@@ -138,9 +138,23 @@ def example_sets(task: str, split: str, model: Model, limit: int | None) -> list
 
 
 def probe_features(task: str, model: Model) -> dict[str, np.ndarray]:
-    """Return four examples to record attention on, from the validation split if it exists."""
-    subtask = seqio.get_subtasks(seqio.get_mixture_or_task(task))[0]
-    cached = trains_from_caches() and subtask.supports_caching
-    splits = caches.splits(subtask) if cached else subtask.splits
-    split = next((split for split in best.SPLITS if split in splits), "train")
+    """Return four examples to record attention on, of the first task with a fitting split.
+
+    A mixture may begin with a task that has a test split alone, as GLUE begins with AX.
+    """
+    subtasks = seqio.get_subtasks(seqio.get_mixture_or_task(task))
+    places = (
+        (subtask, split, cached)
+        for subtask in subtasks
+        for splits, cached in [_read_in_training(subtask)]
+        for split in (*best.SPLITS, "train")
+        if split in splits
+    )
+    subtask, split, cached = next(places, (subtasks[0], "train", False))
     return load(subtask, split, model.sequence_length, 4, cached).arrays()
+
+
+def _read_in_training(task: seqio.Task) -> tuple[Sequence[str], bool]:
+    """Return the splits of a task as its training reads it, and whether they are cached."""
+    cached = trains_from_caches() and task.supports_caching
+    return caches.splits(task) if cached else task.splits, cached

@@ -14,6 +14,8 @@ BOTH = "synthesizer_test_both"
 WITHOUT_TEST = "synthesizer_test_without_test"
 SOME_WITH_TEST = "synthesizer_test_some_with_test"
 TEXT = "synthesizer_test_text"
+ONLY_TEST = "synthesizer_test_a_test_split_alone"  # the first of its mixture, as AX of GLUE
+BEGINS_WITH_TEST = "synthesizer_test_begins_with_test"
 WORDS = ("red", "green", "blue", "grey", "black")
 
 
@@ -25,6 +27,13 @@ def pairs(split, shuffle_files=False, seed=None):
         "targets": ["" if split == "test" else word for word in WORDS],
     }
     return tf.data.Dataset.from_tensor_slices(examples)
+
+
+def test_pairs(split, shuffle_files=False, seed=None):
+    """As tensorflow_datasets, which fails for a split that a data set lacks."""
+    if split != "test":
+        raise KeyError(split)
+    return pairs(split)
 
 
 def text(split, shuffle_files=False, seed=None):
@@ -60,15 +69,20 @@ def register():
             metric_fns=metrics,
             postprocess_fn=label_length,
         )
-    seqio.TaskRegistry.add(
-        WITHOUT_TEST,
-        seqio.FunctionDataSource(pairs, splits=("train", "validation")),
-        preprocessors=steps,
-        output_features={key: feature() for key in ("inputs", "targets")},
-        metric_fns=[accuracy],
-    )
+    for name, source, splits in (
+        (WITHOUT_TEST, pairs, ("train", "validation")),
+        (ONLY_TEST, test_pairs, ("test",)),
+    ):
+        seqio.TaskRegistry.add(
+            name,
+            seqio.FunctionDataSource(source, splits=splits),
+            preprocessors=steps,
+            output_features={key: feature() for key in ("inputs", "targets")},
+            metric_fns=[accuracy],
+        )
     seqio.MixtureRegistry.add(BOTH, [PAIRS, CHAIN], default_rate=1.0)
     seqio.MixtureRegistry.add(SOME_WITH_TEST, [PAIRS, WITHOUT_TEST], default_rate=1.0)
+    seqio.MixtureRegistry.add(BEGINS_WITH_TEST, [(ONLY_TEST, 0.0), (PAIRS, 1.0)])
 
 
 register()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import runner_tasks
 import tensorflow.compat.v1 as tf
-from runner_tasks import BOTH, CHAIN, PAIRS, SOME_WITH_TEST, TEXT, WITHOUT_TEST
+from runner_tasks import BEGINS_WITH_TEST, BOTH, CHAIN, PAIRS, SOME_WITH_TEST, TEXT, WITHOUT_TEST
 from small_runs import MODULES, train
 
 from mtf_synthesizer import errors
@@ -91,6 +91,12 @@ def test_summaries(trained):
             entropy = found[f"attention_entropy/{layer}/head_{head}"]
             assert set(entropy) >= {0, 3, 5}
             assert all(0 < value < np.log(13) for value in entropy.values())
+
+
+def test_summaries_of_a_mixture_that_begins_with_a_test_set(tmp_path):
+    """As GLUE's mixtures begin with AX; attention is recorded on another task's examples."""
+    done = train(tmp_path / "m", task=BEGINS_WITH_TEST, attention_summaries=True)
+    assert (done["step"], done["trained"]) == (3, 3)
 
 
 def test_alphas_and_attention(trained):
