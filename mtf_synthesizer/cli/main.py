@@ -1,6 +1,7 @@
 """The command line: parse, call, print. TensorFlow is loaded only when a command needs it."""
 
 import argparse
+import importlib.util
 import io
 import os
 import shlex
@@ -23,6 +24,7 @@ def main(typed: Sequence[str] | None = None) -> int:
       traceback; 75 for SIGTERM (a training is saved first); 130 for ctrl-C.
     """
     _escape_unencodable()
+    _forget_absent_backend()
     args = _parsed(list(sys.argv[1:] if typed is None else typed))
     return _guarded(commands.COMMANDS[args.command], args)
 
@@ -32,6 +34,17 @@ def _escape_unencodable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _forget_absent_backend() -> None:
+    """Drop MPLBACKEND if this environment lacks its module: matplotlib would refuse to load.
+
+    Notebooks name their own backend to all commands that they run. Pictures are files here, which
+    need no backend.
+    """
+    kind, _, module = os.environ.get("MPLBACKEND", "").partition("://")
+    if kind == "module" and importlib.util.find_spec(module.partition(".")[0]) is None:
+        del os.environ["MPLBACKEND"]
 
 
 def _parsed(typed: list[str]) -> argparse.Namespace:

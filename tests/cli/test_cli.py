@@ -14,6 +14,7 @@ from command_line import run_all
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import commands as arguments
+from mtf_synthesizer.cli import main
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.config.lint import configurables, names
 
@@ -323,3 +324,11 @@ def test_a_change_that_a_runs_scopes_hide_is_refused(tmp_path):
     names.check([str(run)], ["encoder/Random.max_length = 9"])
     with pytest.raises(errors.UserError, match=r"decoder/Random\.max_length and encoder/"):
         names.check([str(run)], ["Random.max_length = 9"])
+
+
+@pytest.mark.parametrize(("backend", "is_kept"), [("absent_inline.backend", False), ("json", True)])
+def test_a_backend_of_a_notebook_that_this_environment_lacks(backend, is_kept, monkeypatch):
+    """A notebook's commands inherit its MPLBACKEND; without its module matplotlib can't load."""
+    monkeypatch.setenv("MPLBACKEND", f"module://{backend}")
+    assert main.main(["list", "synthesizers"]) == 0
+    assert ("MPLBACKEND" in os.environ) is is_kept
