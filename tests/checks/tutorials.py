@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TUTORIALS = ("first_run", "own_function", "own_task", "from_t5", "lookup")
+TUTORIALS = ("first_run", "own_function", "own_task", "from_t5", "lookup", "glue")
 FENCE = re.compile(r"^```python\n(.*?)^```\n(.*?)(?=^```|\Z)", re.MULTILINE | re.DOTALL)
 # Commands that set up the reader's terminal, and gin files that are shown.
 LEFT_OUT = (". .venv/", "pip install", "tensorboard", "import ", "include ", "--")
@@ -63,6 +63,9 @@ def run(page: str, folder: pathlib.Path, steps: int | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, source in modules(page).items():
         (folder / name).write_text(source)
+    # `python` is the environment's, as after `. .venv/bin/activate`.
+    search = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    terminal = {**os.environ, "PATH": search}
     with contextlib.chdir(folder):
         sys.path.insert(0, str(folder))
         try:
@@ -72,7 +75,7 @@ def run(page: str, folder: pathlib.Path, steps: int | None) -> None:
                 if short.startswith("mtf_synthesizer "):
                     status = main(shlex.split(short)[1:])
                 else:
-                    status = subprocess.run(["bash", "-euc", short]).returncode
+                    status = subprocess.run(["bash", "-euc", short], env=terminal).returncode
                 if status:
                     raise RuntimeError(f"{page}: status {status} of: {short}")
         finally:
