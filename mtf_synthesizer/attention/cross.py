@@ -61,6 +61,7 @@ class CrossView(View):
             return state
         projected = project(context.encoder_output)
         if context.mode == "first_part":
+            projected = self.in_order_of_cache(projected)
             context.record_constant_state(projected)
         return projected
 

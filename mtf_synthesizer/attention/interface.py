@@ -23,6 +23,8 @@ from mtf_synthesizer.attention.positions import (
     within_sequences,
 )
 from mtf_synthesizer.attention.projections import Projections
+from mtf_synthesizer.mesh import products
+from mtf_synthesizer.mesh.lookup import chosen
 
 
 class SynthesizingFunction(abc.ABC):
@@ -119,7 +121,13 @@ class View:
 
     def product(self, x: mtf.Tensor, y: mtf.Tensor) -> mtf.Tensor:
         """Return the product of x and y, summed over all dimensions that logits do not have."""
-        return mtf.einsum([x, y], self._part([x, y]))
+        return self.multiply(x, y, self._part([x, y]))
+
+    def multiply(self, rows: mtf.Tensor, matrices: mtf.Tensor, shape: mtf.Shape) -> mtf.Tensor:
+        """Return `mtf.einsum([rows, matrices], shape)`, sooner for one query and a cache."""
+        if self.decoding and matrices.shape.dims[-2:] == [self.memory_length, self.kv]:
+            return products.stacked(rows, matrices, shape)
+        return mtf.einsum([rows, matrices], shape)
 
     def _part(self, tensors: list[mtf.Tensor]) -> mtf.Shape:
         present = {d for tensor in tensors for d in tensor.shape.dims}
@@ -231,10 +239,17 @@ class View:
             is_current = mtf.equal(
                 mtf.range(context.mesh, self.memory_length, tf.int32), context.position
             )
-            x = mtf.where(is_current, x, old, output_shape=old.shape)
+            x = chosen(is_current, x, old)
+        elif context.mode == "first_part":
+            x = self.in_order_of_cache(x)
         if context.mode in ("first_part", "incremental"):
             context.record_new_states([x])
         return x
+
+    def in_order_of_cache(self, x: mtf.Tensor) -> mtf.Tensor:
+        """Return keys or values as [batch, heads, memory_length, d_kv]: matrices of products."""
+        stacks = [d for d in x.shape.dims if d not in (self.memory_length, self.kv)]
+        return mtf.transpose(x, mtf.Shape([*stacks, self.memory_length, self.kv]))
 
     @contextlib.contextmanager
     def variable_scope(self, name: str) -> Iterator[None]:

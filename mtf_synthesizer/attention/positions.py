@@ -78,6 +78,8 @@ class Looked(Positions):
         self.limit = limit
 
     def rows(self, table: mtf.Tensor, dim: mtf.Dimension) -> mtf.Tensor:
+        if self.positions.shape.size < self.limit:  # the single position being decoded
+            return take(table, self.positions, dim)
         # Rows beyond the limit can't occur; copying them and their gradients would be wasted.
         return take(
             _first(table, dim, self.limit), self.positions, mtf.Dimension(dim.name, self.limit)

@@ -49,13 +49,12 @@ def general_path(
     if present is not None:
         logits = view.plus(logits, masks.as_bias(present))
     logits = view.in_order(logits)
-    if extra_logit is None:
+    if extra_logit is None and not view.decoding:
         weights, outputs = attended(logits, values, _output_shape(view))
         return (lambda: weights), outputs
     weights = _softmax(logits, view.memory_length, extra_logit)
-    return (lambda: weights), mtf.einsum(
-        [mtf.cast(weights, values.dtype), values], _output_shape(view)
-    )
+    outputs = view.multiply(mtf.cast(weights, values.dtype), values, _output_shape(view))
+    return (lambda: weights), outputs
 
 
 def global_path(
@@ -86,7 +85,7 @@ def global_path(
         return _softmax(logits, view.memory_length)
 
     if present is None:
-        return weights, mtf.einsum([mtf.cast(weights(), values.dtype), values], shape)
+        return weights, view.multiply(mtf.cast(weights(), values.dtype), values, shape)
     # All examples form the columns of one matrix per head. The products are written out, because
     # an einsum would transpose again in both products of the backward pass.
     batch, length, memory = view.context.batch_dims, view.length, view.memory_length

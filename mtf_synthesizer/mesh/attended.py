@@ -24,9 +24,14 @@ def attended(
     Returns:
       The weights softmax(S), and the outputs.
     """
-    weights = _Softmax(logits).outputs[0]
+    weights = softmax(logits)
     outputs = mtf.einsum([mtf.cast(weights, values.dtype), values], shape)
     return weights, _Attended(logits, values, weights, outputs).outputs[0]
+
+
+def softmax(logits: mtf.Tensor) -> mtf.Tensor:
+    """Compute the softmax over the last dimension, without a gradient of its own."""
+    return _Softmax(logits).outputs[0]
 
 
 class _Attended(mtf.Operation):

@@ -3,7 +3,8 @@
 Mesh orders logits as [batch, length, heads, memory_length]. Matrix products need
 [batch, heads, length, memory_length], so a training step transposes Mesh's logits six times, and
 Mesh's softmax makes seven passes of its own. Here the smaller queries, keys and values are
-transposed, and the softmax takes two passes forward and backward.
+transposed, and the softmax takes two passes forward and backward. While decoding, the keys and
+values of the encoder's output, which all steps read, are kept in that order.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import mesh_tensorflow as mtf
 import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import attention
 
-from mtf_synthesizer.mesh.attended import attended
+from mtf_synthesizer.mesh import products
+from mtf_synthesizer.mesh.attended import attended, softmax
 
 # Mesh's own function.
 MESH_ATTENTION = attention.attention
@@ -48,10 +50,10 @@ def ordered_attention(
     float32_logits: bool = True,
     **others: Any,
 ) -> mtf.Tensor:
-    """Compute Mesh's `attention.attention`, with equal outputs, in training and evaluation.
+    """Compute Mesh's `attention.attention`, with equal outputs.
 
-    Mesh itself computes decoding, and anything beyond softmax(q k + bias) v with one dropout mask
-    for all queries.
+    Mesh itself computes anything beyond softmax(q k + bias) v with one dropout mask for all
+    queries, and decoding from keys and values in another order than `kept_for_decoding`'s.
 
     Args:
       q: [..., key], for example [batch, length, heads, key].
@@ -72,14 +74,16 @@ def ordered_attention(
     """
     order = _Order(q, k, v, memory_length_dim, key_dim, value_dim)
     broadcast = list(dropout_broadcast_dims or ())
-    offered = (
+    plain = (
         context is not None
-        and context.mode not in ("first_part", "incremental")
+        and context.mode != "first_part"
         and not any(value is not None for value in others.values())
-        and order.fits(bias, broadcast)
+        and order.fits(bias)
         and not _is_reshaped(context, q, k, v, bias, [key_dim, value_dim])
     )
-    if not offered:
+    if plain and context.mode == "incremental" and order.is_of(k, v):
+        return _step(q, k, v, bias, order)
+    if not plain or context.mode == "incremental" or not order.shares_masks(broadcast):
         return MESH_ATTENTION(
             q, k, v, memory_length_dim, key_dim, value_dim, bias, dropout_rate,
             dropout_broadcast_dims, context=context, float32_logits=float32_logits, **others,
@@ -95,6 +99,36 @@ def ordered_attention(
     v = mtf.transpose(v, order.values)
     _, outputs = attended(mtf.cast(logits, tf.float32), v, order.outputs)
     return outputs
+
+
+def _step(
+    q: mtf.Tensor, k: mtf.Tensor, v: mtf.Tensor, bias: mtf.Tensor | None, order: _Order
+) -> mtf.Tensor:
+    """Return the outputs of one position, from keys and values in the order of `order`."""
+    logits = products.stacked(q, k, order.weights)
+    if bias is not None:
+        logits = mtf.add(logits, bias, output_shape=order.weights)
+    return products.stacked(softmax(logits), v, order.outputs)
+
+
+def kept_for_decoding(state: Any) -> Any:
+    """Return keys and values of the encoder's output in the order of `_step`'s products.
+
+    Args:
+      state: what a layer keeps for all steps of decoding. Anything but T5's keys [..., key], values
+        [..., value] and the dimension of their positions is returned as it is.
+    """
+    match state:
+        case (mtf.Tensor() as k, mtf.Tensor() as v, mtf.Dimension() as memory):
+            return *(_with_last(x, memory) for x in (k, v)), memory
+    return state
+
+
+def _with_last(x: mtf.Tensor, memory: mtf.Dimension) -> mtf.Tensor:
+    *others, width = x.shape.dims
+    if memory not in others:
+        return x
+    return mtf.transpose(x, mtf.Shape([*(d for d in others if d != memory), memory, width]))
 
 
 class _Order:
@@ -124,10 +158,19 @@ class _Order:
         self.weights = mtf.Shape([*shared, *own, memory])
         self.outputs = q.shape - key + value
 
-    def fits(self, bias: mtf.Tensor | None, broadcast: Sequence[mtf.Dimension]) -> bool:
-        """Return whether operands have these dimensions and all queries share a dropout mask."""
+    def fits(self, bias: mtf.Tensor | None) -> bool:
+        """Return whether the operands have these dimensions, in any order."""
         biased = set(bias.shape.dims) if bias is not None else set()
-        return self._plain and biased <= set(self.weights.dims) and set(self._own) <= set(broadcast)
+        return self._plain and biased <= set(self.weights.dims)
+
+    def is_of(self, k: mtf.Tensor, v: mtf.Tensor) -> bool:
+        """Return whether keys and values are in this order, and float32."""
+        shapes = (k.shape, v.shape) == (self.keys, self.values)
+        return shapes and k.dtype == v.dtype == tf.float32
+
+    def shares_masks(self, broadcast: Sequence[mtf.Dimension]) -> bool:
+        """Return whether all queries share a dropout mask."""
+        return set(self._own) <= set(broadcast)
 
     def noise(self, broadcast: Sequence[mtf.Dimension]) -> mtf.Shape:
         """Return the dimensions of the dropout mask."""

@@ -38,6 +38,31 @@ def take(x: mtf.Tensor, indices: mtf.Tensor, dim: mtf.Dimension) -> mtf.Tensor:
     return _Take(x, indices, dim).outputs[0]
 
 
+def chosen(condition: mtf.Tensor, if_true: mtf.Tensor, if_false: mtf.Tensor) -> mtf.Tensor:
+    """Return `mtf.where` with the dimensions of `if_false`, in one pass and without a gradient.
+
+    Args:
+      condition: a bool tensor; its dimensions are dimensions of `if_false`.
+      if_true: a tensor with dimensions of `if_false`.
+      if_false: a tensor.
+    """
+    shape = if_false.shape
+    inputs = [condition, if_true, if_false]
+
+    def select(*slices: tf.Tensor) -> tf.Tensor:
+        return tf.where_v2(
+            *(
+                mtf.ops._expand_dims(part, tensor.shape, shape)
+                for part, tensor in zip(slices, inputs, strict=True)
+            )
+        )
+
+    chosen: mtf.Tensor = mtf.slicewise(
+        select, inputs, output_shape=shape, output_dtype=if_false.dtype, splittable_dims=shape.dims
+    )
+    return chosen
+
+
 class _Take(mtf.Operation):
     def __init__(self, x: mtf.Tensor, indices: mtf.Tensor, dim: mtf.Dimension):
         super().__init__([x, indices], name="take")
@@ -61,8 +86,14 @@ class _Take(mtf.Operation):
         table_order = _permutation(x.shape.dims, self.shared + [self.dim] + self.rest)
         index_order = _permutation(indices.shape.dims, self.shared + self.looked_up)
         batch_dims = len(self.shared)
+        axis = x.shape.dims.index(self.dim)
+        found = [*x.shape.dims[:axis], *indices.shape.dims, *x.shape.dims[axis + 1 :]]
 
         def gather(table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+            # Transposing what is found is less than transposing the table.
+            if not self.shared and indices.shape.size < self.dim.size:
+                order = _permutation(found, self.outputs[0].shape.dims)
+                return _transpose(tf.gather(table, index, axis=axis), order)
             return tf.gather(
                 _transpose(table, table_order),
                 _transpose(index, index_order),

@@ -1,7 +1,8 @@
 """The only room that changes globals of T5, Mesh, SeqIO, gin and TensorFlow Datasets.
 
 - T5: default vocabulary of tasks (`vocabulary`)
-- Mesh: attention, norms and Adafactor that gin chooses (`dot_product`, `sublayers`, `optimizer`)
+- Mesh: attention, norms and Adafactor that gin chooses, and the order of keys and values that
+  decoding keeps (`dot_product`, `sublayers`, `optimizer`)
 - Mesh: products and the gradient of ReLU (`products`, `relu`)
 - Mesh: random numbers and updates of a step (`repeatable`)
 - Mesh: learning rate of a run that starts from a checkpoint (`schedules`)

@@ -60,6 +60,38 @@ def test_equals_mesh(packed, request):
         np.testing.assert_allclose(ours[name], value, atol=3e-5 * scale, err_msg=name)
 
 
+def decoded(heads, beams):
+    def layer():
+        return transformer_layers.SelfAttention(
+            num_heads=HEADS, num_memory_heads=heads, key_value_size=D_KV
+        )
+
+    def cross():
+        return transformer_layers.EncDecAttention(
+            num_heads=HEADS, num_memory_heads=heads, key_value_size=D_KV
+        )
+
+    def build(mesh):
+        model = bitransformer(layer, cross=cross)
+        tokens = constant(mesh, IDS, ["batch", "length"])
+        tokens = model.decode(tokens, beam_size=beams, decode_length_constant=6)
+        return {"tokens": tokens}
+
+    return build
+
+
+@pytest.mark.parametrize("heads", [0, 1], ids=["heads", "one memory head"])
+@pytest.mark.parametrize("beams", [1, 3])
+def test_decodes_the_tokens_of_mesh(heads, beams, request, monkeypatch):
+    theirs = run(decoded(heads, beams))
+    request.getfixturevalue("fast")
+    steps, own = [], dot_product._step
+    monkeypatch.setattr(dot_product, "_step", lambda *args: steps.append(args) or own(*args))
+    ours = run(decoded(heads, beams))
+    np.testing.assert_array_equal(ours["tokens"], theirs["tokens"])
+    assert steps  # over the encoder's output
+
+
 def test_every_function_is_taken(fast, monkeypatch):
     """Each module that is bound is called where Mesh's own function would be."""
     called = []

@@ -9,7 +9,7 @@ from harness import constant, run
 from hypothesis import given, settings
 
 from mtf_synthesizer.attention.positions import Looked, Range, within_sequences
-from mtf_synthesizer.mesh.lookup import take
+from mtf_synthesizer.mesh.lookup import chosen, take
 
 
 def evaluated(build):
@@ -39,6 +39,29 @@ def test_range_takes_the_first_rows_again_and_again(table, size, period):
         return {"rows": rows}
 
     np.testing.assert_array_equal(evaluated(build)["rows"], wanted)
+
+
+@pytest.mark.parametrize("layout", ["", "batch:devices"])
+def test_what_is_chosen_is_that_of_where(layout):
+    draw = np.random.RandomState(0)
+    condition, new, old = (
+        draw.normal(size=5) > 0,
+        draw.normal(size=(4, 3)),
+        draw.normal(size=(4, 5, 3)),
+    )
+
+    def build(mesh):
+        return {
+            "chosen": chosen(
+                constant(mesh, condition, ["memory"]),
+                constant(mesh, new, ["batch", "kv"]),
+                constant(mesh, old, ["batch", "memory", "kv"]),
+            )
+        }
+
+    found = run(build, mesh_shape="devices:2" if layout else "", layout=layout)["chosen"]
+    wanted = np.where(condition[:, None], new[:, None], old)
+    np.testing.assert_array_equal(found, wanted)
 
 
 @settings(max_examples=15)

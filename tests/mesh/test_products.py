@@ -3,6 +3,7 @@
 import mesh_tensorflow as mtf
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 from harness import constant, run
 
 from mtf_synthesizer.mesh import products
@@ -72,6 +73,52 @@ def test_float32_processes_are_as_before():
     found, weights = multiplied(size=307)
     exact = weights["x"] @ weights["y"]
     np.testing.assert_allclose(found["z"], exact, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "equation", ["ab,bc->ac", "dab,bc->dac", "ab,bcd->acd", "a,ab->b", "ab,cb->ac", "ab,bc->ca"]
+)
+@pytest.mark.parametrize("rows", [1, 3, 40])
+def test_products_of_few_rows_are_those_of_many(equation, rows):
+    """Also where the letters are in another order, which a matrix product would transpose."""
+    sizes = {"a": rows, "b": 5, "c": 7, "d": 2}
+    draw = np.random.RandomState(0)
+    inputs = [
+        draw.normal(size=[sizes[d] for d in part]).astype(np.float32)
+        for part in equation.partition("->")[0].split(",")
+    ]
+    found = products.einsum(equation, *(tf.constant(x) for x in inputs))
+    found = found.numpy() if tf.executing_eagerly() else tf.Session().run(found)
+    np.testing.assert_allclose(found, np.einsum(equation, *inputs), atol=1e-5)
+
+
+STACKS = {
+    "one row": ("b h c", "b h n c", "b h n"),
+    "one row, another order": ("c h b", "b h n c", "n h b"),
+    "to be summed first": ("b h c", "b h c n", "b h n"),
+    "beams": ("b w h c", "b h n c", "h b w n"),
+    "one head of matrices": ("b h c", "b n c", "b h n"),
+    "weights that examples share": ("h c", "b h c n", "b h n"),
+}
+
+
+@pytest.mark.parametrize("layout", ["", "b:devices", "h:devices", "c:devices"])
+@pytest.mark.parametrize("name", STACKS)
+def test_stacked_products_are_those_of_mesh(name, layout):
+    sizes = {"b": 2, "h": 4, "c": 6, "n": 5, "w": 3}
+    draw = np.random.RandomState(0)
+    rows, matrices, output = (part.split() for part in STACKS[name])
+    values = [draw.normal(size=[sizes[d] for d in dims]) for dims in (rows, matrices)]
+    values = [value.astype(np.float32) for value in values]
+    equation = "".join(rows) + "," + "".join(matrices) + "->" + "".join(output)
+
+    def build(mesh):
+        x, y = (constant(mesh, v, d) for v, d in zip(values, (rows, matrices), strict=True))
+        shape = mtf.Shape([mtf.Dimension(d, sizes[d]) for d in output])
+        return {"product": products.stacked(x, y, shape)}
+
+    found = run(build, mesh_shape="devices:2" if layout else "", layout=layout)["product"]
+    np.testing.assert_allclose(found, np.einsum(equation, *values), atol=1e-5)
 
 
 def test_graphics_processors_are_left_alone():
