@@ -18,7 +18,7 @@ COMPILE := uv pip compile --quiet --upgrade --universal --python-version 3.11 --
 
 .DELETE_ON_ERROR:
 .PHONY: help install demo test quick lint format types unit lock check-stacks check-cache \
-  check-synthetic check-huggingface check-commands check-soak check-tutorials docs clean
+  check-synthetic check-huggingface check-commands check-soak check-tutorials docs notebook clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -83,6 +83,9 @@ check-huggingface: install .huggingface/.installed  ## models from and for trans
 docs: install .docs/.installed  ## build the site of documentation: build/docs/html/index.html
 	$(BIN)/python docs/site/pages.py build/docs/source
 	.docs/bin/sphinx-build -q -W --keep-going -c docs/site build/docs/source build/docs/html
+
+notebook: install .docs/.installed  ## run a tutorial as a notebook: docs/notebooks/lookup.ipynb
+	.docs/bin/python docs/site/notebook.py
 
 .docs/.installed: docs/site/requirements.txt
 	rm -rf .docs && $(BIN)/python -m venv .docs

@@ -109,6 +109,7 @@ def gather(folder: pathlib.Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "docs/images", folder / "docs/images")
     shutil.copytree(ROOT / "docs/images", folder / "images")
+    shutil.copytree(ROOT / "docs/notebooks", folder / "notebooks")  # a link downloads them
     for page in (ROOT / "docs").glob("*.md"):
         (folder / page.name).write_text(converted(page), "utf-8")
     for source, name in OTHERS.items():
