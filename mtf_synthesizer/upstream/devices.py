@@ -66,6 +66,10 @@ def _check_visible(device: str, visible: int) -> None:
 def visible_devices() -> list[str]:
     """Return as many device names as `utils.run.mesh_shape` has, for `utils.run.mesh_devices`.
 
+    On a machine without GPUs, a mesh of one device has the name "", where the variables are, too.
+    Mesh then reads and updates the variables themselves. For any other name it makes a second copy
+    of each variable, with a third more operations in the graph of a small model.
+
     Without a visible GPU, and where the CPU is chosen, these are virtual devices that share the
     cores of the CPU: they test a mesh without making it faster. TPUs need no names, and Mesh
     ignores these on TPUs.
@@ -80,6 +84,8 @@ def visible_devices() -> list[str]:
     if visible:
         _check_gpus(shape, 1 if number else visible)
         return [f"gpu:{first + n}" for n in range(shape.size)]
+    if shape.size == 1 and not gpus():
+        return [""]
     _processors = max(_processors, shape.size)
     return [f"cpu:{number}" for number in range(shape.size)]
 

@@ -90,7 +90,7 @@ def replace_cards(monkeypatch, count):
 @pytest.mark.parametrize(
     ("device", "cards", "found"),
     [
-        ("auto", 0, ["cpu:0"]),
+        ("auto", 0, [""]),
         ("auto", 2, ["gpu:0"]),
         ("cpu", 2, ["cpu:0"]),
         ("gpu", 2, ["gpu:0"]),
