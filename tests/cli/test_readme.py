@@ -16,6 +16,7 @@ from mtf_synthesizer.cli import commands
 from mtf_synthesizer.config import gin_files
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SUPPORT = str(ROOT / "tests/support")
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = re.findall(r"^    (mtf_synthesizer .+)$", README, re.MULTILINE)
 X = np.random.RandomState(0).normal(size=(1, 7, 13))
@@ -84,6 +85,9 @@ def test_the_python_of_the_readme_trains_and_evaluates(tmp_path):
     assert 'run="demo_finetune"' in example and "examples=64" in example
     example = example.replace("examples=64", "examples=2")
     example = example.replace('run="demo_finetune"', f'run="demo_finetune", {short}')
+    imports, rest = example.split("\n\n", 1)  # in their order, in a process without others
+    quick = f"import sys; sys.path.append({SUPPORT!r})\nimport quick_graphs; quick_graphs.install()"
+    example = "\n".join((imports, quick, rest))
     done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "rv/model.ckpt-1.index").exists()

@@ -10,6 +10,9 @@ import pytest
 # Fills a small disk while a model trains on it; prints what was said and what was left.
 SCRIPT = """
 import json, pathlib, sys
+import mtf_synthesizer.runtime.compat
+import quick_graphs
+quick_graphs.install()
 from small_runs import train
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import failures
