@@ -87,9 +87,7 @@ def _hand_over(arguments: Sequence[str], verbose: bool) -> None:
         return
     gin_reader.install(_reader_of_flags())
     if not _flags_are_in_a_file(arguments):
-        parsed = _gin_flags(arguments)
-        with gin_files.searched(_split(parsed.gin_location_prefix)):
-            bound = BoundValues(parsed.gin_file, parsed.gin_param)
+        parsed, bound = _configured(arguments)
         _check_mesh(parsed, bound)
         _check_task(parsed, bound)
     mesh_transformer_main.console_entry_point()
@@ -135,6 +133,13 @@ def _check(arguments: Sequence[str]) -> argparse.Namespace:
             "folder for this run"
         )
     return parsed
+
+
+def _configured(arguments: Sequence[str]) -> tuple[argparse.Namespace, BoundValues]:
+    """Return the flags, and the values that their gin files and bindings set."""
+    parsed = _gin_flags(arguments)
+    with gin_files.searched(_split(parsed.gin_location_prefix)):
+        return parsed, BoundValues(parsed.gin_file, parsed.gin_param)
 
 
 def _flags_are_in_a_file(arguments: Sequence[str]) -> bool:

@@ -115,8 +115,8 @@ def kept_for_decoding(state: Any) -> Any:
     """Return keys and values of the encoder's output in the order of `_step`'s products.
 
     Args:
-      state: what a layer keeps for all steps of decoding. Anything but T5's keys [..., key], values
-        [..., value] and the dimension of their positions is returned as it is.
+      state: tensors that a layer keeps for all steps of decoding. Anything but T5's keys
+        [..., key], values [..., value] and the dimension of their positions is returned unchanged.
     """
     match state:
         case (mtf.Tensor() as k, mtf.Tensor() as v, mtf.Dimension() as memory):

@@ -114,6 +114,6 @@ def test_a_model_of_a_tpu_mesh_gets_one_local_device(folder):
 def test_t5_without_devices_is_told_the_file():
     words = ["--model_dir=m", "--gin_file=sizes/tiny.gin"]
     with pytest.raises(errors.UserError, match=r"names the devices.*local_cpu\.gin"):
-        t5._check_mesh(words)
+        t5._check_mesh(*t5._configured(words))
     for word in ("--gin_file=local_cpu.gin", "--gin_param=tpu_mesh_shape.tpu_topology = '2x2'"):
-        t5._check_mesh([*words, word])
+        t5._check_mesh(*t5._configured([*words, word]))

@@ -37,7 +37,7 @@ class Run:
       falls: whether its validation loss still fell; None if unknown.
       limit: maximum number of evaluated examples of each task; None for all.
       commands: commands that reproduce the run.
-      start: where its initial values are from; None if they were drawn.
+      start: path of the models with its initial values; None if they were drawn.
     """
 
     experiment: str | None
