@@ -12,6 +12,8 @@ from small_runs import train
 
 from mtf_synthesizer import errors
 
+pytestmark = pytest.mark.slow
+
 MODULES = ("odd_tasks",)
 
 

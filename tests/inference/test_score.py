@@ -13,6 +13,8 @@ from small_runs import train
 
 from mtf_synthesizer.cli import main
 
+pytestmark = pytest.mark.slow
+
 END = 1
 
 

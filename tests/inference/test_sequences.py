@@ -21,6 +21,8 @@ from mtf_synthesizer.config import decoding
 from mtf_synthesizer.config.gin_files import gin_folder
 from mtf_synthesizer.upstream import generation
 
+pytestmark = pytest.mark.slow
+
 END, ALPHA = 1, 0.6
 BEST = 12  # a beam keeps a sequence that ends if it is among the best 2 * size continuations
 INPUTS = np.array([[5, 6, 7, 0], [3, 2, 9, 4]])

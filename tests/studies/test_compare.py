@@ -52,6 +52,7 @@ def compared(wanted, tmp_path_factory):
     return folder, compare.compare(folder, wanted)
 
 
+@pytest.mark.slow
 def test_each_row_has_mean_and_spread_of_its_runs(compared):
     folder, summary = compared
     assert json.loads((folder / "results.json").read_text()) == summary
@@ -76,18 +77,21 @@ def _data(folder):
     return json.loads((folder / "settings.json").read_text())["tfds_data_dir"]
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_done_again(compared, wanted, monkeypatch):
     folder, summary = compared
     monkeypatch.setattr(train, "train", lambda *_, **__: pytest.fail("trained again"))
     assert compare.compare(folder, wanted) == summary
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_short_is_undertrained(compared):
     _, summary = compared
     # Ten steps at a high learning rate: the loss falls by more than a hundredth from 8 to 10.
     assert [row["undertrained"] for row in summary["rows"].values()] == [2, 2]
 
 
+@pytest.mark.slow
 def test_other_settings_are_refused(compared, wanted):
     with pytest.raises(errors.UserError, match="another steps"):
         compare.compare(compared[0], dataclasses.replace(wanted, steps=11))
@@ -202,6 +206,7 @@ def test_the_fall_is_that_of_all_tasks_of_a_mixture(wanted, tmp_path, monkeypatc
     assert found["losses"] == pytest.approx([1.5, 1.47])
 
 
+@pytest.mark.slow
 def test_models_to_start_from(compared, wanted):
     later = dataclasses.replace(wanted, init_from=str(compared[0]))
     plan.check(later)
@@ -210,6 +215,7 @@ def test_models_to_start_from(compared, wanted):
         plan.check(dataclasses.replace(later, seeds=(3, 4)))
 
 
+@pytest.mark.slow
 def test_models_to_start_from_have_the_same_variables(compared, wanted, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "train", lambda *_, **__: pytest.fail("trained"))
     other = dataclasses.replace(
@@ -221,6 +227,7 @@ def test_models_to_start_from_have_the_same_variables(compared, wanted, tmp_path
     checks.check(paths.of(tmp_path), same)
 
 
+@pytest.mark.slow
 def test_the_paper_stands_beside(compared):
     table = compare.describe(compared[1]).splitlines()
     assert "paper's table2_lm1b: perplexity" in table[0]

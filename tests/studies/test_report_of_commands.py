@@ -15,6 +15,8 @@ from mtf_synthesizer.data import prepare
 from mtf_synthesizer.studies.compare import compare, plan
 from mtf_synthesizer.studies.report import tables
 
+pytestmark = pytest.mark.slow
+
 SIZES = [p for p in SMALLEST if "length" not in p and "save" not in p]
 
 

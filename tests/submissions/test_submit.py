@@ -31,6 +31,8 @@ from mtf_synthesizer.submissions.archive import write
 from mtf_synthesizer.submissions.layout import Benchmark, File, Identities, tsv
 from mtf_synthesizer.upstream import examples, session
 
+pytestmark = pytest.mark.slow
+
 SMALL = (
     "d_model = 64",
     "num_layers = 1",

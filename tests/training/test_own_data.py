@@ -26,6 +26,8 @@ from mtf_synthesizer.training.start import prepare
 from mtf_synthesizer.training.train import TrainOptions, train
 from mtf_synthesizer.upstream import vocabulary
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = doc_commands.of_page("own_data.md")
 WORDS = ("red", "green", "blue", "grey", "black", "white", "brown")
 PAIRS = "".join(f"{word} {word}\t{word}\n" for word in WORDS)

@@ -95,6 +95,7 @@ def train(folder, data, validation, steps, **changes):
     return calls.train(folder, own_data=data, steps=steps, validation=validation, **given)
 
 
+@pytest.mark.slow
 def test_the_best_is_kept_apart_and_a_resumed_run_continues(tmp_path, data, capsys):
     """The last checkpoint stays; the best is an earlier one. A third call adds nothing.
 
@@ -134,6 +135,7 @@ def _changed(*checkpoints):
     return {n.split("/")[0] for n in names if (first.get_tensor(n) != last.get_tensor(n)).any()}
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page(tmp_path, monkeypatch, capsys):
     """Evaluation changes no step, and its losses are those of `evaluate`."""
     monkeypatch.chdir(tmp_path)

@@ -35,6 +35,7 @@ def real(shared_data, tmp_path_factory):
     return output
 
 
+@pytest.mark.slow
 def test_real_files_prepared_whole(real, shared_data):
     complete = 0
     for benchmark in ("glue", "superglue"):
@@ -135,6 +136,7 @@ def test_a_mixture_names_all_that_it_lacks(offline):
     assert "cola" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_stock_task_trains_from_the_sample_files(real, shared_data, tmp_path):
     sizes = {"d_model": 8, "num_layers": 1, "d_ff": 11, "num_heads": 2, "d_kv": 3}
     lengths = {"max_length": 67, "inputs_length": 67, "targets_length": 5}
