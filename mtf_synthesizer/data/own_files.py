@@ -84,9 +84,13 @@ def check_pairs_of_t5(path: str) -> None:
     if not paths.of(path).is_file():
         raise DataError(f"{source} = {path!r}: no such file. Give the path of a file that exists")
     widths = ((n, line.count("\t") + 1) for n, line in enumerate(files.lines(paths.of(path)), 1))
-    faults = [f"line {n}: {width} columns instead of 2" for n, width in widths if width != 2]
+    faults = [f"line {n}: {_columns(width)} instead of 2" for n, width in widths if width != 2]
     if faults:
         raise DataError(_joined(f"{source} = {path!r}", faults))
+
+
+def _columns(count: int) -> str:
+    return f"{count} column{'' if count == 1 else 's'}"
 
 
 def _joined(place: str, faults: Sequence[str]) -> str:
@@ -209,7 +213,7 @@ def _by_place(
     allowed = {len(features)} | ({1} if split != TRAIN else set())
     if len(fields) not in allowed:
         raise DataError(
-            f"{path}: line {number}: {len(fields)} columns, not {len(features)} "
+            f"{path}: line {number}: {_columns(len(fields))}, not {len(features)} "
             f"({' and '.join(features)}). Name the columns, such as --columns "
             f"{_example(features)}"
         )
@@ -249,7 +253,7 @@ def _without_header(
     def line(number: int, fields: list[str]) -> Line:
         by_place: dict[str, Any] = {str(place): field for place, field in enumerate(fields, 1)}
         if exact is not None and len(fields) != exact:
-            by_place = {_FAULT: f"{len(fields)} columns instead of {exact}"}
+            by_place = {_FAULT: f"{_columns(len(fields))} instead of {exact}"}
         return number, by_place
 
     yield line(*first)

@@ -91,7 +91,7 @@ def test_only_predict_reads_rows_without_targets(tmp_path, name, text):
         ("a.jsonl", "\n", {}, "no rows"),
         ("a.xls", "", {}, r"must end in \.tsv, \.csv, \.jsonl"),
         ("a.tsv", "a\tb\tc\n", {}, "line 1: 3 columns, not 2 .*--columns inputs=1,targets=2"),
-        ("a.tsv", "a\tb\nc\nd\te\tf\n", {}, "line 2: 1 columns instead of 2; line 3: 3 columns"),
+        ("a.tsv", "a\tb\nc\nd\te\tf\n", {}, "line 2: 1 column instead of 2; line 3: 3 columns"),
         ("a.tsv", "a\tb\nc\t \n", {}, "line 2: the targets are empty"),
         ("a.tsv", "a\n" * 9, {"columns": {"inputs": "1", "targets": "2"}}, "line 5.*and 4 more"),
         ("a.tsv", "q\ta\nb\tc\n", {"columns": {"inputs": "k"}}, "no column 'k'.*Columns: q, a"),
@@ -128,7 +128,7 @@ def test_text_that_is_not_utf_8(tmp_path):
 def test_files_of_t5s_reader_have_two_columns(tmp_path):
     own_files.check_pairs_of_t5(str(written(tmp_path, "a.txt", "a\tb\nc\td\n")))
     path = written(tmp_path, "b.tsv", "a\tb\n\nc\td\te\n")
-    with pytest.raises(errors.UserError, match="line 2: 1 columns instead of 2; line 3: 3 columns"):
+    with pytest.raises(errors.UserError, match="line 2: 1 column instead of 2; line 3: 3 columns"):
         own_files.check_pairs_of_t5(str(path))
 
 
