@@ -19,6 +19,7 @@ from mtf_synthesizer.files.paths import Path
 # would then differ from that of release 0.1.
 LONGEST_LINE = 4192
 _CHARACTERS = re.compile(r"smaller than required_chars\. \d+ vs (\d+)")
+_TOO_HIGH = re.compile(r"Vocabulary size too high .* value <= (\d+)")
 
 
 class LineCounts(NamedTuple):
@@ -129,6 +130,9 @@ def train_on_files(
 def _untrained(pieces: int, lines: LineCounts, error: Exception) -> str:
     if not lines.used:
         return f"--input: no usable line of text ({lines}). Give one sentence per line"
+    most = _TOO_HIGH.search(str(error))
+    if most is not None:
+        return f"--size {pieces}: the text has too few words. Give at most {most[1]}, or more text"
     needed = _CHARACTERS.search(str(error))
     if needed is None:
         return f"--size {pieces}: {' '.join(str(error).split())}"

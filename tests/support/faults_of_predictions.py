@@ -138,7 +138,7 @@ VOCABULARIES = [
         "more pieces than the text has",
         "--size 5000 --output x.model",
         "--size 5000:",
-        "too high",
+        "too few words. Give at most",
     ),
     trained("no pieces", "--size 0 --output x.model", "--size: '0' is not a whole number above 0"),
     trained("too few pieces", "--size 3 --output x.model", "--size 3:"),
