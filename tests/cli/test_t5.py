@@ -1,4 +1,4 @@
-"""The command `t5` as a user runs it: what it prints, and what a mistake leaves behind."""
+"""The command `t5` as a user runs it: a mistake is named and leaves nothing behind."""
 
 import subprocess
 import sys
@@ -17,15 +17,6 @@ def run(folder, task):
     command = [sys.executable, "-m", "mtf_synthesizer", "t5", f"--model_dir={folder}"]
     files = [f"--gin_file={file}" for file in FILES]
     return subprocess.run([*command, *files, *params], capture_output=True, text=True)
-
-
-def test_a_run_prints_its_results_and_little_else(tmp_path):
-    done = run(tmp_path / "m", "synthesizer_testament_v001")
-    lines = done.stderr.splitlines()
-    assert done.returncode == 0, done.stderr
-    assert any("Loss for final step: " in line for line in lines), done.stderr
-    assert len(lines) <= 12, done.stderr  # T5 alone prints 800
-    assert not done.stdout
 
 
 def test_a_misspelt_task_is_found_before_t5_writes_files(tmp_path):
