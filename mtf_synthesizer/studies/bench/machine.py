@@ -71,10 +71,12 @@ def _fastest(running: tf.Session, product: tf.Operation) -> float:
 
 
 def session(threads: int) -> tf.Session:
-    """A session with the given number of threads; 0 for all."""
+    """A session on the CPU with the given number of threads; 0 for all."""
     return tf.Session(
         config=tf.ConfigProto(
-            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+            intra_op_parallelism_threads=threads,
+            inter_op_parallelism_threads=threads,
+            device_count={"GPU": 0},
         )
     )
 

@@ -63,7 +63,8 @@ class Program:
             parts = _MODES[setting.mode](mesh, model, setting)
             self.parameters = sum(v.shape.size for v in mesh.graph.trainable_variables)
             self.cache_bytes = sum(state.shape.size * state.dtype.size for state in remembered)
-            placement = mtf.placement_mesh_impl.PlacementMeshImpl("", "", ["cpu:0"])
+            # Mesh's default device, as in `train` and in T5: one copy of each variable.
+            placement = mtf.placement_mesh_impl.PlacementMeshImpl("", "", [""])
             lowering = mtf.Lowering(mesh.graph, {mesh: placement})
             self._fetches = {name: _fetches(lowering, part) for name, part in parts.items()}
             self._session = machine.session(setting.threads)
