@@ -10,6 +10,7 @@ import dataclasses
 import math
 import shlex
 import statistics
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 from mtf_synthesizer.studies.report.runs import Run
@@ -222,7 +223,10 @@ def _decide(
         return (HOLDS if above[0] > below[0] else FAILS), 0.0
     import scipy.stats  # takes a second, which the help of all commands would wait for
 
-    p = float(scipy.stats.ttest_ind(above, below, equal_var=False, alternative="greater").pvalue)
+    with warnings.catch_warnings():  # about seeds with equal scores
+        warnings.simplefilter("ignore", RuntimeWarning)
+        test = scipy.stats.ttest_ind(above, below, equal_var=False, alternative="greater")
+    p = float(test.pvalue)
     if p < _LEVEL:
         return HOLDS, p
     return (FAILS, 1 - p) if 1 - p < _LEVEL else (OPEN, p)
