@@ -9,7 +9,7 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.cli.commands import parser
 from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.studies import variants
-from mtf_synthesizer.studies.report import claims
+from mtf_synthesizer.studies.report import claims, scores
 from mtf_synthesizer.studies.report.runs import Run
 
 BLEU = {"r": (30.1, 30.3, 30.2), "v": (30.5, 30.9, 30.6), "fix": (21.0, 22.0, 20.5)}
@@ -78,6 +78,15 @@ def test_models_that_start_from_others_are_no_fresh_models():
     values = {"v": (28.9, 29.0, 28.8), "fix": (20.0, 20.1, 20.2)}
     found = runs(values, "modern_english") + fitted((29.1, 29.0, 29.3), 3)
     assert verdicts(0, found)[1] == claims.OPEN
+
+
+def test_models_that_start_from_others_are_rows_of_their_own():
+    fresh = runs({"r": (28.0, 28.4, 28.2)}, "modern_english")
+    found = fresh + fitted((29.1, 29.0, 29.3), 3)
+    (table,) = scores.small([dataclasses.replace(run, start=run.start and "f") for run in found])
+    labels = {row[0]: row[-1] for row in table.rows}
+    assert labels.keys() == {"R", "r, from f"}
+    assert labels["R"].startswith("28.20 ± 0.20") and labels["r, from f"].startswith("29.13")
 
 
 def test_the_table_has_a_line_for_each_statement_and_part():

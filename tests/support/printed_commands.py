@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 import re
 import shlex
@@ -219,10 +220,16 @@ def starts(printed):
 
 
 def makes(printed):
-    """The folder of the models that a command leaves behind."""
-    args = printed.args
-    if printed.words[0] == "demo":
+    """The folders of the models that a command leaves behind, and of their comparison."""
+    args, command = printed.args, printed.words[0]
+    if command == "demo":
         return {f"runs/demo/{row}/{run}" for row in ("v", "r", "rv") for run in DEMO_RUNS}
-    made = printed.words[0] in ("train", "warm-start")
-    folder = args.model_dir if made else getattr(args, "output", None)
-    return {folder} if isinstance(folder, str) else set()
+    if command == "compare":
+        models = itertools.product(args.rows, args.seeds)
+        of_comparison = (plan.model_dir(pathlib.Path(args.output), *model) for model in models)
+        return {args.output, *map(str, of_comparison)}
+    folder = args.model_dir if command in ("train", "warm-start") else getattr(args, "output", None)
+    if not isinstance(folder, str):
+        return set()
+    of_row = re.fullmatch(r"(.*)/\w+_seed\d+", folder)
+    return {folder, of_row[1]} if of_row else {folder}

@@ -13,6 +13,7 @@ import statistics
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
+from mtf_synthesizer.studies.report import paper
 from mtf_synthesizer.studies.report.runs import Run
 from mtf_synthesizer.studies.report.section import NONE, ReportSection
 
@@ -88,8 +89,6 @@ _SPLITS: Mapping[str, tuple[str, ...]] = {
     "table7_ag_news": ("--validation_split", "test"),
     "table3_personachat": ("--split", "validation"),
 }
-# Experiment -> the experiment whose models it fine-tunes.
-_STARTS: Mapping[str, str] = {"glue_small": "c4_small", "verses": "verse_spans"}
 _TRANSLATION = ("table2_wmt14_ende", "multi30k_ende", "modern_english")
 _LANGUAGE = ("table2_lm1b", "tiny_shakespeare")
 _PRETRAINING = ("table4_c4", "c4_small", "verse_spans")
@@ -180,7 +179,7 @@ def together(verdicts: Iterable[Verdict]) -> str:
 def _tested(part: ExpectedDifference, runs: Sequence[Run]) -> Verdict:
     for experiment in part.experiments:
         of_experiment = [run for run in runs if run.experiment == experiment]
-        fresh = [run for run in of_experiment if run.start is None or experiment in _STARTS]
+        fresh = [run for run in of_experiment if run.start is None or experiment in paper.STARTS]
         others = _measured(fresh, part.other, part.metric)
         if part.is_fitted:
             fewest = min((run.steps or 0 for run, _ in others), default=0)
@@ -278,14 +277,14 @@ def _missing(runs: Sequence[Run]) -> list[str]:
             if tested.verdict == OPEN and not tested.part.is_fitted:
                 experiment = tested.part.experiments[-1]
                 needed = dict.fromkeys((tested.part.other, tested.part.row))
-                if experiment in _STARTS:
-                    rows.setdefault(_STARTS[experiment], {}).update(needed)
+                if experiment in paper.STARTS:
+                    rows.setdefault(paper.STARTS[experiment], {}).update(needed)
                 rows.setdefault(experiment, {}).update(needed)
     return [_comparison(experiment, names) for experiment, names in rows.items()]
 
 
 def _comparison(experiment: str, rows: Iterable[str]) -> str:
-    start = _STARTS.get(experiment)
+    start = paper.STARTS.get(experiment)
     return shlex.join(
         [
             *("mtf_synthesizer", "compare", "--experiment", experiment),

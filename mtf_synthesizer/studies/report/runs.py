@@ -31,7 +31,8 @@ class Run:
       experiment: a name of gin/experiments; None for another or an unknown experiment.
       row: a name as in `paper`; the model's folder if the row is unknown.
       seed: seed of the training; None if unknown.
-      steps: training steps; None if unknown.
+      steps: training steps; None if unknown. Of a comparison with `--steps`, that number, so the
+        steps of the models that it started from do not count.
       split: split of the evaluation.
       tasks: task -> its metrics; the name is empty if only one task was evaluated.
       falls: whether its validation loss still fell; None if unknown.
@@ -88,7 +89,8 @@ def of_comparison(path: Path, content: Mapping[str, Any]) -> list[Run]:
     """
     runs: list[Run] = []
     command = _comparison_command(path.parent, content)
-    start = _read(path.parent / _SETTINGS).get("init_from")
+    settings = _read(path.parent / _SETTINGS)
+    start = settings.get("init_from")
     for row, summary in content["rows"].items():
         by_seed = _by_seed(path.parent, content["split"], row, summary)
         complete = len(by_seed) == summary["runs"]
@@ -98,7 +100,7 @@ def of_comparison(path: Path, content: Mapping[str, Any]) -> list[Run]:
                     experiment=content["experiment"],
                     row=row,
                     seed=seed,
-                    steps=_steps(path.parent, row, seed),
+                    steps=settings.get("steps") or _steps(path.parent, row, seed),
                     split=content["split"],
                     tasks=_by_task(metrics),
                     falls=index < summary["undertrained"] if complete else None,

@@ -120,11 +120,16 @@ def _label(row: str) -> str:
 
 
 def _by_row(runs: Sequence[Run], experiment: str, split: str) -> dict[str, list[Run]]:
-    """The runs of an experiment by row; runs on the table's split are preferred."""
+    """The runs of an experiment by row; runs on the table's split are preferred.
+
+    Runs that start from models, in an experiment that does not, are rows of their own.
+    """
     rows: dict[str, list[Run]] = {}
     for run in runs:
         if run.experiment == experiment:
-            rows.setdefault(run.row, []).append(run)
+            is_fresh = run.start is None or experiment in paper.STARTS
+            row = run.row if is_fresh else f"{run.row}, from {run.start}"
+            rows.setdefault(row, []).append(run)
     chosen = {}
     for row, of_row in rows.items():
         on_split = [run for run in of_row if run.split == split]
