@@ -16,7 +16,7 @@ import tensorflow.compat.v1 as tf
 from mtf_synthesizer.attention import faint_rows, masks
 from mtf_synthesizer.attention.faint_rows import where_faint
 from mtf_synthesizer.attention.interface import View
-from mtf_synthesizer.mesh.attended import attended
+from mtf_synthesizer.mesh.attended import attended, softmax
 from mtf_synthesizer.mesh.late_sums import cast, product
 
 # Divisor of a padding row whose real keys sum to 0: its inverse times a gradient of up to 300 is
@@ -49,10 +49,13 @@ def general_path(
     if present is not None:
         logits = view.plus(logits, masks.as_bias(present))
     logits = view.in_order(logits)
-    if extra_logit is None and not view.decoding:
+    if extra_logit is not None:
+        weights = _softmax(logits, view.memory_length, extra_logit)
+    elif view.decoding:
+        weights = softmax(logits)
+    else:
         weights, outputs = attended(logits, values, _output_shape(view))
         return (lambda: weights), outputs
-    weights = _softmax(logits, view.memory_length, extra_logit)
     outputs = view.multiply(mtf.cast(weights, values.dtype), values, _output_shape(view))
     return (lambda: weights), outputs
 

@@ -43,7 +43,8 @@ def _forget_absent_backend() -> None:
     need no backend.
     """
     kind, _, module = os.environ.get("MPLBACKEND", "").partition("://")
-    if kind == "module" and importlib.util.find_spec(module.partition(".")[0]) is None:
+    package = module.partition(".")[0]
+    if kind == "module" and not (package and importlib.util.find_spec(package)):
         del os.environ["MPLBACKEND"]
 
 

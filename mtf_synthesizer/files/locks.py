@@ -130,8 +130,9 @@ def _removed_if_alone(path: paths.Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if isinstance(path, pathlib.Path) and [*path.parent.iterdir()] == [path]:
-            path.unlink()
+        with contextlib.suppress(OSError):  # the folder is gone
+            if isinstance(path, pathlib.Path) and [*path.parent.iterdir()] == [path]:
+                path.unlink()
         raise
 
 

@@ -39,7 +39,9 @@ def take(x: mtf.Tensor, indices: mtf.Tensor, dim: mtf.Dimension) -> mtf.Tensor:
 
 
 def chosen(condition: mtf.Tensor, if_true: mtf.Tensor, if_false: mtf.Tensor) -> mtf.Tensor:
-    """Return `mtf.where` with the dimensions of `if_false`, in one pass and without a gradient.
+    """Return `mtf.where` with the dimensions of `if_false` in one pass, for decoding.
+
+    It has no gradient: asking for one is an error.
 
     Args:
       condition: a bool tensor; its dimensions are dimensions of `if_false`.
@@ -57,10 +59,10 @@ def chosen(condition: mtf.Tensor, if_true: mtf.Tensor, if_false: mtf.Tensor) -> 
             )
         )
 
-    chosen: mtf.Tensor = mtf.slicewise(
+    result: mtf.Tensor = mtf.slicewise(
         select, inputs, output_shape=shape, output_dtype=if_false.dtype, splittable_dims=shape.dims
     )
-    return chosen
+    return result
 
 
 class _Take(mtf.Operation):

@@ -40,7 +40,7 @@ def einsum(equation: str, *operands: tf.Tensor) -> tf.Tensor:
     """Compute `tf.einsum`, with bfloat16 operands if the process uses them and conversion pays.
 
     A bfloat16 result is rounded to bfloat16, as in other frameworks' autocast, and returned as
-    float32. Float32 products of few rows, as in decoding, are computed by `tf.matmul`.
+    float32. Other products of few rows, as in decoding, are computed by `tf.matmul`.
     TensorFlow merges equal conversions, so an activation is converted once for the forward product
     and both gradients.
 
@@ -52,12 +52,12 @@ def einsum(equation: str, *operands: tf.Tensor) -> tf.Tensor:
       The product, in the operands' type.
     """
     if _exact.get() or not precision.needs_casts() or not _pays(equation, operands):
-        return _in_float32(equation, *operands)
+        return _unrounded(equation, *operands)
     rounded = (tf.cast(operand, tf.bfloat16) for operand in operands)
     return tf.cast(tf.einsum(equation, *rounded), tf.float32)
 
 
-def _in_float32(equation: str, *operands: tf.Tensor) -> tf.Tensor:
+def _unrounded(equation: str, *operands: tf.Tensor) -> tf.Tensor:
     matrices = _as_matrices(equation, operands)
     if matrices is None or matrices[0].shape[0] > _FEW_ROWS:
         return tf.einsum(equation, *operands)
@@ -98,7 +98,8 @@ def stacked(rows: mtf.Tensor, matrices: mtf.Tensor, output: mtf.Shape) -> mtf.Te
     """Multiply rows by the matrix of their example and head, as `mtf.einsum` would.
 
     Mesh multiplies one row by a matrix element by element and then sums: two passes over an array
-    as large as the matrix. This product reads the matrix once. It has Mesh's gradient.
+    as large as the matrix. This product reads the matrix once. It has Mesh's gradient, and is not
+    among the counters of Mesh's lowering.
 
     Args:
       rows: the shared dimensions, or some of them, any others, and c, in some order.

@@ -108,6 +108,23 @@ def test_missing_runs_have_commands():
             variants.parse(row)
 
 
+def test_further_seeds_are_asked_for_where_three_decided_nothing():
+    close = runs({"r": (28.0, 29.4, 28.2), "v": (28.1, 29.9, 28.3)}, "modern_english")
+    commands = [c for c in claims.section(close).missing if "modern_english" in c]
+    assert "fix" in commands[0] and "--seeds 0,1,2" in commands[0]
+    several = ("r", "v", "fix", "rv", "v cross/r.gin", "v cross/d.gin")
+    close = runs(dict.fromkeys(several, (28.0, 29.4, 28.2)), "modern_english")
+    (command,) = (c for c in claims.section(close).missing if "modern_english" in c)
+    assert "--seeds 3,4,5" in command and "--tfds_data_dir" not in command
+
+
+def test_a_seed_counts_once():
+    """Also if two folders have it."""
+    found = runs({"r": (28.0, 28.4), "v": (28.1, 28.3)}, "modern_english")
+    assert verdicts(0, found + found)[0][0] == claims.OPEN
+    assert "(2 seeds)" in claims.test(claims.CLAIMS[0], found + found)[0].numbers
+
+
 def test_missing_models_to_start_from_are_trained_first():
     """By a command with the same rows; its folder is the start of the later one."""
     commands = [shlex.split(command)[1:] for command in claims.section([]).missing]

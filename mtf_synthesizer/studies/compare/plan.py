@@ -114,7 +114,10 @@ def check(comparison: ComparisonPlan) -> None:
 
 
 # Settings that only the final evaluation reads; settings that only the validation loss depends on.
-_OF_SCORES = ("split", "evaluation_gin_files", "evaluation_gin_file_sha256")
+_OF_SCORES = (
+    *("split", "evaluation_gin_files"),
+    *("evaluation_gin_file_sha256", "evaluation_gin_statements"),
+)
 _OF_FALL = ("validation_split",)
 
 
@@ -129,6 +132,8 @@ def settings(comparison: ComparisonPlan) -> dict[str, Any]:
     fields["gin_file_sha256"] = found if any(found) else None
     found = digests.of_files(map(str, comparison.evaluation_gin_files))
     fields["evaluation_gin_file_sha256"] = found if any(found) else None
+    evaluated = digests.of_statements(list(map(str, comparison.evaluation_gin_files)))
+    fields["evaluation_gin_statements"] = evaluated if comparison.evaluation_gin_files else None
     fields["gin_statements"] = {row: _statements(comparison, row) for row in comparison.rows}
     return {name: value for name, value in fields.items() if name not in ("rows", "seeds")}
 

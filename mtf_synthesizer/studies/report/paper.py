@@ -294,7 +294,7 @@ LM_PARAMETERS = Quantity(
 )
 ENCODING_SPEED = Quantity(7, "steps/s", _column(_TABLE_7, 1.09, 1.09, 1.10, 0.80))
 
-# Experiment -> the experiment whose models it fine-tunes.
+# Experiment -> experiment that pretrains its models.
 STARTS = {"table5_glue": "table4_c4", "glue_small": "c4_small", "verses": "verse_spans"}
 
 # Our small versions of a table's experiment, in which to look for the paper's ordering.
