@@ -85,6 +85,16 @@ def test_what_is_finished_is_not_done_again(compared, wanted, monkeypatch):
 
 
 @pytest.mark.slow
+def test_rows_and_seeds_of_earlier_commands_stay_in_the_results(compared, wanted, monkeypatch):
+    folder, summary = compared
+    monkeypatch.setattr(train, "train", lambda *_, **__: pytest.fail("trained again"))
+    fewer = compare.compare(folder, dataclasses.replace(wanted, rows=("v",), seeds=(5,)))
+    assert list(fewer["rows"]) == ["v", "r"]
+    assert fewer["rows"] == summary["rows"]
+    assert compare.compare(folder, wanted) == summary
+
+
+@pytest.mark.slow
 def test_a_run_that_was_cut_short_is_undertrained(compared):
     _, summary = compared
     # Ten steps at a high learning rate: the loss falls by more than a hundredth from 8 to 10.

@@ -5,11 +5,12 @@ from its checkpoint.
 """
 
 import dataclasses
+import re
 import statistics
-from typing import Any
+from typing import Any, TypeAlias
 
 from mtf_synthesizer.config.request import Request, for_training
-from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.files import paths, records, saving
 from mtf_synthesizer.inference import averages, evaluate
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.studies import variants
@@ -26,9 +27,14 @@ LAST_PART = 0.2
 STILL_FALLING = 0.01  # nats a token
 VALIDATION_EXAMPLES = 512
 
+# Row -> seed -> metrics, fall of the validation loss, and seconds.
+ByRow: TypeAlias = "dict[str, dict[int, dict[str, Any]]]"
+
 
 def compare(output: str | paths.Path, comparison: ComparisonPlan) -> dict[str, Any]:
     """Train and evaluate every row with every seed.
+
+    Rows and seeds that the folder has finished before are part of the results.
 
     Returns:
       The content of output/results.json: `experiment`, `split`, `rows`, and `differences` of the
@@ -47,23 +53,47 @@ def compare(output: str | paths.Path, comparison: ComparisonPlan) -> dict[str, A
     check_settings(folder, plan.settings(comparison), plan.free_settings(folder))
     checks.check_trained(folder, comparison)
     steps = Steps(folder / plan.STEPS)
-    by_row: dict[str, list[dict[str, Any]]] = {row: [] for row in comparison.rows}
+    by_row = _finished(folder, steps, comparison)
     for seed in comparison.seeds:
         for row in comparison.rows:
-            by_row[row].append(_run(steps, folder, comparison, row, seed))
+            by_row[row][seed] = _run(steps, folder, comparison, row, seed)
             summary = _summary(comparison, by_row)
             saving.write_json(folder / RESULTS, summary)
     with session.with_tasks(
         for_training(plan.request(comparison, comparison.rows[0], comparison.seeds[0]))
     ):
         folders = {
-            row: [plan.model_dir(folder, row, seed) for seed in comparison.seeds]
-            for row in comparison.rows
+            row: [plan.model_dir(folder, row, seed) for seed in sorted(runs)]
+            for row, runs in by_row.items()
         }
         different = significance.differences(summary["rows"], folders)
     summary["differences"] = [dataclasses.asdict(difference) for difference in different]
     saving.write_json(folder / RESULTS, summary)
     return summary
+
+
+def _finished(folder: paths.Path, steps: Steps, comparison: ComparisonPlan) -> ByRow:
+    """The runs of earlier commands in this folder: of this command's rows, then of others."""
+    by_row: ByRow = {row: {} for row in (*comparison.rows, *_rows_of(folder / RESULTS))}
+    names = {path.stem for path in (folder / plan.STEPS).glob("*.json")}
+    for row, runs in by_row.items():
+        scored = re.compile(rf"({re.escape(variants.folder_name(row))}_seed(\d+))_scores")
+        for match in filter(None, map(scored.fullmatch, names)):
+            if {f"{match[1]}_train", f"{match[1]}_fall"} <= names:
+                runs[int(match[2])] = _run(steps, folder, comparison, row, int(match[2]))
+    return by_row
+
+
+def _rows_of(results: paths.Path) -> list[str]:
+    if not results.is_file():
+        return []
+
+    def check(content: Any) -> None:
+        if not isinstance(content["rows"], dict):
+            raise TypeError("its rows are not named")
+
+    remedy = "Remove it and run the command again"
+    return list(records.read(results, "file of this command", check, remedy)["rows"])
 
 
 def _run(
@@ -150,9 +180,10 @@ def _tested(model_dir: paths.Path, comparison: ComparisonPlan) -> dict[str, Any]
     return {"metrics": metrics}
 
 
-def _summary(comparison: ComparisonPlan, by_row: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def _summary(comparison: ComparisonPlan, by_row: ByRow) -> dict[str, Any]:
     rows = {}
-    for row, runs in by_row.items():
+    for row, of_seed in by_row.items():
+        runs = [of_seed[seed] for seed in sorted(of_seed)]
         if runs:
             rows[row] = {
                 "metrics": {
