@@ -172,8 +172,8 @@ def test_a_cache_of_another_vocabulary_is_refused(from_cache, tmp_path):
         train(tmp_path / "m", caches=[folder])
     remember(str(folder / TASK), {"inputs": right, "targets": right})
     found = losses(train(tmp_path / "m", caches=[folder]))
-    # Not from the folder that the same process read before.
-    assert found != pytest.approx(losses(from_cache[1]), rel=1e-3)
+    # Not from the folder that the same process read before, whose losses would be equal.
+    assert found != pytest.approx(losses(from_cache[1]), rel=1e-6)
 
 
 def test_what_is_chosen_goes_to_another_process(tmp_path):
