@@ -22,6 +22,7 @@ from mtf_synthesizer.attention.interface import SynthesizingFunction, View, cach
 from mtf_synthesizer.attention.layer import SyntheticAttention
 from mtf_synthesizer.attention.positions import Looked, Positions, Range, within_sequences
 from mtf_synthesizer.attention.projections import Projections
+from mtf_synthesizer.mesh import products
 
 
 class CrossView(View):
@@ -61,7 +62,7 @@ class CrossView(View):
             return state
         projected = project(context.encoder_output)
         if context.mode == "first_part":
-            projected = self.in_order_of_cache(projected)
+            projected = products.as_matrices(projected, self.memory_length)
             context.record_constant_state(projected)
         return projected
 

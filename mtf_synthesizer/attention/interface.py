@@ -241,15 +241,10 @@ class View:
             )
             x = chosen(is_current, x, old)
         elif context.mode == "first_part":
-            x = self.in_order_of_cache(x)
+            x = products.as_matrices(x, self.memory_length)
         if context.mode in ("first_part", "incremental"):
             context.record_new_states([x])
         return x
-
-    def in_order_of_cache(self, x: mtf.Tensor) -> mtf.Tensor:
-        """Return keys or values as [batch, heads, memory_length, d_kv]: matrices of products."""
-        stacks = [d for d in x.shape.dims if d not in (self.memory_length, self.kv)]
-        return mtf.transpose(x, mtf.Shape([*stacks, self.memory_length, self.kv]))
 
     @contextlib.contextmanager
     def variable_scope(self, name: str) -> Iterator[None]:

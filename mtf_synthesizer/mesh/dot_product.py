@@ -120,15 +120,9 @@ def kept_for_decoding(state: Any) -> Any:
     """
     match state:
         case (mtf.Tensor() as k, mtf.Tensor() as v, mtf.Dimension() as memory):
-            return *(_with_last(x, memory) for x in (k, v)), memory
+            if memory in k.shape.dims and memory in v.shape.dims:
+                return products.as_matrices(k, memory), products.as_matrices(v, memory), memory
     return state
-
-
-def _with_last(x: mtf.Tensor, memory: mtf.Dimension) -> mtf.Tensor:
-    *others, width = x.shape.dims
-    if memory not in others:
-        return x
-    return mtf.transpose(x, mtf.Shape([*(d for d in others if d != memory), memory, width]))
 
 
 class _Order:

@@ -115,6 +115,17 @@ def stacked(rows: mtf.Tensor, matrices: mtf.Tensor, output: mtf.Shape) -> mtf.Te
     return mtf.transpose(product, output)
 
 
+def as_matrices(x: mtf.Tensor, dim: mtf.Dimension) -> mtf.Tensor:
+    """Return keys or values [..., width] as [..., dim, width], the order that `stacked` reads.
+
+    Args:
+      x: a tensor whose last dimension is the width of a head.
+      dim: the dimension of the positions.
+    """
+    *others, width = x.shape.dims
+    return mtf.transpose(x, mtf.Shape([*(d for d in others if d != dim), dim, width]))
+
+
 class _StackedProduct(mtf.EinsumOperation):
     """An einsum of rows with a stack of matrices, in the orders that `stacked` makes."""
 
