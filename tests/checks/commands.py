@@ -25,6 +25,7 @@ PASSED = FOLDER / "passed.txt"
 
 def main(words) -> int:
     """The number of commands that failed."""
+    _load_quickly()
     start = time.monotonic()
     pages = [word for word in words if word != "--resume"]
     _enter_folder(keep=bool(words))
@@ -50,6 +51,17 @@ def main(words) -> int:
     minutes = (time.monotonic() - start) / 60
     print(f"{run - len(failed)} of {run} commands end well; {minutes:.0f} minutes")
     return len(failed)
+
+
+def _load_quickly():
+    """Load TensorFlow as the tests do: one precision for all commands, and graphs built quickly."""
+    os.environ.setdefault("MTF_SYNTHESIZER_MATMUL_PRECISION", "float32")
+    from mtf_synthesizer.runtime import loading
+
+    loading.load_tensorflow(verbose=False)
+    import quick_graphs
+
+    quick_graphs.install()
 
 
 def _enter_folder(keep):

@@ -6,6 +6,7 @@ import contextlib
 import mesh_tensorflow as mtf
 import numpy as np
 import pytest
+import quick_graphs
 import tensorflow.compat.v1 as tf
 
 from mtf_synthesizer.config.request import Request, for_training
@@ -27,6 +28,13 @@ ONE_HOT = "get_vocab_embedding_cls.cls = @VocabEmbedding"
 CLIPPED = "ClippedOptimizer.max_norm = 1.0"
 IN_PARTS = "serialize_num_microbatches.tokens_per_microbatch_per_replica = 8"
 WORDS = 128
+
+
+@pytest.fixture(autouse=True)
+def graphs_of_users():
+    """The peak is that of an order of all operations."""
+    with quick_graphs.every_constant():
+        yield
 
 
 @contextlib.contextmanager
