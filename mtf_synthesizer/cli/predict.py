@@ -175,8 +175,10 @@ def _check_is_free(output: str) -> None:
 
 def _summary(result: Mapping[str, Any], output: str) -> str:
     summary = f"{result['examples']} predictions of step {result['step']} written to {output}"
-    unknown = result["unknown"].describe("example")
-    return f"{summary}; {unknown}" if unknown else summary
+    from mtf_synthesizer.inference import cut_inputs
+
+    parts = (cut_inputs.describe(result["cut"], "example"), result["unknown"].describe("example"))
+    return "; ".join((summary, *filter(None, parts)))
 
 
 def _messages(output: str) -> TextIO:

@@ -16,8 +16,8 @@ from mesh_tensorflow.transformer import utils
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Request, for_model, named_task
 from mtf_synthesizer.files import paths, saving
+from mtf_synthesizer.inference import cut_inputs, sequences, unknown
 from mtf_synthesizer.inference import records as decoding
-from mtf_synthesizer.inference import sequences, unknown
 from mtf_synthesizer.inference.text_lines import STANDARD, hold_output
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
@@ -82,8 +82,8 @@ def predict(
       options: examples, checkpoint and output.
 
     Returns:
-      model_dir, step, output, examples (the number of decoded examples) and unknown (an
-      `unknown.Unknown`).
+      model_dir, step, output, examples (the number of decoded examples), cut (numbers of the
+      examples whose inputs were cut) and unknown (an `unknown.Unknown`).
 
     Raises:
       errors.UserError: a name, file, binding, split or checkpoint is wrong, or another process
@@ -97,7 +97,7 @@ def predict(
     configuration = for_model(folder, request)
     chosen = chosen_checkpoint(folder, options.checkpoint, task)
     records: list[dict[str, Any]] = []
-    count = unknown.Unknown()
+    count, shortened = unknown.Unknown(), list[int]()
     with hold_output(output), session.configured(configuration, options.verbose):
         trained = session.build(folder.path)
         size = request.batch_size or trained.batch_size
@@ -108,6 +108,7 @@ def predict(
                     "Give a task with inputs"
                 )
             count += unknown.of_examples(example_set)
+            shortened += cut_inputs.of_examples(example_set, trained.sequence_length["inputs"])
             records += example_records(folder, example_set, trained, size, chosen, options)
         decoding.write_lines(output, records)
     return {
@@ -115,6 +116,7 @@ def predict(
         "step": chosen.step,
         "output": str(output),
         "examples": len(records),
+        "cut": shortened,
         "unknown": count,
     }
 

@@ -14,7 +14,7 @@ from mtf_synthesizer.config import digests
 from mtf_synthesizer.config.request import Request, for_model
 from mtf_synthesizer.files import locks, paths, saving
 from mtf_synthesizer.files.records import parse
-from mtf_synthesizer.inference import predict, unknown
+from mtf_synthesizer.inference import cut_inputs, predict, unknown
 from mtf_synthesizer.inference import records as decoding
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
@@ -46,7 +46,8 @@ def predict_benchmark(
       tasks: names of tasks, or of the benchmark's files, to decode; empty for all.
 
     Returns:
-      model_dir, step, output, examples (the number of examples that this call decoded) and unknown.
+      model_dir, step, output, examples (the number of examples that this call decoded), cut and
+      unknown (of these examples, as in `predict.predict`).
 
     Raises:
       errors.UserError: a name, file, binding, split or checkpoint is wrong, data of a task is
@@ -58,7 +59,7 @@ def predict_benchmark(
     chosen = predict.chosen_checkpoint(model, options.checkpoint)
     folder = paths.of(options.output)
     settings = _settings(benchmark, request, options, chosen)
-    decoded, count = 0, unknown.Unknown()
+    decoded, count, shortened = 0, unknown.Unknown(), list[int]()
     with locks.hold_output(folder), session.configured(configuration, options.verbose):
         _check_settings(folder, settings)
         left = _without_predictions(folder, benchmark.tasks(tasks))
@@ -70,6 +71,7 @@ def predict_benchmark(
             (example_set,) = example_sets(task, options.split, trained, options.examples)
             _check_identity(example_set, benchmark.file(task))
             count += unknown.of_examples(example_set)
+            shortened += cut_inputs.of_examples(example_set, trained.sequence_length["inputs"])
             records = predict.example_records(model, example_set, trained, size, chosen, options)
             decoding.write_lines(_path(folder, task), records)
             decoded += len(records)
@@ -78,6 +80,7 @@ def predict_benchmark(
         "step": chosen.step,
         "output": str(options.output),
         "examples": decoded,
+        "cut": shortened,
         "unknown": count,
     }
 

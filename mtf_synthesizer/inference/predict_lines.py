@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer.config.request import Configuration, Request, for_model
-from mtf_synthesizer.inference import predict, sequences, text_lines, unknown
+from mtf_synthesizer.inference import cut_inputs, predict, sequences, text_lines, unknown
 from mtf_synthesizer.inference.encoder import Encoder
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.runtime import progress
@@ -23,8 +23,6 @@ from mtf_synthesizer.upstream import session, tasks
 from mtf_synthesizer.upstream.estimators import InputFn
 from mtf_synthesizer.upstream.model import Model
 from mtf_synthesizer.upstream.vocabulary import EOS
-
-_NAMED = 5  # largest number of lines that a message names
 
 
 def predict_lines(
@@ -117,13 +115,7 @@ def describe(result: Mapping[str, Any]) -> str:
     if result["empty"]:
         parts.append(f"{result['empty']} empty, in input and output")
     if result["cut"]:
-        shown = ", ".join(map(str, result["cut"][:_NAMED]))
-        more = len(result["cut"]) - _NAMED
-        parts.append(
-            f"{len(result['cut'])} cut to the length of the model's inputs (line {shown}"
-            f"{f' and {more} more' if more > 0 else ''}; --gin_param 'inputs_length = ...' sets "
-            "another length)"
-        )
+        parts.append(cut_inputs.describe(result["cut"], "line"))
     if result["unknown"].tokens:
         parts.append(result["unknown"].describe("line"))
     return "; ".join(parts)

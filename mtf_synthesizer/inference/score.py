@@ -14,7 +14,7 @@ from mesh_tensorflow.transformer import utils
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Request, for_model
-from mtf_synthesizer.inference import predict, unknown
+from mtf_synthesizer.inference import cut_inputs, predict, unknown
 from mtf_synthesizer.inference.encoder import Encoder
 from mtf_synthesizer.inference.records import write_lines
 from mtf_synthesizer.inference.targets import GivenTargets
@@ -252,8 +252,7 @@ def describe(result: dict[str, Any]) -> str:
         f"{result['tokens']} tokens, {mean:.4f} per token"
     ]
     if result["cut"]:
-        lines = ", ".join(map(str, result["cut"][:5]))
-        parts.append(f"inputs cut to the model's length: {len(result['cut'])} (line {lines})")
+        parts.append(cut_inputs.describe(result["cut"], "line"))
     if result["unknown"].tokens:
         parts.append(result["unknown"].describe("line"))
     return "; ".join(parts)

@@ -40,7 +40,7 @@ def files(tmp_path_factory):
         (folder / name).write_text(PAIRS)
     rows = [{"inputs": f"{word} {word}", "targets": word} for word in WORDS[:3]]
     (folder / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "new.tsv").write_text("red\nblue\n")
+    (folder / "new.tsv").write_text(f"red\nblue\n{' '.join(WORDS * 3)}\n")
     (folder / "text.txt").write_text("".join(f"{word} cat\n" for word in WORDS))
     return folder
 
@@ -102,12 +102,13 @@ def test_the_folder_has_the_task(trained, files, capsys):
         calls.evaluate(trained, None, split="test")
 
 
-def test_rows_without_targets_are_decoded(trained, files):
+def test_rows_without_targets_are_decoded_and_what_is_cut_is_said(trained, files, capsys):
     with contextlib.chdir(files):
         doc_commands.run(COMMANDS[2])
+    assert "; 1 cut to the length of the model's inputs (example 3; " in capsys.readouterr().out
     lines = (files / "runs" / "own_predictions.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
-    assert len(rows) == 2 and "target" not in rows[0] and "prediction" in rows[0]
+    assert len(rows) == 3 and "target" not in rows[0] and "prediction" in rows[0]
 
 
 def test_a_warm_start_keeps_the_task(trained, files):
