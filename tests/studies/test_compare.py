@@ -71,6 +71,7 @@ def test_each_row_has_mean_and_spread_of_its_runs(compared):
         assert found["metrics"]["perplexity"]["mean"] == pytest.approx(sum(values) / 2)
         assert found["metrics"]["perplexity"]["spread"] == pytest.approx(statistics.stdev(values))
         assert values[0] != values[1]
+        assert found["matmul_precision"] == ["float32"]  # in which all tests run
 
 
 def _data(folder):

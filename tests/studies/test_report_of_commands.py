@@ -109,6 +109,7 @@ def test_the_report_of_what_was_run(really_run, printed):
     assert "(seeds 3, 5; 2 steps" in ours
     (command,) = small.commands
     assert "--rows r --seeds 3,5" in command and "--steps 2" in command
+    assert "--matmul_precision float32" in command
     alone = table(sections, "Other evaluations")
     assert alone.rows[0][1] == "r"
     assert "seed 7; 2 steps" in alone.rows[0][-1]

@@ -41,7 +41,7 @@ def compare(output: str | paths.Path, comparison: ComparisonPlan) -> dict[str, A
       rows from the first (`evidence.Difference`). Each row has `metrics`:
       name -> mean, spread (standard deviation over the seeds; None for one seed) and values. Each
       row has `undertrained`: the number of runs whose validation loss still fell by more than
-      STILL_FALLING over the last fifth.
+      STILL_FALLING over the last fifth; and `matmul_precision`: those of its runs.
 
     Raises:
       errors.UserError: a name, file, binding or split is wrong, data is missing, or the folder
@@ -108,7 +108,12 @@ def _run(
     )
     fell = steps.run(f"{model_dir.name}_fall", lambda: _fall(model_dir, comparison))
     tested = steps.run(f"{model_dir.name}_scores", lambda: _tested(model_dir, comparison))
-    return {"metrics": tested["metrics"], "fell": fell["fell"], "seconds": trained["seconds"]}
+    return {
+        "metrics": tested["metrics"],
+        "fell": fell["fell"],
+        "seconds": trained["seconds"],
+        "precision": ModelFolder.at(model_dir).precision,
+    }
 
 
 def _steps_in_time(steps: Steps, comparison: ComparisonPlan, row: str) -> int | None:
@@ -193,6 +198,7 @@ def _summary(comparison: ComparisonPlan, by_row: ByRow) -> dict[str, Any]:
                 "runs": len(runs),
                 "undertrained": sum(run["fell"] > STILL_FALLING for run in runs),
                 "seconds": [run["seconds"] for run in runs],
+                "matmul_precision": sorted({run["precision"] for run in runs}),
             }
     return {"experiment": comparison.experiment, "split": comparison.split, "rows": rows}
 

@@ -172,6 +172,9 @@ def _comparison_command(folder: Path, content: Mapping[str, Any]) -> str:
         parts += _flag(f"--{name}", settings.get(name))
     parts += _flag("--init_checkpoint", settings.get("init_from"))
     parts += _lists(settings)
+    precisions = {name for row in rows.values() for name in row.get("matmul_precision", ())}
+    if len(precisions) == 1:
+        parts += _flag("--matmul_precision", *precisions)
     return shlex.join([*parts, "--output", str(folder)])
 
 
