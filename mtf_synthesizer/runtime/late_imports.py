@@ -8,6 +8,9 @@ Two kinds of modules are deferred until their first use:
 - API_INDEXES: packages that hold little but `from implementation import Name`. Each name is
   imported on first use. `tf.estimator.ModeKeys` then loads neither the canned estimators nor
   Keras, and `import tensorflow` does not load the converter of `tf.lite`.
+
+`importlib.util.LazyLoader` in place of the first kind defers nothing: `from package import
+submodule`, as T5 and TensorFlow write it, is an attribute access, which runs the package.
 """
 
 import ast
