@@ -27,7 +27,7 @@ SAVED_MODEL, HUGGING_FACE = "savedmodel", "huggingface"
 def add_arguments(command: Parser) -> None:
     """Add the options of `export`."""
     options.add_trained_model(command)
-    options.add_checkpoint(command, "latest")
+    options.add_checkpoint(command, "latest", "best")
     command.accept("--mode", "--decode")
     command.group("decoding").add_argument(
         "--decode",
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     checkpoint = folder.choose(args.checkpoint)[0]
     if args.checkpoint == "all":
         raise errors.UserError(
-            "--checkpoint all: one checkpoint is exported. Give latest or a step"
+            "--checkpoint all: one checkpoint is exported. Give latest, best or a step"
         )
     literal_paths.check(f"--output {args.output}:", args.output)
     new_folder.check("--output", args.output)

@@ -26,6 +26,7 @@ def add_arguments(command: Parser) -> None:
     command.add_argument(
         "folders",
         nargs="+",
+        action=Several,
         metavar="DIR",
         help="Folders or files with results of `evaluate`, `compare`, `cost --format json` and "
         "`bench --format json`.",

@@ -25,7 +25,7 @@ EXAMPLE = (
 def add_arguments(command: Parser) -> None:
     """Add the options of `score`."""
     options.add_trained_model(command)
-    options.add_checkpoint(command, "latest")
+    options.add_checkpoint(command, "latest", "best")
     add = command.group("data").add_argument
     add(
         "--input",

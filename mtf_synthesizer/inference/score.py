@@ -33,7 +33,7 @@ class ScoreOptions:
 
     Attributes:
       output: file of JSON lines, or "-" for standard output.
-      checkpoint: "latest" or a step.
+      checkpoint: "latest", "best" or a step.
       ranks_by_token: whether options are compared by the mean of their tokens instead of the sum.
       each_token: whether the log-likelihood of each token is written, too.
       verbose: whether T5, Mesh and TensorFlow log.

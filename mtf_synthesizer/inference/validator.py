@@ -26,7 +26,13 @@ class Validator:
     """
 
     def __init__(self, split: str = "validation", examples: int | None = None):
+        self.split = split
         self._options = evaluate.EvaluateOptions(split=split, examples=examples)
+
+    @property
+    def read(self) -> int:
+        """Number of examples that `begin` has read."""
+        return sum(len(example_set.rows) for example_set in self._sets)
 
     def begin(self, folder: ModelFolder, task: str, trained: Model) -> Sequence[str]:
         """Read the examples, and return the names of the scores: metrics, then losses.
@@ -35,13 +41,12 @@ class Validator:
           errors.UserError: the split is missing, or has no labels.
         """
         self._folder, self._trained = folder, trained
-        split = self._options.split
-        sets = example_sets(task, split, trained, self._options.examples)
+        sets = example_sets(task, self.split, trained, self._options.examples)
         self._sets = [example_set for example_set in sets if decoding.has_labels(example_set)]
         if not self._sets:
             raise errors.UserError(
-                f"--evaluate_every: the split {split} of {task} has no labels. Leave the flag out, "
-                "or choose a task with labels"
+                f"--evaluate_every: the split {self.split} of {task} has no labels. Leave the "
+                "flag out, or choose a task with labels"
             )
         metrics = (decoding.names_of_metrics(example_set) for example_set in self._sets)
         return list(

@@ -8,6 +8,7 @@ from typing import Any
 from mtf_synthesizer import errors
 from mtf_synthesizer.files import records
 from mtf_synthesizer.model_folder import best
+from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
 
 # Metrics of the true targets, which do not depend on decoding.
@@ -40,21 +41,27 @@ class Score:
     settings: str
 
 
-def read(folder: ModelFolder) -> list[Score]:
+def read(folder: ModelFolder, checkpoint: Checkpoint | None = None) -> list[Score]:
     """Return every score of a folder's checkpoints, recognised by their fingerprints.
 
     Scores of other checkpoints that had the same step are left out.
+
+    Args:
+      folder: the model folder.
+      checkpoint: the only checkpoint whose scores are read, which may be the one that the folder
+        keeps apart; None for every checkpoint of the folder.
 
     Raises:
       errors.UserError: a report can't be read.
     """
     scores: list[Score] = []
+    known = folder.fingerprints if checkpoint is None else {checkpoint.step: checkpoint.fingerprint}
     for path in folder.reports:
         # Reading the scores is the check of a report.
         records.read(
             path,
             best.KIND,
-            lambda report: scores.extend(list(_of_report(report, folder.fingerprints))),
+            lambda report: scores.extend(list(_of_report(report, known))),
             "Remove the file and evaluate again",
         )
     return scores

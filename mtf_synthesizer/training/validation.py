@@ -27,7 +27,16 @@ class Scorer(Protocol):
 
     `training` imports nothing of `inference`, so the caller of `train` hands in the scorer:
     `inference.validator.Validator`.
+
+    Attributes:
+      split: split of the scores.
     """
+
+    split: str
+
+    @property
+    def read(self) -> int:
+        """Number of examples that `begin` has read."""
 
     def begin(self, folder: ModelFolder, task: str, trained: Model) -> Sequence[str]:
         """Read the examples and return the names of the scores, the task's first metric first."""
@@ -165,7 +174,15 @@ class ValidationListener(tf_estimator.CheckpointSaverListener):
             value = scores[self._choice.metric]
             kept_best.keep(
                 self._folder.path,
-                kept_best.KeptBest(self._task, self._choice.metric, step, value),
+                kept_best.KeptBest(
+                    self._task,
+                    self._choice.metric,
+                    step,
+                    value,
+                    self._validation.scorer.split,
+                    self._validation.scorer.read,
+                    scores,
+                ),
             )
         self._log.append_scores(step, scores)
         self._write_summary(step, scores)

@@ -21,10 +21,11 @@ from harness import (
 from stepwise import END, likeliest_by_beam
 from variants import LEARNED, TILED, VARIANTS, N
 
+from mtf_synthesizer.attention.banded import BandedRandom
 from mtf_synthesizer.attention.cross import SyntheticEncDecAttention
 from mtf_synthesizer.attention.heads import Heads
 from mtf_synthesizer.attention.layer import SyntheticAttention
-from mtf_synthesizer.attention.synthesizers import DotProduct, Random
+from mtf_synthesizer.attention.synthesizers import DotProduct, Mixture, Random
 from mtf_synthesizer.studies.cost import graph
 from mtf_synthesizer.studies.cost.model import Batch, of_model
 
@@ -34,7 +35,8 @@ X, M = RNG.normal(size=(2, LENGTH, D_MODEL)), RNG.normal(size=(2, MEMORY, D_MODE
 COTANGENT = RNG.normal(size=X.shape)
 INPUTS = np.array([[3, 1, 4, 1, 5, 0, 0, 0, 0, 0, 0], [2, 7, 1, 8, 2, 8, 1, 8, 2, 8, 4]])
 TARGETS = RNG.randint(2, 19, size=(2, LENGTH))
-ALL = VARIANTS | {f"{name} tiled": make for name, make in TILED.items()} | LEARNED
+BANDED = {"banded mixture": lambda: Mixture([BandedRandom(N, 2), Random(N), DotProduct()])}
+ALL = VARIANTS | {f"{name} tiled": make for name, make in TILED.items()} | LEARNED | BANDED
 # Every leaf, a mixture of each kind, and tables shorter than the rows.
 LEAVES = ("v", "r", "fix", "banded", "fr", "d", "fd", "toeplitz", "uniform")
 NAMES = (
@@ -46,6 +48,7 @@ NAMES = (
     "r tiled",
     "fd stretched tiled",
     "d learned",
+    "banded mixture",
 )
 
 
@@ -122,6 +125,19 @@ def test_values_and_gradients(name):
     ]
     got = sum(np.sum(result[f"grad/{k}"] * d) for k, d in direction.items())
     np.testing.assert_allclose(got, (ends[1] - ends[0]) / 2e-5, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["banded", "banded mixture"])
+def test_queries_beyond_every_band_see_all_keys_alike(name):
+    """The last queries have no key of a short encoder within 2 places."""
+    tokens = np.where(np.arange(MEMORY) < 3, 5, np.zeros((2, 1), int))
+    result = call(layer(name), X, M, whole_queries, whole_rows(tokens), COTANGENT)
+    weights = weights_of(result)
+    v, o = weights["v"].reshape(D_MODEL, HEADS, D_KV), weights["o"].reshape(HEADS, D_KV, D_MODEL)
+    mean = np.einsum("bd,dhk,hkm->bm", M[:, :3].mean(1), v, o)
+    np.testing.assert_allclose(result["y"][:, 5], mean, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(result["y"][:, 6], mean, rtol=1e-4, atol=1e-4)
+    assert np.abs(result["y"][:, 4] - mean).max() > 0.01  # sees the third key alone
 
 
 def test_the_dot_product_is_that_of_t5():

@@ -16,7 +16,16 @@ import mtf_synthesizer.runtime.compat
 import numpy as np
 import random_models
 import whole_models
-from exported_kinds import BANDED, CROSS_GROUPS, EVERYTHING, GATED, GROUPS, TILED, stretched
+from exported_kinds import (
+    BANDED,
+    CROSS_BANDED,
+    CROSS_GROUPS,
+    EVERYTHING,
+    GATED,
+    GROUPS,
+    TILED,
+    stretched,
+)
 from random_models import PAIRS, TEXT
 from task_rows import small_model
 
@@ -59,6 +68,7 @@ MODELS = {
         for name in ("v", "r", "fr", "d", "toeplitz", "uniform", "rv", "dv", "toeplitz_v")
     },
     "cross_groups": (PAIRS, "r cross/v.gin", CROSS_GROUPS),
+    "cross_banded": (PAIRS, "v cross/v.gin", CROSS_BANDED),
     "lm_banded": (TEXT, "banded", BANDED[:1]),
     "lm_stretched": (TEXT, "rv", stretched(20)),
     "lm_layers": (TEXT, "heads_rv*1,v*1", FOUR_HEADS),

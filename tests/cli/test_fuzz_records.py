@@ -193,6 +193,7 @@ def test_a_record_of_own_data(folder):
 
 def test_a_record_of_a_best_checkpoint(folder):
     best = {"task": "t", "metric": "bleu", "step": 3, "value": 1.5}
+    best |= {"split": "validation", "examples": 7, "scores": {"bleu": 1.5, "loss": 2}}
     (folder / kept_best.FOLDER).mkdir()
 
     def read(_):

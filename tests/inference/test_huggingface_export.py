@@ -7,6 +7,7 @@ import json
 import pathlib
 import re
 import shlex
+import shutil
 
 import mtf_synthesizer.runtime.compat
 
@@ -15,13 +16,22 @@ import numpy_t5
 import pytest
 import random_models
 import safetensors.numpy
-from exported_kinds import BANDED, CROSS_GROUPS, EVERYTHING, GATED, GROUPS, stretched
+from exported_kinds import (
+    BANDED,
+    CROSS_BANDED,
+    CROSS_GROUPS,
+    EVERYTHING,
+    GATED,
+    GROUPS,
+    stretched,
+)
 from random_models import PAIRS, TEXT
 from task_rows import small_model
 
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.cli.commands import parser
 from mtf_synthesizer.files import saving
+from mtf_synthesizer.model_folder import kept_best
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.training.warm_start import huggingface
 
@@ -60,6 +70,7 @@ def export(folder, output, *options):
         (PAIRS, BY_LAYER, ("num_heads = 4",), "SynthesizerForConditionalGeneration"),
         (PAIRS, "v cross/r.gin", (), "SynthesizerForConditionalGeneration"),
         (PAIRS, "v cross/v.gin", CROSS_GROUPS, "SynthesizerForConditionalGeneration"),
+        (PAIRS, "v cross/v.gin", CROSS_BANDED, "SynthesizerForConditionalGeneration"),
     ],
     ids=[
         "stock",
@@ -74,6 +85,7 @@ def export(folder, output, *options):
         "by layer",
         "cross r",
         "cross groups",
+        "cross banded",
     ],
 )
 def test_exported_models_compute_the_same(task, synthesizer, params, kind, tmp_path):
@@ -155,6 +167,49 @@ def test_the_card_has_the_scores_and_the_tokenizer_its_model(plain):
     assert (settings["tokenizer_class"], settings["extra_ids"]) == ("T5Tokenizer", 100)
     copy = (plain / "export" / "spiece.model").read_bytes()
     assert copy == (plain / "m" / "vocabulary.model").read_bytes()
+
+
+def test_the_card_of_a_best_checkpoint_has_the_scores_of_the_training(tmp_path):
+    """Also where the run has removed the checkpoint, and where the folder best is the model's."""
+    model = tmp_path / "m"
+    random_models.make(model, PAIRS, "v")
+    step = ModelFolder(model).latest.step
+    best = kept_best.KeptBest(
+        PAIRS, "bleu", step, 41.25, examples=12, scores={"bleu": 41.25, "loss": 1.5}
+    )
+    kept_best.keep(ModelFolder(model).path, best)
+    for file in model.glob(f"model.ckpt-{step}.*"):
+        file.unlink()
+    assert export(model, tmp_path / "a", "--checkpoint", "best") == 0
+    assert export(model / "best", tmp_path / "b") == 0
+    for folder in ("a", "b"):
+        card = (tmp_path / folder / "README.md").read_text()
+        assert f"at step {step}, on 12 examples of the split\nvalidation of {PAIRS}. bleu" in card
+        assert "| bleu | 41.25 |\n| loss | 1.5 |\n" in card
+        assert "None: no report" not in card
+    # Of other values at the same step nothing was measured.
+    random_models.make(tmp_path / "other", PAIRS, "v", seed=1)
+    for file in (tmp_path / "other").glob(f"model.ckpt-{step}.*"):
+        shutil.copy(file, model)
+    assert export(model, tmp_path / "c") == 0
+    assert "None: no report" in (tmp_path / "c" / "README.md").read_text()
+
+
+def test_the_card_of_a_best_checkpoint_has_reports_that_name_it(tmp_path):
+    model = tmp_path / "m"
+    random_models.make(model, PAIRS, "v")
+    latest = ModelFolder(model).latest
+    kept_best.keep(ModelFolder(model).path, kept_best.KeptBest(PAIRS, "bleu", latest.step, 4.0))
+    row = {"task": PAIRS, "step": latest.step, "checkpoint": latest.fingerprint}
+    results = [row | {"metrics": {"bleu": 4.5}, "examples": 8, "limit": 8}]
+    report = {"task": PAIRS, "split": "test", "results": results}
+    saving.write_json(model / f"eval_{PAIRS}_test.json", report)
+    for file in model.glob(f"model.ckpt-{latest.step}.*"):
+        file.unlink()
+    assert export(model, tmp_path / "a", "--checkpoint", "best") == 0
+    card = (tmp_path / "a" / "README.md").read_text()
+    assert f"| {PAIRS} | test | bleu | 4.5 | 8 |" in card
+    assert "Measured while training" not in card  # the record of an earlier release has no scores
 
 
 def test_a_used_folder_is_left_alone(plain, capsys):

@@ -30,6 +30,11 @@ CROSS_GROUPS = (
     *BANDED,
     "SyntheticEncDecAttention.fold_scaling_into_initializer = False",
 )
+CROSS_BANDED = (
+    "SyntheticEncDecAttention.synthesizer = @cross/Mixture()",
+    "cross/Mixture.functions = [@BandedRandom(), @Random(), @DotProduct()]",
+    *BANDED,
+)
 
 
 def stretched(length: int) -> tuple[str, ...]:

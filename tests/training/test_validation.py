@@ -64,6 +64,8 @@ def test_when_training_ends(values, patience, ended):
 class Scripted:
     """A scorer with given values, which counts its calls."""
 
+    split, read = "validation", 7
+
     def __init__(self, *values):
         self.values, self.steps = [*values], []
 
@@ -114,7 +116,9 @@ def test_the_best_is_kept_apart_and_a_resumed_run_continues(tmp_path, data, caps
     assert scorer.steps == [6, 8] and result["step"] == 8
     assert (result["best"]["step"], result["best"]["bleu"], result["metric"]) == (4, 5.0, "bleu")
     assert [c.step for c in ModelFolder.at(folder).checkpoints] == [8]
-    assert kept_best.read(folder).value == 5.0
+    record = kept_best.read(folder)
+    assert (record.value, record.split, record.examples) == (5.0, "validation", 7)
+    assert record.scores == {"bleu": 5.0, "loss": 1.5}
     (best,) = ModelFolder.at(folder).choose("best", "own_data")
     assert best.step == 4 and best.path == str(folder / "best" / "model.ckpt-4")
     assert ModelFolder.at(folder / "best").latest.step == 4

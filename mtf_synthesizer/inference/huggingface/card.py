@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mtf_synthesizer import __version__
+from mtf_synthesizer.model_folder.kept_best import KeptBest
 from mtf_synthesizer.model_folder.scores import Score
 
 _PAPER = "https://arxiv.org/abs/2005.00743"
@@ -24,15 +25,27 @@ _LETTERS = {
 }
 
 
-def text(config: Mapping[str, Any], record: Mapping[str, Any], scores: Iterable[Score]) -> str:
+def text(
+    config: Mapping[str, Any],
+    record: Mapping[str, Any],
+    scores: Sequence[Score],
+    validated: KeptBest | None,
+) -> str:
     """Write the card.
 
     Args:
       config: the content of config.json.
       record: step, checkpoint, vocabulary and sequence_length of the model.
-      scores: scores of the exported checkpoint.
+      scores: scores of the exported checkpoint, from reports of `evaluate`.
+      validated: scores that the training itself measured for the checkpoint; None without any.
     """
-    parts = [_front(config), _about(config, record), _use(config, record), _scores(scores)]
+    parts = [_front(config), _about(config, record), _use(config, record), "## Scores\n"]
+    if scores:
+        parts.append(_reported(scores))
+    if validated is not None and validated.scores:
+        parts.append(_validated(validated))
+    elif not scores:
+        parts.append("None: no report of `mtf_synthesizer evaluate` names this checkpoint.\n")
     return "\n".join(parts)
 
 
@@ -140,16 +153,25 @@ def _use(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "```\n"])
 
 
-def _scores(scores: Iterable[Score]) -> str:
+def _reported(scores: Sequence[Score]) -> str:
     rows = [
         f"| {_cell(score.task)} | {_cell(score.split)} | {_cell(score.metric)} | "
         f"{score.value:.4g} | {score.examples or 'all'} |"
         for score in scores
     ]
-    if not rows:
-        return "## Scores\n\nNone: no report of `mtf_synthesizer evaluate` names this checkpoint.\n"
     head = "| task | split | metric | value | examples |\n|---|---|---|---|---|\n"
-    return "## Scores\n\n" + head + "\n".join(rows) + "\n"
+    return "By `mtf_synthesizer evaluate`:\n\n" + head + "\n".join(rows) + "\n"
+
+
+def _validated(kept: KeptBest) -> str:
+    """Return the scores by which the training chose the checkpoint, which flatter it."""
+    head = (
+        f"Measured while training, at step {kept.step}, on {kept.examples} examples of the split\n"
+        f"{_cell(kept.split)} of {_cell(kept.task)}. {_cell(kept.metric)} chose this checkpoint "
+        "among others.\n\n| metric | value |\n|---|---|\n"
+    )
+    rows = [f"| {_cell(name)} | {value:.4g} |" for name, value in kept.scores.items()]
+    return head + "\n".join(rows) + "\n"
 
 
 def _cell(text: str) -> str:

@@ -19,7 +19,7 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.config.request import Configuration
 from mtf_synthesizer.files import new_folder, paths, saving
 from mtf_synthesizer.inference.huggingface import architecture, card, tokenizer
-from mtf_synthesizer.model_folder import scores
+from mtf_synthesizer.model_folder import kept_best, scores
 from mtf_synthesizer.model_folder.checkpoints import Checkpoint
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.upstream import graph, huggingface, session, tasks, variables
@@ -74,8 +74,10 @@ def export(
             "parameters": sum(tensor.size for tensor in tensors.values()),
             **_tokenizer(folder, trained),
         }
-        of_checkpoint = [score for score in scores.read(model) if score.step == checkpoint.step]
-        _write_descriptions(folder, exported, record, of_checkpoint)
+        reported = scores.read(model, checkpoint)
+        validated = kept_best.of_checkpoint(model.path, checkpoint)
+        text = card.text(exported.config, record, reported, validated)
+        _write_descriptions(folder, exported, text, trained.sequence_length["targets"])
     return record
 
 
@@ -124,16 +126,16 @@ def _tokenizer(folder: paths.Path, trained: Model) -> dict[str, Any]:
 def _write_descriptions(
     folder: paths.Path,
     exported: architecture.Exported,
-    record: dict[str, Any],
-    of_checkpoint: list[scores.Score],
+    text: str,
+    longest: int,
 ) -> None:
     """Write the configurations, the modelling file if the model needs it, and the model card."""
     saving.write_json(folder / huggingface.CONFIG, exported.config)
     saving.write_json(
         folder / "generation_config.json",
-        {**exported.tokens, "max_new_tokens": record["sequence_length"]["targets"]},
+        {**exported.tokens, "max_new_tokens": longest},
     )
     if not exported.is_t5:
         source = pathlib.Path(__file__).with_name(architecture.MODELLING_FILE)
         saving.write_bytes(folder / architecture.MODELLING_FILE, source.read_bytes())
-    saving.write_text(folder / "README.md", card.text(exported.config, record, of_checkpoint))
+    saving.write_text(folder / "README.md", text)
