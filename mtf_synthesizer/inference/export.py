@@ -81,7 +81,7 @@ def export(
     with session.configured(configuration, verbose), new_folder.create(output) as served:
         trained = session.build(folder.path)
         errors.check(
-            f"type of model for --mode {options.mode}",
+            f"type of model for --decode {options.mode}",
             trained.model_type,
             mode.token_model_types if options.tokens else mode.model_types,
         )

@@ -3,6 +3,8 @@
 import argparse
 import json
 import os
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ from command_line import run_all
 from mtf_synthesizer.cli import commands, main
 from mtf_synthesizer.config import gin_files
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRAIN = ["train", "--model_dir", "m"]
 WARM = ["warm-start", "--init_checkpoint", "c", "--model_dir", "m"]
 COMPARE = ["compare", "--experiment", "imdb_small", "--rows", "v", "--output", "o"]
@@ -44,6 +47,7 @@ TYPED = {
         "model_dir",
         [*"abc"],
     ),
+    "folders": (["report", "a,b", "c", "--output", "r.md"], "folders", [*"abc"]),
     "outputs": (["report", "d", "--output", "a.md,b.html"], "output", ["a.md", "b.html"]),
     "own files": (
         [*TRAIN, "--data", "train=a.tsv,validation=b.tsv", "--data", "test=a,b.tsv"],
@@ -90,6 +94,22 @@ def test_one_name_for_each_thing():
         assert "--from" not in of_command or names == ("data", "prepare")
         hyphens = [name for name in of_command if "-" in name.removeprefix("--").lstrip("-")]
         assert not hyphens, names
+
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_print_the_names_of_the_help(page):
+    known = options(commands.parser())
+    wrong = []
+    for line in re.findall(r"mtf_synthesizer ([a-z][^`\n|]+)", page.read_text("utf-8")):
+        words = line.replace("'", " ").split()
+        names = max((tuple(words[:n]) for n in range(3) if tuple(words[:n]) in known), key=len)
+        if names and names != ("t5",):
+            typed = {word.partition("=")[0] for word in words if word.startswith("--")}
+            wrong += [f"{' '.join(names)} {name}" for name in typed - known[names]]
+    assert wrong == []
 
 
 def test_values_of_devices(capsys):
