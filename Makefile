@@ -68,7 +68,7 @@ check-commands: install  ## the commands that `report` and the docs print, at a 
 	$(BIN)/python tests/checks/commands.py
 
 check-tutorials: install  ## the commands of the tutorials, as a reader types them
-	for page in first_run own_function own_task from_t5 lookup glue; do \
+	for page in first_run own_function own_task from_t5 finetune_t5 lookup glue; do \
 	  $(BIN)/python tests/checks/tutorials.py $$page || exit; \
 	done
 

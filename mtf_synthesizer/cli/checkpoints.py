@@ -71,6 +71,7 @@ def _add_average(command: Parser) -> None:
 
 
 def _add_prune(command: Parser) -> None:
+    options.add_format(command)
     add = command.group("model").add_argument
     add(
         "--keep_last",
@@ -160,12 +161,11 @@ def _prune(args: argparse.Namespace) -> None:
     _check_kept(args)
     folder = _folder(args)
     if not args.delete:
-        print_plan(_plan(folder, args))
-        print("nothing was removed: add --delete to remove")
+        _print_plan(args, _plan(folder, args))
         return
     with folder.lock() as locked:
         plan = _plan(locked, args)
-        print_plan(plan)
+        _print_plan(args, plan)
         prune.carry_out(locked, plan)
 
 
@@ -258,13 +258,21 @@ def _scores(scores: Sequence[Score]) -> list[str]:
     ]
 
 
-def print_plan(plan: PrunePlan) -> None:
+def _print_plan(args: argparse.Namespace, plan: PrunePlan) -> None:
     """Print the checkpoints to keep with the reasons, and the checkpoints to remove."""
-    for step, reason in plan.kept.items():
-        print(f"keep    {step:>9}  {reason}")
+    lines = [f"keep    {step:>9}  {reason}" for step, reason in plan.kept.items()]
     for saved in plan.removed:
         incomplete = "" if saved.complete else ", incomplete"
-        print(f"remove  {saved.step:>9}  {_megabytes(saved)} MB{incomplete}")
+        lines.append(f"remove  {saved.step:>9}  {_megabytes(saved)} MB{incomplete}")
+    if not args.delete:
+        lines.append("nothing was removed: add --delete to remove")
+    removed = [
+        {"step": saved.step, "bytes": saved.bytes, "complete": saved.complete}
+        for saved in plan.removed
+    ]
+    kept = [{"step": step, "reason": reason} for step, reason in plan.kept.items()]
+    value = {"kept": kept, "removed": removed, "deleted": args.delete}
+    options.print_result(args, "\n".join(lines), value)
 
 
 def _megabytes(saved: Saved) -> str:

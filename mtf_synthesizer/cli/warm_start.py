@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mtf_synthesizer import errors
 from mtf_synthesizer.cli import options
@@ -95,6 +95,7 @@ def add_arguments(command: Parser) -> None:
         help="Number of examples of --fit, and of the losses of --prune_heads. Default: "
         "%(default)s.",
     )
+    options.add_format(command)
     options.add_precision(command)
     options.add_configuration(command)
 
@@ -136,14 +137,13 @@ def run(args: argparse.Namespace) -> None:
         return begin(folder, start, configuration, begin_options, fitted=fitted)
 
     if teacher is None:
-        print(describe(args.model_dir, write(args.model_dir, configuration)))
+        _print(args, write(args.model_dir, configuration))
         return
     from mtf_synthesizer.studies.conversion import fitted
 
     asked = fitted.FitRequest(args.fit, args.examples, args.seed)
     report = fitted.convert(args.model_dir, start, configuration, teacher, asked, write)
-    print(describe(args.model_dir, report.begun))
-    print(fitted.described(report, asked))
+    _print(args, report.begun, fitted.described(report, asked), fitted.values(report))
 
 
 def _teacher(args: argparse.Namespace, start: Start) -> request.Configuration:
@@ -196,8 +196,20 @@ def _prune(args: argparse.Namespace, start: Start) -> None:
     from mtf_synthesizer.studies.conversion import pruned
 
     report = pruned.convert(args.model_dir, start, asked, args.examples)
-    print(describe(args.model_dir, report.begun))
-    print(pruned.described(report))
+    _print(args, report.begun, pruned.described(report), pruned.values(report))
+
+
+def _print(
+    args: argparse.Namespace,
+    begun: Begun,
+    text: str = "",
+    measured: Mapping[str, Any] | None = None,
+) -> None:
+    """Print the table of variables and what was measured besides, or both as JSON."""
+    from mtf_synthesizer.training.warm_start.begin import summary
+
+    table = "\n".join(part for part in (describe(args.model_dir, begun), text) if part)
+    options.print_result(args, table, {**summary(begun), **(measured or {})})
 
 
 def _read_start(path: str) -> Start:

@@ -16,7 +16,18 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TUTORIALS = ("first_run", "own_function", "own_task", "from_t5", "lookup", "glue")
+TUTORIALS = ("first_run", "own_function", "own_task", "from_t5", "finetune_t5", "lookup", "glue")
+# What a reader has before the first command; here a small T5 of random weights in the format of
+# transformers.
+BEFORE = {
+    "finetune_t5": (
+        f"cp {ROOT}/README.md text.txt",
+        "mtf_synthesizer data vocabulary --input text.txt --size 300 --output t5.model",
+        "mtf_synthesizer train --synthesizer t5 --size tiny --data train=text.txt --steps 1 "
+        "--batch_size 2 --vocabulary t5.model --model_dir runs/t5",
+        "mtf_synthesizer export --model_dir runs/t5 --format huggingface --output flan-t5-small",
+    )
+}
 FENCE = re.compile(r"^```python\n(.*?)^```\n(.*?)(?=^```|\Z)", re.MULTILINE | re.DOTALL)
 # Commands that set up the reader's terminal, and gin files that are shown.
 LEFT_OUT = (". .venv/", "pip install", "tensorboard", "import ", "include ", "--")
@@ -69,7 +80,7 @@ def run(page: str, folder: pathlib.Path, steps: int | None) -> None:
     with contextlib.chdir(folder):
         sys.path.insert(0, str(folder))
         try:
-            for command in commands(page):
+            for command in [*BEFORE.get(page, ()), *commands(page)]:
                 short = shortened(command, steps)
                 print(f"$ {short}", flush=True)
                 if short.startswith("mtf_synthesizer "):

@@ -11,6 +11,7 @@ import shutil
 
 import mtf_synthesizer.runtime.compat
 
+import doc_commands
 import numpy as np
 import numpy_t5
 import pytest
@@ -210,6 +211,38 @@ def test_the_card_of_a_best_checkpoint_has_reports_that_name_it(tmp_path):
     card = (tmp_path / "a" / "README.md").read_text()
     assert f"| {PAIRS} | test | bleu | 4.5 | 8 |" in card
     assert "Measured while training" not in card  # the record of an earlier release has no scores
+
+
+@pytest.mark.slow
+def test_the_tutorial_from_a_file_to_pytorch(plain, tmp_path, monkeypatch, capsys):
+    """docs/finetune_t5.md, with a small T5 of random weights and few steps."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(plain / "export", "flan-t5-small")
+    for name in ("pairs.tsv", "dev.tsv", "new.tsv"):
+        pathlib.Path(name).write_text("".join(f"{w} fox\t{w}\n" for w in ("lazy", "dog", "bad")))
+    warm, planned, train, predict, exported = doc_commands.of_page("finetune_t5.md")
+    doc_commands.run(warm)
+    doc_commands.run(planned)
+    assert "upper: lazy fox" in capsys.readouterr().out
+    assert not pathlib.Path("runs/rv_pairs").exists()
+    small = ("--steps", "4", "--evaluate_every", "2", "--batch_size", "3")
+    doc_commands.run(train, *small, "--no_attention_summaries")
+    capsys.readouterr()
+    doc_commands.run(predict)
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 3
+    for row in rows:
+        assert all(output["log_likelihood"] < 0 for output in row["outputs"])
+        values = [output["beam_score"] for output in row["outputs"] if output["is_finished"]]
+        assert values == sorted(values, reverse=True)
+    doc_commands.run(exported)
+    best = kept_best.read(ModelFolder.at("runs/rv_pairs").path)
+    card = pathlib.Path("runs/rv_for_pytorch/README.md").read_text()
+    assert f"at step {best.step}, on 3 examples of the split\nvalidation of own_data" in card
+    assert {*best.scores} >= {"accuracy", "bleu", "loss"}
+    assert all(f"| {name} | {value:.4g} |" in card for name, value in best.scores.items())
+    assert 'tokenizer("upper: a text' in card
+    assert '| every input begins with | `"upper: "` |' in card
 
 
 def test_a_used_folder_is_left_alone(plain, capsys):

@@ -80,6 +80,10 @@ def test_only_shown_unless_told_to(model, capsys):
     assert re.findall(r"^keep +(\d+)", shown, re.M) == ["7", "11"]
     assert re.findall(r"^remove +(\d+)", shown, re.M) == ["2", "3", "5"]
     assert "--delete" in shown
+    assert command("prune", "--model_dir", model, "--keep_last", 2, "--format", "json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [row["step"] for row in plan["kept"]] == [7, 11]
+    assert ([row["step"] for row in plan["removed"]], plan["deleted"]) == ([2, 3, 5], False)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Models that begin as a stock T5 model compute what it computes; at another length, too."""
 
+import json
 import re
 import shutil
 
@@ -374,9 +375,12 @@ def test_a_pruned_model(tmp_path, capsys):
         [
             *("warm-start", "--from", str(tmp_path / "rv"), "--prune_heads", "--examples", "5"),
             *("--module_import", "runner_tasks", "--model_dir", str(tmp_path / "pruned")),
+            *("--format", "json"),
         ]
     )
-    printed = capsys.readouterr().out
-    assert re.search(r"loss, validation: before \d.*, after \d", printed)
-    before, after = re.search(r"parameters: before ([\d,]+), after ([\d,]+)", printed).groups()
-    assert int(after.replace(",", "")) < int(before.replace(",", ""))
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["losses"].keys() == {"before", "after"}
+    assert printed["costs"]["after"]["parameters"] < printed["costs"]["before"]["parameters"]
+    layer = printed["heads"]["encoder/block_000/layer_000/SyntheticAttention"]
+    assert sorted([*layer["of_r"], *layer["of_v"]]) == [*range(len(layer["alpha"]))]
+    assert printed["variables"]["shared/embedding"] == "loaded"

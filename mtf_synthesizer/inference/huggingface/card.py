@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ def text(
 
     Args:
       config: the content of config.json.
-      record: step, checkpoint, vocabulary and sequence_length of the model.
+      record: step, checkpoint, vocabulary, sequence_length and prefix of the model.
       scores: scores of the exported checkpoint, from reports of `evaluate`.
       validated: scores that the training itself measured for the checkpoint; None without any.
     """
@@ -76,8 +77,15 @@ def _about(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
         f"| trained | step {record['step']}, checkpoint {record['checkpoint']} |\n"
         f"| tokens of a row in training | {lengths} |\n"
         f"| vocabulary | {record['vocabulary']} |\n"
+        f"{_prefix(record)}"
         f"| written by | mtf_synthesizer {__version__} |\n"
     )
+
+
+def _prefix(record: Mapping[str, Any]) -> str:
+    """Return the row of the text before every input; empty without one."""
+    prefix = record["prefix"]
+    return f"| every input begins with | `{_cell(_quoted(prefix))}` |\n" if prefix else ""
 
 
 def _name(config: Mapping[str, Any]) -> str:
@@ -124,6 +132,7 @@ def formula(spec: Mapping[str, Any]) -> str:
 def _use(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     trust = "" if config["model_type"] == "t5" else ", trust_remote_code=True"
     auto = "AutoModelForSeq2SeqLM" if config["is_encoder_decoder"] else "AutoModelForCausalLM"
+    example = f"{record['prefix'] or ''}a text as the task gives it"
     lines = [
         "## Use\n",
         "```python",
@@ -139,7 +148,7 @@ def _use(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
         lines += ["print(model.generate(**inputs))"]
     elif config["is_encoder_decoder"]:
         lines += [
-            'inputs = tokenizer("a text as the task gives it", return_tensors="pt")',
+            f'inputs = tokenizer({_quoted(example)}, return_tensors="pt")',
             "print(tokenizer.decode(model.generate(**inputs)[0], skip_special_tokens=True))",
         ]
     else:
@@ -172,6 +181,10 @@ def _validated(kept: KeptBest) -> str:
     )
     rows = [f"| {_cell(name)} | {value:.4g} |" for name, value in kept.scores.items()]
     return head + "\n".join(rows) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _cell(text: str) -> str:

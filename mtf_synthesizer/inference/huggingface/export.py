@@ -53,7 +53,8 @@ def export(
       verbose: whether T5, Mesh and TensorFlow log.
 
     Returns:
-      architecture, step, checkpoint, sequence_length, vocabulary, has_tokenizer and parameters.
+      architecture, step, checkpoint, sequence_length, vocabulary, has_tokenizer, parameters, and
+      the prefix of every input of a model of --data.
 
     Raises:
       UserError: the folder exists, or the model has a layer or setting that neither transformers
@@ -72,6 +73,7 @@ def export(
             "checkpoint": checkpoint.fingerprint,
             "sequence_length": trained.sequence_length,
             "parameters": sum(tensor.size for tensor in tensors.values()),
+            "prefix": model.own_data.prefix if model.own_data else None,
             **_tokenizer(folder, trained),
         }
         reported = scores.read(model, checkpoint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import mtf_synthesizer.runtime.compat
 
@@ -125,6 +126,12 @@ def _loss(
         output=paths.of(scratch) / f"{folder.name}.json",
     )
     return float(evaluate.evaluate(folder, request, options)["results"][0]["loss"])
+
+
+def values(report: FitReport) -> dict[str, Any]:
+    """The divergence of each layer and head, and the losses, as values for JSON."""
+    divergences = {scope: heads.tolist() for scope, heads in report.divergences.items()}
+    return {"divergences": divergences, "split": report.split, "losses": dict(report.losses)}
 
 
 def described(report: FitReport, asked: FitRequest) -> str:

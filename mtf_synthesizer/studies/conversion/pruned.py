@@ -6,6 +6,7 @@ import dataclasses
 import statistics
 import tempfile
 from collections.abc import Mapping
+from typing import Any
 
 import mtf_synthesizer.runtime.compat
 
@@ -88,6 +89,23 @@ def _loss(
 
 def _cost(configuration: Configuration, words: int) -> Cost:
     return rows.measure("", configuration, 1, words).total
+
+
+def values(report: PruneReport) -> dict[str, Any]:
+    """The heads of each layer, and parameters, FLOPs and loss before and after, for JSON."""
+    heads = {
+        scope: {
+            "of_r": layer.of_r.tolist(),
+            "of_v": layer.of_v.tolist(),
+            "alpha": layer.alpha.tolist(),
+        }
+        for scope, layer in report.layers.items()
+    }
+    costs = {
+        name: {"parameters": cost.parameters, "forward_flops": cost.forward_flops}
+        for name, cost in report.costs.items()
+    }
+    return {"heads": heads, "costs": costs, "losses": dict(report.losses)}
 
 
 def described(report: PruneReport) -> str:
