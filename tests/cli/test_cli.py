@@ -266,6 +266,7 @@ def test_examples_are_understood():
     assert {*understood} == {*COMMANDS} - {"gin-path"}  # which helps another program
 
 
+@pytest.mark.slow
 def test_a_misspelt_flag_of_t5_is_reported_before_a_run_begins(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "mtf_synthesizer", "t5", "--model_dir=new", "--gin_fil=x"],

@@ -98,6 +98,7 @@ def fault_place(tmp_path_factory):
 SENTENCES = faults_of_predictions.SENTENCES.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [*cases(faults_of_runs), *cases(faults_of_tasks)])
 def test_what_is_run(check, fault_place, tmp_path, fault):
     place = shutil.copytree(fault_place, tmp_path / "place")

@@ -202,6 +202,7 @@ def test_a_record_of_a_best_checkpoint(folder):
     survives(folder / kept_best.FOLDER, kept_best.RECORD, encoded(best), read)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [EVALUATION, COMPARISON, COST, BENCHMARK, RUN])
 def test_the_report_is_written_whatever_lies_there(tmp_path, content):
     """Files that are damaged are left out; not even a UserError is raised."""

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from small_runs import SMALLEST
 
 from mtf_synthesizer.files import paths
@@ -19,6 +20,7 @@ def run(folder, task):
     return subprocess.run([*command, *files, *params], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_misspelt_task_is_found_before_t5_writes_files(tmp_path):
     done = run(tmp_path / "m", "synthesizer_testment_v001")
     assert done.returncode == 2

@@ -32,6 +32,7 @@ def sample(tmp_path_factory):
     return folder / "glue_data"
 
 
+@pytest.mark.slow
 def test_the_sample_of_glue_has_every_file_and_the_test_sets_of_the_server(sample):
     findings = prepare.survey("glue", paths.of(sample), show_progress=False)
     states = {(f.dataset.tfds_name, f.split.name): f.state for f in findings}

@@ -150,6 +150,7 @@ def command(official, output, *flags):
     return ["data", "prepare", "--benchmark", "glue", *place, *flags]
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_same_bytes_in_another_process(official, tmp_path, capsys):
     assert main.main(command(official, tmp_path / "here", "--allow_partial")) == 0
     assert str(tmp_path / "here/glue/rte/1.0.0") in capsys.readouterr().out

@@ -28,6 +28,8 @@ from mtf_synthesizer.model_folder import vocabulary
 from mtf_synthesizer.upstream.caches import check, read_from, remember, splits
 from mtf_synthesizer.upstream.vocabulary import DEFAULT, choose, describe, output_features
 
+pytestmark = pytest.mark.slow
+
 BEAM = importlib.util.find_spec("apache_beam") is not None
 needs_beam = pytest.mark.skipif(not BEAM, reason="Apache Beam is not installed")
 TASK = "synthesizer_test_cached"

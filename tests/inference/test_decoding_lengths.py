@@ -17,6 +17,8 @@ from mtf_synthesizer.model_folder.checkpoints import OPERATIVE_CONFIG
 from mtf_synthesizer.upstream import session
 from mtf_synthesizer.upstream.model import Model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def language_model(tmp_path_factory):

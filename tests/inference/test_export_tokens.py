@@ -12,6 +12,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from mtf_synthesizer.cli import main
 
+pytestmark = pytest.mark.slow
+
 DRAW = np.random.RandomState(11)
 INPUTS = DRAW.randint(3, 380, (2, 7))
 INPUTS[0, 5:] = 0

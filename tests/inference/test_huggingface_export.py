@@ -36,6 +36,8 @@ from mtf_synthesizer.model_folder import kept_best
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.training.warm_start import huggingface
 
+pytestmark = pytest.mark.slow
+
 MODELLING_FILE = (
     pathlib.Path(main.__file__).parents[1] / "inference/huggingface/modeling_synthesizer.py"
 )
@@ -213,7 +215,6 @@ def test_the_card_of_a_best_checkpoint_has_reports_that_name_it(tmp_path):
     assert "Measured while training" not in card  # the record of an earlier release has no scores
 
 
-@pytest.mark.slow
 def test_the_tutorial_from_a_file_to_pytorch(plain, tmp_path, monkeypatch, capsys):
     """docs/finetune_t5.md, with a small T5 of random weights and few steps."""
     monkeypatch.chdir(tmp_path)

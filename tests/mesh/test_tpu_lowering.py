@@ -115,6 +115,7 @@ def test_every_row_of_every_table_is_checked(check):
     assert {row.name for row in rows if row.whole} == {"v", "r", "d", "r_plus_v"}
 
 
+@pytest.mark.slow
 def test_a_row_lowers(check):
     """With the TensorFlow of the tests; tests/checks/tpu_lowering.py takes one that has TPUs."""
     wanted = ("table2_lm1b", "rv")

@@ -39,6 +39,7 @@ TRAINING = {
 }
 
 
+@pytest.mark.slow
 def test_while_tensorflow_is_being_loaded(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", COMMANDS],

@@ -128,6 +128,7 @@ ON_DEVICES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ON_DEVICES)
 def test_variables_and_exchanges_are_those_of_the_lowered_graph(case):
     with wanted_step(*ON_DEVICES[case]) as (wanted, plan):

@@ -51,6 +51,7 @@ def _ours(printed):
     return [each for each in printed if each.words[0] != "t5"]
 
 
+@pytest.mark.slow
 def test_names_files_and_bindings(report, documented):
     assert len(report) > 20
     for printed in [*report, *_ours(documented)]:

@@ -28,6 +28,7 @@ def zips(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["glue", "superglue"])
 def test_the_official_format(zips, name):
     assert submission_checker.problems(name, zips / f"{name}.zip") == []

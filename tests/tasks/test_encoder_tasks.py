@@ -40,6 +40,7 @@ def pages(tmp_path_factory):
     return prepare(language_modeling.C4, folder)
 
 
+@pytest.mark.slow
 def test_masked_tokens(pages):
     lengths = {"inputs": 127, "targets": 127}
     clean = rows("synthesizer_lm_of_c4", "train", pages, lengths)

@@ -12,7 +12,7 @@ import mtf_synthesizer.tasks
 from mtf_synthesizer.data import prepare
 from mtf_synthesizer.upstream import vocabulary
 
-pytestmark = pytest.mark.usefixtures("eager")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
 
 LENGTHS = {"inputs": 512, "targets": 256}
 

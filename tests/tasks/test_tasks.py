@@ -159,6 +159,7 @@ def normalized(text):
     return re.sub(r"[^a-zA-Z]+", " ", text)
 
 
+@pytest.mark.slow
 def test_seed_decides_the_order_of_training_rows():
     def first(seed):
         return rows(pretraining.SPANS, "train", LENGTHS, 1, shuffle=True, seed=seed)[0]["inputs"]

@@ -17,6 +17,8 @@ from mtf_synthesizer.model_folder import state
 from mtf_synthesizer.model_folder.folder import ModelFolder
 from mtf_synthesizer.training import averaging
 
+pytestmark = pytest.mark.slow
+
 EVERY_STEP = ("save_checkpoints_steps = 1", "utils.run.keep_checkpoint_max = 4")
 
 
@@ -67,7 +69,6 @@ def test_of_what_it_is_the_mean(trained, averaged):
     assert tf.train.latest_checkpoint(str(averaged)).endswith("model.ckpt-4")
 
 
-@pytest.mark.slow
 def test_it_is_evaluated_as_a_model(averaged):
     [row] = calls.evaluate(averaged, PAIRS, modules=MODULES, decode=False)["results"]
     assert (row["step"], row["examples"]) == (4, 5) and np.isfinite(row["loss"])
@@ -177,7 +178,6 @@ def test_checkpoints_are_never_written_over(trained, averaged, capsys):
     assert all(np.array_equal(value, before[name]) for name, value in values(averaged, 4).items())
 
 
-@pytest.mark.slow
 def test_training_goes_on_after_pruning(trained):
     """Its Saver removes the older of what it has written, and not what was kept as the best."""
     rows = [

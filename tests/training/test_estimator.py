@@ -11,6 +11,8 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.training.train import alphas
 from mtf_synthesizer.upstream import variables
 
+pytestmark = pytest.mark.slow
+
 COMMON = {"encoder/q": [7, 3], "encoder/v": [7, 5]}
 LENGTHS = ["inputs_length = 13", "targets_length = 7"]  # of a run, not of a model
 TABLE = "encoder/block_000/layer_000/SyntheticAttention/random/table"
@@ -57,7 +59,6 @@ def follow(folder, start, **changes):
     return train(folder, **options)
 
 
-@pytest.mark.slow
 def test_another_synthesizer_is_refused_unless_told(pretrained, tmp_path, capsys):
     with pytest.raises(errors.UserError, match=rf"mixture/alpha is .* there and absent.*{TABLE}"):
         follow(tmp_path / "v", pretrained, synthesizer="v")
@@ -76,7 +77,6 @@ def test_another_length_is_refused_with_both_shapes(pretrained, tmp_path):
         follow(tmp_path / "longer", pretrained, params=params, partial_init=True)
 
 
-@pytest.mark.slow
 def test_a_start_that_is_gone_is_not_needed_any_more(pretrained, tmp_path):
     """Neither for the model, which no flag says here, nor for the number of steps."""
     shutil.copytree(pretrained, tmp_path / "start")
@@ -88,7 +88,6 @@ def test_a_start_that_is_gone_is_not_needed_any_more(pretrained, tmp_path):
     assert alphas(tmp_path / "m")  # still R+V
 
 
-@pytest.mark.slow
 def test_what_an_optimizer_keeps_is_no_part_of_a_model(pretrained, tmp_path):
     adam = ["utils.run.optimizer = @optimize.AdamWeightDecayOptimizer"]
     assert follow(tmp_path / "m", pretrained, params=adam, steps=1)["step"] == 3

@@ -27,6 +27,8 @@ from mtf_synthesizer.submissions import layout
 from mtf_synthesizer.training import train as runner
 from mtf_synthesizer.upstream import session, tasks
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
@@ -53,7 +55,6 @@ def test_a_finished_run_has_nothing_to_do(trained):
     assert (second["end"], second["trained"]) == (5, 2)
 
 
-@pytest.mark.slow
 def test_what_is_said_is_where_tensorflow_goes_on(trained, tmp_path):
     """Set back, and killed when a checkpoint was written but not yet named (docs/runs.md)."""
     folder, _, before = trained
@@ -135,7 +136,6 @@ def test_evaluates_a_mixture_and_writes_json(trained):
     assert [row["target"] for row in rows] == [len(word) for word in runner_tasks.WORDS]
 
 
-@pytest.mark.slow
 def test_evaluates_every_checkpoint(trained, tmp_path, monkeypatch):
     """Each is written as soon as it is evaluated, and nothing into the folder of the model."""
     written = []
@@ -162,7 +162,6 @@ def test_evaluates_every_checkpoint(trained, tmp_path, monkeypatch):
     ]
 
 
-@pytest.mark.slow
 def test_a_report_says_how_it_was_made(trained):
     report = calls.evaluate(
         trained[0], PAIRS, modules=MODULES, gin_files=["beam_search.gin"], examples=3
@@ -182,7 +181,6 @@ def test_a_report_says_how_it_was_made(trained):
     assert {"python", "mtf_synthesizer", "tensorflow", "t5", "sacrebleu"} <= set(report["versions"])
 
 
-@pytest.mark.slow
 def test_the_folder_of_t5s_own_command(trained, tmp_path):
     """T5 binds the vocabulary as an object, which a configuration can't hold, and no records."""
     folder = tmp_path / "m"
@@ -232,7 +230,6 @@ def test_evaluates_a_benchmark(trained):
     assert set(report["left_out"]) == {WITHOUT_TEST}
 
 
-@pytest.mark.slow
 def test_a_report_keeps_what_was_evaluated_before(trained, tmp_path):
     path = tmp_path / "report.json"
 
@@ -281,7 +278,6 @@ def test_predicts_with_identity(trained, tmp_path):
     assert not list(output.parent.glob("*.tmp"))
 
 
-@pytest.mark.slow
 def test_starts_from_another_run_without_model_flags(trained, tmp_path):
     lengths = ["inputs_length = 13", "targets_length = 7"]  # the run's, not the model's
     result = train(
@@ -292,7 +288,6 @@ def test_starts_from_another_run_without_model_flags(trained, tmp_path):
     assert runner.alphas(tmp_path / "next")  # still R+V
 
 
-@pytest.mark.slow
 def test_a_language_model(tmp_path):
     folder = tmp_path / "lm"
     train(folder, TEXT, "r", "tiny_lm", ["targets_length = 17", "pack = False"])
@@ -326,7 +321,6 @@ def test_mistakes_name_what_is_known(trained, tmp_path):
         train(tmp_path, PAIRS, size="tiny_lm")
 
 
-@pytest.mark.slow
 def test_another_model_in_the_same_folder_is_refused(trained, tmp_path):
     with pytest.raises(
         errors.UserError, match="another run: --synthesizer rv, not --synthesizer r"
@@ -338,7 +332,6 @@ def test_another_model_in_the_same_folder_is_refused(trained, tmp_path):
         train(tmp_path / "m", synthesizer="r", steps=9)
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_no_number(tmp_path):
     with pytest.raises(errors.UserError) as error:
         train(tmp_path, steps=9, params=["utils.run.learning_rate_schedule = 1e30"], run="pretrain")
@@ -348,7 +341,6 @@ def test_a_loss_that_is_no_number(tmp_path):
     assert "clip_gradients.gin" in said
 
 
-@pytest.mark.slow
 def test_termination_saves_and_the_same_command_goes_on(tmp_path, monkeypatch):
     """In the last step too: what called it must not go on with another run."""
     append = loss_log.LossLog.append
@@ -367,7 +359,6 @@ def test_termination_saves_and_the_same_command_goes_on(tmp_path, monkeypatch):
     assert [row["step"] for row in runner.loss_curve(tmp_path)] == [1, 2, 3, 4]
 
 
-@pytest.mark.slow
 def test_termination_while_seen_batches_are_passed_over(tmp_path, monkeypatch):
     """TensorFlow does that in the first step: Python can only act when it is over."""
     train(tmp_path, steps=1)
@@ -413,7 +404,6 @@ def test_termination_before_the_first_step_ends_at_once(tmp_path, monkeypatch):
         pass
 
 
-@pytest.mark.slow
 def test_same_seed_same_losses(trained, tmp_path):
     first = trained[1]["losses"][0]["loss"]
     again, other = (train(tmp_path / str(seed), steps=1, seed=seed)["loss"] for seed in (0, 1))

@@ -47,6 +47,7 @@ def test_real_files_prepared_whole(real, shared_data):
     assert complete == 3 * 5 + 2 + 1 + 3 * 4 + 3
 
 
+@pytest.mark.slow
 def test_rows_read_back_are_those_of_the_files(real, shared_data, tmp_path):
     expected = encoded(Glue, "cola", rows("glue", "cola", "train", shared_data / "glue"))
     found = read("glue/cola:1.0.0", real, "train")
@@ -102,6 +103,7 @@ STOCK = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STOCK)
 def test_stock_tasks_read_prepared_data_offline(name, offline):
     split, count, begin = STOCK[name]

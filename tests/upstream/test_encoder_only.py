@@ -156,6 +156,7 @@ def trained(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_classes_are_learned(trained):
     row = calls.evaluate(trained, TASK, modules=())["results"][0]
     assert row["metrics"]["accuracy"] == 1

@@ -171,6 +171,7 @@ def trained(tmp_path_factory, models):
     return folder
 
 
+@pytest.mark.slow
 def test_a_model_remembers_its_vocabulary(trained, models):
     record = json.loads((trained / RECORD).read_text())
     content = pathlib.Path(models[0]).read_bytes()
