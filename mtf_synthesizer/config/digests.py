@@ -41,8 +41,21 @@ def of_files(names: Iterable[str], params: Sequence[str] = ()) -> list[str | Non
     Raises:
       UserError: a file is missing, is not UTF-8, or has a syntax error.
     """
-    included = (name for param in params for name in _includes(param, f"--gin_param {param!r}"))
-    return [of_file(str(name)) for name in (*names, *included)]
+    return [of_file(str(name)) for name in (*names, *_included(params))]
+
+
+def of_included(params: Sequence[str]) -> dict[str, str]:
+    """Return `of_file` of each of the user's files that bindings include, by name.
+
+    Raises:
+      UserError: a file is missing, is not UTF-8, or has a syntax error.
+    """
+    return {name: digest for name in _included(params) if (digest := of_file(name))}
+
+
+def _included(params: Iterable[str]) -> list[str]:
+    """The names of the files that bindings include."""
+    return [name for param in params for name in _includes(param, f"--gin_param {param!r}")]
 
 
 def _texts(names: Iterable[str], seen: set[paths.Path]) -> Iterator[bytes]:

@@ -117,11 +117,13 @@ def made_by(
         a vocabulary are identified by their content.
       others: further settings; None for a default.
     """
+    included = digests.of_included(configuration.params)
     return others | {
         "input": lines.digest(),
         "checkpoint": checkpoint,
         "gin_files": [digests.of_file(file) or file for file in configuration.files],
         "gin_params": list(configuration.params),
+        **({"included_file_sha256": included} if included else {}),
         "modules": list(configuration.modules),
         "vocabulary": _content(configuration.vocabulary),
         "matmul_precision": precision.current(),

@@ -12,6 +12,8 @@ PRECISION = "matmul_precision"
 FILES = "gin_files"
 # Of each of these files the SHA-256 of its text; null for a file of this package or of T5.
 DIGESTS = "gin_file_sha256"
+# SHA-256 of the user's files that gin_params include, by name.
+INCLUDED = "included_file_sha256"
 START = "init_checkpoint"
 DATA = "own_data"
 MODULES = "modules"
@@ -53,8 +55,9 @@ def _check(record: Any) -> None:
         raise ValueError(f"no list of {DIGESTS} in it")
     if record.get(PRECISION, precision.FLOAT32) not in (precision.FLOAT32, precision.BFLOAT16):
         raise ValueError(f"no known {PRECISION} in it")
-    if not isinstance(record.get(DATA, {}), dict):
-        raise ValueError(f"no object {DATA} in it")
+    for name in (DATA, INCLUDED):
+        if not isinstance(record.get(name, {}), dict):
+            raise ValueError(f"no object {name} in it")
     start = record.get(START)
     if start is not None and {n: type(start[n]) for n in _START_TYPES} != _START_TYPES:
         raise ValueError(f"no {START} in it")

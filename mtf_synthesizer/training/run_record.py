@@ -22,6 +22,7 @@ from mtf_synthesizer.model_folder.run_file import (
     DATA,
     DIGESTS,
     FILES,
+    INCLUDED,
     MODULES,
     PRECISION,
     RECORD,
@@ -103,6 +104,8 @@ def _asked(request: Request) -> dict[str, Any]:
     fields["run"] = request.schedule
     asked = {name: _as_json(value) for name, value in fields.items() if name in (*_COMPARED, FILES)}
     asked[DIGESTS] = [digests.of_file(str(file)) for file in request.gin_files]
+    if included := digests.of_included(list(map(str, request.gin_params))):
+        asked[INCLUDED] = included
     if request.own_data is not None:
         asked[DATA] = _data_of_training(request.own_data)
     return asked
@@ -142,6 +145,7 @@ def check_asked(folder: ModelFolder, request: Request) -> None:
         if record.get(name) != asked[name]
     ]
     other += _other_files(record, asked)
+    other += _other_included(record.get(INCLUDED, {}), asked.get(INCLUDED, {}))
     other += _other_data(record.get(DATA), asked.get(DATA))
     if other:
         raise _another_run(folder, other)
@@ -181,6 +185,18 @@ def _other_files(record: dict[str, Any], asked: dict[str, Any]) -> list[str]:
         changed = [file for file, old, new in zip(now, was, be, strict=True) if old != new]
         return [f"the content of {_shown(FILES, changed)} has changed"]
     return [f"{_shown(FILES, before)}, not {_shown(FILES, now)}"]
+
+
+def _other_included(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Return the files that bindings include and whose content has changed.
+
+    Records of earlier releases have no content to compare.
+    """
+    return [
+        f"the content of {name!r}, which --gin_param includes, has changed"
+        for name, digest in now.items()
+        if before.get(name, digest) != digest
+    ]
 
 
 def _other_data(before: dict[str, Any] | None, now: dict[str, Any] | None) -> list[str]:

@@ -115,6 +115,16 @@ def test_gin_files_count_by_what_is_in_them(tmp_path):
     assert made_by("beam_search.gin")["gin_files"] == ["beam_search.gin"]
 
 
+def test_files_that_bindings_include_count_by_what_is_in_them(tmp_path):
+    lines, mine = lines_of(tmp_path, b"a\n"), tmp_path / "mine.gin"
+    configuration = Configuration((), (f"include '{mine}'",), ())
+    mine.write_text("beam_size = 2")
+    interrupted(tmp_path / "out", ["a"], text_lines.made_by(lines, "def", configuration))
+    mine.write_text("beam_size = 4")
+    with pytest.raises(errors.UserError, match="another included_file_sha256"):
+        text_lines.Output(tmp_path / "out", text_lines.made_by(lines, "def", configuration))
+
+
 def test_vocabularies_count_by_what_is_in_them_and_modules_by_name(tmp_path):
     lines = lines_of(tmp_path, b"a\n")
 

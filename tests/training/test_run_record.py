@@ -165,6 +165,24 @@ def test_the_text_of_a_gin_file_counts_not_its_name(tmp_path, monkeypatch):
             run_record.resumed(ModelFolder(folder), dataclasses.replace(asked, gin_files=files))
 
 
+def test_the_text_of_a_file_that_a_binding_includes_counts_too(tmp_path):
+    file, folder = tmp_path / "mine.gin", tmp_path / "run"
+    file.write_text("d_ff = 11\n")
+    params = (f"include '{file}'", "include 'clip_gradients.gin'")
+    asked = dataclasses.replace(ASKED, gin_params=params)
+    run_record.remember(ModelFolder(folder), asked, None)
+    checkpoint_files.write(folder, 5)
+    assert run_record.resumed(ModelFolder(folder), asked) is asked
+    file.write_text("d_ff = 13\n")
+    with pytest.raises(errors.UserError, match=r"mine.gin', which --gin_param includes, has chan"):
+        run_record.resumed(ModelFolder(folder), asked)
+    path = folder / run_file.RECORD
+    record = json.loads(path.read_text())
+    assert list(record.pop(run_file.INCLUDED)) == [str(file)]
+    path.write_text(json.dumps(record))  # as earlier releases wrote it
+    assert run_record.resumed(ModelFolder(folder), asked) is asked
+
+
 def test_a_record_of_an_earlier_release_compares_names(begun):
     path = begun / run_file.RECORD
     record = json.loads(path.read_text())
