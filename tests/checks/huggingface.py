@@ -51,7 +51,10 @@ MODELS = {
     **{name: (PAIRS, name, ()) for name in ("v", "r", "fix", "fr", "d", "fd")},
     **{name: (PAIRS, name, ()) for name in ("rv", "dv", "frv", "rd", "frd", "rdv")},
     **{name: (PAIRS, name, ()) for name in ("r_plus_v", "d_plus_v")},
-    **{name: (PAIRS, name, ()) for name in ("toeplitz", "uniform", "bias", "toeplitz_v")},
+    **{
+        name: (PAIRS, name, ())
+        for name in ("toeplitz", "uniform", "bias", "toeplitz_v", "uniform_v")
+    },
     "heads_rv": (PAIRS, "heads_rv", ("num_heads = 4",)),
     "groups": (PAIRS, "heads_rv", GROUPS),
     "gated_rv": (PAIRS, "rv", GATED),

@@ -12,6 +12,7 @@ import shutil
 import mtf_synthesizer.runtime.compat
 
 import doc_commands
+import huggingface as checked  # tests/checks
 import numpy as np
 import numpy_t5
 import pytest
@@ -31,6 +32,7 @@ from task_rows import small_model
 
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.cli.commands import parser
+from mtf_synthesizer.config import gin_files
 from mtf_synthesizer.files import saving
 from mtf_synthesizer.model_folder import kept_best
 from mtf_synthesizer.model_folder.folder import ModelFolder
@@ -266,6 +268,11 @@ def test_what_transformers_lacks_is_refused(param, message, tmp_path, capsys):
     assert export(tmp_path / "m", tmp_path / "export") == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "export").exists()
+
+
+def test_the_check_with_pytorch_has_every_function():
+    assert {*gin_files.known("synthesizers")} <= {*checked.MODELS}
+    assert {f"cross_{name}" for name in gin_files.known("cross")} <= {*checked.MODELS}
 
 
 def test_the_modelling_file_needs_nothing_of_this_package():
