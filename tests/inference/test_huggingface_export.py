@@ -227,7 +227,7 @@ def test_the_tutorial_from_a_file_to_pytorch(plain, tmp_path, monkeypatch, capsy
     doc_commands.run(warm)
     doc_commands.run(planned)
     assert "upper: lazy fox" in capsys.readouterr().out
-    assert not pathlib.Path("runs/rv_pairs").exists()
+    assert not pathlib.Path("runs/rv_of_flan_tuned").exists()
     small = ("--steps", "4", "--evaluate_every", "2", "--batch_size", "3")
     doc_commands.run(train, *small, "--no_attention_summaries")
     capsys.readouterr()
@@ -239,7 +239,7 @@ def test_the_tutorial_from_a_file_to_pytorch(plain, tmp_path, monkeypatch, capsy
         values = [output["beam_score"] for output in row["outputs"] if output["is_finished"]]
         assert values == sorted(values, reverse=True)
     doc_commands.run(exported)
-    best = kept_best.read(ModelFolder.at("runs/rv_pairs").path)
+    best = kept_best.read(ModelFolder.at("runs/rv_of_flan_tuned").path)
     card = pathlib.Path("runs/rv_for_pytorch/README.md").read_text()
     assert f"at step {best.step}, on 3 examples of the split\nvalidation of own_data" in card
     assert {*best.scores} >= {"accuracy", "bleu", "loss"}

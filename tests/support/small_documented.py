@@ -16,8 +16,8 @@ _ELSEWHERE = {
     "gs://": "a server",
     "/mnt/": "a server",
     "t5_small": "tests/training: warm starts",
-    "flan-t5-small": "make check-huggingface",
-    "rv_of_flan": "make check-huggingface",
+    "flan-t5-small": "tests/inference: a tutorial",
+    "rv_of_flan": "tests/inference: a tutorial",
     "--against": "PyTorch",
     "data vocabulary": "tests/data",
 }
