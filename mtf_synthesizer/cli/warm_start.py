@@ -95,6 +95,13 @@ def add_arguments(command: Parser) -> None:
         help="Number of examples of --fit, and of the losses of --prune_heads. Default: "
         "%(default)s.",
     )
+    add(
+        "--match_passes",
+        type=positive,
+        metavar="N",
+        help="Train each fitted layer by itself to match the attention, for N passes over the "
+        "examples of --fit. Default: the fit is not trained.",
+    )
     options.add_format(command)
     options.add_precision(command)
     options.add_configuration(command)
@@ -109,6 +116,11 @@ def run(args: argparse.Namespace) -> None:
     """
     if args.synthesizer is not None:
         errors.check("synthesizer", args.synthesizer, gin_files.known("synthesizers"))
+    if args.match_passes and not args.fit:
+        raise errors.UserError(
+            f"--match_passes {args.match_passes}: no fit to train. Give --fit TASK, or leave "
+            "--match_passes out"
+        )
     new_folder.check("--model_dir", args.model_dir)
     start = _read_start(args.init_checkpoint)
     if args.prune_heads:
@@ -140,8 +152,9 @@ def run(args: argparse.Namespace) -> None:
         _print(args, write(args.model_dir, configuration))
         return
     from mtf_synthesizer.studies.conversion import fitted
+    from mtf_synthesizer.training.warm_start.fit import FitRequest
 
-    asked = fitted.FitRequest(args.fit, args.examples, args.seed)
+    asked = FitRequest(args.fit, args.examples, args.match_passes or 0, args.seed)
     report = fitted.convert(args.model_dir, start, configuration, teacher, asked, write)
     _print(args, report.begun, fitted.described(report, asked), fitted.values(report))
 
@@ -166,6 +179,19 @@ def _teacher(args: argparse.Namespace, start: Start) -> request.Configuration:
     return _configuration(argparse.Namespace(**(vars(args) | changes)), start)
 
 
+# Options that choose a model, which --prune_heads has already.
+_NOT_OF_PRUNED = (
+    "synthesizer",
+    "synthesizer_layers",
+    "size",
+    "run",
+    "fit",
+    "match_passes",
+    "alpha_v",
+    "max_length",
+)
+
+
 def _prune(args: argparse.Namespace, start: Start) -> None:
     """Write and print the pruned model.
 
@@ -173,8 +199,7 @@ def _prune(args: argparse.Namespace, start: Start) -> None:
       errors.UserError: --init_checkpoint is not a folder of this package, or other flags choose
         a model.
     """
-    names = ("synthesizer", "synthesizer_layers", "size", "run", "fit", "alpha_v", "max_length")
-    flags = [f"--{name}" for name in names if getattr(args, name) is not None]
+    flags = [f"--{name}" for name in _NOT_OF_PRUNED if getattr(args, name) is not None]
     if flags:
         raise errors.UserError(
             f"{flags[0]}: --prune_heads keeps all of the model but its heads. Leave {flags[0]} out"

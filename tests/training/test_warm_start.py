@@ -347,12 +347,8 @@ def test_a_fitted_model(tmp_path, capsys):
     sizes = [each for param in SMALLEST for each in ("--gin_param", param)]
     flags = ["--module_import", "runner_tasks", "--task", runner_tasks.PAIRS, "--run", "finetune"]
     data = ["--fit", runner_tasks.PAIRS, "--examples", "5"]
-    main.main(
-        [
-            *("warm-start", "--from", str(tmp_path / "v"), "--size", "tiny", "--synthesizer", "r"),
-            *(*flags, *sizes, *data, "--model_dir", str(tmp_path / "r")),
-        ]
-    )
+    begin = ["warm-start", "--from", str(tmp_path / "v"), "--size", "tiny", *flags, *sizes, *data]
+    main.main([*begin, "--synthesizer", "r", "--model_dir", str(tmp_path / "r")])
     printed = capsys.readouterr().out
     assert re.search(r"loss of .*, validation: before \d.*, after \d.*, fresh \d", printed)
     maps = calls.record_attention(
@@ -366,6 +362,18 @@ def test_a_fitted_model(tmp_path, capsys):
     table = reader.get_tensor(f"{layer}/random/table")[:, :shortest, :shortest]
     difference = table - mean
     np.testing.assert_allclose(difference, difference[..., :1] + 0 * difference, atol=1e-4)
+    matched = ["--match_passes", "3", "--format", "json", "--model_dir", str(tmp_path / "d")]
+    main.main([*begin, "--synthesizer", "d", *matched])
+    printed = json.loads(capsys.readouterr().out)
+    after, before = printed["divergences"][layer], printed["divergences_before_matching"][layer]
+    assert sum(after) < sum(before)
+
+
+def test_passes_without_a_fit_are_refused(tmp_path, capsys):
+    given = ["--from", str(tmp_path), "--match_passes", "3", "--model_dir", str(tmp_path / "r")]
+
+    assert main.main(["warm-start", "--synthesizer", "r", *given]) == main.USER_ERROR
+    assert "--match_passes 3: no fit to train. Give --fit TASK" in capsys.readouterr().err
 
 
 def test_a_pruned_model(tmp_path, capsys):

@@ -9,7 +9,6 @@ from typing import Any
 
 import mtf_synthesizer.runtime.compat
 
-import numpy as np
 import seqio
 
 from mtf_synthesizer import errors
@@ -27,33 +26,18 @@ Writer = Callable[[paths.Path, Configuration, "Mapping[str, fit.Fitted] | None"]
 
 
 @dataclasses.dataclass(frozen=True)
-class FitRequest:
-    """The data of a fit.
-
-    Attributes:
-      task: a seqio task; its train split is fitted, its validation split gives the losses.
-      examples: the number of examples of each.
-      seed: seed of drawn variables.
-    """
-
-    task: str
-    examples: int
-    seed: int
-
-
-@dataclasses.dataclass(frozen=True)
 class FitReport:
     """A fitted model.
 
     Attributes:
       begun: sources of the new model's variables.
-      divergences: scope of a layer -> KL divergence for each head, in nats a query.
+      fitted: scope of a layer -> its function.
       losses: "before", "after" and "fresh" -> loss in nats a token.
       split: whose loss it is.
     """
 
     begun: Begun
-    divergences: Mapping[str, np.ndarray]
+    fitted: Mapping[str, fit.Fitted]
     losses: Mapping[str, float]
     split: str
 
@@ -63,7 +47,7 @@ def convert(
     start: Start,
     configuration: Configuration,
     teacher: Configuration,
-    asked: FitRequest,
+    asked: fit.FitRequest,
     write: Writer,
 ) -> FitReport:
     """Fit each layer without a dot product to the other model's, and measure the losses.
@@ -93,9 +77,7 @@ def convert(
         asked_of = Request(
             asked.task, modules=configuration.modules, tfds_data_dir=configuration.tfds_data_dir
         )
-        fitted = fit.fit(
-            folder, for_model(folder, asked_of), asked.task, asked.examples, chosen, asked.seed
-        )
+        fitted = fit.fit(folder, for_model(folder, asked_of), asked, chosen)
         write(fresh, configuration, None)
         begun = write(paths.of(model_dir), configuration, fitted)
         folders = {"before": before, "after": paths.of(model_dir), "fresh": fresh}
@@ -103,8 +85,7 @@ def convert(
         losses = {
             name: _loss(folder, asked_of, split, asked, scratch) for name, folder in folders.items()
         }
-    divergences = {scope: function.divergence for scope, function in fitted.items()}
-    return FitReport(begun, divergences, losses, split)
+    return FitReport(begun, fitted, losses, split)
 
 
 def _is_dot_product(layer: SyntheticAttention) -> bool:
@@ -117,7 +98,7 @@ def _split(task: str) -> str:
 
 
 def _loss(
-    folder: paths.Path, request: Request, split: str, asked: FitRequest, scratch: str
+    folder: paths.Path, request: Request, split: str, asked: fit.FitRequest, scratch: str
 ) -> float:
     options = evaluate.EvaluateOptions(
         split=split,
@@ -130,16 +111,24 @@ def _loss(
 
 def values(report: FitReport) -> dict[str, Any]:
     """The divergence of each layer and head, and the losses, as values for JSON."""
-    divergences = {scope: heads.tolist() for scope, heads in report.divergences.items()}
-    return {"divergences": divergences, "split": report.split, "losses": dict(report.losses)}
+    found = {"divergences": {s: each.divergence.tolist() for s, each in report.fitted.items()}}
+    unmatched = {
+        s: each.unmatched.tolist()
+        for s, each in report.fitted.items()
+        if each.unmatched is not None
+    }
+    if unmatched:
+        found["divergences_before_matching"] = unmatched
+    return {**found, "split": report.split, "losses": dict(report.losses)}
 
 
-def described(report: FitReport, asked: FitRequest) -> str:
+def described(report: FitReport, asked: fit.FitRequest) -> str:
     """The divergence of each layer and head, and the losses, as text."""
     lines = [f"KL divergence from the other model's attention, {asked.examples} examples, nats"]
-    for scope, heads in report.divergences.items():
-        values = " ".join(f"{value:.3f}" for value in heads)
-        lines.append(f"  {scope}: mean {heads.mean():.3f}; heads {values}")
+    for scope, each in report.fitted.items():
+        values = " ".join(f"{value:.3f}" for value in each.divergence)
+        before = "" if each.unmatched is None else f", before matching {each.unmatched.mean():.3f}"
+        lines.append(f"  {scope}: mean {each.divergence.mean():.3f}{before}; heads {values}")
     losses = ", ".join(f"{name} {loss:.4f}" for name, loss in report.losses.items())
     lines.append(f"loss of {asked.task}, {report.split}: {losses}")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import mtf_synthesizer.runtime.compat
 
@@ -16,7 +17,7 @@ from mtf_synthesizer.attention.layer import SyntheticAttention, recording
 from mtf_synthesizer.attention.synthesizers import Dense
 from mtf_synthesizer.config.request import Configuration
 from mtf_synthesizer.model_folder.folder import ModelFolder
-from mtf_synthesizer.training.warm_start import fitting
+from mtf_synthesizer.training.warm_start import fitting, matching
 from mtf_synthesizer.training.warm_start.fitting import AttentionSums, DenseFit, Variables
 from mtf_synthesizer.upstream import probe, session
 from mtf_synthesizer.upstream.examples import example_sets, padded
@@ -27,16 +28,36 @@ _MODEL_TYPES = ("bitransformer", "lm", "aligned")  # whose rows are the features
 
 
 @dataclasses.dataclass(frozen=True)
+class FitRequest:
+    """The data of a fit.
+
+    Attributes:
+      task: a seqio task; its train split is fitted, its validation split gives the losses.
+      examples: the number of examples of each.
+      passes: number of passes over the examples in which each layer is then trained to match the
+        attention (`matching`); 0 for none.
+      seed: seed of drawn variables.
+    """
+
+    task: str
+    examples: int
+    passes: int
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Fitted:
     """A layer's function, fitted.
 
     Attributes:
       variables: variables of the function, below its scope.
       divergence: KL divergence of its attention from the model's for each head, in nats a query.
+      unmatched: that of the fit alone, before it was trained to match; None if it was not.
     """
 
     variables: Variables
     divergence: np.ndarray
+    unmatched: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,27 +82,23 @@ class Observed:
 def fit(
     folder: ModelFolder,
     configuration: Configuration,
-    task: str,
-    limit: int,
+    asked: FitRequest,
     functions: Mapping[str, SyntheticAttention],
-    seed: int,
 ) -> dict[str, Fitted]:
     """Fit functions to the attention of a model on the first examples of a task's train split.
 
     Args:
       folder: folder of a model whose layers have dot products.
       configuration: configuration of that model.
-      task: a seqio task.
-      limit: the number of examples.
+      asked: the data.
       functions: scope of a layer -> the layer that takes its place.
-      seed: seed of W1 of dense functions.
 
     Raises:
       errors.UserError: a function can't be fitted, or the task has no examples.
     """
     for scope, layer in functions.items():
         fitting.check(scope, layer.synthesizer)
-    model = _Observations(folder, configuration, task, limit, functions)
+    model = _Observations(folder, configuration, asked, functions)
     sums: dict[str, AttentionSums] = {}
     dense: dict[str, DenseFit] = {}
     for batch in model.batches():
@@ -94,22 +111,52 @@ def fit(
                         observed.weights.shape[1],
                         _width(functions[scope]),
                     )
-                    dense[scope] = DenseFit(function, shape, seed + len(dense))
+                    dense[scope] = DenseFit(function, shape, asked.seed + len(dense))
                 dense[scope].add(*_parts(observed))
             else:
                 of_batch = fitting.summed(observed.weights, observed.sizes, observed.causal)
                 sums[scope] = fitting.joined(sums[scope], of_batch) if scope in sums else of_batch
-    variables = {scope: fitted.solve() for scope, fitted in dense.items()}
-    for batch in model.batches() if dense else ():
-        for scope in dense:
-            dense[scope].compare(*_parts(batch[scope]))
+    for fitted in dense.values():
+        fitted.solve()
+    _compare(dense, model)
+    result = _of_dense(dense, model, asked.passes)
     model.close()
-    result = {scope: Fitted(variables[scope], dense[scope].divergence) for scope in dense}
     for scope, attention in sums.items():
-        function = functions[scope].synthesizer
-        assert isinstance(function, SynthesizingFunction)
-        result[scope] = Fitted(*fitting.by_position(function, attention))
+        result[scope] = _of_positions(functions[scope].synthesizer, attention, asked.passes)
     return {scope: result[scope] for scope in functions}
+
+
+def _of_positions(function: Any, attention: AttentionSums, passes: int) -> Fitted:
+    assert isinstance(function, SynthesizingFunction)
+    variables, divergence = fitting.by_position(function, attention)
+    if not passes:
+        return Fitted(variables, divergence)
+    return Fitted(*matching.by_position(function, variables, attention, passes), divergence)
+
+
+def _of_dense(
+    dense: Mapping[str, DenseFit], model: _Observations, passes: int
+) -> dict[str, Fitted]:
+    """Train solved fits of D; where that makes a layer worse, it stays as it was."""
+    if not passes:
+        return {scope: Fitted(fit.variables, fit.divergence) for scope, fit in dense.items()}
+    matched = {scope: matching.DenseMatching(fit) for scope, fit in dense.items()}
+    for _ in range(passes if dense else 0):
+        for batch in model.batches():
+            for scope, match in matched.items():
+                match.step(*_parts(batch[scope]))
+    _compare({scope: match.fit for scope, match in matched.items()}, model)
+    result = {}
+    for scope, fit in dense.items():
+        best = min((fit, matched[scope].fit), key=lambda each: each.divergence.mean())
+        result[scope] = Fitted(best.variables, best.divergence, fit.divergence)
+    return result
+
+
+def _compare(dense: Mapping[str, DenseFit], model: _Observations) -> None:
+    for batch in model.batches() if dense else ():
+        for scope, fit in dense.items():
+            fit.compare(*_parts(batch[scope]))
 
 
 def _width(layer: SyntheticAttention) -> int:
@@ -128,8 +175,7 @@ class _Observations:
         self,
         folder: ModelFolder,
         configuration: Configuration,
-        task: str,
-        limit: int,
+        asked: FitRequest,
         scopes: Mapping[str, SyntheticAttention],
     ):
         with session.configured(configuration, False):
@@ -137,7 +183,7 @@ class _Observations:
             errors.check(
                 "model type for --fit", model.model_type, ("bitransformer", "lm", "aligned")
             )
-            rows = example_sets(task, "train", model, limit)[0].arrays()
+            rows = example_sets(asked.task, "train", model, asked.examples)[0].arrays()
             self._sizes = {name: np.count_nonzero(row, 1) for name, row in rows.items()}
             self._arrays = padded(rows, _BATCH)
             with tf.Graph().as_default():

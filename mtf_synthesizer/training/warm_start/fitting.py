@@ -8,6 +8,7 @@ band, and D is a least-squares fit of every example's logarithms.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -101,7 +102,7 @@ def logarithms(attention: AttentionSums, length: int) -> np.ndarray:
     heads, queries, keys = attention.total.shape
     mean = attention.total / np.maximum(attention.count, 1)
     seen = np.log(np.maximum(mean, LEAST))
-    table = diagonals(seen, attention.count, length)[:, _behind(length, length) + length - 1]
+    table = diagonals(seen, attention.count, length)[:, behind(length, length) + length - 1]
     known = np.zeros((length, length), bool)
     known[:queries, :keys] = (attention.count > 0)[:length, :length]
     part = np.zeros((heads, length, length))
@@ -119,11 +120,11 @@ def diagonals(values: np.ndarray, count: np.ndarray, length: int) -> np.ndarray:
     The mean is weighted by the counts; a diagonal without any takes that of the nearest one.
     """
     distance = np.arange(1 - length, length)
-    behind = _behind(*count.shape)
+    offsets = behind(*count.shape)
     means = np.zeros((len(values), len(distance)))
     known = np.zeros(len(distance), bool)
     for place, offset in enumerate(distance):
-        weights = count * (behind == offset)
+        weights = count * (offsets == offset)
         known[place] = weights.any()
         if known[place]:
             means[:, place] = (values * weights).sum((1, 2)) / weights.sum()
@@ -132,7 +133,8 @@ def diagonals(values: np.ndarray, count: np.ndarray, length: int) -> np.ndarray:
     return filled
 
 
-def _behind(queries: int, keys: int) -> np.ndarray:
+def behind(queries: int, keys: int) -> np.ndarray:
+    """Return how many positions each key lies behind each query, [queries, keys]."""
     return np.arange(queries)[:, None] - np.arange(keys)
 
 
@@ -195,17 +197,35 @@ def by_position(
       head.
     """
     variables = _BY_POSITION[type(function)](function, attention)
-    logits = _logits(function, variables, attention.total.shape[1:])
+    found = logits(function, variables, attention.total.shape[1:])
+    return variables, compared(found, attention)[0]
+
+
+def compared(logits: np.ndarray, attention: AttentionSums) -> tuple[np.ndarray, np.ndarray]:
+    """Compare logits with the attention of all examples.
+
+    Args:
+      logits: [heads, length, memory_length].
+      attention: attention of the other model.
+
+    Returns:
+      The mean KL divergence for each head, in nats a query, and its gradient to the logits.
+    """
+    gradient = -np.where(attention.count > 0, attention.total, 0)
     cross = -(attention.total * np.where(attention.count > 0, logits, 0)).sum((1, 2))
-    for queries, keys in attention.sizes:
+    for (queries, keys), number in zip(
+        *np.unique(attention.sizes, axis=0, return_counts=True), strict=True
+    ):
         rows = logits[:, :queries, :keys]
         if attention.causal:
             rows = np.where(np.tril(np.ones((queries, keys), bool)), rows, -np.inf)
-        cross += scipy.special.logsumexp(rows, axis=-1).sum(-1)
-    return variables, (cross - attention.entropy) / attention.queries
+        norms = scipy.special.logsumexp(rows, axis=-1, keepdims=True)
+        cross += number * norms.sum((1, 2))
+        gradient[:, :queries, :keys] += number * np.exp(rows - norms)
+    return (cross - attention.entropy) / attention.queries, gradient / attention.queries
 
 
-def _logits(
+def logits(
     function: SynthesizingFunction, variables: Variables, lengths: tuple[int, ...]
 ) -> np.ndarray:
     """Logits of a fitted function, [heads, length, memory_length]."""
@@ -215,14 +235,14 @@ def _logits(
     table = variables["table"]
     if isinstance(function, Random):
         return table[:, :queries, :keys]
-    behind = _behind(queries, keys)
+    distance = behind(queries, keys)
     if isinstance(function, Toeplitz):
-        return table[:, behind + function.max_length - 1]
+        return table[:, distance + function.max_length - 1]
     assert isinstance(function, BandedRandom)
-    near = np.clip(-behind, -function.width, function.width) + function.width
+    near = np.clip(-distance, -function.width, function.width) + function.width
     index = np.broadcast_to(near, (len(table), queries, keys))
     rows = np.take_along_axis(table[:, :queries], index, 2)
-    return np.where(np.abs(behind) <= function.width, rows, -1e9)
+    return np.where(np.abs(distance) <= function.width, rows, -1e9)
 
 
 class DenseFit:
@@ -244,12 +264,19 @@ class DenseFit:
         self._products = np.zeros((heads, function.max_length, kv))
         self._divergence, self._queries = np.zeros(heads), 0
 
-    def _hidden(self, x: np.ndarray) -> np.ndarray:
+    def restarted(self) -> DenseFit:
+        """Return a copy that has compared no examples."""
+        made = copy.deepcopy(self)
+        made._divergence, made._queries = np.zeros_like(self._divergence), 0
+        return made
+
+    def hidden(self, x: np.ndarray) -> np.ndarray:
+        """Return relu(W1 x), [examples, heads, length, d_kv]."""
         return np.maximum(np.einsum("bld,dhk->bhlk", x, self.w1), 0)
 
     def add(self, weights: np.ndarray, x: np.ndarray, bias: np.ndarray, shown: np.ndarray) -> None:
         """Add examples: their attention, layer inputs, relative bias and visible pairs."""
-        hidden, seen = self._hidden(x), shown[:, None]
+        hidden, seen = self.hidden(x), shown[:, None]
         logs = np.log(np.maximum(weights, LEAST)) - bias
         counts = np.maximum(seen.sum(-1, keepdims=True), 1)
         logs = (logs - (logs * seen).sum(-1, keepdims=True) / counts) * seen
@@ -259,19 +286,23 @@ class DenseFit:
             rows = hidden * seen[..., key, None]
             self._squares[:, key] += np.einsum("bhlk,bhln->hkn", rows, hidden)
 
-    def solve(self) -> Variables:
-        """Return W1 and W2; W2 of keys that no example has stays 0."""
+    def solve(self) -> None:
+        """Find W2; W2 of keys that no example has stays 0."""
         kv = self.w1.shape[2]
         mean = np.einsum("hmkk->hm", self._squares)[..., None, None] / kv
         damped = self._squares + np.eye(kv) * np.maximum(mean * _DAMPING, 1e-9)
         self.w2 = np.swapaxes(np.linalg.solve(damped, self._products[..., None])[..., 0], 1, 2)
+
+    @property
+    def variables(self) -> Variables:
+        """W1 and W2."""
         return {"w1": self.w1, "w2": self.w2}
 
     def compare(
         self, weights: np.ndarray, x: np.ndarray, bias: np.ndarray, shown: np.ndarray
     ) -> None:
         """Add the divergence of examples."""
-        logits = self._hidden(x) @ self.w2[:, :, : weights.shape[3]] + bias
+        logits = self.hidden(x) @ self.w2[:, :, : weights.shape[3]] + bias
         logits = np.where(shown[:, None], logits, -np.inf)
         real: np.ndarray = np.any(shown, axis=-1)
         logits = np.where(real[:, None, :, None], logits, 0.0)
