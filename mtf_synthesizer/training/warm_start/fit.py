@@ -52,7 +52,7 @@ class Fitted:
     Attributes:
       variables: variables of the function, below its scope.
       divergence: KL divergence of its attention from the model's for each head, in nats a query.
-      unmatched: that of the fit alone, before it was trained to match; None if it was not.
+      unmatched: divergence of the fit alone, before it was trained to match; None if it was not.
     """
 
     variables: Variables

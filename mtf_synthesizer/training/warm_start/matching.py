@@ -32,12 +32,12 @@ def by_position(
 
     Args:
       function: the function.
-      variables: its fitted variables.
+      variables: variables of the fitted function.
       attention: attention of the other model.
       passes: largest number of steps.
 
     Returns:
-      The trained variables, and the mean divergence for each head. It is no larger than before.
+      The trained variables, and the mean divergence for each head, whose sum never grows.
     """
     shapes = {name: array.shape for name, array in variables.items()}
     ends = np.cumsum([array.size for array in variables.values()])[:-1]
