@@ -153,5 +153,5 @@ def _reader(args: argparse.Namespace) -> Reader:
 
 def _subject(args: argparse.Namespace) -> str:
     if args.text is None:
-        return f"{args.task}, {args.split} split; the first example is drawn."
-    return f"The text {args.text!r}."
+        return f"The models read {args.task}, {args.split} split. The first example is drawn."
+    return f"The text that the models read: {args.text!r}."

@@ -15,7 +15,7 @@ from mtf_synthesizer.studies.report.section import ReportSection
 from mtf_synthesizer.studies.report.tables import sections
 
 EXAMPLE = "mtf_synthesizer report runs --output runs/report.md --output runs/report.html"
-_FORMATS: dict[str, Callable[[Sequence[ReportSection], Sequence[str], str], str]] = {
+_FORMATS: dict[str, Callable[[Sequence[ReportSection], Sequence[str], str, str], str]] = {
     ".md": formats.markdown,
     ".html": formats.html,
 }
@@ -59,7 +59,9 @@ def run(args: argparse.Namespace) -> None:
     if args.claims:
         tables = [claims.section(results.runs), *tables]
     for output in args.output:
-        text = _FORMATS[paths.of(output).suffix](tables, results.skipped, args.typed)
+        text = _FORMATS[paths.of(output).suffix](
+            tables, results.skipped, args.typed, formats.title(results.runs)
+        )
         saving.write_text(output, text)
     for warning in results.skipped:
         print(f"mtf_synthesizer: warning: left out: {warning}", file=sys.stderr)

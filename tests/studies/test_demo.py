@@ -89,7 +89,7 @@ def test_the_demo_from_end_to_end(tmp_path, capsys, monkeypatch):
     with zipfile.ZipFile(tmp_path / "submission.zip") as archive:
         assert len(archive.read("modern_english.tsv").splitlines()) == 1 + 8
     page = (tmp_path / "index.html").read_text("utf-8")
-    assert page.count('src="data:image/png;base64,') == 5  # curves, three maps, α
+    assert page.count('src="data:image/png;base64,') == 6  # two curves, three maps, α
     # Self-contained: nothing is loaded from anywhere else.
     assert not re.search(r'(src|href)="(?!data:)', page)
     capsys.readouterr()

@@ -1,6 +1,7 @@
 """The paper's tables with ours beside them, from files as the commands write them."""
 
 import argparse
+import dataclasses
 import html
 import re
 import shlex
@@ -292,7 +293,27 @@ def test_a_run_that_is_of_no_table_is_shown_with_its_experiment(tmp_path):
     assert section.rows == [
         ["c4_small", "d", "c4", "validation", "perplexity", "3.25", "seed 0; 9 steps"]
     ]
-    text = formats.markdown([section], [], "report")
+    title = formats.title(found.runs)
+    assert title == "D in c4_small beside the paper's results"
+    text = formats.markdown([section], [], "report", title)
+    assert text.startswith("# D in c4\\_small beside")
     assert "| c4\\_small | d | c4 | validation | perplexity | 3.25 | seed 0; 9 steps |" in text
     assert "| --- | --- | --- | --- | --- | ---: | --- |" in text
     assert paper.LABELS["d"] == "D"
+
+
+def test_seeds_of_an_experiment_without_a_table_are_one_row(tmp_path):
+    for seed, score in ((0, 90.0), (1, 94.0), (2, 95.0)):
+        folder = tmp_path / f"m{seed}"
+        record(folder, experiment="synthetic_lookup", synthesizer="d", seed=seed)
+        scores = {"lookup": {"exact_match": score}}
+        write(folder / "eval.json", evaluation(folder, scores))
+    (row,) = table(tables.sections(collected(tmp_path)), "Other evaluations").rows
+    assert row[4:] == ["exact_match", "93 ± 2.6", "seeds 0, 1, 2; 9 steps"]
+
+
+def test_a_title_names_experiments_if_they_are_few():
+    run = Run("imdb_small", "v", 0, 9, "test", {"": {"accuracy": 80.0}}, None, None, ())
+    runs = [dataclasses.replace(run, experiment=f"e{n}") for n in range(9)]
+    assert formats.title(runs[:2]) == "Results of e0, e1 beside the paper's"
+    assert formats.title(runs) == formats.title([]) == "Results beside the paper's"

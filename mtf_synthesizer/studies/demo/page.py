@@ -1,5 +1,6 @@
 """The demo's page: one self-contained HTML file."""
 
+import itertools
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ def write(
         summary=summary(results["findings"]),
         examples=", ".join(str(n) for n in sorted(results["baselines"]["examples"].values())),
         free_entropy=f"{results['baselines']['unigram_entropy_free_sentinels']:.2f}",
-        curves=pages.data_uri(_curves(results["models"])),
+        curves={name: pages.data_uri(png) for name, png in _curves(results["models"]).items()},
         attention=_attention(attention),
         verse=samples[0]["source"],
         movement=movement(results["models"]),
@@ -146,16 +147,14 @@ def _replaced(submission: Mapping[str, Any]) -> str:
     return f"; {count} decoded texts that are not labels were replaced" if count else ""
 
 
-def _curves(models: Mapping[str, Any]) -> bytes:
+def _curves(models: Mapping[str, Any]) -> dict[str, bytes]:
+    """A picture of the loss for each kind of training; side by side where the page is wide."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    for axis, step, name in zip(
-        figure.subplots(1, 2),
-        ("pretrain", "finetune"),
-        ("span corruption", "fine-tuning"),
-        strict=True,
-    ):
+    pictures = {}
+    for step, name in (("pretrain", "span corruption"), ("finetune", "fine-tuning")):
+        figure = Figure(figsize=(5, 3.6), layout="constrained")
+        axis = figure.subplots()
         for synthesizer, model in models.items():
             losses = model[step]["losses"]
             axis.plot(
@@ -168,7 +167,8 @@ def _curves(models: Mapping[str, Any]) -> bytes:
         axis.set(title=name, xlabel="step", ylabel="loss, nats per target position")
         axis.grid(alpha=0.3)
         axis.legend()
-    return figures.png(figure)
+        pictures[name] = figures.png(figure)
+    return pictures
 
 
 def _attention(attention: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, str]:
@@ -191,22 +191,38 @@ def _alpha_range(models: Mapping[str, Any]) -> str:
 
 
 def _alphas(models: Mapping[str, Any]) -> str | None:
-    """Bars of α for each layer and head of the mixture; None without a mixture."""
+    """Bars of α for each layer and head of the mixture; None without a mixture.
+
+    The encoder's layers stand above the decoder's.
+    """
     from matplotlib.figure import Figure
 
     by_model = {name: model["attention"]["alphas"] for name, model in models.items()}
     layers = next((alphas for alphas in by_model.values() if alphas), None)
     if not layers:
         return None
-    figure = Figure(figsize=(2.4 * len(layers), 2.6), layout="constrained")
-    for axis, (layer, alpha) in zip(
-        np.atleast_1d(figure.subplots(1, len(layers), sharey=True)), layers.items(), strict=True
-    ):
-        random = np.asarray(alpha)[:, 0]
-        heads = np.arange(1, len(random) + 1)
-        axis.bar(heads, random, color=_COLORS["r"], label="R")
-        axis.bar(heads, 1 - random, bottom=random, color=_COLORS["v"], label="V")
-        axis.set(title=figures.scope_label(layer), xlabel="head", xticks=heads, ylim=(0, 1))
-        axis.axhline(0.5, color="white", linewidth=0.8)
-    axis.legend(fontsize=8)
+    stacks: dict[str, list[str]] = {}
+    for layer in sorted(layers, key=lambda layer: (not layer.startswith("encoder"), layer)):
+        stacks.setdefault(layer.partition("/")[0], []).append(layer)
+    columns = max(map(len, stacks.values()))
+    figure = Figure(figsize=(2.6 * columns, 2.1 * len(stacks) + 0.3), layout="constrained")
+    grid = figure.subplots(len(stacks), columns, squeeze=False, sharey=True)
+    for axes, of_stack in zip(grid, stacks.values(), strict=True):
+        for axis, layer in itertools.zip_longest(axes, of_stack):
+            if layer is None:
+                axis.set_axis_off()
+            else:
+                _draw_alpha(axis, layers[layer], figures.scope_label(layer))
+    handles = grid[0][0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper right", ncols=2)
     return pages.data_uri(figures.png(figure))
+
+
+def _draw_alpha(axis: Any, alpha: Any, label: str) -> None:
+    """Draw a bar for each head of a layer."""
+    random = np.asarray(alpha)[:, 0]
+    heads = np.arange(1, len(random) + 1)
+    axis.bar(heads, random, color=_COLORS["r"], label="R")
+    axis.bar(heads, 1 - random, bottom=random, color=_COLORS["v"], label="V")
+    axis.set(title=label, xlabel="head", xticks=heads, ylim=(0, 1))
+    axis.axhline(0.5, color="white", linewidth=0.8)

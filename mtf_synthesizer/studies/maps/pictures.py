@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _BINS = np.linspace(0, 1, 51)
 _MOST_TOKENS = 48  # maximum number of tokens written on an axis
 _PANEL, _TOKEN = 1.5, 0.17  # inches: minimum of a heat map; each token on its axes
+_PAGE = 8.6  # inches: width of a page's column
+
+Tokens = tuple[Sequence[str], Sequence[str]]  # of the queries and the keys
 
 
 def histograms(models: Mapping[str, Maps], layers: Sequence[tuple[str, int]]) -> bytes:
@@ -27,7 +30,7 @@ def histograms(models: Mapping[str, Maps], layers: Sequence[tuple[str, int]]) ->
     Returns:
       A PNG file.
     """
-    figure = _figure(9, 2.0 * len(layers) + 0.6)
+    figure = _figure(7.5, 2.0 * len(layers) + 0.6)
     grid = figure.subplots(len(layers), 2, squeeze=False, sharex=True, sharey="row")
     for axes, (stack, block) in zip(grid, layers, strict=True):
         for axis, state in zip(axes, STATES, strict=True):
@@ -37,13 +40,13 @@ def histograms(models: Mapping[str, Maps], layers: Sequence[tuple[str, int]]) ->
                     values = maps.visible(STATES[state](maps), place)
                     shares = np.histogram(values, _BINS)[0] / max(1, len(values))
                     axis.stairs(shares, _BINS, label=title, color=f"C{number}", linewidth=1.4)
-            axis.set_title(f"{figures.layer_label(stack, block)}, {state}", fontsize=9, pad=3)
+            axis.set_title(f"{figures.layer_label(stack, block)}, {state}", fontsize=11, pad=3)
             axis.set_yscale("log")
             axis.minorticks_off()
-            axis.tick_params(labelsize=8)
+            axis.tick_params(labelsize=10)
             axis.grid(alpha=0.25)
-        axes[0].set_ylabel("share of weights", fontsize=8)
-    grid[0][0].legend(fontsize=8)
+        axes[0].set_ylabel("share of weights", fontsize=10)
+    grid[0][0].legend(fontsize=10)
     for axis in grid[-1]:
         axis.set_xlabel("attention weight")
     return figures.png(figure)
@@ -76,14 +79,7 @@ def heat_maps(
     Returns:
       A PNG file; None if no model has such layers.
     """
-    rows = []
-    for block in blocks:
-        for title, maps in models.items():
-            place = maps.place(stack, block, over_encoder)
-            if place is not None:
-                weights = maps.of_example(STATES[state](maps), place, example)
-                name = f"{title}\n{figures.layer_label(stack, block)}"
-                rows.append((name, weights, maps.axes(place, example)))
+    rows = _rows(models, blocks, stack, over_encoder, state, example)
     if not rows:
         return None
     heads = max(len(weights) for _, weights, _ in rows)
@@ -94,14 +90,62 @@ def heat_maps(
     grid = figure.subplots(len(rows), heads, squeeze=False)
     for axes, (title, weights, tokens) in zip(grid, rows, strict=True):
         image = _draw_heads(axes, weights, tokens)
-        axes[0].set_ylabel(title, fontsize=8)
+        axes[0].set_ylabel(title.replace(", ", "\n"), fontsize=8)
     figures.colour_scale(figure, image, ax=list(grid[0]))
     return figures.png(figure)
 
 
-def _draw_heads(
-    axes: Sequence[Any], weights: np.ndarray, tokens: tuple[Sequence[str], Sequence[str]]
-) -> Any:
+def heat_maps_by_layer(
+    models: Mapping[str, Maps],
+    blocks: Sequence[int],
+    stack: str,
+    over_encoder: bool,
+    state: str,
+    example: int = 0,
+) -> dict[str, bytes]:
+    """Map the model and layer of each row of `heat_maps` to a picture as wide as a page's column.
+
+    Heads that do not fit beside each other stand below each other, so that tokens stay readable.
+    """
+    rows = _rows(models, blocks, stack, over_encoder, state, example)
+    return {title: _layer(weights, tokens) for title, weights, tokens in rows}
+
+
+def _layer(weights: np.ndarray, tokens: Tokens) -> bytes:
+    high, wide = map(_side, tokens)
+    columns = min(len(weights), max(2, int(_PAGE // (wide + 0.1))))
+    lines = -(-len(weights) // columns)
+    margin = 0.6 if any(map(_are_written, tokens)) else 0.15
+    figure = _figure(columns * (wide + 0.1) + 1.2 + margin, lines * (high + margin + 0.25))
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for line, axes in enumerate(grid):
+        first = line * columns
+        image = _draw_heads(axes, weights[first : first + columns], tokens, first)
+    figures.colour_scale(figure, image, ax=list(grid[0]))
+    return figures.png(figure)
+
+
+def _rows(
+    models: Mapping[str, Maps],
+    blocks: Sequence[int],
+    stack: str,
+    over_encoder: bool,
+    state: str,
+    example: int,
+) -> list[tuple[str, np.ndarray, Tokens]]:
+    """List model and layer, weights [heads, queries, keys], and tokens of each heat map."""
+    rows = []
+    for block in blocks:
+        for title, maps in models.items():
+            place = maps.place(stack, block, over_encoder)
+            if place is not None:
+                weights = maps.of_example(STATES[state](maps), place, example)
+                name = f"{title}, {figures.layer_label(stack, block)}"
+                rows.append((name, weights, maps.axes(place, example)))
+    return rows
+
+
+def _draw_heads(axes: Sequence[Any], weights: np.ndarray, tokens: Tokens, first: int = 0) -> Any:
     """Draw the heads of a layer; return an image for the colour scale."""
     for head, axis in enumerate(axes):
         axis.set(xticks=[], yticks=[])
@@ -109,7 +153,7 @@ def _draw_heads(
             axis.set_axis_off()
             continue
         image = figures.draw_attention(axis, weights[head], aspect="auto")
-        axis.set_title(f"head {head + 1}", fontsize=7, pad=2)
+        axis.set_title(f"head {first + head + 1}", fontsize=8, pad=2)
         queries, keys = tokens
         if _are_written(keys):
             _write(axis.set_xticks, keys, rotation=90)
@@ -121,7 +165,7 @@ def _draw_heads(
 def _write(set_ticks: Callable[..., Any], tokens: Sequence[str], **style: Any) -> None:
     # A dollar sign would begin a formula.
     labels = [token.replace("$", r"\$") for token in tokens]
-    set_ticks(range(len(tokens)), labels, fontsize=6, **style)
+    set_ticks(range(len(tokens)), labels, fontsize=7, **style)
 
 
 def _are_written(tokens: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from mtf_synthesizer.studies.maps.maps import Maps
-from mtf_synthesizer.studies.maps.pictures import alphas, heat_maps, histograms
+from mtf_synthesizer.studies.maps.pictures import alphas, heat_maps, heat_maps_by_layer, histograms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +17,13 @@ class Picture:
       file: name of the file.
       caption: caption of the picture.
       png: content of the file.
+      by_layer: model and layer -> a picture of this layer alone, which the page shows instead.
     """
 
     file: str
     caption: str
     png: bytes
+    by_layer: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +77,8 @@ def _heat_maps(
     for state, file in (("trained", f"{name}.png"), ("at the start", f"{name}_start.png")):
         png = heat_maps(models, blocks, stack, over_encoder, state)
         if png:
-            pictures.append(Picture(file, state, png))
+            by_layer = heat_maps_by_layer(models, blocks, stack, over_encoder, state)
+            pictures.append(Picture(file, state, png, by_layer))
     return MapSection(
         f"{stack.capitalize()}: {quantity} (Figures 4 to 7)",
         "Rows are queries and columns are keys. A brighter cell is more attention; colours follow "
@@ -92,6 +95,7 @@ def _alphas(models: Mapping[str, Maps]) -> MapSection:
     ]
     return MapSection(
         "α of mixtures",
-        "The weight that each head gives to each function. All weights start equal.",
+        "The weight that each head gives to each function. All weights start equal: red is more "
+        "than at the start, blue is less.",
         pictures,
     )

@@ -11,8 +11,10 @@ from typing import Any
 _TEMPLATES = pathlib.Path(__file__).resolve().parent / "templates"
 # A value or two with a slash, with spread or unit; a dash marks a value that does not exist.
 _NUMBER = re.compile(
-    r"[-−+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?(/\d+(\.\d+)?)?( ?[±%×] ?[\d.]*)?[†*]?|–|not run|"
+    r"([<>] ?)?[-−+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?(/\d+(\.\d+)?)?( ?[±%×] ?[\d.]*)?[†*]?|–|not run|"
 )
+_DASHES = {"–", ""}
+_SHORT = 30
 _NOTED = re.compile(r"(.*\d) \((.*)\)")
 
 
@@ -35,6 +37,7 @@ def render(template: str, command: str, **values: Any) -> str:
     )
     environment.filters["split_note"] = split_note
     environment.filters["numeric_columns"] = numeric_columns
+    environment.filters["short_names"] = short_names
     environment.filters["anchor"] = anchor
     return environment.get_template(template).render(command=command, **values)
 
@@ -51,10 +54,19 @@ def is_number(cell: str) -> bool:
 
 
 def numeric_columns(rows: Sequence[Sequence[str]]) -> list[bool]:
-    """True for each column that holds only numbers, perhaps with notes: aligned to the right."""
+    """True for each column that holds only numbers, perhaps with notes: aligned to the right.
+
+    A column of dashes alone is not numeric.
+    """
     return [
-        all(is_number(split_note(cell)[0]) for cell in column) for column in zip(*rows, strict=True)
+        all(is_number(split_note(cell)[0]) for cell in column) and not set(column) <= _DASHES
+        for column in zip(*rows, strict=True)
     ]
+
+
+def short_names(rows: Sequence[Sequence[str]]) -> bool:
+    """True if the first column names each row in a few letters, so that it can stay in view."""
+    return all(0 < len(row[0]) <= _SHORT for row in rows)
 
 
 def anchor(title: str) -> str:

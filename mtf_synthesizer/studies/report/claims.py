@@ -256,16 +256,16 @@ def section(runs: Sequence[Run]) -> ReportSection:
     for claim in CLAIMS:
         verdicts = test(claim, runs)
         if not claim.parts:
-            rows.append([claim.statement, claim.place, OPEN, "", claim.other_test, NONE])
+            rows.append([claim.statement, OPEN, claim.other_test, NONE, claim.place])
             continue
-        rows.append([claim.statement, claim.place, together(verdicts), "", "", ""])
+        rows.append([claim.statement, together(verdicts), "", "", claim.place])
         for tested in verdicts:
             p = NONE if tested.p is None else _shown_p(tested.p)
-            rows.append(["", "", tested.verdict, _expected(tested.part), tested.numbers, p])
+            rows.append([f"· {_expected(tested.part)}", tested.verdict, tested.numbers, p, ""])
             commands += tested.commands
     return ReportSection(
         title="The paper's statements",
-        heads=["statement", "paper", "verdict", "expected", "ours", "p"],
+        heads=["statement, and · its parts", "verdict", "ours", "p", "paper"],
         rows=rows,
         notes=[
             f"A part holds, or does not hold, by a one-sided Welch test over at least {_SEEDS} "

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mtf_synthesizer.studies.pages import page
+from mtf_synthesizer.studies.report import paper
+from mtf_synthesizer.studies.report.runs import Run
 from mtf_synthesizer.studies.report.section import ReportSection
 
 _TITLE = "Results beside the paper's"
+_MOST = 5  # names in a title
 _LEGEND = (
     "Values are means over the seeds ± their standard deviation. “–” marks a value that does not "
     "exist; “not run” marks a value that the given results lack."
@@ -15,12 +18,25 @@ _LEGEND = (
 _DONE, _MISSING = "Run with:", "Commands for the missing values:"
 
 
-def html(sections: Sequence[ReportSection], warnings: Sequence[str], command: str) -> str:
+def title(runs: Sequence[Run]) -> str:
+    """The title of a report, which names the models or the experiments if they are few."""
+    experiments = list(dict.fromkeys(run.experiment for run in runs if run.experiment))
+    models = list(dict.fromkeys(paper.LABELS.get(run.row, run.row) for run in runs))
+    if len(experiments) == 1 and len(models) <= _MOST:
+        return f"{', '.join(models)} in {experiments[0]} beside the paper's results"
+    if 0 < len(experiments) <= _MOST:
+        return f"Results of {', '.join(experiments)} beside the paper's"
+    return _TITLE
+
+
+def html(
+    sections: Sequence[ReportSection], warnings: Sequence[str], command: str, title: str = _TITLE
+) -> str:
     """The report as one self-contained HTML file; all text from files is escaped."""
     return page.render(
         "report.html",
         command,
-        title=_TITLE,
+        title=title,
         legend=_LEGEND,
         done=_DONE,
         missing=_MISSING,
@@ -29,9 +45,11 @@ def html(sections: Sequence[ReportSection], warnings: Sequence[str], command: st
     )
 
 
-def markdown(sections: Sequence[ReportSection], warnings: Sequence[str], command: str) -> str:
+def markdown(
+    sections: Sequence[ReportSection], warnings: Sequence[str], command: str, title: str = _TITLE
+) -> str:
     """The report as Markdown."""
-    lines = [f"# {_TITLE}", "", _LEGEND, ""]
+    lines = [f"# {_escaped(title)}", "", _LEGEND, ""]
     lines += [line for warning in warnings for line in (f"Left out: {_escaped(warning)}", "")]
     for section in sections:
         lines += [f"## {_escaped(section.title)}", "", _line(section.heads)]

@@ -197,7 +197,7 @@ def small(runs: Sequence[Run]) -> list[ReportSection]:
         if rows:
             sections.append(
                 ReportSection(
-                    f"{experiment}: like {columns[0].experiment}, in small",
+                    f"{experiment}: a small version of {columns[0].experiment}",
                     [
                         "model",
                         *(f"{c.title}, paper" for c in columns),
@@ -213,19 +213,30 @@ def small(runs: Sequence[Run]) -> list[ReportSection]:
 def others(runs: Sequence[Run]) -> list[ReportSection]:
     """Evaluations that belong to no table."""
     in_tables = {c.experiment for c in (*paper.COLUMNS, *paper.LEADERBOARDS)} | set(paper.LIKE)
+    groups: dict[tuple[object, ...], list[Run]] = {}
+    for number, run in enumerate(runs):
+        if run.experiment not in in_tables:
+            # Models without an experiment may differ in anything.
+            same = (run.steps, run.start, run.limit) if run.experiment else number
+            groups.setdefault((run.experiment, run.row, run.split, same), []).append(run)
     rows = []
-    commands: list[str] = []
-    for run in runs:
-        if run.experiment in in_tables:
-            continue
-        commands += run.commands
+    for of_row in groups.values():
+        run = of_row[0]
         for task, metrics in run.tasks.items():
             of = [run.experiment or NONE, run.row, task or NONE, run.split]
-            rows += [
-                [*of, name, f"{value:.4g}", _made([run], run.split)]
-                for name, value in metrics.items()
-            ]
+            for name in metrics:
+                with_value = [other for other in of_row if name in other.tasks.get(task, {})]
+                values = [other.tasks[task][name] for other in with_value]
+                rows.append([*of, name, _mean(values), _made(with_value, run.split)])
     if not rows:
         return []
     heads = ["experiment", "model", "task", "split", "metric", "ours", "of"]
-    return [ReportSection("Other evaluations", heads, rows, commands=list(dict.fromkeys(commands)))]
+    commands = list(dict.fromkeys(_commands(groups.values())))
+    return [ReportSection("Other evaluations", heads, rows, commands=commands)]
+
+
+def _mean(values: Sequence[float]) -> str:
+    """Mean ± spread to four digits."""
+    deviation = averages.spread(values)
+    spread = "" if deviation is None else f" ± {deviation:.2g}"
+    return f"{statistics.fmean(values):.4g}{spread}"
