@@ -71,6 +71,7 @@ setup(
     long_description=(HERE / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    project_urls={"Paper": "https://arxiv.org/abs/2005.00743"},
     keywords=["Synthesizer", "attention", "Transformer", "T5", "Mesh-TensorFlow", "SeqIO"],
     classifiers=[
         "Development Status :: 4 - Beta",

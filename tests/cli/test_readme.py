@@ -115,6 +115,19 @@ def test_links_exist(page):
         assert (page.parent / target).exists(), target
 
 
+def neighbours(page):
+    """The pages of docs/ that a page links to."""
+    found = re.findall(r"\]\(([a-z0-9_]+\.md)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    return set(found) - {page.name, "index.md"}
+
+
+def test_each_page_links_to_neighbours_and_is_linked():
+    pages = {page.name: neighbours(page) for page in (ROOT / "docs").glob("*.md")}
+    index = pages.pop("index.md")
+    assert {name for name, links in pages.items() if len(links) < 2} == set()
+    assert index - set().union(*pages.values()) == set()
+
+
 def test_the_index_has_every_page():
     index = (ROOT / "docs/index.md").read_text("utf-8")
     listed = set(re.findall(r"\]\(([a-z0-9_]+\.md)\)", index))
