@@ -130,7 +130,7 @@ of a row from official files. `mtf_synthesizer data list` shows the names of the
 published ones; some data sets have releases of different sizes. Lengths are the paper's, in tokens
 of inputs / targets. Tasks without decoding are scored by the loss of their true targets.
 
-See also: [data and vocabularies](data.md), [metrics](metrics.md), [leaderboard files](submissions.md).
+See also: [data](data.md), [metrics](metrics.md), [leaderboard files](submissions.md).
 """
 
 SYNTHETIC = """\
