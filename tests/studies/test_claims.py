@@ -118,6 +118,20 @@ def test_further_seeds_are_asked_for_where_three_decided_nothing():
     assert "--seeds 3,4,5" in command and "--tfds_data_dir" not in command
 
 
+def test_runs_of_an_experiment_that_starts_from_models_count():
+    """Its models and those that they start from get the same further seeds."""
+    same = {"v": (55.0, 57.0, 56.0), "r": (56.0, 55.0, 57.0)}
+    task, start = "synthesizer_same_verse_v001", "runs/verse_spans"
+    found = [
+        *runs(dict.fromkeys(("v", "r", "rv", "dv"), (3.77, 3.78, 3.76)), "verse_spans", "x"),
+        *(dataclasses.replace(run, start=start) for run in runs(same, "verses", "accuracy", task)),
+    ]
+    missing = claims.section(found).missing
+    (spans,) = (c for c in missing if "--experiment verse_spans" in c)
+    (verses,) = (c for c in missing if "--experiment verses " in c)
+    assert "--seeds 3,4,5" in spans and "--seeds 3,4,5" in verses
+
+
 def test_a_seed_counts_once():
     """Also if two folders have it."""
     found = runs({"r": (28.0, 28.4), "v": (28.1, 28.3)}, "modern_english")

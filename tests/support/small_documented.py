@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 
 from printed_commands import ROOT
 from small_commands import SMALLEST, write
@@ -18,6 +19,9 @@ _ELSEWHERE = {
     "t5_small": "tests/training: warm starts",
     "flan-t5-small": "tests/inference: a tutorial",
     "rv_of_flan": "tests/inference: a tutorial",
+    "runs/demo/": "make demo",
+    "v_seed1": "one seed",
+    "v_seed2": "one seed",
     "--against": "PyTorch",
     "data vocabulary": "tests/data",
 }
@@ -77,11 +81,17 @@ def _warm_started(words):
 
 def _compared(words):
     rows = words[words.index("--rows") + 1].split(",")[:2]
-    return (*_trained(words), "--rows", ",".join(rows), "--seeds", "0", "--vocabulary", "bytes")
+    chosen = ("--rows", ",".join(rows), "--seeds", "0", "--vocabulary", "bytes")
+    return (*_trained(words), *chosen, "--matmul_precision", precision.FLOAT32)  # that of all
 
 
 def _first_examples(words):
     return ("--examples", "2") if "--task" in words else ()
+
+
+def _scored(words):
+    """Short targets in place of what a model wrote before."""
+    return ("--targets", "answers.txt") if "--targets" in words else ()
 
 
 def _own_script(words):
@@ -101,6 +111,7 @@ _SMALL = {
     "evaluate": _first_examples,
     "predict": _first_examples,
     "maps": _first_examples,
+    "score": _scored,
     "t5": _own_script,
     "data": _prepared,
 }
@@ -138,6 +149,8 @@ def _without(words, *options):
 def prepare_documented(folder, data="data"):
     """Write the files that documented commands name, and prepare those of the first pages."""
     write(folder / "in.txt", "modern: In the beginning", "modern: And God said")
+    write(folder / "answers.txt", "In the beginning", "And God said")
+    shutil.copytree(ROOT / "docs" / "results", folder / "docs" / "results")
     pairs = [(f"the word {n}", f"word {n}") for n in range(8)]
     for name in ("pairs.tsv", "dev.tsv", "new.tsv"):
         write(folder / name, *("\t".join(pair) for pair in pairs))

@@ -186,7 +186,7 @@ def together(verdicts: Iterable[Verdict]) -> str:
 def _tested(part: ExpectedDifference, runs: Sequence[Run]) -> Verdict:
     for experiment in part.experiments:
         of_experiment = [run for run in runs if run.experiment == experiment]
-        fresh = [run for run in of_experiment if run.start is None or experiment in paper.STARTS]
+        fresh = _fresh(runs, experiment)
         others = _measured(fresh, part.other, part.metric)
         if part.is_fitted:
             fewest = min((run.steps or 0 for run, _ in others), default=0)
@@ -203,6 +203,15 @@ def _tested(part: ExpectedDifference, runs: Sequence[Run]) -> Verdict:
                 part, verdict, f"{experiment}: {shown}", p, tuple(dict.fromkeys(commands))
             )
     return Verdict(part, OPEN, "not run", None, ())
+
+
+def _fresh(runs: Sequence[Run], experiment: str) -> list[Run]:
+    """The runs of an experiment that start as the experiment does."""
+    return [
+        run
+        for run in runs
+        if run.experiment == experiment and (run.start is None or experiment in paper.STARTS)
+    ]
 
 
 def _measured(runs: Sequence[Run], row: str, metric: str) -> list[tuple[Run, float]]:
@@ -296,7 +305,7 @@ def _missing(runs: Sequence[Run]) -> list[str]:
 
 def _comparison(experiment: str, rows: Iterable[str], runs: Sequence[Run]) -> str:
     names = list(rows)
-    fresh = [run for run in runs if run.experiment == experiment and run.start is None]
+    fresh = _fresh(runs, experiment)
     counts = [len({run.seed for run in fresh if run.row == row}) for row in names]
     first = min(counts) if min(counts) >= _SEEDS else 0
     seeds = ",".join(map(str, range(first, first + _SEEDS)))
