@@ -26,6 +26,7 @@ _EXAMPLES = {
     "    --keep_best 3 --metric bleu --task synthesizer_modern_english_v001 --delete",
 }
 EXAMPLE = _EXAMPLES["list"]
+_VALUES = ("task", "split", "metric", "value", "examples")  # of a score, in JSON
 
 
 def add_arguments(command: Parser) -> None:
@@ -117,7 +118,9 @@ def _folder(args: argparse.Namespace) -> ModelFolder:
 
 def _list(args: argparse.Namespace) -> None:
     folder = _folder(args)
-    shown = [score for score in scores.read(folder) if args.task in (None, score.task)]
+    apart = kept_best.checkpoint(folder.path, None)
+    read = [*scores.read(folder), *(scores.read(folder, apart) if apart else ())]
+    shown = [score for score in dict.fromkeys(read) if args.task in (None, score.task)]
     if args.format == "json":
         print(json.dumps(as_rows(folder, shown), indent=2, ensure_ascii=False))
     else:
@@ -204,21 +207,36 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
 
 
 def as_rows(folder: ModelFolder, scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """Return the checkpoints as JSON values, each with its scores."""
-    return [
+    """Return the checkpoints as JSON values, each with its scores; last the one kept apart."""
+    rows = [
         {
             "step": saved.step,
             "bytes": saved.bytes,
             "complete": saved.complete,
             "resumed": saved.name == folder.current.name,
-            "scores": [
-                {k: getattr(score, k) for k in ("task", "split", "metric", "value", "examples")}
-                for score in scores
-                if score.step == saved.step
-            ],
+            "scores": _as_values(scores, saved.step),
         }
         for saved in files.saved(folder)
     ]
+    kept = kept_best.read(folder.path)
+    apart = files.saved(ModelFolder(folder.path / kept_best.FOLDER)) if kept else []
+    return rows + [
+        {
+            "step": saved.step,
+            "bytes": saved.bytes,
+            "complete": saved.complete,
+            "resumed": False,
+            "scores": _as_values(scores, saved.step),
+            "folder": kept_best.FOLDER,
+            "kept_for": {k: getattr(kept, k) for k in _VALUES},
+        }
+        for saved in apart
+        if kept and saved.step == kept.step
+    ]
+
+
+def _as_values(scores: Sequence[Score], step: int) -> list[dict[str, Any]]:
+    return [{k: getattr(score, k) for k in _VALUES} for score in scores if score.step == step]
 
 
 def print_list(folder: ModelFolder, scores: Sequence[Score]) -> None:
@@ -244,6 +262,8 @@ def print_list(folder: ModelFolder, scores: Sequence[Score]) -> None:
             f"kept apart in {kept_best.FOLDER}: step {kept.step}, validation {kept.metric} of "
             f"{kept.task} {kept.value:.4g}"
         )
+        if kept.step not in {saved.step for saved in files.saved(folder)}:  # its row is above
+            print(*_scores([score for score in scores if score.step == kept.step]), sep="\n")
 
 
 def _scores(scores: Sequence[Score]) -> list[str]:

@@ -11,6 +11,7 @@ from mtf_synthesizer import errors
 from mtf_synthesizer.cli import main
 from mtf_synthesizer.model_folder import (
     files,
+    kept_best,
     metric_order,
     prune,
     scores,
@@ -298,6 +299,25 @@ def test_the_list(model, capsys):
     assert f"{TASK} validation: accuracy 70 loss 0.7" in lines[3]
     assert "incomplete" in lines[4] and "accuracy" not in lines[4]
     assert "training resumes here" in lines[5]
+
+
+def test_the_list_has_the_best_that_is_kept_apart(model, capsys):
+    """With its scores, also once the training has removed the checkpoint itself."""
+    kept_best.keep(ModelFolder(model).path, kept_best.KeptBest(TASK, "accuracy", 5, 71.0))
+    assert command("list", "--model_dir", model, "--format", "json") == 0
+    *rows, apart = json.loads(capsys.readouterr().out)
+    assert [each["step"] for each in rows] == [2, 3, 5, 7, 11]
+    assert (apart["folder"], apart["step"], apart["kept_for"]["value"]) == ("best", 5, 71.0)
+    assert apart["scores"] == rows[2]["scores"] and len(apart["scores"]) == 2
+    for file in model.glob("model.ckpt-5.*"):
+        file.unlink()
+    assert command("list", "--model_dir", model, "--format", "json") == 0
+    *rows, again = json.loads(capsys.readouterr().out)
+    assert again == apart and [each["step"] for each in rows] == [2, 3, 7, 11]
+    assert command("list", "--model_dir", model) == 0
+    *_, first, second = capsys.readouterr().out.splitlines()
+    assert first == f"kept apart in best: step 5, validation accuracy of {TASK} 71"
+    assert second == f"{TASK} validation: accuracy 70 loss 0.7"
 
 
 def test_no_checkpoints_at_all(tmp_path, capsys):
