@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from unittest import mock
 
 import mtf_synthesizer.runtime.compat
 
@@ -18,9 +19,19 @@ from small_runs import SMALLEST
 
 from mtf_synthesizer.attention.synthesizers import Dense, DotProduct
 from mtf_synthesizer.cli import main
-from mtf_synthesizer.studies.maps import layers
+from mtf_synthesizer.studies.maps import layers, pictures
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pictures_without_a_layout():
+    """Finding room for every label takes as long as all else in a picture."""
+    from matplotlib.figure import Figure
+
+    with mock.patch.object(pictures, "_figure", lambda w, h: Figure(figsize=(w, h))):
+        yield
+
 
 EXAMPLES, HEADS, LENGTH = 5, 2, 8  # "green 1" and its end is the longest
 FIRST = "encoder/block_000/layer_000"
