@@ -30,8 +30,8 @@ IN_PARTS = "serialize_num_microbatches.tokens_per_microbatch_per_replica = 8"
 WORDS = 128
 
 
-@pytest.fixture(autouse=True)
-def graphs_of_users():
+@pytest.fixture
+def whole_graphs():
     """The peak is that of an order of all operations."""
     with quick_graphs.every_constant():
         yield
@@ -315,6 +315,7 @@ def test_activations_are_near_those_of_a_run(synthesizer, params):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("whole_graphs")
 def test_parts_of_the_batch_need_less_memory():
     longer = ("inputs_length = 128", "targets_length = 64")
     costs = {}
