@@ -296,7 +296,8 @@ _OF_ATTENTION = {
     "d_kv": "key_value_size",
     "dropout_rate": "dropout_rate",
 }
-_ATTENTIONS = ("SyntheticAttention", "SelfAttention")
+_LAYER = "SyntheticAttention"
+_ATTENTIONS = (_LAYER, "SelfAttention")
 
 
 def _of_described(
@@ -305,8 +306,15 @@ def _of_described(
     """Return the configuration of a folder's model with other self-attention layers.
 
     Raises:
-      errors.UserError: an argument is misspelt, or the layers have no number or size of heads.
+      errors.UserError: an argument is misspelt, the layers have no number or size of heads, or the
+        folder binds its synthesizers in scopes, which win over those of --synthesizer.
     """
+    own = BoundValues([str(folder.operative_config)], ()).statement(_LAYER, "synthesizer")
+    if own is not None and own.scope:
+        raise errors.UserError(
+            f"--synthesizer {args.synthesizer}: the model in {folder} has synthesizers of its own. "
+            "Give --size and --run too, or leave --synthesizer out to keep them"
+        )
     files = [request.EXACT_FILE, gin_files.gin_file("synthesizers", args.synthesizer)]
     if args.run is not None:
         files.append(gin_files.gin_file("runs", args.run))
@@ -331,7 +339,7 @@ def _attention(args: argparse.Namespace, config: str) -> Iterator[str]:
         yield f"{macro} = {value!r}"
     buckets = bound.value("SelfAttention", "relative_attention_num_buckets")
     if buckets is not None:
-        yield f"SyntheticAttention.relative_attention_num_buckets = {buckets}"
+        yield f"{_LAYER}.relative_attention_num_buckets = {buckets}"
 
 
 def _own_data(args: argparse.Namespace, start: Start) -> OwnData | None:

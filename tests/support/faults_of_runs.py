@@ -150,6 +150,14 @@ FOLDERS = [
             "another --model_dir",
         ),
     ),
+    Fault(
+        "another synthesizer for a model that has its own",
+        f"warm-start --from runs/m --task {TASK} --synthesizer rdv --model_dir new",
+        (
+            "--synthesizer rdv: the model in runs/m has synthesizers of its own. Give --size and",
+            "or leave --synthesizer out",
+        ),
+    ),
     trained(
         "a start from another model",
         "--synthesizer v --init_checkpoint runs/m",

@@ -43,6 +43,7 @@ V = {
 }
 TABLE = (("heads", 2), ("query_position", 5), ("key_position", 5))
 RV = {**V, f"{SCOPE}/random/table": TABLE, f"{SCOPE}/mixture/alpha": dims(2, 2)}
+POSITIONS = "shared/positional_embedding"
 ZERO = plan.Own("zero", lambda zeros: zeros)
 BEGINNING = plan.Beginning(SCOPE, 2.0, True, {"random/table": ZERO})
 
@@ -97,6 +98,7 @@ def test_newer_names_are_those_of_ours():
         (T5, without(RV, f"{SCOPE}/relative_attention_bias"), "this model lacks .*attention_bias"),
         ({**T5, "encoder/block_009/x": (2,)}, RV, "this model lacks encoder/block_009/x"),
         ({**T5, f"{OLD}/q": (7, 8)}, RV, r"shapes differ: .*/q \[7, 8\] -> \[7, 6\]"),
+        (T5, {**RV, POSITIONS: dims(5, 7)}, "has no learned positions. Give a --run without them"),
         ({**T5, f"{OLD}/random/table": (2, 5, 5)}, V, "has random/table, but .* a dot product"),
         ({**T5, f"{OLD}/dense/w2": (2, 3, 5)}, RV, "has dense/w2, but this model has mixture/"),
     ],
@@ -146,7 +148,7 @@ def test_heads_are_no_length():
 
 
 def test_absolute_positions_are_cut_but_never_made_up():
-    name = "shared/positional_embedding"
+    name = POSITIONS
     built = {**RV, name: (("max_length", 5), ("d_model", 7))}
     assert made(ours((2, 5, 5), **{name: (9, 7)}), built)[0][name].description == "cut from 9 x 7"
     with pytest.raises(errors.UserError, match=r"positional_embedding \[3, 7\] -> \[5, 7\]"):
