@@ -85,7 +85,7 @@ def test_longer_rows_are_refused_or_tiled():
 def test_dropped_values_are_scaled_up_and_only_in_training():
     """Of a table of halves and values of 1: each sum has a whole number of 0.5 / 0.8."""
     weights = COPYING | {"token_mixing/table": np.full((N, N), 0.5)}
-    x = np.ones((7, N, D_MODEL))
+    x = np.ones((64, N, D_MODEL))
 
     def outputs(mode):
         mixer = TokenMixing(N, num_heads=1, key_value_size=D_MODEL, dropout_rate=0.2)
