@@ -263,7 +263,8 @@ def print_list(folder: ModelFolder, scores: Sequence[Score]) -> None:
             f"{kept.task} {kept.value:.4g}"
         )
         if kept.step not in {saved.step for saved in files.saved(folder)}:  # its row is above
-            print(*_scores([score for score in scores if score.step == kept.step]), sep="\n")
+            for line in _scores([score for score in scores if score.step == kept.step]):
+                print(line)
 
 
 def _scores(scores: Sequence[Score]) -> list[str]:

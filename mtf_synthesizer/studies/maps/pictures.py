@@ -85,9 +85,7 @@ def heat_maps(
     heads = max(len(weights) for _, weights, _ in rows)
     wide, high = (max(_side(axes[i]) for _, _, axes in rows) for i in (1, 0))
     written = any(_are_written(tokens) for _, _, axes in rows for tokens in axes)
-    margin = 0.6 if written else 0.15
-    figure = _figure(heads * (wide + 0.1) + 1.4 + margin, len(rows) * (high + margin + 0.25))
-    grid = figure.subplots(len(rows), heads, squeeze=False)
+    figure, grid = _panels((len(rows), heads), (high, wide), written, 1.4)
     for axes, (title, weights, tokens) in zip(grid, rows, strict=True):
         image = _draw_heads(axes, weights, tokens)
         axes[0].set_ylabel(title.replace(", ", "\n"), fontsize=8)
@@ -115,14 +113,30 @@ def _layer(weights: np.ndarray, tokens: Tokens) -> bytes:
     high, wide = map(_side, tokens)
     columns = min(len(weights), max(2, int(_PAGE // (wide + 0.1))))
     lines = -(-len(weights) // columns)
-    margin = 0.6 if any(map(_are_written, tokens)) else 0.15
-    figure = _figure(columns * (wide + 0.1) + 1.2 + margin, lines * (high + margin + 0.25))
-    grid = figure.subplots(lines, columns, squeeze=False)
+    written = any(map(_are_written, tokens))
+    figure, grid = _panels((lines, columns), (high, wide), written, 1.2)
     for line, axes in enumerate(grid):
         first = line * columns
         image = _draw_heads(axes, weights[first : first + columns], tokens, first)
     figures.colour_scale(figure, image, ax=list(grid[0]))
     return figures.png(figure)
+
+
+def _panels(
+    shape: tuple[int, int], sides: tuple[float, float], written: bool, beside: float
+) -> tuple[Any, Any]:
+    """Return a figure and its panels, lines by columns, with room for tokens if they are written.
+
+    Args:
+      shape: numbers of lines and columns.
+      sides: height and width of a panel in inches.
+      written: whether tokens stand on the axes.
+      beside: inches for labels and the colour scale.
+    """
+    (lines, columns), (high, wide) = shape, sides
+    margin = 0.6 if written else 0.15
+    figure = _figure(columns * (wide + 0.1) + beside + margin, lines * (high + margin + 0.25))
+    return figure, figure.subplots(lines, columns, squeeze=False)
 
 
 def _rows(
